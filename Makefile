@@ -1,0 +1,49 @@
+# One command each; CI calls the same ones. `.venv` is built here and nowhere else.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test quick check bench docs atlas clean
+
+setup: $(READY)
+
+# uv comes through pip into the new environment, so that no tool is assumed to be there.
+# --compile-bytecode: importing torch from sources alone would cost seconds at every start.
+$(READY): pyproject.toml constraints.txt
+	@echo "setup: building .venv (the first time takes a few minutes and about 6 GB of disk)"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+	    --constraint constraints.txt --editable ".[dev]"
+	@if [ -d .git ]; then cp .ci/pre-commit .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit; fi
+	@touch $(READY)
+	@echo "setup: done"
+
+demo: setup
+	$(BIN)/convatlas fit digits --max-params 100k --max-macs 5M --time-limit 100s --out runs/demo --force
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The everyday suite: without the tests that export, compile or train.
+quick: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: setup
+	$(BIN)/ruff format --check src tests benchmarks examples docs
+	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/pyright
+
+bench: setup
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "docs: open docs/_build/html/index.html"
+
+# Counts every registered network again and writes the index that `list` reads.
+atlas: setup
+	$(BIN)/python -m convatlas.atlas.build
+
+clean:
+	rm -rf .venv runs docs/_build .pytest_cache .ruff_cache

@@ -1,0 +1,44 @@
+"""Convolution, normalisation, activation: the line that most networks are written in."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+
+class ConvNormAct(nn.Sequential):
+    """A convolution without bias, padded to keep its size, then batch norm and activation.
+
+    Args:
+        kernel: side of the square window; odd, so that the padding is even.
+        act: class of the activation, called with no argument; None leaves the output linear.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
+
+    Cost: in_channels / groups * out_channels * kernel ** 2 multiply-adds per output pixel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        act: Callable[[], nn.Module] | None = nn.ReLU,
+    ):
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel,
+                stride=stride,
+                padding=kernel // 2,
+                groups=groups,
+                bias=False,
+            ),
+            nn.BatchNorm2d(out_channels),
+        ]
+        if act is not None:
+            layers.append(act())
+        super().__init__(*layers)

@@ -1,0 +1,45 @@
+"""The errors a user can cause, each with the exit code the command line gives it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+
+class ConvatlasError(Exception):
+    """Something a user can mend; the message says what, where and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(ConvatlasError, ValueError):
+    """An option or name that cannot be used as given."""
+
+    exit_code = 2
+
+
+class DataError(ConvatlasError, ValueError):
+    """Data that cannot be used as it is; the message names the file or folder."""
+
+    exit_code = 3
+
+
+class BudgetError(ConvatlasError):
+    """No network meets the budget; the message names the nearest ones."""
+
+    exit_code = 4
+
+
+class UnknownNameError(ConvatlasError, KeyError):
+    """A name that is not registered; the message offers the nearest ones."""
+
+    exit_code = 2
+
+    def __str__(self) -> str:
+        # KeyError shows its argument in quotes, as if the whole message were the key.
+        return str(self.args[0])
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """The end of an error message: `; nearest: a, b`, or nothing where nothing is near."""
+    matches = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+    return f"; nearest: {', '.join(matches)}" if matches else ""

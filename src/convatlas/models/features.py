@@ -1,0 +1,51 @@
+"""The maps inside a classifier, for detectors, segmenters and whoever builds on a backbone."""
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.errors import UsageError
+
+
+class FeatureMaps(nn.Module):
+    """Run the stages of a classifier and return the output of each.
+
+    A backbone holds `stages`, an `nn.Sequential` whose children each end where the resolution
+    is about to halve. Its head is left out, so its parameters are not carried along.
+
+    Shape: (n, in_channels, h, w) -> list of (n, feature_channels[i], about h / feature_strides[i],
+    about w / feature_strides[i]), coarsest last
+
+    Raises:
+        UsageError: the network has no stages.
+    """
+
+    def __init__(self, model: nn.Module, name: str):
+        super().__init__()
+        stages = getattr(model, "stages", None)
+        if not isinstance(stages, nn.Sequential):
+            raise UsageError(f"create_model: {name} has no feature maps (features_only=True)")
+        self.stages = stages
+        self.feature_channels, self.feature_strides = _measure(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+def _measure(stages: nn.Sequential) -> tuple[list[int], list[int]]:
+    """Channels and strides, read off one run on shapes alone."""
+    first = next(m for m in stages.modules() if isinstance(m, nn.Conv2d))
+    size = 256  # a power of two, so that the stride is an exact quotient up to rounding
+    x = torch.empty(1, first.in_channels, size, size, device="meta")
+    state = {k: v.to("meta") for k, v in stages.state_dict().items()}
+    channels, strides = [], []
+    for index, stage in enumerate(stages):
+        part = {k.split(".", 1)[1]: v for k, v in state.items() if k.startswith(f"{index}.")}
+        with torch.no_grad():
+            x = torch.func.functional_call(stage, part, (x,))
+        channels.append(x.shape[1])
+        strides.append(round(size / x.shape[2]))
+    return channels, strides

@@ -1,0 +1,104 @@
+"""Names of networks: what can be built, by which class, with which options."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from convatlas.errors import UnknownNameError, UsageError, nearest
+from convatlas.models.features import FeatureMaps
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name: a class and the options that make the variant."""
+
+    name: str
+    cls: type[nn.Module]
+    options: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        """The shelf: the folder that the model's file stands in."""
+        parts = self.cls.__module__.split(".")
+        return parts[2] if parts[:2] == ["convatlas", "models"] else "custom"
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Every option that the class takes, with the value this name builds."""
+        signature = inspect.signature(self.cls).parameters.values()
+        return {p.name: p.default for p in signature} | dict(self.options)
+
+    def build(self, **options: Any) -> nn.Module:
+        """The network, with `options` over those of the name.
+
+        Raises:
+            UsageError: an option that the class does not take.
+        """
+        for option in options:
+            if option not in self.defaults:
+                raise UsageError(
+                    f"create_model: {self.name} has no option '{option}'"
+                    f"{nearest(option, self.defaults)}; it takes {', '.join(self.defaults)}"
+                )
+        return self.cls(**{**self.options, **options})
+
+
+_entries: dict[str, Entry] = {}
+
+
+def register(name: str, cls: type[nn.Module], **options: Any) -> None:
+    """Make `create_model(name)` build `cls(**options)`.
+
+    Raises:
+        ValueError: the name is taken by something else.
+    """
+    entry = Entry(name, cls, MappingProxyType(options))
+    if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
+        raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")
+    _entries[name] = entry
+
+
+def model_names() -> list[str]:
+    """Every registered name, in the order of the files."""
+    return list(_entries)
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        UnknownNameError: nothing is registered under it.
+    """
+    if name not in _entries:
+        raise UnknownNameError(f"no model '{name}'{nearest(name, _entries)}")
+    return _entries[name]
+
+
+def create_model(
+    name: str, *, pretrained: bool = False, features_only: bool = False, **options: Any
+) -> nn.Module:
+    """Build a registered network.
+
+    Args:
+        name: as `list_models` gives it.
+        pretrained: start from public weights.
+        features_only: return the maps of each stage, coarsest last, instead of logits; the
+            network then has `.feature_channels` and `.feature_strides`.
+        options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`.
+
+    Raises:
+        UnknownNameError: no such name.
+        UsageError: no such option, no public weights, or no stages to take features from.
+    """
+    entry = find_entry(name)
+    if pretrained:
+        raise UsageError(
+            f"create_model: no public weights are known for '{name}'; models that have them: none "
+            "in this version. Build it with pretrained=False"
+        )
+    model = entry.build(**options)
+    return FeatureMaps(model, name) if features_only else model
