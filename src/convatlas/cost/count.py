@@ -1,0 +1,186 @@
+"""Count a network's cost by watching it run on shapes alone.
+
+Nothing is computed and nothing allocated: tensors on torch's `meta` device carry shapes through
+the real forward pass, and a dispatch mode sees each operator go by. So no model carries a second
+description of itself that could drift from its code.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from convatlas.cost.formulas import COMPLEX_FACTOR, FORMULAS
+from convatlas.cost.free import bare_name, is_free
+from convatlas.cost.memory import LiveBytes
+from convatlas.cost.report import Cost, LayerCost
+
+FLOAT32_BYTES = 4
+META = torch.device("meta")
+
+
+def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
+    """Parameters, multiply-adds and bytes of one forward pass.
+
+    The model is not changed: no weight is touched and its training flags are put back.
+
+    Args:
+        model: any module; it may live on any device, `meta` included.
+        inputs: the shape of its one input, batch included, or a tuple of example tensors.
+
+    Raises:
+        ValueError: the shape is not made of positive whole numbers.
+        whatever the model raises on an input that it cannot take.
+    """
+    watch = _Watch(model)
+    weights = {name: t.to(META) for name, t in _named_tensors(model)}
+    examples = _examples(inputs)
+    watch.live.hold((weights, examples))
+    with _shapes_only(), _evaluating(model), _stack_of_modules(watch), watch:
+        torch.func.functional_call(model, weights, examples)
+    return Cost(
+        input=tuple(tuple(x.shape) for x in tree_leaves(examples) if isinstance(x, Tensor)),
+        params=sum(p.numel() for p in model.parameters()),
+        macs=sum(watch.macs.values()),
+        activation_bytes=sum(watch.activation_bytes.values()),
+        peak_bytes=watch.live.peak,
+        weight_bytes=_nbytes(weights.values()),
+        uncounted=dict(watch.uncounted),
+        layers=tuple(watch.layers()),
+    )
+
+
+def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
+    """Multiply-adds of one call of a function or module, on shapes alone."""
+    watch = _Watch(nn.Identity())
+    with _shapes_only(), watch:
+        function(*_on_meta(inputs), **_on_meta(options))
+    return sum(watch.macs.values())
+
+
+class _Watch(TorchDispatchMode):
+    """Sees every operator, books its cost on the module that is running."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.live = LiveBytes()
+        self.macs: Counter[str] = Counter()
+        self.activation_bytes: Counter[str] = Counter()
+        self.uncounted: Counter[str] = Counter()
+        self.outputs: dict[str, tuple[int, ...]] = {}
+        self.running: list[str] = []
+        self._modules = dict(model.named_modules())
+        self.names = {id(module): name for name, module in self._modules.items()}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # A tensor that is neither weight nor buffer may still live on a real device.
+        out = func(*_on_meta(args), **_on_meta(kwargs or {}))
+        self.live.hold(out)
+        formula = FORMULAS.get(func._schema.name)
+        if formula is not None:
+            self._book(formula(args, out), out)
+        elif not is_free(func):
+            self.uncounted[bare_name(func)] += 1
+        return out
+
+    def _book(self, macs: int, out: Any) -> None:
+        result = out if isinstance(out, Tensor) else out[0]
+        name = self.running[-1] if self.running else ""
+        self.macs[name] += macs * (COMPLEX_FACTOR if result.is_complex() else 1)
+        self.activation_bytes[name] += result.numel() * FLOAT32_BYTES
+
+    def layers(self) -> Iterator[LayerCost]:
+        """In the order they ran; then what holds weights but did not run."""
+        ran = list(self.outputs)
+        shared: set[int] = set()  # a weight that two layers share is booked once
+        for name in ran + [name for name in self._modules if name not in self.outputs]:
+            module = self._modules[name]
+            own = [p for p in module.parameters(recurse=False) if id(p) not in shared]
+            shared.update(id(p) for p in own)
+            params = sum(p.numel() for p in own)
+            if params or self.macs[name]:
+                yield LayerCost(
+                    name or "(whole)",
+                    type(module).__name__,
+                    self.outputs.get(name),
+                    params,
+                    self.macs[name],
+                    self.activation_bytes[name],
+                )
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    # The fast path would hide a whole encoder layer behind one operator.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with META, torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    flags = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags.items():
+            module.training = training
+
+
+@contextmanager
+def _stack_of_modules(watch: _Watch) -> Iterator[None]:
+    """Keeps `watch.running` at the module whose forward is on."""
+
+    def enter(module: nn.Module, args: Any) -> None:
+        # A module made during the forward pass has no name: its cost is its caller's.
+        name = watch.names.get(id(module), watch.running[-1] if watch.running else "")
+        watch.running.append(name)
+
+    def leave(module: nn.Module, args: Any, out: Any) -> None:
+        name = watch.running.pop()
+        first = next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
+        if first is not None:
+            watch.outputs.setdefault(name, tuple(first.shape))
+
+    with ExitStack() as stack:
+        stack.callback(register_module_forward_pre_hook(enter).remove)
+        stack.callback(register_module_forward_hook(leave).remove)
+        yield
+
+
+def _examples(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    if all(isinstance(size, int) for size in inputs):
+        if not inputs or min(inputs) < 1:
+            raise ValueError(
+                f"count: an input shape is positive whole numbers, got {tuple(inputs)}"
+            )
+        return (torch.empty(*inputs, device=META),)
+    return _on_meta(tuple(inputs))
+
+
+def _on_meta(nested: Any) -> Any:
+    return tree_map_only(Tensor, lambda t: t if t.is_meta else t.to(META), nested)
+
+
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+
+
+def _nbytes(tensors: Iterable[Tensor]) -> int:
+    return sum(math.prod(t.shape) * t.element_size() for t in tensors)

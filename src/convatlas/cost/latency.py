@@ -1,0 +1,117 @@
+"""How long a network takes on this machine: measured, never estimated."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one call: the median of the timed runs and how far they spread.
+
+    `p10_s` and `p90_s` hold the middle 80 percent; a wide gap says the machine was busy.
+    """
+
+    median_s: float
+    p10_s: float
+    p90_s: float
+    runs: int
+    threads: int
+    batch: int
+    device: str
+
+    @property
+    def items_per_s(self) -> float:
+        """Throughput at this batch size."""
+        return self.batch / self.median_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name, with `items_per_s`."""
+        return asdict(self) | {"items_per_s": self.items_per_s}
+
+
+def measure_latency(
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    *,
+    threads: int | None = None,
+    seconds: float = 1.0,
+    min_runs: int = 10,
+) -> Latency:
+    """Time warmed forward passes in evaluation mode.
+
+    Args:
+        inputs: example tensors; their first axis is the batch.
+        threads: CPU threads; None leaves torch's setting.
+        seconds: how long to go on timing once warm.
+        min_runs: at least so many timed runs, however long they take.
+    """
+    device = inputs[0].device
+    training = model.training
+    model.eval()
+    try:
+        with _threads(threads), torch.inference_mode():
+            times = time_calls(
+                lambda: model(*inputs), seconds=seconds, min_runs=min_runs, device=device
+            )
+            used = torch.get_num_threads()
+    finally:
+        model.train(training)
+    return summarise(times, threads=used, batch=inputs[0].shape[0], device=str(device))
+
+
+def time_calls(
+    call: Callable[[], Any],
+    *,
+    seconds: float,
+    min_runs: int,
+    device: torch.device | None = None,
+) -> list[float]:
+    """Seconds of each timed call, after a warm-up of a fifth of the time and two calls at least."""
+    wait = torch.cuda.synchronize if device is not None and device.type == "cuda" else lambda: None
+    _repeat(call, wait, seconds / 5, 2)
+    return _repeat(call, wait, seconds, min_runs)
+
+
+def _repeat(
+    call: Callable[[], Any], wait: Callable[[], None], seconds: float, min_runs: int
+) -> list[float]:
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < min_runs or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        wait()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def summarise(times: Sequence[float], *, threads: int, batch: int, device: str) -> Latency:
+    """Median and spread of timed calls."""
+    ordered = sorted(times)
+    return Latency(
+        median_s=statistics.median(ordered),
+        p10_s=ordered[len(ordered) // 10],
+        p90_s=ordered[len(ordered) * 9 // 10],
+        runs=len(ordered),
+        threads=threads,
+        batch=batch,
+        device=device,
+    )
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

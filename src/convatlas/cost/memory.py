@@ -1,0 +1,38 @@
+"""How many bytes are alive at once while a network runs."""
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+
+class LiveBytes:
+    """Adds a tensor's storage when it first appears and takes it off when it dies.
+
+    Storages are what memory is made of: views share one, and an in-place operator makes none.
+    """
+
+    def __init__(self) -> None:
+        self._alive: dict[int, int] = {}
+        self.now = 0
+        self.peak = 0
+
+    def hold(self, tensors: Any) -> None:
+        """Take account of every tensor inside a nested structure."""
+        for tensor in tree_leaves(tensors):
+            if isinstance(tensor, Tensor) and tensor.layout is torch.strided:
+                self._hold_storage(tensor)
+        self.peak = max(self.peak, self.now)
+
+    def _hold_storage(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self._alive:
+            self._alive[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            weakref.finalize(storage, self._release, key).atexit = False
+
+    def _release(self, key: int) -> None:
+        self.now -= self._alive.pop(key, 0)
