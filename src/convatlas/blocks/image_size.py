@@ -14,8 +14,28 @@ def check_image(x: Tensor, model: str, *, channels: int, min_size: int) -> None:
     Raises:
         ValueError: x is not (n, channels, h, w) with h and w of at least min_size.
     """
-    if x.ndim != 4 or x.shape[1] != channels or min(x.shape[2:]) < min_size:
+    # Each side is compared alone: min(h, w) would tie them together in an exported program.
+    if x.ndim != 4 or x.shape[1] != channels or x.shape[2] < min_size or x.shape[3] < min_size:
+        unit = "pixel" if min_size == 1 else "pixels"
         raise ValueError(
-            f"{model}: input must be (n, {channels}, h, w) with h and w from {min_size} pixels up, "
+            f"{model}: input must be (n, {channels}, h, w) with h and w from {min_size} {unit} up, "
             f"got {tuple(x.shape)}"
+        )
+
+
+def check_exact_image(x: Tensor, model: str, *, channels: int, size: tuple[int, int]) -> None:
+    """Refuse a batch for a network whose weights are bound to one image size.
+
+    Args:
+        model: the class's name, for the message.
+        channels: the channels that the first layer was built for.
+        size: the height and width that the network was built for.
+
+    Raises:
+        ValueError: x is not (n, channels, *size).
+    """
+    if x.ndim != 4 or tuple(x.shape[1:]) != (channels, *size):
+        raise ValueError(
+            f"{model}: input must be exactly (n, {channels}, {size[0]}, {size[1]}), got "
+            f"{tuple(x.shape)}; resize or pad the images first"
         )

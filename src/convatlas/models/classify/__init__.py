@@ -4,6 +4,26 @@ Here: one family a file, named as its paper names it.
 Not here: networks that answer with boxes, masks, sounds or words; they have shelves of their own.
 """
 
-from convatlas.models.classify import mobilenet_v2
+from convatlas.models.classify import (
+    lenet,
+    linear_classifier,
+    mobilenet_v1,
+    mobilenet_v2,
+    pydmobilenet,
+    resnet,
+    resnet_cifar,
+    shufflenet_v2,
+    squeezenet,
+)
 
-__all__ = ["mobilenet_v2"]
+__all__ = [
+    "lenet",
+    "linear_classifier",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "pydmobilenet",
+    "resnet",
+    "resnet_cifar",
+    "shufflenet_v2",
+    "squeezenet",
+]

@@ -11,7 +11,7 @@ Differs: dropout before the classifier, which the paper does not state.
 import torch
 from torch import Tensor, nn
 
-from convatlas.blocks import ConvNormAct, check_image, round_channels
+from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
 from convatlas.models.registry import register
 
 LAYOUT = (  # table 2: expand, channels, repeats, stride of the first
@@ -55,10 +55,10 @@ class MobileNetV2(nn.Module):
         dropout: share of the pooled features zeroed in training.
         stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
 
-    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 16 pixels up.
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 16
+    min_size = 1
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class MobileNetV2(nn.Module):
         stem_stride: int = 2,
     ):
         super().__init__()
+        check_option("MobileNetV2", "stem_stride", stem_stride, (2, 1))
         self.in_channels = in_channels
         channels = round_channels(32 * width)
         stem = ConvNormAct(in_channels, channels, stride=stem_stride, act=nn.ReLU6)
@@ -89,15 +90,17 @@ class MobileNetV2(nn.Module):
         check_image(x, "MobileNetV2", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    @staticmethod
-    def example(batch: int = 1, size: int = 224) -> tuple[Tensor]:
+    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
         """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, 3, size, size),)
+        return (torch.rand(batch, self.in_channels, size, size),)
 
     @classmethod
-    def tiny(cls) -> "tuple[MobileNetV2, tuple[Tensor]]":
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[MobileNetV2, tuple[Tensor]]":
         """The smallest honest build and a batch of two: for tests and first steps."""
-        return cls(width=0.25, num_classes=5), cls.example(batch=2, size=64)
+        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=64)
 
 
 register("mobilenet_v2", MobileNetV2)

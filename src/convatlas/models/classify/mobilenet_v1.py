@@ -1,0 +1,116 @@
+"""MobileNet: a full convolution split into one filter a channel and a mix of the channels.
+
+Source:  Howard et al., 2017, arXiv:1704.04861, table 1; width and resolution, sections 3.3, 3.4.
+Claims:  claims/mobilenet_v1.toml
+Differs: the last filter has stride 1; table 1 prints 2 beside equal sizes in and out.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.registry import register
+
+LAYOUT = (  # table 1: channels, stride
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+)
+REPEATED = (512, 1)  # the five rows that table 5's shallow network leaves out
+
+
+class SeparableUnit(nn.Sequential):
+    """Filter each channel alone, then mix the channels, each with norm and ReLU.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
+        super().__init__(
+            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels),
+            ConvNormAct(in_channels, out_channels, 1),
+        )
+
+
+class MobileNetV1(nn.Module):
+    """Image classifier.
+
+    Args:
+        width: multiplies every channel count, the paper's alpha.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+        stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
+        image_size: side of the image that `example` makes, rho * 224 in the paper; the network
+            is the same for every size.
+        shallow: leave out the five equal units in the middle (table 5).
+        full_convs: 3 x 3 convolutions over all channels instead of separable ones (table 4).
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+    """
+
+    min_size = 1
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        stem_stride: int = 2,
+        image_size: int = 224,
+        shallow: bool = False,
+        full_convs: bool = False,
+    ):
+        super().__init__()
+        check_option("MobileNetV1", "stem_stride", stem_stride, (2, 1))
+        self.in_channels = in_channels
+        self.image_size = image_size
+        unit = ConvNormAct if full_convs else SeparableUnit
+        channels = round_channels(32 * width)
+        stages: list[list[nn.Module]] = [[ConvNormAct(in_channels, channels, stride=stem_stride)]]
+        for row in LAYOUT:
+            if shallow and row == REPEATED:
+                continue
+            out, stride = row
+            if stride == 2:
+                stages.append([])
+            into, channels = channels, round_channels(out * width)
+            stages[-1].append(unit(into, channels, stride=stride))
+        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+        self.classifier = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "MobileNetV1", channels=self.in_channels, min_size=self.min_size)
+        return self.classifier(self.stages(x).mean((2, 3)))
+
+    def example(self, batch: int = 1) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, self.image_size, self.image_size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[MobileNetV1, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes, image_size=64)
+        return model, model.example(batch=2)
+
+
+for _width in (1.0, 0.75, 0.5, 0.25):  # tables 6 and 7
+    for _size in (224, 192, 160, 128):
+        _name = "mobilenet_v1"
+        _name += f"_w{_width}" if _width < 1 else ""
+        _name += f"_r{_size}" if _size < 224 else ""
+        register(_name, MobileNetV1, width=_width, image_size=_size)
+register("mobilenet_v1_shallow", MobileNetV1, shallow=True)
+register("mobilenet_v1_conv", MobileNetV1, full_convs=True)
