@@ -1,0 +1,53 @@
+"""What a run wrote down: one row an epoch, as JSON lines, as CSV and for TensorBoard."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+
+class RunLog:
+    """Appends rows to `log.jsonl`, `log.csv` and, where it is installed, TensorBoard.
+
+    Every row reaches the disk before the next step, so a crash loses nothing that was logged.
+
+    Args:
+        folder: where to write; None keeps the rows in memory only.
+    """
+
+    def __init__(self, folder: Path | None = None):
+        self.rows: list[dict[str, Any]] = []
+        self._folder = folder
+        self._tensorboard = _tensorboard(folder) if folder else None
+
+    def write(self, **row: Any) -> None:
+        """Add a row; all rows of a log have the same names."""
+        self.rows.append(row)
+        if self._folder is None:
+            return
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        path = self._folder / "log.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+        if self._tensorboard is not None:
+            for name, value in row.items():
+                if isinstance(value, int | float) and name not in ("epoch", "step"):
+                    self._tensorboard.add_scalar(name, value, row["step"])
+
+    def close(self) -> None:
+        """Finish the TensorBoard file."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # the extra `convatlas[tensorboard]` is not installed
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))

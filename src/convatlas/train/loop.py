@@ -1,0 +1,149 @@
+"""The training loop: one, for every task, readable from top to bottom."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from convatlas.progress import Progress, Silent
+from convatlas.train.average import weight_average
+from convatlas.train.log import RunLog
+from convatlas.train.optimizer import build_optimizer
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+
+STEPS_BETWEEN_REPORTS = 10
+
+
+class Task(Protocol):
+    """What a task brings: batches, a loss and figures on the validation split."""
+
+    def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]: ...
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor: ...
+
+    def validate(
+        self, model: nn.Module, loader: DataLoader, gather: Callable
+    ) -> dict[str, float]: ...
+
+
+@dataclass
+class Trained:
+    """How a run went. `ended` is `epochs`, `time`, `interrupted` or `diverged`."""
+
+    ended: str = "epochs"
+    steps: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    *,
+    limit_s: float | None = None,
+    log: RunLog | None = None,
+    stop: StopRequest | None = None,
+    progress: Progress | None = None,
+    title: str = "training",
+    validate_every_s: float = 0.0,
+) -> Trained:
+    """Train in place; the model ends with the averaged weights that were validated last.
+
+    The learning rate follows the share of the run that is done, by steps or by time, whichever
+    is further: a run that its time limit ends has still gone through its whole schedule.
+
+    Args:
+        limit_s: wall-clock limit in seconds, validation included.
+        stop: asked before every step.
+        validate_every_s: at least so long between validations; 0 validates every epoch.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    set_seed(recipe.seed)
+    accelerator = Accelerator(mixed_precision=recipe.precision)
+    optimizer = build_optimizer(model, recipe)
+    batches, validation = task.loaders(recipe.batch_size, recipe.seed)
+    model, optimizer, batches, validation = accelerator.prepare(
+        model, optimizer, batches, validation
+    )
+    bare = accelerator.unwrap_model(model)
+    average = weight_average(bare, recipe.ema_decay) if recipe.ema_decay else None
+    kept = average.module if average is not None else bare
+
+    log = log or RunLog()
+    result = Trained()
+    total_steps = max(1, round(recipe.epochs * len(batches)))
+    bar = (progress or Silent()).bar(title, total=1.0)
+    start = validated = time.perf_counter()
+    losses: list[Tensor] = []
+    done = 0.0
+
+    while done < 1:
+        model.train()
+        for batch in batches:
+            if stop is not None and stop.requested:
+                result.ended, done = "interrupted", 1.0
+                break
+            rate = recipe.rate(done)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.lr * rate
+            with accelerator.autocast():
+                loss = task.loss(model, batch)
+            accelerator.backward(loss)
+            if recipe.clip_norm:
+                accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            if average is not None:
+                average.update_parameters(bare)
+
+            losses.append(loss.detach())
+            result.steps += 1
+            result.seconds = time.perf_counter() - start
+            done = result.steps / total_steps
+            if limit_s is not None:
+                done = max(done, result.seconds / limit_s)
+            if result.steps % STEPS_BETWEEN_REPORTS == 0:
+                bar.update(min(1.0, done), note=_note(result, len(batches), recipe, loss))
+            if done >= 1:
+                result.ended = "epochs" if result.steps >= total_steps else "time"
+                break
+        result.epochs = result.steps / len(batches)
+        mean_loss = float(torch.stack(losses).mean()) if losses else float("nan")
+        if losses and not torch.isfinite(torch.tensor(mean_loss)):
+            result.ended = "diverged"
+            break
+        now = time.perf_counter()
+        if done >= 1 or now - validated >= validate_every_s:
+            result.figures = task.validate(kept, validation, accelerator.gather_for_metrics)
+            validated, result.seconds = now, time.perf_counter() - start
+            log.write(
+                epoch=round(result.epochs, 3),
+                step=result.steps,
+                seconds=round(result.seconds, 3),
+                lr=recipe.lr * recipe.rate(min(1.0, done)),
+                train_loss=mean_loss,
+                **result.figures,
+            )
+            losses = []
+    bar.close()
+    if average is not None:
+        bare.load_state_dict(average.module.state_dict())
+    accelerator.free_memory()
+    return result
+
+
+def _note(result: Trained, steps_an_epoch: int, recipe: Recipe, loss: Tensor) -> str:
+    rate = result.steps * recipe.batch_size / result.seconds
+    figures = result.figures.get("val_accuracy")
+    accuracy = f", val {figures:.1%}" if figures is not None else ""
+    epoch = result.steps / steps_an_epoch
+    return f"epoch {epoch:.1f}, {rate:.0f} images/s, loss {loss.item():.3f}{accuracy}"

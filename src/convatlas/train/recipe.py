@@ -1,0 +1,80 @@
+"""The options of a training run, all in one frozen place, saved with what they made."""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from convatlas.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; which network and which data are not its business.
+
+    Args:
+        optimizer: `sgd` (Nesterov momentum) or `adamw`.
+        lr: highest learning rate, reached at the end of the warm-up.
+        momentum: of SGD.
+        weight_decay: on weights of convolutions and linear layers; never on biases or norms.
+        epochs: passes over the training split; a time limit may end them earlier.
+        batch_size: images a step, over all processes.
+        warmup: share of the run in which the rate climbs from zero.
+        final_lr: share of `lr` that the cosine ends at.
+        label_smoothing: share of the target spread evenly over the classes.
+        ema_decay: of the moving average of weights that is evaluated and kept; 0 keeps the last.
+        clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
+        augmentation: `none digits tiny photo`, or `auto` by the data.
+        seed: of the weights, the order and the augmentation.
+        precision: `no`, `bf16` or `fp16`, as accelerate names them.
+    """
+
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    lr: float = 2e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.02
+    epochs: float = 60
+    batch_size: int = 64
+    warmup: float = 0.1
+    final_lr: float = 0.01
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.99
+    clip_norm: float = 1.0
+    augmentation: str = "auto"
+    seed: int = 0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+
+    def __post_init__(self) -> None:
+        checks = {
+            "lr": self.lr > 0,
+            "epochs": self.epochs > 0,
+            "batch_size": self.batch_size >= 1,
+            "warmup": 0 <= self.warmup < 1,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "ema_decay": 0 <= self.ema_decay < 1,
+        }
+        for name, holds in checks.items():
+            if not holds:
+                raise UsageError(f"Recipe: {name} cannot be {getattr(self, name)}")
+
+    def with_options(self, **options: Any) -> "Recipe":
+        """A copy with some fields changed.
+
+        Raises:
+            UsageError: no such field.
+        """
+        known = [field.name for field in fields(self)]
+        for name in options:
+            if name not in known:
+                raise UsageError(f"Recipe: no option '{name}'{nearest(name, known)}")
+        return replace(self, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name."""
+        return asdict(self)
+
+    def rate(self, progress: float) -> float:
+        """Share of `lr` at a share of the run in [0, 1]: linear warm-up, then half a cosine."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        done = min(1.0, (progress - self.warmup) / (1 - self.warmup))
+        return self.final_lr + (1 - self.final_lr) * 0.5 * (1 + math.cos(math.pi * done))

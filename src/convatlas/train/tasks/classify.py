@@ -1,0 +1,75 @@
+"""Classification: cross-entropy on logits, accuracy on the validation split."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+Normalise = Callable[[Tensor], Tensor]
+Augment = Callable[[Tensor], Tensor]
+
+
+class Classify:
+    """What classification brings to the loop.
+
+    Args:
+        train: dataset of (uint8 image (c, h, w), label); `validate` likewise.
+        augment: uint8 batch -> uint8 batch of the network's size, training only.
+        normalise: uint8 batch -> what the network takes.
+        label_smoothing: share of the target spread evenly over the classes.
+    """
+
+    def __init__(
+        self,
+        train: Dataset,
+        validate: Dataset,
+        *,
+        num_classes: int,
+        augment: Augment,
+        normalise: Normalise,
+        label_smoothing: float = 0.0,
+    ):
+        self._train, self._validate = train, validate
+        self._num_classes = num_classes
+        self._augment, self._normalise = augment, normalise
+        self._label_smoothing = label_smoothing
+
+    def loaders(self, batch_size: int, seed: int, workers: int = 0) -> tuple[DataLoader, DataLoader]:
+        """Batches for training, in an order that the seed fixes, and for validation."""
+        order = torch.Generator().manual_seed(seed)
+        # A last batch of one image has no variance to normalise by.
+        ragged = len(self._train) % batch_size == 1  # pyright: ignore[reportArgumentType]
+        train = DataLoader(
+            self._train,
+            batch_size,
+            shuffle=True,
+            generator=order,
+            drop_last=ragged,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
+        return train, DataLoader(self._validate, 4 * batch_size, num_workers=0)
+
+    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Mean cross-entropy of one augmented batch."""
+        images, labels = batch
+        logits = model(self._normalise(self._augment(images)))
+        return F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, loader: DataLoader, gather: Callable) -> dict[str, float]:
+        """`val_loss` and `val_accuracy` (0..1) over the whole split and all processes."""
+        from torchmetrics.classification import MulticlassAccuracy
+
+        model.eval()
+        device = next(model.parameters()).device
+        accuracy = MulticlassAccuracy(self._num_classes, average="micro").to(device)
+        loss, seen = 0.0, 0
+        for images, labels in loader:
+            logits, labels = gather((model(self._normalise(images)), labels))
+            accuracy.update(logits, labels)
+            loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            seen += len(labels)
+        return {"val_loss": loss / seen, "val_accuracy": float(accuracy.compute())}
