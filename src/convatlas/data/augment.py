@@ -1,0 +1,74 @@
+"""Random changes to training images, as torchvision transforms on 8-bit tensors."""
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.data.image_data import ImageData
+
+LEVELS = ("none", "digits", "tiny", "photo")
+TINY_SIDE = 40  # pixels, up to which colour images get CIFAR's augmentation
+
+
+def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.Module:
+    """A torchvision v2 transform of images (..., channels, size, size).
+
+    Args:
+        level: `none`; `digits`: a small affine change, no mirroring; `tiny`: pad by 4, crop and
+            mirror, as is standard for CIFAR; `photo`: random crop, mirroring and slight
+            changes of colour.
+        fill: what `digits` shows beyond the edge, 0..255; see `ground_level`.
+
+    Raises:
+        ValueError: no such level.
+    """
+    from torchvision.transforms import v2  # slow to import
+
+    if level == "none":
+        return v2.Identity()
+    if level == "digits":
+        return v2.RandomAffine(
+            degrees=(-10, 10),
+            translate=(0.1, 0.1),
+            scale=(0.9, 1.1),
+            shear=5,
+            interpolation=v2.InterpolationMode.BILINEAR,
+            fill=fill,
+        )
+    if level == "tiny":
+        return v2.Compose([v2.RandomCrop(size, padding=4), v2.RandomHorizontalFlip()])
+    if level == "photo":
+        crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True)
+        colour = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2 * (channels == 3))
+        return v2.Compose([crop, v2.RandomHorizontalFlip(), colour])
+    raise ValueError(f"augmentation: level must be one of {', '.join(LEVELS)}, got {level!r}")
+
+
+def choose_augmentation(data: ImageData) -> str:
+    """The level that suits the images: grey, small in colour, or photographs."""
+    if data.channels == 1:
+        return "digits"
+    return "tiny" if max(data.height, data.width) <= TINY_SIDE else "photo"
+
+
+def ground_level(images: Tensor) -> int:
+    """What lies around the objects: the median of the images' outermost pixels.
+
+    Shape: uint8 (n, c, h, w)
+    """
+    edges = (images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1])
+    return int(torch.cat([edge.flatten() for edge in edges]).median())
+
+
+def augment(batch: Tensor, transform: nn.Module, *, together: int = 4) -> Tensor:
+    """A batch with one random draw for every few images.
+
+    A transform costs about the same for four small images as for one. Batches are shuffled,
+    so the images that share a draw are others in each epoch.
+
+    Args:
+        transform: from `augmentation`.
+        together: images that share a draw; 1 draws for each.
+
+    Shape: (n, c, h, w) -> (n, c, h, w)
+    """
+    return torch.cat([transform(part) for part in batch.split(together)])

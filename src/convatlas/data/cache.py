@@ -1,0 +1,86 @@
+"""Training images at the network's size: decoded once and kept, where memory allows."""
+
+from contextlib import closing
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from convatlas.data.free_memory import free_memory_bytes
+from convatlas.data.image_data import Split
+from convatlas.data.preprocess import resize, resize_weights
+from convatlas.data.read import quiet_pillow
+from convatlas.data.scan import Progress
+from convatlas.data.threads import in_threads
+
+LEAST_REPORTED = 64  # images between two calls of progress
+
+
+class CachedImages(Dataset[tuple[Tensor, int]]):
+    """A split at one size, as a dataset of (uint8 image, label).
+
+    Resized with the filter of `Preprocess` and rounded back to 8 bits. Where all images fit
+    into a share of the free memory they are decoded now and kept in `images`; else `images`
+    is None and each is decoded when asked for, also in the workers of a DataLoader.
+
+    Args:
+        split: the images.
+        size: side of the square in pixels.
+        share: of the free memory that may be taken.
+        progress: called with the images done and their total.
+
+    Shape: each image (channels, size, size); `images` (n, channels, size, size)
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        size: int,
+        *,
+        share: float = 0.25,
+        progress: Progress | None = None,
+    ):
+        self.split, self.size = split, size
+        self.labels = torch.tensor(split.labels)
+        self.images: Tensor | None = None
+        if len(split) == 0:
+            return
+        first = square(split.read(0), size)
+        if len(split) * first.numel() <= share * free_memory_bytes():
+            self.images = torch.empty(len(split), *first.shape, dtype=torch.uint8)
+            self._fill(self.images, progress)
+
+    def _fill(self, images: Tensor, progress: Progress | None) -> None:
+        """Decode and resize every image into its row."""
+
+        def place(index: int) -> None:
+            images[index] = square(self.split.store.read(self.split.files[index]), self.size)
+
+        total = len(self.split)
+        with quiet_pillow(), closing(in_threads(place, range(total))) as places:
+            for done, _ in enumerate(places, start=1):
+                if progress is not None and (done % LEAST_REPORTED == 0 or done == total):
+                    progress(done, total)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def read(self, index: int) -> Tensor:
+        """One image. Shape: uint8 (channels, size, size)"""
+        if self.images is not None:
+            return self.images[index]
+        return square(self.split.read(index), self.size)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.read(index), self.split.labels[index]
+
+
+remembered_weights = lru_cache(maxsize=256)(resize_weights)  # sizes recur in a data set
+
+
+def square(image: Tensor, size: int) -> Tensor:
+    """One image stretched to a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
+    if image.shape[-2:] == (size, size):
+        return image
+    return resize(image.float(), size, remembered_weights).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,58 @@
+"""The class map: one for all splits, and the same one when a run meets new data."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from convatlas.data.listing import SPLITS, Item
+from convatlas.data.names import shown_few
+from convatlas.errors import DataError
+
+
+def class_map(source: str, items: Iterable[Item], stored: Sequence[str] | None) -> tuple[str, ...]:
+    """The classes of a data set in their order, checked against a run's own where given.
+
+    Raises:
+        DataError: one class only, a class missing from a stated split or extra in it, or
+            other classes than the stored ones.
+    """
+    by_split: dict[str | None, set[str]] = {}
+    for item in items:
+        by_split.setdefault(item.split, set()).add(item.label)
+    trained = by_split.get("train") or by_split.get(None) or set().union(*by_split.values())
+    if stored is not None:
+        check_same(source, trained, stored)
+    elif len(trained) < 2:
+        raise DataError(
+            f"{source}: must hold at least two classes, got {len(trained)}: {shown_few(trained)}"
+        )
+    for split in SPLITS:
+        if split in by_split:
+            check_split(source, split, by_split[split], trained)
+    return tuple(stored) if stored is not None else tuple(sorted(trained))
+
+
+def check_same(source: str, found: Collection[str], stored: Collection[str]) -> None:
+    """Refuse data whose classes are not those of the run."""
+    missing, extra = sorted(set(stored) - set(found)), sorted(set(found) - set(stored))
+    parts = [
+        f"{word} {shown_few(names, most=10)}"
+        for word, names in (("missing", missing), ("extra", extra))
+        if names
+    ]
+    if parts:
+        got = " and ".join(parts)
+        raise DataError(f"{source}: must hold the {len(stored)} classes of the run, got {got}")
+
+
+def check_split(source: str, split: str, found: set[str], classes: set[str]) -> None:
+    """Refuse a split whose classes are not those it is trained on."""
+    missing, extra = sorted(classes - found), sorted(found - classes)
+    if missing:
+        raise DataError(
+            f"{source}: the {split} split must hold every class, got no readable image of "
+            f"{shown_few(missing, most=10)}"
+        )
+    if extra:
+        raise DataError(
+            f"{source}: the {split} split must hold the classes of train only, got also "
+            f"{shown_few(extra, most=10)}"
+        )

@@ -1,0 +1,126 @@
+"""An opened data set: its class map, its splits and what the scan found."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from convatlas.data.read import decode, quiet_pillow
+from convatlas.data.scan import ScanReport
+from convatlas.errors import DataError
+
+FORMAT = 1  # of the stored split
+
+
+class Store(Protocol):
+    """Where the pixels of a data set come from, by the name of the image."""
+
+    def read(self, file: str) -> Tensor:
+        """uint8 (channels, h, w); safe in threads inside one `quiet_pillow`."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """Image files under a folder, decoded when asked for."""
+
+    root: Path
+    channels: int
+
+    def read(self, file: str) -> Tensor:
+        return decode(self.root / file, self.channels)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelStore:
+    """Images in memory, named `<anything>/<row>`. Shape: uint8 (n, channels, h, w)."""
+
+    pixels: Tensor
+
+    def read(self, file: str) -> Tensor:
+        return self.pixels[int(file.rpartition("/")[2])]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A sequence of labelled images.
+
+    Args:
+        files: the image's path relative to its source, or `digits/00017`.
+        labels: the class of each as its place in the class map.
+        store: reads an image by its file.
+    """
+
+    files: list[str]
+    labels: list[int]
+    store: Store
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> Tensor:
+        """One image at its original size. Shape: uint8 (channels, h, w)."""
+        with quiet_pillow():
+            return self.store.read(self.files[index])
+
+    def subset(self, indices: Iterable[int]) -> "Split":
+        """The images at these places, in this order; nothing is read or copied."""
+        rows = list(indices)
+        return Split([self.files[i] for i in rows], [self.labels[i] for i in rows], self.store)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Everything the main job needs to know of a data set.
+
+    Args:
+        name: short, for titles.
+        source: `digits`, or the absolute path of the folder or CSV file.
+        classes: the class map; a label is a place in it.
+        channels: 1 where every image is grey, else 3.
+        height: median of the readable images, upright.
+        width: likewise.
+        splits: under `train`, `val` and `test`.
+        scan: what was found before training.
+        seed: of the split.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    channels: int
+    height: int
+    width: int
+    splits: dict[str, Split]
+    scan: ScanReport
+    seed: int
+
+    def save_split(self, path: str | Path) -> None:
+        """Write class map, seed, scan and the files of each split as JSON, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        stored = {
+            "format": FORMAT,
+            **{key: getattr(self, key) for key in STORED_FIELDS},
+            "scan": self.scan.to_dict(),
+            "splits": {
+                name: {"files": split.files, "labels": split.labels}
+                for name, split in self.splits.items()
+            },
+        }
+        path = Path(path)
+        half = path.with_name(path.name + ".part")
+        try:
+            half.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            os.replace(half, path)
+        except OSError as error:
+            raise DataError(f"{path}: cannot write the split: {error.strerror}") from None
+
+
+STORED_FIELDS = ("name", "source", "classes", "channels", "height", "width", "seed")

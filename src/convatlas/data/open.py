@@ -1,0 +1,210 @@
+"""Opening a data set: list, scan, check the classes, split."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from convatlas.data.classes import class_map
+from convatlas.data.digits import SIDE, load_digits
+from convatlas.data.duplicates import find_twins, pairs_across
+from convatlas.data.folders import list_folder
+from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
+from convatlas.data.listing import SPLITS, Item, Listing
+from convatlas.data.names import shown
+from convatlas.data.scan import (
+    FileFacts,
+    Progress,
+    ScanReport,
+    check_share,
+    measure,
+    scan_files,
+)
+from convatlas.data.split import cut, shares_for
+from convatlas.data.table import list_table
+from convatlas.errors import DataError
+
+DIGITS_SHARES = {"test": 0.2, "val": 0.1}  # 1,000 and 500 of 5,000
+
+
+def open_images(
+    source: str | Path,
+    *,
+    seed: int = 0,
+    max_broken: float = 0.05,
+    classes: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> ImageData:
+    """Open a data set for training: every file is read once, and what is wrong is named.
+
+    Splits that the source states are kept; what is missing is cut off train, seeded and
+    stratified: 15 % each for val and test, of the digits 500 and 1,000.
+
+    Args:
+        source: `digits`, a folder `CLASS/files`, a folder with `train/`, `val/` and `test/`
+            of such (val and test may be absent), or a CSV file `file_name,label[,split]`.
+        max_broken: share of the files that may be broken; they are skipped.
+        classes: the class map of a run that the data must match.
+        progress: called with the files done and their total.
+
+    Raises:
+        DataError: the data cannot be used; names the file, line or class and a way out.
+    """
+    if source == "digits":
+        return open_digits(seed, classes)
+    listing = list_source(source)
+    class_map(listing.source, listing.items, classes)  # before minutes of reading
+    cut_items(listing, listing.items, seed, [])
+    facts, broken = scan_listing(listing, max_broken, progress)
+    items = readable(listing.items, facts)
+    found = class_map(listing.source, items, classes)
+    twins = find_twins(listing.root, facts)
+    items = cut_items(listing, items, seed, twins)
+    return build(source, listing, items, found, facts, broken, twins, seed)
+
+
+def open_test(
+    source: str | Path,
+    classes: Sequence[str],
+    *,
+    max_broken: float = 0.05,
+    progress: Progress | None = None,
+) -> ImageData:
+    """Open labelled images to evaluate a run on: one split, `test`, and nothing cut off.
+
+    Takes what `open_images` takes; where the source states a test split, only that is used.
+    The digits give their own 1,000 of seed 0.
+    """
+    if source == "digits":
+        data = open_digits(0, classes)
+        return replace(data, splits={"test": data.splits["test"]})
+    listing = list_source(source)
+    if "test" in listing.given:
+        kept = [item for item in listing.items if item.split == "test"]
+        listing = replace(listing, items=kept)
+    listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
+    class_map(listing.source, listing.items, classes)
+    facts, broken = scan_listing(listing, max_broken, progress)
+    items = readable(listing.items, facts)
+    found = class_map(listing.source, items, classes)
+    twins = find_twins(listing.root, facts)
+    return build(source, listing, items, found, facts, broken, twins, seed=0)
+
+
+def list_source(source: str | Path) -> Listing:
+    """The labelled files of a folder or CSV file."""
+    path = Path(source)
+    where = shown(source)
+    try:
+        if path.is_dir():
+            return list_folder(path)
+        if not path.exists():
+            raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data")
+    except OSError as error:
+        raise DataError(f"{where}: cannot open: {(error.strerror or '').lower()}") from None
+    if path.suffix.lower() != ".csv":
+        raise DataError(
+            f"{where}: must be 'digits', a folder of images or a CSV file, got a file {path.suffix}"
+        )
+    return list_table(path)
+
+
+def scan_listing(
+    listing: Listing, max_broken: float, progress: Progress | None
+) -> tuple[list[FileFacts], list[tuple[str, str]]]:
+    """Read every file; stop where too many are broken."""
+    files = [item.file for item in listing.items]
+    facts, broken = scan_files(listing.root, files, progress)
+    check_share(listing.source, broken, len(files), max_broken)
+    if not facts:
+        raise DataError(f"{listing.source}: must hold readable images, got none")
+    return facts, broken
+
+
+def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:
+    """The items whose files the scan could read."""
+    good = {fact.file for fact in facts}
+    return [item for item in items if item.file in good]
+
+
+def cut_items(listing: Listing, items: list[Item], seed: int, twins: list[list[str]]) -> list[Item]:
+    """The items with a split each: those stated, and what is missing cut off train."""
+    files: dict[str, list[str]] = {}
+    for item in items:
+        if item.split in (None, "train"):
+            files.setdefault(item.label, []).append(item.file)
+    same = {file for group in twins for file in group}
+    shares = shares_for(listing.given)
+    split_of = cut(listing.source, files, shares, seed=seed, twins=same)
+    return [replace(item, split=split_of.get(item.file, item.split)) for item in items]
+
+
+def build(
+    source: str | Path,
+    listing: Listing,
+    items: list[Item],
+    classes: tuple[str, ...],
+    facts: list[FileFacts],
+    broken: list[tuple[str, str]],
+    twins: list[list[str]],
+    seed: int,
+) -> ImageData:
+    """The opened data set of items that all have their split."""
+    modes, sizes = measure(facts)
+    channels = 1 if all(fact.grey for fact in facts) else 3
+    splits = gather(items, classes, FileStore(listing.root.resolve(), channels))
+    report = ScanReport(
+        total=len(facts) + len(broken),
+        readable=len(facts),
+        broken=broken,
+        renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
+        ignored=listing.ignored,
+        leaks=pairs_across(twins, {item.file: str(item.split) for item in items}),
+        conflicts=pairs_across(twins, {item.file: item.label for item in items}),
+        modes=modes,
+        sizes=sizes,
+        per_class=count_classes(splits, classes),
+    )
+    path = Path(source).resolve()
+    height, width = sizes["height"][1], sizes["width"][1]
+    return ImageData(path.stem, str(path), classes, channels, height, width, splits, report, seed)
+
+
+def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:
+    """The splits of the items, in the order of their files."""
+    place = {label: i for i, label in enumerate(classes)}
+    splits: dict[str, Split] = {}
+    for name in SPLITS:
+        members = sorted((item for item in items if item.split == name), key=lambda i: i.file)
+        if members:
+            labels = [place[item.label] for item in members]
+            splits[name] = Split([item.file for item in members], labels, store)
+    return splits
+
+
+def count_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Images per class for each split."""
+    return {
+        name: {label: split.labels.count(i) for i, label in enumerate(classes)}
+        for name, split in splits.items()
+    }
+
+
+def open_digits(seed: int, classes: Sequence[str] | None) -> ImageData:
+    """The embedded digits, split like any other data but not scanned: they are known."""
+    pixels, labels = load_digits()
+    items = [Item(f"digits/{i:05d}", str(label)) for i, label in enumerate(labels)]
+    found = class_map("digits", items, classes)
+    files: dict[str, list[str]] = {}
+    for item in items:
+        files.setdefault(item.label, []).append(item.file)
+    split_of = cut("digits", files, DIGITS_SHARES, seed=seed)
+    items = [replace(item, split=split_of[item.file]) for item in items]
+    splits = gather(items, found, PixelStore(pixels))
+    report = ScanReport(
+        total=len(items),
+        readable=len(items),
+        modes={"L": len(items)},
+        sizes={side: (SIDE, SIDE, SIDE) for side in ("width", "height")},
+        per_class=count_classes(splits, found),
+    )
+    return ImageData("digits", "digits", found, 1, SIDE, SIDE, splits, report, seed)

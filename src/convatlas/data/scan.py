@@ -1,0 +1,190 @@
+"""The scan: every file is read once before training, and what is wrong is named.
+
+Broken files are skipped up to a stated share; readable ones whose content differs from their
+suffix are used and listed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from PIL import Image
+
+from convatlas.data.names import shown, shown_few
+from convatlas.data.read import (
+    UnreadableImage,
+    eight_bit,
+    load,
+    orientation,
+    quiet_pillow,
+)
+from convatlas.data.threads import in_threads
+from convatlas.errors import DataError
+
+Progress = Callable[[int, int], None]
+
+SUFFIX_FORMATS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".png", ".apng"), "PNG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "JPEG2000"),
+    **dict.fromkeys((".heic", ".heif"), "HEIF"),  # named as unreadable, not passed over
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tga": "TGA",
+}
+SAME_CONTENT = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: what phones write under .jpg
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the scan learnt of one readable file."""
+
+    file: str
+    width: int
+    height: int
+    mode: str
+    grey: bool
+    bytes: int
+    renamed: str | None
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What was found in a data set before training.
+
+    Args:
+        total: image files looked at, readable or not.
+        readable: those that are used.
+        broken: file and reason of those that are skipped.
+        renamed: file and remark where the content differs from the suffix.
+        ignored: files that are no images by their name.
+        leaks: file, split, file, split of identical files in two splits.
+        conflicts: file, class, file, class of identical files under two classes.
+        modes: readable files per Pillow mode.
+        sizes: smallest, median and largest width and height in pixels.
+        per_class: images per class, for each split.
+    """
+
+    total: int
+    readable: int
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    leaks: list[tuple[str, str, str, str]] = field(default_factory=list)
+    conflicts: list[tuple[str, str, str, str]] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    per_class: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """The report as plain lists and dicts, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict) -> "ScanReport":
+        """The report that `to_dict` gave, also after a way through JSON."""
+        pairs = {
+            name: [tuple(row) for row in stored[name]]
+            for name in ("broken", "renamed", "leaks", "conflicts")
+        }
+        sizes = {side: tuple(row) for side, row in stored["sizes"].items()}
+        return cls(**{**stored, **pairs, "sizes": sizes})
+
+    def warnings(self) -> list[str]:
+        """One line for each kind of thing a person should know before trusting a result."""
+        lines = [f"skipped {shown(file)}: {reason}" for file, reason in self.broken]
+        lines += [f"used {shown(file)}: {remark}" for file, remark in self.renamed]
+        if self.ignored:
+            lines.append(f"ignored {len(self.ignored)} files that are no images by their name")
+        lines += [
+            f"{shown(a)} ({split_a}) and {shown(b)} ({split_b}) are the same file: "
+            "the test figure will be too good"
+            for a, split_a, b, split_b in self.leaks
+        ]
+        lines += [
+            f"{shown(a)} ({shown(label_a)}) and {shown(b)} ({shown(label_b)}) are the same "
+            "file under two classes"
+            for a, label_a, b, label_b in self.conflicts
+        ]
+        return lines
+
+
+def examine(root: Path, file: str) -> FileFacts | str:
+    """Read one file completely: its facts, or the reason why it cannot be used."""
+    path = root / file
+    try:
+        image = load(path, verify=True)
+        if image.mode not in ("L", "RGB"):
+            eight_bit(image)  # refuses what has no known range
+    except UnreadableImage as error:
+        return str(error)
+    width, height = image.size
+    if orientation(image) >= 5:  # lies on its side
+        width, height = height, width
+    return FileFacts(
+        file, width, height, image.mode, is_grey(image), path.stat().st_size, renaming(path, image)
+    )
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether the mode, or every colour of the palette, is grey."""
+    if image.mode in ("P", "PA"):
+        palette = image.getpalette("RGB") or []
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;")
+
+
+def renaming(path: Path, image: Image.Image) -> str | None:
+    """A remark where the suffix names another format than the content has."""
+    content = SAME_CONTENT.get(image.format or "", image.format)
+    named = SUFFIX_FORMATS.get(path.suffix.lower())
+    if named is None or named == content:
+        return None
+    return f"{content} content under {path.suffix}"
+
+
+def scan_files(
+    root: Path, files: Sequence[str], progress: Progress | None = None
+) -> tuple[list[FileFacts], list[tuple[str, str]]]:
+    """Examine every file; the facts of the readable ones, and the others with their reasons."""
+    good: list[FileFacts] = []
+    broken: list[tuple[str, str]] = []
+    with quiet_pillow(), closing(in_threads(lambda file: examine(root, file), files)) as results:
+        for done, (file, result) in enumerate(zip(files, results, strict=True), start=1):
+            if isinstance(result, str):
+                broken.append((file, result))
+            else:
+                good.append(result)
+            if progress is not None:
+                progress(done, len(files))
+    return good, broken
+
+
+def check_share(source: str, broken: list[tuple[str, str]], total: int, most: float) -> None:
+    """Stop where more than the stated share of the files is broken.
+
+    Raises:
+        DataError: with the first few files and the way out.
+    """
+    if len(broken) <= most * total:
+        return
+    named = shown_few(f"{file} ({reason})" for file, reason in broken)
+    raise DataError(
+        f"{source}: at most {most:.0%} of the files may be broken, got {len(broken)} of "
+        f"{total}: {named}; mend or remove them, or allow more with --max-broken"
+    )
+
+
+def measure(facts: Iterable[FileFacts]) -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
+    """Files per mode, and the smallest, median and largest width and height."""
+    facts = list(facts)
+    sides = {"width": [f.width for f in facts], "height": [f.height for f in facts]}
+    sizes = {side: (min(px), round(median(px)), max(px)) for side, px in sides.items() if px}
+    return dict(Counter(f.mode for f in facts)), sizes

@@ -1,0 +1,55 @@
+"""Cutting images into train, val and test: seeded and stratified."""
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+
+from convatlas.data.names import shown
+from convatlas.errors import DataError
+
+SHARE = 0.15  # of the images, for each split that is cut off
+
+
+def cut(
+    source: str,
+    files: Mapping[str, Sequence[str]],
+    shares: Mapping[str, float],
+    *,
+    seed: int,
+    twins: Collection[str] = (),
+) -> dict[str, str]:
+    """The split of every file: a share of each class for each named split, the rest to train.
+
+    Each class is drawn by itself, so a class more or less does not move the others, and each
+    split gets at least one image of each class. Files that have an identical twin go to
+    train first, where they cannot flatter the test figure.
+
+    Args:
+        source: the data set as messages name it.
+        files: files per class; their order does not matter.
+        shares: split and share of each class, such as `{"test": 0.15, "val": 0.15}`.
+
+    Raises:
+        DataError: a class has too few images to stand in every split.
+    """
+    split_of: dict[str, str] = {}
+    for label, members in files.items():
+        if len(members) <= len(shares):
+            raise DataError(
+                f"{source}: class {shown(label)} must have at least {len(shares) + 1} images, "
+                f"got {len(members)}; add some or remove the class"
+            )
+        order = sorted(members)
+        random.Random(f"{seed}/{label}").shuffle(order)
+        order.sort(key=lambda file: file in twins)
+        start = 0
+        for split, share in shares.items():
+            count = max(1, round(share * len(order)))
+            split_of.update(dict.fromkeys(order[start : start + count], split))
+            start += count
+        split_of.update(dict.fromkeys(order[start:], "train"))
+    return split_of
+
+
+def shares_for(given: Collection[str]) -> dict[str, float]:
+    """What must be cut off train where the source states these splits."""
+    return {split: SHARE for split in ("test", "val") if split not in given}

@@ -1,0 +1,76 @@
+"""Opening a data set by the split that a run stored, so its test set is exactly its own."""
+
+import json
+from pathlib import Path
+
+from convatlas.data.digits import load_digits
+from convatlas.data.image_data import (
+    FORMAT,
+    STORED_FIELDS,
+    FileStore,
+    ImageData,
+    PixelStore,
+    Split,
+    Store,
+)
+from convatlas.data.names import shown, shown_few
+from convatlas.data.scan import ScanReport
+from convatlas.errors import DataError
+
+
+def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
+    """The data set as it stood when `ImageData.save_split` wrote this file.
+
+    Images are not read again; only that every file is still there is checked.
+
+    Args:
+        source: where the data lies now, if it moved.
+
+    Raises:
+        DataError: the stored split is damaged, or a file of it has vanished.
+    """
+    stored = read_stored(Path(path))
+    place = str(stored["source"] if source is None else source)
+    if stored["source"] == "digits":
+        store: Store = PixelStore(load_digits()[0])
+    else:
+        root = Path(place).resolve()
+        root = root if root.is_dir() else root.parent
+        check_present(path, root, stored["splits"])
+        store = FileStore(root, stored["channels"])
+        place = str(Path(place).resolve())
+    splits = {
+        name: Split(part["files"], part["labels"], store) for name, part in stored["splits"].items()
+    }
+    scan = ScanReport.from_dict(stored["scan"])
+    fields = {key: stored[key] for key in STORED_FIELDS}
+    fields |= {"classes": tuple(stored["classes"]), "source": place}
+    return ImageData(**fields, splits=splits, scan=scan)
+
+
+def read_stored(path: Path) -> dict:
+    """The JSON of a stored split, checked for what the rest relies on."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot read the split: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{shown(path)}: must be a stored split in JSON: {error}") from None
+    keys = {"format", "scan", "splits", *STORED_FIELDS}
+    if not isinstance(stored, dict) or not keys <= stored.keys():
+        raise DataError(f"{shown(path)}: must be a split that convatlas stored")
+    if stored["format"] != FORMAT:
+        raise DataError(f"{shown(path)}: must have format {FORMAT}, got {stored['format']}")
+    return stored
+
+
+def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
+    """Refuse a stored split some files of which have vanished."""
+    gone = [
+        file for part in splits.values() for file in part["files"] if not (root / file).is_file()
+    ]
+    if gone:
+        raise DataError(
+            f"{shown(root)}: must still hold the files of {shown(path)}, {len(gone)} vanished: "
+            f"{shown_few(gone)}; put them back, or name the place the data moved to"
+        )
