@@ -1,0 +1,166 @@
+"""The command `convatlas`: which verbs there are, and what becomes of an error.
+
+A verb's module is imported when that verb runs, so that `convatlas --help` costs no torch.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from convatlas import __version__
+from convatlas.cli.output import note, on_terminal, print_json, say
+from convatlas.errors import ConvatlasError, nearest
+
+
+class Verb(NamedTuple):
+    """Where a verb's function is, and its line in `convatlas --help`."""
+
+    module: str
+    function: str
+    does: str
+
+
+VERBS = {
+    "list": Verb("list_models", "list_models_command", "List the networks with their cost."),
+    "show": Verb("show", "show_command", "Show one network: layers, claims, options."),
+    "count": Verb("count", "count_command", "Count what a network costs, on shapes alone."),
+    "claims": Verb("claims", "claims_command", "Set published figures beside ours."),
+    "fit": Verb("fit", "fit_command", "Find and train the best network that fits a budget."),
+    "evaluate": Verb("evaluate", "evaluate_command", "Test a trained network on labelled data."),
+    "predict": Verb("predict", "predict_command", "Classify files with a trained network."),
+    "export": Verb("export", "export_command", "Write a deployable file and prove that it agrees."),
+    "bench": Verb("bench", "bench_command", "Measure latency, throughput and memory here."),
+    "doctor": Verb(
+        "doctor", "doctor_command", "Say what is installed, what is missing, what to do."
+    ),
+}
+
+_WIDE = 200  # columns where nobody's terminal sets a limit
+_STOPPED = 130  # as shells report Ctrl-C
+
+
+class LazyGroup(TyperGroup):
+    """Knows every verb by name and one line; loads a verb's module when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb's name and line only: that is all that `--help` and completion ask for."""
+        verb = VERBS.get(cmd_name)
+        return None if verb is None else TyperCommand(cmd_name, help=verb.does, callback=None)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in VERBS:
+            ctx.fail(f"no verb '{name}'{nearest(name, VERBS)}")
+        return name, load_verb(name), args[1:]
+
+
+def load_verb(name: str) -> Any:
+    """The typer command of one verb, its module imported now."""
+    verb = VERBS[name]
+    function = getattr(import_module(f"convatlas.cli.{verb.module}"), verb.function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=_markup())
+    app.command(name, context_settings=_settings())(function)
+    return get_command(app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"convatlas {__version__}")
+        raise typer.Exit
+
+
+def _top(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Convolutional networks that fit: choose, train, check, explain and export the best one."""
+
+
+def build() -> Any:
+    """The whole command, ready to be called with arguments."""
+    app = typer.Typer(
+        name="convatlas",
+        cls=LazyGroup,
+        no_args_is_help=True,
+        context_settings=_settings(),
+        rich_markup_mode=_markup(),
+    )
+    app.callback()(_top)
+    return get_command(app)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one verb and leave with its exit code."""
+    given = list(sys.argv[1:] if args is None else args)
+    debug, as_json = "--debug" in given, "--json" in given
+    # Taken out, as it may stand before the verb or after it.
+    sys.exit(_run([word for word in given if word != "--debug"], debug, as_json))
+
+
+def _run(args: list[str], debug: bool, as_json: bool) -> int:
+    try:
+        code = build().main(args, prog_name="convatlas", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. What is buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = _STOPPED
+    except Exception as error:
+        return _report(error, debug, as_json)
+    if code == _STOPPED:
+        note("stopped")
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception, debug: bool, as_json: bool) -> int:
+    """Say what went wrong, in one or two lines, and give the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(str(error))
+        return 2
+    text, code = _explain(error, debug)
+    if debug:
+        traceback.print_exception(error)
+    note(f"error: {text}")
+    if as_json:
+        print_json({"error": text, "exit_code": code})
+    return code
+
+
+def _explain(error: Exception, debug: bool) -> tuple[str, int]:
+    if isinstance(error, ConvatlasError):
+        return str(error), error.exit_code
+    # Typer's own complaints: which click they come from depends on typer's version.
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "convatlas"
+        return f"{error.format_message()}\nsee `{where} --help`", error.exit_code  # pyright: ignore[reportAttributeAccessIssue]  asked for above
+    way_out = "" if debug else "; run again with --debug for the traceback"
+    return f"{type(error).__name__}: {error}{way_out}", 1
+
+
+def _markup() -> Any:
+    """Boxes and colours on a terminal only."""
+    return "rich" if on_terminal() else None
+
+
+def _settings() -> dict[str, Any]:
+    wide = {} if on_terminal() else {"terminal_width": _WIDE, "max_content_width": _WIDE}
+    return {"help_option_names": ["-h", "--help"], **wide}
+
+
+if __name__ == "__main__":
+    main()

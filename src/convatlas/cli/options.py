@@ -1,0 +1,107 @@
+"""A network's options as typed on the command line: `width=0.5 num_classes=10`, `--input 1x28x28`.
+
+The value takes the type of the default that the network's class gives the option.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convatlas.cli.numbers import typer_parser
+from convatlas.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from convatlas.models.registry import Entry
+
+OPTIONS_HELP = "Options of the network, e.g. width=0.5 num_classes=10."
+INPUT_HELP = "Size of one input, channels first, e.g. 3x224x224; the published size if not given."
+
+_WORDS = {"true": True, "yes": True, "on": True, "1": True}
+_WORDS |= {"false": False, "no": False, "off": False, "0": False}
+
+
+def parse_options(entry: "Entry", texts: Sequence[str]) -> dict[str, Any]:
+    """`option=value` texts as keyword arguments of the network's class.
+
+    Raises:
+        UsageError: not `option=value`, given twice, no such option, or a value of another type.
+    """
+    chosen: dict[str, Any] = {}
+    known = entry.defaults
+    for text in texts:
+        option, equals, value = text.partition("=")
+        if not equals or not option:
+            raise UsageError(f"'{text}' is not an option of the form option=value")
+        if option not in known:
+            raise UsageError(
+                f"{entry.name} has no option '{option}'{nearest(option, known)}; "
+                f"it takes {', '.join(known) or 'none'}"
+            )
+        if option in chosen:
+            raise UsageError(f"option '{option}' is given twice")
+        chosen[option] = typed(option, value, known[option])
+    return chosen
+
+
+def typed(option: str, text: str, default: Any) -> Any:
+    """The value that `text` stands for, of the type of `default`.
+
+    Raises:
+        UsageError: it is not one, or nothing of that type can be typed.
+    """
+    if default is None or default is inspect.Parameter.empty:
+        return None if text.lower() == "none" else _guess(text)
+    if isinstance(default, bool):
+        return _one_of(option, text)
+    if isinstance(default, int | float):
+        return _number(option, text, type(default))
+    if isinstance(default, str):
+        return text
+    if isinstance(default, tuple):
+        like = default[0] if default else None
+        return tuple(typed(option, part, like) for part in re.split("[,x]", text.strip("() ")))
+    raise UsageError(f"option '{option}' cannot be set here; build the network in Python")
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """`3x224x224` as (3, 224, 224).
+
+    Raises:
+        UsageError: not positive whole numbers with an x between them.
+    """
+    parts = re.split(r"[x×,]", text.strip().lower())  # noqa: RUF001  people do type it so
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"an input size is positive whole numbers like 3x224x224, got '{text}'")
+    return tuple(int(part) for part in parts)
+
+
+def shape_option() -> Any:
+    """The `--input` option, as a tuple of sizes or None."""
+    parser = typer_parser(parse_shape)
+    return typer.Option(None, "--input", help=INPUT_HELP, parser=parser, metavar="CxHxW")
+
+
+def _one_of(option: str, text: str) -> bool:
+    if text.lower() not in _WORDS:
+        raise UsageError(f"option '{option}' must be true or false, got '{text}'")
+    return _WORDS[text.lower()]
+
+
+def _number(option: str, text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise UsageError(f"option '{option}' must be {what}, got '{text}'") from None
+
+
+def _guess(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return _WORDS.get(text.lower(), text)

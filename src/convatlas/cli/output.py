@@ -1,0 +1,122 @@
+"""What reaches the screen: tables for a terminal, plain text for a pipe, one object for a program.
+
+Answers go to standard output, progress and warnings to standard error.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+# A list of plain numbers, spread over lines by `json`: no text can hold a bare line end.
+_SHORT_LIST = re.compile(r"\[\n\s*([^][{}\"]*?)\n\s*\]")
+
+
+def on_terminal() -> bool:
+    """Whether a person's terminal reads standard output."""
+    return sys.stdout.isatty()
+
+
+def print_json(obj: Any) -> None:
+    """Print the one JSON object of a verb; not-a-number becomes null, as JSON has none."""
+    text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False)
+    _write(_SHORT_LIST.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text))
+
+
+def say(text: str = "") -> None:
+    """A line of the answer, on standard output, as it stands: never wrapped or coloured."""
+    _write(text)
+
+
+def note(text: str) -> None:
+    """A line about progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(
+    rows: Iterable[Sequence[Any]],
+    columns: Sequence[str],
+    *,
+    right: Collection[str] = (),
+    title: str | None = None,
+) -> None:
+    """Print rows under their headings; None is shown as a dash.
+
+    Args:
+        columns: the headings.
+        right: headings of the columns that are flush right, as numbers are.
+        title: a line above.
+    """
+    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    if on_terminal():
+        _rich_table(texts, columns, right, title)
+        return
+    if title:
+        say(title)
+    for line in plain_lines(texts, columns, right):
+        say(line)
+
+
+def plain_lines(
+    rows: Sequence[Sequence[str]], columns: Sequence[str], right: Collection[str] = ()
+) -> list[str]:
+    """Aligned columns two spaces apart, heading first, nothing cut off or wrapped."""
+    flat = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *flat, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = (
+            cell.rjust(width) if heading in right else cell.ljust(width)
+            for cell, width, heading in zip(cells, widths, columns, strict=True)
+        )
+        return "  ".join(placed).rstrip()
+
+    return [line(columns), *map(line, flat)]
+
+
+def _rich_table(
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[str],
+    right: Collection[str],
+    title: str | None,
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for heading in columns:
+        grid.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        # As Text: a name with square brackets is not markup.
+        grid.add_row(*(Text(cell) for cell in row))
+    Console().print(grid)
+
+
+def _write(text: str) -> None:
+    try:
+        print(text)
+    except UnicodeEncodeError:  # a terminal or pipe that cannot show µ or a file's name
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _plain(obj: Any) -> Any:
+    """Dataclasses, paths, tuples and sets as what JSON knows."""
+    if is_dataclass(obj) and not isinstance(obj, type):
+        return _plain(asdict(obj))
+    if isinstance(obj, dict):
+        return {str(key): _plain(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [_plain(value) for value in obj]
+    if isinstance(obj, set | frozenset):
+        return [_plain(value) for value in sorted(obj)]
+    if isinstance(obj, Path):
+        return str(obj)
+    if isinstance(obj, float) and not math.isfinite(obj):
+        return None
+    return obj
