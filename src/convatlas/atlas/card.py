@@ -1,0 +1,113 @@
+"""All that is known of one network: what it is, where it is from, its options, costs and claims."""
+
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from convatlas.atlas.compare import Row, compare_all
+from convatlas.atlas.counting import count_named
+from convatlas.atlas.docstring import arguments, first_line, heading
+from convatlas.atlas.human import human
+from convatlas.atlas.words import claim_line
+from convatlas.claims.loader import find_claims
+from convatlas.cost import Cost
+from convatlas.models.registry import Entry, find_entry
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of `create_model`, with the value that the name builds."""
+
+    name: str
+    default: Any
+    about: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `describe` answers; printing it gives the same as text."""
+
+    name: str
+    task: str
+    summary: str
+    paper: str
+    differs: str
+    options: tuple[Option, ...]
+    cost: Cost
+    claims: tuple[Row, ...]
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """The shape, without the batch, that the costs hold for."""
+        return self.cost.input[0][1:]
+
+    @property
+    def params(self) -> int:
+        """Counted."""
+        return self.cost.params
+
+    @property
+    def macs(self) -> int:
+        """Counted."""
+        return self.cost.macs
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of `show --json`."""
+        return {
+            "model": self.name,
+            "task": self.task,
+            "summary": self.summary,
+            "paper": self.paper,
+            "differs": self.differs,
+            "options": [asdict(option) for option in self.options],
+            **{**self.cost.to_dict(), "input": list(self.input)},
+            "claims": [row.to_dict() for row in self.claims],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def describe(name: str, **options: Any) -> Card:
+    """Task, paper, options, counted costs and published figures of a network.
+
+    Args:
+        name: as `list_models` gives it.
+        options: over those of the name; costs are counted with them.
+
+    Raises:
+        UnknownNameError: no such name.
+        UsageError: no such option.
+    """
+    entry = find_entry(name)
+    module = sys.modules[entry.cls.__module__].__doc__
+    return Card(
+        name=name,
+        task=entry.task,
+        summary=first_line(module) or first_line(entry.cls.__doc__),
+        paper=heading(module, "Source"),
+        differs=heading(module, "Differs"),
+        options=_options(entry, options),
+        cost=count_named(name, options),
+        claims=compare_all(find_claims([name])),
+    )
+
+
+def _options(entry: Entry, given: dict[str, Any]) -> tuple[Option, ...]:
+    about = arguments(entry.cls.__doc__)
+    defaults = {**entry.defaults, **given}
+    return tuple(Option(name, value, about.get(name, "")) for name, value in defaults.items())
+
+
+def _lines(card: Card) -> list[str]:
+    size = "x".join(map(str, card.input))
+    lines = [
+        f"{card.name} ({card.task}): {card.summary}",
+        f"paper    {card.paper or '-'}",
+        *([f"differs  {card.differs}"] if card.differs else []),
+        f"counted  {human(card.params)} params, {human(card.macs)} macs at {size}, "
+        f"{human(card.cost.activation_bytes, 'bytes')} activations, "
+        f"{human(card.cost.peak_bytes, 'bytes')} peak",
+        "options  " + ", ".join(f"{option.name}={option.default!r}" for option in card.options),
+    ]
+    return lines + [f"claim    {claim_line(row)}" for row in card.claims]

@@ -1,0 +1,71 @@
+"""Build a named network on shapes alone and count it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from convatlas.atlas.docstring import heading
+from convatlas.atlas.index import Indexed
+from convatlas.cost import Cost, count
+from convatlas.models.registry import Entry, find_entry
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _separable(channels: int) -> nn.Module:
+    depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+    return nn.Sequential(depthwise, nn.Conv2d(channels, channels, 1, bias=False))
+
+
+# Single layers that papers give figures of, though they are no networks.
+LAYERS: Mapping[str, Callable[[], nn.Module]] = {
+    "conv_3x3_512": lambda: nn.Conv2d(512, 512, 3, padding=1, bias=False),
+    "separable_3x3_512": lambda: _separable(512),
+    "separable_3x3_384": lambda: _separable(384),
+}
+
+
+def build_on_shapes(name: str, options: Mapping[str, Any] = _NO_OPTIONS) -> nn.Module:
+    """The network with weights that take no memory, or one of `LAYERS`.
+
+    Raises:
+        UnknownNameError: no such name.
+        UsageError: no such option.
+    """
+    with torch.device("meta"):
+        return LAYERS[name]() if name in LAYERS else find_entry(name).build(**options)
+
+
+def count_named(
+    name: str,
+    options: Mapping[str, Any] = _NO_OPTIONS,
+    input: tuple[int, ...] | None = None,
+) -> Cost:
+    """The cost of a network at batch 1, by default at its published input.
+
+    Raises:
+        UnknownNameError: no such name.
+        UsageError: no such option.
+    """
+    model = build_on_shapes(name, options)
+    return count(model, (1, *input) if input else model.example())  # pyright: ignore[reportCallIssue]  every network has it
+
+
+def index_entry(entry: Entry) -> Indexed:
+    """A registered network as the index holds it, counted now."""
+    cost = count_named(entry.name)
+    module = __import__(entry.cls.__module__, fromlist=["__doc__"])
+    return Indexed(
+        name=entry.name,
+        task=entry.task,
+        paper=heading(module.__doc__, "Source").rstrip("."),
+        options=dict(entry.options),
+        input=cost.input[0][1:],
+        params=cost.params,
+        macs=cost.macs,
+        activation_bytes=cost.activation_bytes,
+        peak_bytes=cost.peak_bytes,
+    )

@@ -1,0 +1,25 @@
+"""A published figure and its fate in words."""
+
+from convatlas.atlas.compare import CHANGED, DIFFERS, HOLDS, NOT_CHECKED, Row
+from convatlas.claims.claim import Claim
+
+STATUS_WORDS = {HOLDS: "holds", DIFFERS: "differs", NOT_CHECKED: "not checked", CHANGED: "changed"}
+
+
+def claim_line(row: Row) -> str:
+    """A published figure and its fate in one line."""
+    claim = row.claim
+    about = circumstances(claim)
+    ours = "" if row.ours is None else f", counted {row.ours:,}"
+    why = f": {row.why}" if row.why else ""
+    return (
+        f"{claim.quantity} {claim.printed}{f' ({about})' if about else ''}, {claim.where}{ours}: "
+        f"{STATUS_WORDS[row.status]}{why}"
+    )
+
+
+def circumstances(claim: Claim) -> str:
+    """The options, dataset and way of testing that a figure holds for, if they are not plain."""
+    options = [f"{name}={value}" for name, value in claim.options.items()]
+    dataset = claim.dataset if claim.check == "train" else None
+    return ", ".join([*options, *(word for word in (dataset, claim.setting) if word)])

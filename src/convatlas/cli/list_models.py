@@ -1,0 +1,39 @@
+"""`convatlas list`: the atlas as a table."""
+
+from typing import Any
+
+import typer
+
+from convatlas.atlas.human import human
+from convatlas.atlas.listing import Accuracy, Listed, rows
+from convatlas.cli.numbers import count_option
+from convatlas.cli.output import print_json, say, table
+
+COLUMNS = ("name", "task", "params", "macs", "published accuracy", "paper")
+
+
+def list_models_command(
+    task: str | None = typer.Option(None, help="One shelf of the atlas, e.g. classify."),
+    max_params: Any = count_option("--max-params", help="At most so many parameters, e.g. 5M."),
+    max_macs: Any = count_option("--max-macs", help="At most so many multiply-adds, e.g. 300M."),
+    filter: str | None = typer.Option(None, help="A pattern for the name, e.g. 'mobile*'."),
+    json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
+) -> None:
+    """The networks there are: name, task, counted cost, published accuracy, paper."""
+    found = rows(task, max_params=max_params, max_macs=max_macs, filter=filter)
+    if json:
+        print_json({"models": [row.to_dict() for row in found]})
+    elif found:
+        table([_cells(row) for row in found], COLUMNS, right=("params", "macs"))
+    else:
+        say("no network is within these limits")
+
+
+def _cells(row: Listed) -> tuple[str, ...]:
+    accuracy = _accuracy(row.published) if row.published else "-"
+    return (row.name, row.task, human(row.params), human(row.macs), accuracy, row.paper or "-")
+
+
+def _accuracy(published: Accuracy) -> str:
+    about = ", ".join(word for word in (published.dataset, published.setting) if word)
+    return f"{human(round(100 * published.value, 4), '%')} ({about})"

@@ -1,0 +1,90 @@
+"""`convatlas show`: all that is known of one network."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from convatlas.atlas.human import human
+from convatlas.atlas.words import STATUS_WORDS, circumstances
+from convatlas.cli.options import OPTIONS_HELP, parse_options
+from convatlas.cli.output import print_json, say, table
+
+if TYPE_CHECKING:
+    from convatlas.atlas.card import Card
+
+LAYER_COLUMNS = ("layer", "kind", "output", "params", "macs", "activations")
+CLAIM_COLUMNS = ("quantity", "published", "ours", "status", "where", "for", "why")
+OPTION_COLUMNS = ("option", "value", "about")
+
+
+def show_command(
+    name: str = typer.Argument(help="A name of `convatlas list`."),
+    options: list[str] | None = typer.Argument(
+        None, help=OPTIONS_HELP, metavar="[OPTION=VALUE]..."
+    ),
+    json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
+) -> None:
+    """One network: paper, options, cost of each layer, published figures beside counted ones."""
+    from convatlas.atlas.card import describe
+    from convatlas.models import find_entry
+
+    card = describe(name, **parse_options(find_entry(name), options or ()))
+    if json:
+        print_json(card.to_dict())
+        return
+    _say_head(card)
+    _say_layers(card)
+    _say_claims(card)
+
+
+def _say_head(card: "Card") -> None:
+    say(f"{card.name} ({card.task}): {card.summary}")
+    say(f"paper: {card.paper or '-'}")
+    if card.differs:
+        say(f"differs from it: {card.differs}")
+    size = "x".join(map(str, card.input))
+    say(f"counted at {size}: {human(card.params)} params, {human(card.macs)} macs")
+    say(
+        f"memory: {human(card.cost.activation_bytes, 'bytes')} activations, "
+        f"{human(card.cost.peak_bytes, 'bytes')} at the peak"
+    )
+    if card.cost.uncounted:
+        say(f"not counted: {', '.join(card.cost.uncounted)}")
+    say()
+    table([(o.name, o.default, o.about) for o in card.options], OPTION_COLUMNS)
+
+
+def _say_layers(card: "Card") -> None:
+    say()
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            "x".join(map(str, layer.output[1:])) if layer.output else "-",
+            human(layer.params),
+            human(layer.macs),
+            human(layer.activation_bytes, "bytes"),
+        )
+        for layer in card.cost.layers
+    ]
+    table(rows, LAYER_COLUMNS, right=("params", "macs", "activations"))
+
+
+def _say_claims(card: "Card") -> None:
+    say()
+    if not card.claims:
+        say("no published figures are held for this network")
+        return
+    rows = [
+        (
+            row.claim.quantity,
+            row.claim.printed,
+            None if row.ours is None else f"{row.ours:,}",
+            STATUS_WORDS[row.status],
+            row.claim.where,
+            circumstances(row.claim) or "-",
+            row.why or "-",
+        )
+        for row in card.claims
+    ]
+    table(rows, CLAIM_COLUMNS, right=("published", "ours"))
