@@ -48,7 +48,7 @@ def check_split(source: str, split: str, found: set[str], classes: set[str]) -> 
     missing, extra = sorted(classes - found), sorted(found - classes)
     if missing:
         raise DataError(
-            f"{source}: the {split} split must hold every class, got no readable image of "
+            f"{source}: the {split} split must hold every class, got none of "
             f"{shown_few(missing, most=10)}"
         )
     if extra:
@@ -56,3 +56,18 @@ def check_split(source: str, split: str, found: set[str], classes: set[str]) -> 
             f"{source}: the {split} split must hold the classes of train only, got also "
             f"{shown_few(extra, most=10)}"
         )
+
+
+def check_left(source: str, items: Iterable[Item], classes: Sequence[str]) -> None:
+    """Refuse a class, or a stated split of it, of which no image could be read."""
+    left: dict[str | None, set[str]] = {}
+    for item in items:
+        left.setdefault(item.split, set()).add(item.label)
+    for split, labels in left.items():
+        gone = sorted(set(classes) - labels)
+        if gone:
+            where = f" in the {split} split" if split else ""
+            raise DataError(
+                f"{source}: every class must have readable images{where}, got none of "
+                f"{shown_few(gone, most=10)}; mend the files or remove the class"
+            )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from convatlas.data.names import shown
 from convatlas.data.read import decode, quiet_pillow
 from convatlas.data.scan import ScanReport
 from convatlas.errors import DataError
@@ -120,7 +121,8 @@ class ImageData:
             half.write_text(json.dumps(stored, indent=1), encoding="utf-8")
             os.replace(half, path)
         except OSError as error:
-            raise DataError(f"{path}: cannot write the split: {error.strerror}") from None
+            half.unlink(missing_ok=True)
+            raise DataError(f"{shown(path)}: cannot write the split: {error.strerror}") from None
 
 
 STORED_FIELDS = ("name", "source", "classes", "channels", "height", "width", "seed")

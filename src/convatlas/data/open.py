@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convatlas.data.classes import class_map
+from convatlas.data.classes import check_left, class_map
 from convatlas.data.digits import SIDE, load_digits
 from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
@@ -52,14 +52,14 @@ def open_images(
     if source == "digits":
         return open_digits(seed, classes)
     listing = list_source(source)
-    class_map(listing.source, listing.items, classes)  # before minutes of reading
+    named = class_map(listing.source, listing.items, classes)  # before minutes of reading
     cut_items(listing, listing.items, seed, [])
     facts, broken = scan_listing(listing, max_broken, progress)
     items = readable(listing.items, facts)
-    found = class_map(listing.source, items, classes)
+    check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
     items = cut_items(listing, items, seed, twins)
-    return build(source, listing, items, found, facts, broken, twins, seed)
+    return build(source, listing, items, named, facts, broken, twins, seed)
 
 
 def open_test(
@@ -82,12 +82,12 @@ def open_test(
         kept = [item for item in listing.items if item.split == "test"]
         listing = replace(listing, items=kept)
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
-    class_map(listing.source, listing.items, classes)
+    named = class_map(listing.source, listing.items, classes)
     facts, broken = scan_listing(listing, max_broken, progress)
     items = readable(listing.items, facts)
-    found = class_map(listing.source, items, classes)
+    check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
-    return build(source, listing, items, found, facts, broken, twins, seed=0)
+    return build(source, listing, items, named, facts, broken, twins, seed=0)
 
 
 def list_source(source: str | Path) -> Listing:

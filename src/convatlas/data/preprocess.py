@@ -127,7 +127,7 @@ def resize_weights(length: int, size: int, device: torch.device) -> Tensor:
     """
     pixels = torch.arange(length, dtype=torch.float32, device=device) + 0.5
     total = pixels[-1:] + 0.5  # the length as a tensor: export keeps it free
-    centres = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) / size * total
+    centres = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * total / size
     reach = (total / size).clamp(min=1)
     weights = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
     return weights / weights.sum(1, keepdim=True)

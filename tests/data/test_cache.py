@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from convatlas.data import CachedImages, Preprocess, free_memory, open_images
+
+
+def test_images_of_the_right_size_are_kept_as_they_are():
+    split = open_images("digits").splits["val"]
+    cached = CachedImages(split, 28)
+    assert cached.images is not None
+    assert len(cached) == 500
+    image, label = cached[17]
+    assert torch.equal(image, split.read(17))
+    assert label == split.labels[17] == cached.labels[17]
+
+
+def test_resizing_is_the_preprocessing_rounded_to_eight_bits(photos):
+    split = open_images(photos).splits["train"]
+    cached = CachedImages(split, 24)
+    module = Preprocess(3, 24, [0.0] * 3, [1.0] * 3)
+    for i in (0, 5, 41):
+        exact = module.stack([split.read(i)])[0] * 255
+        assert cached.read(i).dtype == torch.uint8
+        assert (cached.read(i) - exact).abs().max() <= 0.5 + 1e-3
+
+
+def test_what_does_not_fit_is_decoded_when_asked_for(photos):
+    split = open_images(photos).splits["train"]
+    kept, fresh = CachedImages(split, 24), CachedImages(split, 24, share=0.0)
+    assert kept.images is not None
+    assert fresh.images is None
+    assert all(torch.equal(kept.read(i), fresh.read(i)) for i in range(len(split)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_workers_of_a_loader_give_the_same_images(photos, share):
+    cached = CachedImages(open_images(photos).splits["val"], 20, share=share)
+    loader = DataLoader(cached, batch_size=4, num_workers=1)
+    images = torch.cat([images for images, _ in loader])
+    labels = torch.cat([labels for _, labels in loader])
+    assert torch.equal(images, torch.stack([cached.read(i) for i in range(9)]))
+    assert torch.equal(labels, cached.labels)
+
+
+def test_progress_ends_at_the_total(photos):
+    seen = []
+    split = open_images(photos).splits["train"]
+    CachedImages(split, 8, progress=lambda *counts: seen.append(counts))
+    assert seen[-1] == (42, 42)
+
+
+def test_statistics_may_be_taken_from_the_cache():
+    split = open_images("digits").splits["val"]
+    direct = Preprocess.fit(split, 1, 28).settings()
+    assert Preprocess.fit(CachedImages(split, 28), 1, 28).settings() == direct
+
+
+def test_a_file_that_vanishes_after_the_scan_is_named(photos):
+    from convatlas.errors import DataError
+
+    split = open_images(photos).splits["train"]
+    (photos / split.files[7]).unlink()
+    with pytest.raises(DataError, match=r"png: no such file"):
+        CachedImages(split, 8)
+
+
+def test_a_containers_limit_bounds_free_memory(monkeypatch, tmp_path):
+    assert 2**20 < free_memory.free_memory_bytes() < 2**63
+    (tmp_path / "memory.max").write_text("5000000\n")
+    (tmp_path / "memory.current").write_text("2000000\n")
+    monkeypatch.setattr(free_memory, "CONTAINER", tmp_path)
+    assert free_memory.free_memory_bytes() == 3_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory.free_memory_bytes() > 3_000_000
