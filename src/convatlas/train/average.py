@@ -19,7 +19,8 @@ def weight_average(model: nn.Module, decay: float) -> AveragedModel:
     def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Any) -> None:
         now = min(decay, (1 + int(count)) / (10 + int(count)))
         floats = [i for i, tensor in enumerate(average) if tensor.is_floating_point()]
-        torch._foreach_lerp_([average[i] for i in floats], [current[i] for i in floats], 1 - now)
+        old, new = [average[i] for i in floats], [current[i] for i in floats]
+        torch._foreach_lerp_(old, new, 1 - now)  # pyright: ignore[reportPrivateImportUsage]
         for i, tensor in enumerate(average):
             if not tensor.is_floating_point():  # a counter of batches has no average
                 tensor.copy_(current[i])

@@ -36,7 +36,9 @@ class Classify:
         self._augment, self._normalise = augment, normalise
         self._label_smoothing = label_smoothing
 
-    def loaders(self, batch_size: int, seed: int, workers: int = 0) -> tuple[DataLoader, DataLoader]:
+    def loaders(
+        self, batch_size: int, seed: int, workers: int = 0
+    ) -> tuple[DataLoader, DataLoader]:
         """Batches for training, in an order that the seed fixes, and for validation."""
         order = torch.Generator().manual_seed(seed)
         # A last batch of one image has no variance to normalise by.
