@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError
 from convatlas.search.budget import Budget
 
@@ -37,17 +38,6 @@ class Contender(BaseModel):
     seconds: float = 0.0
     status: str = "waiting"
     reason: str = ""
-
-
-class Proof(BaseModel):
-    """The exported file beside the network, on real images."""
-
-    format: str
-    samples: int
-    max_difference: float
-    top1_agreement: float
-    tolerance: float
-    runtime: str
 
 
 class RunConfig(BaseModel):
