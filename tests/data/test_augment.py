@@ -75,7 +75,7 @@ def test_beyond_the_edge_lies_the_ground():
         torch.manual_seed(0)
         drawn = torch.cat([augmentation("digits", 1, 28, fill=fill)(white) for _ in range(20)])
         corners = drawn[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
-        assert (corners.float().mean() > 250) == is_ground  # torchvision blends the very edge
+        assert (corners.float().mean() > 235) == is_ground  # torchvision blends the very edge
     digits = open_images("digits").splits["val"]
     assert ground_level(torch.stack([digits.read(i) for i in range(50)])) == 0
 

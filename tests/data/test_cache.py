@@ -33,6 +33,7 @@ def test_what_does_not_fit_is_decoded_when_asked_for(photos):
     assert all(torch.equal(kept.read(i), fresh.read(i)) for i in range(len(split)))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")  # Python 3.12 on the loader
 @pytest.mark.parametrize("share", [0.0, 0.25])
 def test_workers_of_a_loader_give_the_same_images(photos, share):
     cached = CachedImages(open_images(photos).splits["val"], 20, share=share)

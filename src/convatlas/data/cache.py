@@ -1,7 +1,6 @@
 """Training images at the network's size: decoded once and kept, where memory allows."""
 
 from contextlib import closing
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -9,7 +8,7 @@ from torch.utils.data import Dataset
 
 from convatlas.data.free_memory import free_memory_bytes
 from convatlas.data.image_data import Split
-from convatlas.data.preprocess import resize, resize_weights
+from convatlas.data.preprocess import resize_image
 from convatlas.data.read import quiet_pillow
 from convatlas.data.scan import Progress
 from convatlas.data.threads import in_threads
@@ -76,11 +75,6 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         return self.read(index), self.split.labels[index]
 
 
-remembered_weights = lru_cache(maxsize=256)(resize_weights)  # sizes recur in a data set
-
-
 def square(image: Tensor, size: int) -> Tensor:
     """One image stretched to a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
-    if image.shape[-2:] == (size, size):
-        return image
-    return resize(image.float(), size, remembered_weights).round().clamp(0, 255).to(torch.uint8)
+    return resize_image(image, size).round().clamp(0, 255).to(torch.uint8)

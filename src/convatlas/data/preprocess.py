@@ -4,16 +4,15 @@ Evaluation, prediction and the exported file all run this module; training resiz
 same filter and normalises with the same numbers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 SAMPLE = 2000  # images that mean and std are taken from
 LEAST_STD = 1 / 255  # a channel that never varies must not be blown up
-
-Weigh = Callable[[int, int, torch.device], Tensor]
 
 
 class Readable(Protocol):
@@ -93,28 +92,36 @@ class Preprocess(nn.Module):
             raise ValueError("Preprocess.fit: must be given images, got none")
         sums = torch.zeros(2, channels, dtype=torch.float64)
         for i in range(count):
-            image = images.read(i * len(images) // count).float()
-            pixels = resize(image, size).double() / 255
+            image = images.read(i * len(images) // count)
+            pixels = resize_image(image, size).double() / 255
             sums += torch.stack([pixels.sum((1, 2)), pixels.square().sum((1, 2))])
         mean, square = sums / (count * size * size)
         std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=LEAST_STD)
         return cls(channels, size, mean.tolist(), std.tolist())
 
 
-def resize(images: Tensor, size: int, weigh: Weigh | None = None) -> Tensor:
-    """Antialiased bilinear resize to a square.
-
-    Args:
-        weigh: `resize_weights`, or a form of it that remembers.
+def resize(images: Tensor, size: int) -> Tensor:
+    """Antialiased bilinear resize to a square, in operators that every export knows.
 
     Shape: (..., h, w) -> (..., size, size)
 
     Cost: size * h * w + size * size * h multiply-adds per channel.
     """
-    weigh = weigh or resize_weights
-    rows = weigh(images.shape[-2], size, images.device)
-    columns = weigh(images.shape[-1], size, images.device)
+    rows = resize_weights(images.shape[-2], size, images.device)
+    columns = resize_weights(images.shape[-1], size, images.device)
     return rows @ (images @ columns.T)
+
+
+def resize_image(image: Tensor, size: int) -> Tensor:
+    """`resize` of one image by torch's own operator: the same numbers in a third of the time.
+
+    Shape: uint8 (c, h, w) -> float32 (c, size, size)
+    """
+    floats = image.float()
+    if image.shape[-2:] == (size, size):
+        return floats
+    side = (size, size)
+    return functional.interpolate(floats[None], side, mode="bilinear", antialias=True)[0]
 
 
 def resize_weights(length: int, size: int, device: torch.device) -> Tensor:
