@@ -1,0 +1,169 @@
+"""The verb `bench`: one network's latency, throughput and memory here, beside other runtimes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convatlas.atlas.human import human
+from convatlas.cli.network import Shape, build_named, shown
+from convatlas.cli.numbers import seconds_option
+from convatlas.cli.options import OPTIONS_HELP, shape_option
+from convatlas.cli.output import note, print_json, say, table
+from convatlas.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from convatlas.cost import Cost
+    from convatlas.deploy.runtimes import Race, Timed
+
+COLUMNS = ("runtime", "median", "p10", "p90", "items/s", "speed", "")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: a bare network, or a run's classifier with the file it was exported to."""
+
+    head: Mapping[str, Any]
+    model: "nn.Module"
+    examples: "tuple[Tensor, ...]"
+    cost: "Cost"
+    onnx: Path | None = None
+    note: str = "bare network, random weights, float images in, logits out"
+
+
+def bench_command(
+    name: str = typer.Argument(help="A network, or the folder of a run.", metavar="NAME_OR_RUN"),
+    options: list[str] | None = typer.Argument(
+        None, help=OPTIONS_HELP, metavar="[option=value]..."
+    ),
+    batch: int = typer.Option(1, min=1, help="Inputs at a time."),
+    threads: int | None = typer.Option(
+        None, min=1, help="CPU threads; torch's own number if none."
+    ),
+    input: Any = shape_option(),
+    seconds: Any = seconds_option("--seconds", default=2.0, help="How long to time each runtime."),
+    compiled: bool = typer.Option(
+        False, "--compile", help="Time torch.compile too; it is slow to start."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+) -> None:
+    """Measure latency, throughput and memory here, beside other runtimes."""
+    from convatlas.deploy.runtimes import race
+
+    subject = _subject(name, options or (), input, batch)
+    note(f"{name}: timing each runtime for {human(seconds, 's')}, by turns")
+    result = race(
+        subject.model,
+        subject.examples,
+        onnx=subject.onnx,
+        threads=threads,
+        compiled=compiled,
+        seconds=seconds,
+    )
+    if as_json:
+        print_json(_as_json(subject, result, batch))
+    else:
+        _print(subject, result, batch)
+
+
+def _subject(name: str, options: Sequence[str], input: Shape | None, batch: int) -> Subject:
+    if not Path(name).is_dir():
+        return _named(name, options, input, batch)
+    if options or input:
+        raise UsageError(f"{name}: a run has its options and input; give none")
+    return _run(name, batch)
+
+
+def _named(name: str, options: Sequence[str], input: Shape | None, batch: int) -> Subject:
+    from convatlas.cost import count
+
+    named = build_named(name, options, input, batch=batch)
+    cost = named.try_input(count)
+    head = {"model": name, "run": None, "options": named.options, "input": named.input}
+    return Subject(head, named.model, named.examples, cost)
+
+
+def _run(folder: str, batch: int) -> Subject:
+    import torch
+
+    from convatlas.cost import count
+    from convatlas.data.preprocess import Preprocess
+    from convatlas.deploy.classifier import ImageClassifier
+    from convatlas.fit.run import open_run
+
+    run = open_run(folder)
+    config, network = run.config, run.model()
+    preprocess = Preprocess(config.channels, config.size, config.mean, config.std)
+    shape = (batch, config.size, config.size, config.channels)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    head = {
+        "model": config.model,
+        "run": str(run.path),
+        "options": config.options,
+        "input": list(config.input),
+    }
+    return Subject(
+        head,
+        ImageClassifier(preprocess, network),
+        (images,),
+        count(network, (batch, *config.input)),
+        Path(run.path) / "model.onnx",
+        "trained classifier, uint8 images in, probabilities out, pre-processing included",
+    )
+
+
+def _as_json(subject: Subject, result: "Race", batch: int) -> dict[str, Any]:
+    return {
+        **subject.head,
+        "params": subject.cost.params,
+        "macs": subject.cost.macs,
+        "peak_bytes": subject.cost.peak_bytes,
+        "growth_bytes": result.growth_bytes,
+        "latency_s": result.timed[0].to_dict()["latency_s"],
+        "batch": batch,
+        "threads": result.threads,
+        "measured": subject.note,
+        "runtimes": [timed.to_dict() for timed in result.timed],
+    }
+
+
+def _print(subject: Subject, result: "Race", batch: int) -> None:
+    head = subject.head
+    threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
+    say(f"{head['model']}  input {shown(head['input'])}  batch {batch}  {threads}  CPU float32")
+    say(subject.note)
+    table([_row(timed) for timed in result.timed], COLUMNS, right=COLUMNS[1:-1])
+    say()
+    say("speed: torch eager's median over the runtime's; p10 to p90 hold the middle 80 % of runs")
+    say(f"memory: {_memory(subject, result)}")
+
+
+def _row(timed: "Timed") -> tuple[str | None, ...]:
+    if timed.latency is None:
+        return (timed.runtime, None, None, None, None, None, timed.why)
+    took = timed.latency
+    spread = (human(each, "s") for each in (took.median_s, took.p10_s, took.p90_s))
+    return (
+        timed.runtime,
+        *spread,
+        f"{took.items_per_s:,.{1 if took.items_per_s < 100 else 0}f}",
+        f"{timed.speed:.2f}x",
+        "",
+    )
+
+
+def _memory(subject: Subject, result: "Race") -> str:
+    cost = subject.cost
+    counted = (
+        f"{human(cost.peak_bytes, 'bytes')} counted at the peak, "
+        f"{human(cost.weight_bytes, 'bytes')} of it weights"
+    )
+    if result.growth_bytes is None:
+        return counted
+    return (
+        f"{counted}; the first eager run grew the process by {human(result.growth_bytes, 'bytes')}"
+    )
