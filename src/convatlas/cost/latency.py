@@ -1,14 +1,17 @@
 """How long a network takes on this machine: measured, never estimated."""
 
+import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from convatlas.cost.flags import evaluating
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,11 @@ def measure_latency(
         min_runs: at least so many timed runs, however long they take.
     """
     device = inputs[0].device
-    training = model.training
-    model.eval()
-    try:
-        with _threads(threads), torch.inference_mode():
-            times = time_calls(
-                lambda: model(*inputs), seconds=seconds, min_runs=min_runs, device=device
-            )
-            used = torch.get_num_threads()
-    finally:
-        model.train(training)
+    with evaluating(model), limited_threads(threads), torch.inference_mode():
+        times = time_calls(
+            lambda: model(*inputs), seconds=seconds, min_runs=min_runs, device=device
+        )
+        used = torch.get_num_threads()
     return summarise(times, threads=used, batch=inputs[0].shape[0], device=str(device))
 
 
@@ -77,6 +75,24 @@ def time_calls(
     wait = torch.cuda.synchronize if device is not None and device.type == "cuda" else lambda: None
     _repeat(call, wait, seconds / 5, 2)
     return _repeat(call, wait, seconds, min_runs)
+
+
+def time_in_turns(
+    calls: Mapping[str, Callable[[], Any]], *, seconds: float, min_runs: int = 10, rounds: int = 3
+) -> dict[str, list[float]]:
+    """Time several calls by turns, so that a busy spell of the machine meets them all.
+
+    Args:
+        seconds: for each call, all rounds together.
+        min_runs: of each call, all rounds together.
+        rounds: how often each has its turn; it is warmed anew each time.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            least = math.ceil(min_runs / rounds)
+            times[name] += time_calls(call, seconds=seconds / rounds, min_runs=least)
+    return times
 
 
 def _repeat(
@@ -107,7 +123,8 @@ def summarise(times: Sequence[float], *, threads: int, batch: int, device: str) 
 
 
 @contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Torch on so many CPU threads, and back to as many as before; None changes nothing."""
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
