@@ -1,0 +1,91 @@
+"""Which classes are taken for which, and how well each is found."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is recognised; None where the figure has no meaning.
+
+    `precision` is the share of right ones among the images that were given this class, `recall`
+    the share of this class's images that were found, `f1` their harmonic mean, `images` how many
+    there are.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    images: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`count` images of class `true` were given class `predicted`."""
+
+    true: int
+    predicted: int
+    count: int
+
+
+def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """Images of each true class (rows) by the class that they were given (columns).
+
+    Shape: (n,), (n,) -> int64 (classes, classes)
+    """
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    return multiclass_confusion_matrix(predicted, labels, num_classes=classes)
+
+
+def class_figures(labels: Tensor, predicted: Tensor, classes: int) -> list[ClassFigures]:
+    """Precision, recall and F1 of every class, in the order of the class map.
+
+    Shape: (n,), (n,) -> classes entries
+    """
+    from torchmetrics.functional import classification as metrics
+
+    precision, recall, f1 = (
+        measure(predicted, labels, num_classes=classes, average="none").tolist()
+        for measure in (
+            metrics.multiclass_precision,
+            metrics.multiclass_recall,
+            metrics.multiclass_f1_score,
+        )
+    )
+    images = torch.bincount(labels, minlength=classes).tolist()
+    given = torch.bincount(predicted, minlength=classes).tolist()
+    return [
+        # torchmetrics gives 0 for 0 / 0, which would read as a bad result.
+        ClassFigures(
+            precision[i] if given[i] else None,
+            recall[i] if images[i] else None,
+            f1[i] if images[i] or given[i] else None,
+            images[i],
+        )
+        for i in range(classes)
+    ]
+
+
+def most_confused(matrix: Tensor, most: int = 10) -> list[Confusion]:
+    """The pairs of classes with the most mistakes between them, worst first.
+
+    Shape: (classes, classes)
+    """
+    pairs = [
+        Confusion(true, predicted, int(matrix[true, predicted]))
+        for true, predicted in matrix.nonzero().tolist()
+        if true != predicted
+    ]
+    return sorted(pairs, key=lambda pair: -pair.count)[:most]
+
+
+def worst_classes(matrix: Tensor, most: int) -> list[int]:
+    """The classes with the most mistakes, to or from them, in the order of the class map.
+
+    Shape: (classes, classes)
+    """
+    wrong = matrix.sum(0) + matrix.sum(1) - 2 * matrix.diagonal()
+    return sorted(wrong.argsort(descending=True, stable=True)[:most].tolist())
