@@ -1,0 +1,34 @@
+"""Every published figure that can be counted is counted at full size, on shapes alone."""
+
+import pytest
+
+from convatlas.atlas.compare import CHANGED, compare, compare_all, counted, summarise
+from convatlas.claims.loader import load_claims
+from convatlas.models import model_names
+
+COUNTED = [claim for claim in load_claims() if claim.check == "count" and not claim.unchecked]
+
+
+def row_id(claim):
+    options = "".join(f",{name}={value}" for name, value in claim.options.items())
+    return f"{claim.paper}:{claim.model}{options}:{claim.quantity}:{claim.where}".replace(" ", "_")
+
+
+@pytest.mark.parametrize("claim", COUNTED, ids=row_id)
+def test_a_published_figure_holds_or_differs_as_recorded(claim):
+    row = compare(claim, counted)
+    assert row.status != CHANGED, row.why
+
+
+def test_every_row_has_a_status_and_every_other_than_holds_a_reason():
+    rows = compare_all(load_claims())
+    assert sum(summarise(rows).values()) == len(rows) == len(load_claims())
+    assert all(row.why for row in rows if row.status != "holds")
+
+
+def test_rows_of_networks_that_are_built_name_them_as_registered():
+    """A misspelt name of a network would else hide behind `train` and `measure`."""
+    unknown = {claim.model for claim in load_claims() if claim.model not in model_names()}
+    explained = {claim.model for claim in load_claims() if claim.unchecked}
+    layers = {"conv_3x3_512", "separable_3x3_512", "separable_3x3_384"}
+    assert unknown - explained - layers == set()

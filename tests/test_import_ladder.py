@@ -1,0 +1,124 @@
+"""A file imports from rows below its own or from its own folder, never upward, never in a circle.
+
+The imports are read, not run: those inside functions and under TYPE_CHECKING count as well.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+LADDER = (
+    ("cli", "web"),
+    ("fit",),
+    ("search", "deploy", "explain"),
+    ("train",),
+    ("atlas",),
+    ("models", "data"),
+    ("blocks",),
+    ("ops", "cost", "claims"),
+)
+HEIGHT = {room: len(LADDER) - row for row, rooms in enumerate(LADDER) for room in rooms}
+# The floor: files beside the rooms, which every room may use and which use no room themselves.
+HEIGHT |= {path.stem: 0 for path in (SOURCE / "convatlas").glob("[!_]*.py")}
+PACKAGE = "convatlas"  # its version and lazy names; it knows every room, when asked
+LIGHT_ROOMS = ("ops", "blocks", "models", "cost", "claims")
+ALSO_ALLOWED = {
+    "models/detect": {"torchvision"},  # its compiled box operators
+    "ops/kernels": {"numba", "llvmlite", "numpy", "triton"},  # llvmlite and numpy come with numba
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted((SOURCE / "convatlas").rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(tree: ast.AST, known: dict[str, Path]) -> Iterator[str]:
+    """Dotted names; `from a import b` is `a.b` where that is a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else node.module or ""
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def upward(module: str, imported: str) -> bool:
+    here, there = room(module), room(imported)
+    if here == there or PACKAGE in (here, there):
+        return False
+    return HEIGHT[there] >= HEIGHT[here]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downward(module):
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    own = [name for name in imports(tree, MODULES) if name.split(".")[0] == PACKAGE]
+    assert [name for name in own if upward(module, name)] == []
+
+
+def test_no_imports_run_in_a_circle():
+    graph = {}
+    for module, path in MODULES.items():
+        if module == PACKAGE:
+            continue
+        names = set(imports(ast.parse(path.read_text("utf-8")), MODULES))
+        graph[module] = (names & set(MODULES)) - {PACKAGE}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports in a circle: {' -> '.join(reversed(error.args[1]))}")
+
+
+LIGHT = [module for module in MODULES if room(module) in LIGHT_ROOMS]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_lower_rooms_need_torch_and_the_standard_library_only(module):
+    path = MODULES[module]
+    allowed = {"torch", PACKAGE} | set(sys.stdlib_module_names)
+    for folder, names in ALSO_ALLOWED.items():
+        if folder in path.as_posix():
+            allowed |= names
+    tops = {name.split(".")[0] for name in imports(ast.parse(path.read_text("utf-8")), MODULES)}
+    assert tops - allowed == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "expected"),
+    [
+        ("convatlas.models.registry", "convatlas.cost", False),
+        ("convatlas.cost.count", "convatlas.models", True),
+        ("convatlas.models.registry", "convatlas.data.open", True),  # side by side
+        ("convatlas.data.open", "convatlas.data.scan", False),
+        ("convatlas.claims.loader", "convatlas.errors", False),
+        ("convatlas.errors", "convatlas.claims", True),
+        ("convatlas.fit.job", "convatlas.cli.output", True),
+    ],
+)
+def test_the_ladder_tells_up_from_down(module, imported, expected):
+    assert upward(module, imported) is expected
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import convatlas, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
