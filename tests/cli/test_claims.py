@@ -56,9 +56,18 @@ def test_a_network_without_figures_has_no_rows(capsys):
 def test_off_a_terminal_the_table_is_plain_text(capsys):
     _, out, _ = run(capsys, "lenet5")
     assert " ".join(out.splitlines()[1].split()) == (
-        "lenet5 params 60,000 60,000 holds lenet, section II.B - -"
+        "lenet5 params 60,000 60,000 holds - lenet, section II.B -"
     )
     assert out.endswith("1 holds, 0 differs, 2 not checked, 0 changed\n")
+
+
+def test_on_a_terminal_each_reason_stands_once_below_the_table(capsys, monkeypatch):
+    monkeypatch.setattr("convatlas.cli.claim_rows.on_terminal", lambda: True)
+    _, out, _ = run(capsys, "resnet50", "resnet101")
+    assert out.count("needs training on imagenet") == 1
+    assert out.count("the paper cuts where it does not round") == 1
+    assert "  (1)" in out
+    assert "\n(1) " in out
 
 
 def test_a_count_that_changed_fails_the_command(capsys, monkeypatch):

@@ -19,10 +19,16 @@ def test_off_a_terminal_the_list_is_plain_aligned_text(capsys):
     assert heading.split("  ")[0] == "name"
     assert out.isascii()
     assert " ".join(lines[0].split()) == (
-        "mobilenet_v2 classify 3.50 M 301 M 72 % (imagenet) Sandler et al., CVPR 2018"
+        "mobilenet_v2 classify 3.50 M 301 M 72 % imagenet Sandler et al., CVPR 2018"
     )
     ends = {line.index("M  ") for line in lines}
     assert len(ends) == 1  # params are flush right under each other
+
+
+def test_an_accuracy_of_several_crops_is_marked(capsys):
+    _, out, _ = run(capsys, "--filter", "resnet34")
+    assert "75.48 % imagenet *" in out
+    assert out.endswith("* not by one plain pass: `convatlas claims NAME` says how\n")
 
 
 def test_limits_take_suffixes(capsys):

@@ -5,15 +5,14 @@ from fnmatch import fnmatchcase
 
 import typer
 
-from convatlas.atlas.compare import CHANGED, Row, compare_all, counted, indexed, summarise
+from convatlas.atlas.compare import CHANGED, compare_all, counted, indexed, summarise
 from convatlas.atlas.index import read_index
-from convatlas.atlas.words import STATUS_WORDS, circumstances
+from convatlas.atlas.words import STATUS_WORDS
 from convatlas.claims.claim import Claim
 from convatlas.claims.loader import find_claims, load_claims
-from convatlas.cli.output import print_json, say, table
+from convatlas.cli.claim_rows import say_claims
+from convatlas.cli.output import print_json, say
 from convatlas.errors import UnknownNameError, nearest
-
-COLUMNS = ("model", "quantity", "published", "ours", "status", "paper, where", "for", "why")
 
 
 def claims_command(
@@ -31,7 +30,7 @@ def claims_command(
     if json:
         print_json({"rows": [row.to_dict() for row in rows], "summary": summary})
     else:
-        _say(rows)
+        say_claims(rows)
         say()
         say(", ".join(f"{summary[status]} {word}" for status, word in STATUS_WORDS.items()))
     if summary[CHANGED]:
@@ -50,20 +49,3 @@ def _chosen(patterns: Sequence[str]) -> Sequence[Claim]:
             raise UnknownNameError(f"claims: no figures of '{pattern}'{nearest(pattern, known)}")
         wanted |= names
     return find_claims(wanted) if patterns else everything
-
-
-def _say(rows: Sequence[Row]) -> None:
-    cells = [
-        (
-            row.claim.model,
-            row.claim.quantity,
-            row.claim.printed,
-            None if row.ours is None else f"{row.ours:,}",
-            STATUS_WORDS[row.status],
-            f"{row.claim.paper}, {row.claim.where}",
-            circumstances(row.claim) or "-",
-            row.why or "-",
-        )
-        for row in rows
-    ]
-    table(cells, COLUMNS, right=("published", "ours"))

@@ -10,6 +10,7 @@ from convatlas.cli.numbers import count_option
 from convatlas.cli.output import print_json, say, table
 
 COLUMNS = ("name", "task", "params", "macs", "published accuracy", "paper")
+MARK = "*"
 
 
 def list_models_command(
@@ -25,6 +26,8 @@ def list_models_command(
         print_json({"models": [row.to_dict() for row in found]})
     elif found:
         table([_cells(row) for row in found], COLUMNS, right=("params", "macs"))
+        if any(row.published and row.published.setting for row in found):
+            say(f"{MARK} not by one plain pass: `convatlas claims NAME` says how")
     else:
         say("no network is within these limits")
 
@@ -35,5 +38,5 @@ def _cells(row: Listed) -> tuple[str, ...]:
 
 
 def _accuracy(published: Accuracy) -> str:
-    about = ", ".join(word for word in (published.dataset, published.setting) if word)
-    return f"{human(round(100 * published.value, 4), '%')} ({about})"
+    percent = human(round(100 * published.value, 4), "%")
+    return f"{percent} {published.dataset}{' ' + MARK if published.setting else ''}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from convatlas.atlas.human import human
-from convatlas.atlas.words import STATUS_WORDS, circumstances
+from convatlas.cli.claim_rows import say_claims
 from convatlas.cli.options import OPTIONS_HELP, parse_options
 from convatlas.cli.output import print_json, say, table
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from convatlas.atlas.card import Card
 
 LAYER_COLUMNS = ("layer", "kind", "output", "params", "macs", "activations")
-CLAIM_COLUMNS = ("quantity", "published", "ours", "status", "where", "for", "why")
 OPTION_COLUMNS = ("option", "value", "about")
 
 
@@ -72,19 +71,7 @@ def _say_layers(card: "Card") -> None:
 
 def _say_claims(card: "Card") -> None:
     say()
-    if not card.claims:
+    if card.claims:
+        say_claims(card.claims)
+    else:
         say("no published figures are held for this network")
-        return
-    rows = [
-        (
-            row.claim.quantity,
-            row.claim.printed,
-            None if row.ours is None else f"{row.ours:,}",
-            STATUS_WORDS[row.status],
-            row.claim.where,
-            circumstances(row.claim) or "-",
-            row.why or "-",
-        )
-        for row in card.claims
-    ]
-    table(rows, CLAIM_COLUMNS, right=("published", "ours"))
