@@ -65,7 +65,7 @@ def test_on_a_terminal_each_reason_stands_once_below_the_table(capsys, monkeypat
     monkeypatch.setattr("convatlas.cli.claim_rows.on_terminal", lambda: True)
     _, out, _ = run(capsys, "resnet50", "resnet101")
     assert out.count("needs training on imagenet") == 1
-    assert out.count("the paper cuts where it does not round") == 1
+    assert out.count("the figure looks cut, not rounded") == 1
     assert "  (1)" in out
     assert "\n(1) " in out
 
