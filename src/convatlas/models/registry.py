@@ -1,6 +1,7 @@
 """Names of networks: what can be built, by which class, with which options."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -36,7 +37,7 @@ class Entry:
         """The network, with `options` over those of the name.
 
         Raises:
-            UsageError: an option that the class does not take.
+            UsageError: an option that the class does not take, or a value that no network has.
         """
         for option in options:
             if option not in self.defaults:
@@ -44,7 +45,21 @@ class Entry:
                     f"create_model: {self.name} has no option '{option}'"
                     f"{nearest(option, self.defaults)}; it takes {', '.join(self.defaults)}"
                 )
+        _check_values(options)
         return self.cls(**{**self.options, **options})
+
+
+def _check_values(options: Mapping[str, Any]) -> None:
+    """Refuse sizes that would only fail deep inside a layer, or build a network of nothing."""
+    for option in ("in_channels", "num_classes"):
+        value = options.get(option, 1)
+        if type(value) is not int or value < 1:
+            raise UsageError(
+                f"create_model: {option} must be a whole number from 1 up, got {value!r}"
+            )
+    width = options.get("width", 1.0)
+    if type(width) not in (int, float) or not 0 < width < math.inf:
+        raise UsageError(f"create_model: width must be a number above 0, got {width!r}")
 
 
 _entries: dict[str, Entry] = {}

@@ -1,0 +1,97 @@
+"""What the tests of every family share: counting a name, and comparing with a peer library."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convatlas.cost import count
+from convatlas.models import create_model
+
+
+@pytest.fixture
+def counted() -> Callable[..., tuple[int, int]]:
+    """(params, macs) of a registered name at the size of its `example`."""
+
+    def run(name: str, **options: object) -> tuple[int, int]:
+        with torch.device("meta"):
+            model = create_model(name, **options)
+            cost = count(model, model.example())
+        assert not cost.uncounted
+        return cost.params, cost.macs
+
+    return run
+
+
+@pytest.fixture
+def assert_same_answers() -> Callable[..., None]:
+    """Give ours the peer's random weights under translated names, and compare the logits.
+
+    The translation is a list of (module path in the peer, module path in ours). Every tensor of
+    the peer must be named by it, and every tensor of ours filled.
+    """
+
+    def run(
+        ours: nn.Module, peer: nn.Module, paths: Iterable[tuple[str, str]], size: int = 64
+    ) -> None:
+        torch.manual_seed(0)
+        _randomise(peer)
+        ours.load_state_dict(_translate(peer.state_dict(), dict(paths)), strict=True)
+        # Coarse squares: fine noise would be averaged away, and all images answered alike.
+        x = nn.functional.interpolate(torch.randn(3, 3, 5, 5), (size, size))
+        with torch.no_grad():
+            expected, got = peer.eval()(x), ours.eval()(x)
+        assert expected.std(0).max() > 1e-2 * expected.abs().max(), "the answers do not vary"
+        assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+    return run
+
+
+def _translate(state: dict[str, Tensor], paths: dict[str, str]) -> dict[str, Tensor]:
+    translated = {}
+    for key, value in state.items():
+        module, _, tensor = key.rpartition(".")
+        assert module in paths, f"the translation does not name {module}"
+        translated[f"{paths[module]}.{tensor}"] = value
+    assert len(translated) == len(state), "two tensors of the peer went to one of ours"
+    return translated
+
+
+def _randomise(model: nn.Module) -> None:
+    """Weights that keep the signal's size, and norms whose statistics are not those of a start."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+
+
+@pytest.fixture
+def flat_paths() -> Callable[[nn.Module], list[str]]:
+    """Paths of the layers of `stages`, one after the other as a peer numbers them."""
+
+    def run(model: nn.Module) -> list[str]:
+        return [
+            f"stages.{s}.{i}" for s, stage in enumerate(model.stages) for i in range(len(stage))
+        ]
+
+    return run
+
+
+@pytest.fixture
+def relu6_to_relu() -> Callable[[nn.Module], None]:
+    """Replace every ReLU6 of a peer by the ReLU that the paper states."""
+
+    def run(model: nn.Module) -> None:
+        for module in list(model.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.ReLU6):
+                    setattr(module, name, nn.ReLU())
+
+    return run

@@ -1,0 +1,56 @@
+import pytest
+
+from convatlas.models import create_model
+
+COUNTS = {  # alpha: params, macs at 224, 192, 160, 128
+    1.0: (4_231_976, 568_740_352, 418_121_728, 290_675_200, 186_400_768),
+    0.75: (2_585_560, 325_400_448, 239_273_472, 166_396_800, 106_770_432),
+    0.5: (1_331_592, 149_497_088, 109_970_432, 76_524_800, 49_160_192),
+    0.25: (470_072, 41_030_272, 30_212_608, 21_059_200, 13_570_048),
+}
+SIZES = (224, 192, 160, 128)
+
+
+@pytest.mark.parametrize("width", COUNTS)
+@pytest.mark.parametrize("size", SIZES)
+def test_counts_of_the_whole_grid(width, size, counted):
+    name = (
+        "mobilenet_v1" + (f"_w{width}" if width < 1 else "") + (f"_r{size}" if size < 224 else "")
+    )
+    params, *macs = COUNTS[width]
+    assert counted(name) == (params, macs[SIZES.index(size)])
+
+
+def test_counts_of_the_shallow_and_the_full_convolution_network(counted):
+    assert counted("mobilenet_v1_shallow") == (2_887_976, 307_323_392)
+    assert counted("mobilenet_v1_conv") == (29_294_088, 4_867_293_184)
+
+
+def test_answers_equal_timm(assert_same_answers, flat_paths, relu6_to_relu):
+    timm = pytest.importorskip("timm")
+    ours = create_model("mobilenet_v1", num_classes=10)
+    peer = timm.create_model("mobilenetv1_100", num_classes=10)
+    relu6_to_relu(peer)
+    blocks = [f"blocks.{s}.{i}" for s, stage in enumerate(peer.blocks) for i in range(len(stage))]
+    stem, *units = flat_paths(ours)
+    paths = [("conv_stem", f"{stem}.0"), ("bn1", f"{stem}.1"), ("classifier", "classifier")]
+    for theirs, mine in zip(blocks, units, strict=True):
+        paths += [(f"{theirs}.conv_dw", f"{mine}.0.0"), (f"{theirs}.bn1", f"{mine}.0.1")]
+        paths += [(f"{theirs}.conv_pw", f"{mine}.1.0"), (f"{theirs}.bn2", f"{mine}.1.1")]
+    assert_same_answers(ours, peer, paths)
+
+
+def test_answers_equal_pytorchcv(assert_same_answers, flat_paths):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    ours = create_model("mobilenet_v1", num_classes=10)
+    peer = provider.get_model("mobilenet_w1", num_classes=10)
+    stem, *units = flat_paths(ours)
+    pairs = [("init_block", stem)]
+    numbers = ((s, i) for s, count in enumerate((1, 2, 2, 6, 2), 1) for i in range(1, count + 1))
+    for (s, i), mine in zip(numbers, units, strict=True):
+        pairs += [(f"stage{s}.unit{i}.dw_conv", f"{mine}.0")]
+        pairs += [(f"stage{s}.unit{i}.pw_conv", f"{mine}.1")]
+    paths = [("output", "classifier")]
+    for theirs, mine in pairs:
+        paths += [(f"features.{theirs}.conv", f"{mine}.0"), (f"features.{theirs}.bn", f"{mine}.1")]
+    assert_same_answers(ours, peer, paths, size=224)

@@ -1,0 +1,73 @@
+import pytest
+
+from convatlas.models import create_model
+
+PARAMS = {
+    18: 11_689_512,
+    34: 21_797_672,
+    50: 25_557_032,
+    101: 44_549_160,
+    152: 60_192_808,
+}
+MACS = {  # stride in the first 1 x 1, as in the paper; then in the 3 x 3
+    18: (1_814_073_344, 1_814_073_344),
+    34: (3_663_761_408, 3_663_761_408),
+    50: (3_857_973_248, 4_089_184_256),
+    101: (7_570_194_432, 7_801_405_440),
+    152: (11_282_415_616, 11_513_626_624),
+}
+
+
+@pytest.mark.parametrize("depth", PARAMS)
+@pytest.mark.parametrize("stride_in_3x3", [False, True])
+def test_counts_are_those_of_the_reference_networks(depth, stride_in_3x3, counted):
+    got = counted(f"resnet{depth}", stride_in_3x3=stride_in_3x3)
+    assert got == (PARAMS[depth], MACS[depth][stride_in_3x3])
+
+
+def _units(model):
+    """Our units, stage by stage."""
+    for s in range(1, 5):
+        shift = 1 if s == 1 else 0  # the pooling stands before the first units
+        yield s, [(i - shift, f"stages.{s}.{i}") for i in range(shift, len(model.stages[s]))]
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_answers_equal_torchvision(depth, assert_same_answers):
+    torchvision = pytest.importorskip("torchvision")
+    ours = create_model(f"resnet{depth}", stride_in_3x3=True, num_classes=10)
+    peer = getattr(torchvision.models, f"resnet{depth}")(num_classes=10)
+    paths = [("conv1", "stages.0.0.0"), ("bn1", "stages.0.0.1"), ("fc", "classifier")]
+    for s, units in _units(ours):
+        for i, unit in units:
+            for k in range(3 if depth >= 50 else 2):
+                paths.append((f"layer{s}.{i}.conv{k + 1}", f"{unit}.residue.{k}.0"))
+                paths.append((f"layer{s}.{i}.bn{k + 1}", f"{unit}.residue.{k}.1"))
+            paths.append((f"layer{s}.{i}.downsample.0", f"{unit}.shortcut.0"))
+            paths.append((f"layer{s}.{i}.downsample.1", f"{unit}.shortcut.1"))
+    assert_same_answers(ours, peer, paths)
+
+
+@pytest.mark.parametrize("depth", [34, 50])
+def test_answers_with_the_stride_in_the_first_1x1_equal_pytorchcv(depth, assert_same_answers):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    ours = create_model(f"resnet{depth}", num_classes=10)
+    # Its last pooling is a fixed 7 x 7 window, hence the full size.
+    peer = provider.get_model(f"resnet{depth}", num_classes=10)
+    pairs = [("init_block.conv", "stages.0.0")]
+    for s, units in _units(ours):
+        for i, unit in units:
+            base = f"stage{s}.unit{i + 1}"
+            pairs += [(f"{base}.body.conv{k + 1}", f"{unit}.residue.{k}") for k in range(3)]
+            pairs.append((f"{base}.identity_conv", f"{unit}.shortcut"))
+    paths = [("output", "classifier")]
+    for theirs, mine in pairs:
+        paths += [(f"features.{theirs}.conv", f"{mine}.0"), (f"features.{theirs}.bn", f"{mine}.1")]
+    assert_same_answers(ours, peer, paths, size=224)
+
+
+@pytest.mark.parametrize("width", [0.1, 0.25, 0.7, 1.5])
+def test_cost_grows_with_width(width, counted):
+    narrow, wide = counted("resnet50", width=width), counted("resnet50", width=width * 1.3)
+    assert narrow[0] < wide[0]
+    assert narrow[1] < wide[1]

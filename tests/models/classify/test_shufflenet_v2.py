@@ -1,0 +1,59 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from convatlas.models import create_model
+from convatlas.models.classify.shufflenet_v2 import shuffle_channels, stage_channels
+
+COUNTS = {
+    "shufflenet_v2_x0.5": (1_366_792, 40_476_448),
+    "shufflenet_v2": (2_278_604, 144_907_992),
+    "shufflenet_v2_x1.5": (3_503_624, 295_759_392),
+    "shufflenet_v2_x2.0": (7_393_996, 583_253_464),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_those_of_the_reference_networks(name, counted):
+    assert counted(name) == COUNTS[name]
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0, 1.5, 2.0])
+def test_answers_equal_torchvision(width, assert_same_answers):
+    torchvision = pytest.importorskip("torchvision")
+    ours = create_model("shufflenet_v2", width=width, num_classes=10)
+    builder = getattr(torchvision.models, f"shufflenet_v2_x{str(width).replace('.', '_')}")
+    peer = builder(num_classes=10)
+    paths = [("conv1.0", "stages.0.0.0"), ("conv1.1", "stages.0.0.1"), ("fc", "classifier")]
+    paths += [("conv5.0", "head.0"), ("conv5.1", "head.1")]
+    branch = {"0": "0.0", "1": "0.1", "3": "1.0", "4": "1.1", "5": "2.0", "6": "2.1"}
+    shortcut = {"0": "0.0", "1": "0.1", "2": "1.0", "3": "1.1"}
+    for stage, repeats in ((2, 4), (3, 8), (4, 4)):
+        for i in range(repeats):
+            mine = f"stages.{stage}.{i}" if stage > 2 else f"stages.2.{i}"
+            paths += [
+                (f"stage{stage}.{i}.branch2.{k}", f"{mine}.branch.{v}") for k, v in branch.items()
+            ]
+        paths += [
+            (f"stage{stage}.0.branch1.{k}", f"stages.{stage}.0.shortcut.{v}")
+            for k, v in shortcut.items()
+        ]
+    assert_same_answers(ours, peer, paths)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_shuffling_deals_out_the_channels_of_each_group(groups):
+    x = torch.arange(12.0).view(1, 12, 1, 1).expand(2, 12, 3, 2)
+    each = 12 // groups
+    expected = [g * each + i for i in range(each) for g in range(groups)]
+    assert shuffle_channels(x, groups)[1, :, 2, 1].tolist() == expected
+
+
+def test_widths_between_those_of_the_paper_never_fall():
+    steps = [stage_channels(w / 100) for w in range(10, 201)]
+    assert all(a <= b for a, b in pairwise(steps))
+    assert all(first % 2 == 0 for first, _ in steps)
+    assert stage_channels(0.1) == (10, 208)
+    assert stage_channels(1.25) == (146, 1024)
+    assert stage_channels(3.0) == (366, 3072)

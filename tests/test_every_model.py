@@ -1,0 +1,213 @@
+"""What every registered network owes, tested once for all of them through `tiny` and `example`."""
+
+import inspect
+from itertools import pairwise
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from convatlas.models import create_model, find_entry, model_names
+
+ENTRIES = [find_entry(name) for name in model_names()]
+CLASSES = list(dict.fromkeys(entry.cls for entry in ENTRIES))
+CLASSIFIERS = list(dict.fromkeys(e.cls for e in ENTRIES if e.task == "classify"))
+
+every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
+every_classifier = pytest.mark.parametrize("cls", CLASSIFIERS, ids=lambda c: c.__name__)
+every_classifier_name = pytest.mark.parametrize(
+    "entry", [e for e in ENTRIES if e.task == "classify"], ids=lambda e: e.name
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tiny networks gain nothing from threads, and lose much where other work holds the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(cls: type[nn.Module], **options: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    torch.manual_seed(0)
+    return cls.tiny(**options)
+
+
+def answers(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    with torch.no_grad():
+        return tree_leaves(model.eval()(*inputs))
+
+
+def assert_close(got: list[Tensor], expected: list[Tensor], tolerance: float = 1e-4) -> None:
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+@every_class
+def test_every_parameter_gets_a_gradient(cls):
+    model, inputs = tiny(cls)
+    sum((y * torch.randn_like(y)).sum() for y in tree_leaves(model.train()(*inputs))).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@every_class
+def test_in_evaluation_one_item_does_not_see_its_neighbours(cls):
+    model, inputs = tiny(cls)
+    batch = answers(model, inputs)
+    alone = answers(model, tuple(x[:1] for x in inputs))
+    assert_close(alone, [y[:1] for y in batch])
+    changed = tuple(torch.cat([x[:1], 3 - x[1:]]) for x in inputs)
+    assert_close([y[:1] for y in answers(model, changed)], [y[:1] for y in batch])
+
+
+@every_class
+def test_weights_survive_save_and_load(cls, tmp_path):
+    model, inputs = tiny(cls)
+    model.train()(*inputs)  # so that running statistics are not those of the start
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    torch.manual_seed(1)
+    other, _ = cls.tiny()
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"), strict=True)
+    for a, b in zip(answers(other, inputs), answers(model, inputs), strict=True):
+        assert torch.equal(a, b)
+
+
+@every_class
+def test_memory_format_does_not_change_the_answer(cls):
+    model, inputs = tiny(cls)
+    expected = answers(model, inputs)
+    last = tuple(x.contiguous(memory_format=torch.channels_last) for x in inputs)
+    assert_close(answers(model.to(memory_format=torch.channels_last), last), expected)
+
+
+@every_class
+def test_seed_decides_the_starting_weights(cls):
+    first, again = tiny(cls)[0].state_dict(), tiny(cls)[0].state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+@every_classifier
+@pytest.mark.parametrize("channels", [1, 4])
+def test_channels_and_classes_can_be_chosen(cls, channels):
+    model, (x,) = tiny(cls, in_channels=channels, num_classes=7)
+    assert x.shape[:2] == (2, channels)
+    assert model(x).shape == (2, 7)
+    with pytest.raises(ValueError, match=rf"{cls.__name__}: input must be .*\(n, {channels}, "):
+        model(torch.rand(2, channels + 1, *x.shape[2:]))
+
+
+@every_classifier
+def test_four_images_are_learned_by_heart(cls):
+    model, inputs = tiny(cls)
+    x = torch.randn(4, *inputs[0].shape[1:])
+    y = torch.arange(4)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model.train()(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses) < 0.1 * losses[0]
+
+
+@every_classifier
+def test_the_smallest_size_works_and_one_pixel_less_is_refused_clearly(cls):
+    model, (x,) = tiny(cls)
+    height, width = getattr(model, "exact_size", (model.min_size, model.min_size))
+    assert model.eval()(torch.rand(1, x.shape[1], height, width)).isfinite().all()
+    for size in ((height - 1, width), (height, width - 1)):
+        with pytest.raises(ValueError, match=f"{cls.__name__}: input must be") as caught:
+            model(torch.rand(1, x.shape[1], *size))
+        assert str(height) in str(caught.value)
+
+
+@every_classifier
+def test_any_width_builds_and_a_wider_network_is_not_smaller(cls):
+    if "width" not in inspect.signature(cls).parameters:
+        assert cls.__name__ in ("LinearClassifier", "LeNet5")  # tied to a size, or to its table
+        return
+    sizes = []
+    for width in (0.1, 0.3, 0.5, 0.77, 1.0, 1.3, 2.0):
+        with torch.device("meta"):
+            model = cls(width=width, num_classes=10)
+            assert model(*model.example()).shape == (1, 10)
+        sizes.append(sum(p.numel() for p in model.parameters()))
+    assert all(a < b for a, b in pairwise(sizes))
+
+
+@every_classifier_name
+def test_example_is_one_image_of_the_size_that_the_name_says(entry):
+    with torch.device("meta"):
+        model = entry.build().eval()
+        (x,) = model.example()
+        logits = model(x)
+    expected = 224
+    if "_r" in entry.name:
+        expected = int(entry.name.rsplit("_r", 1)[1])
+    elif "_cifar" in entry.name or "imagenet32" in entry.name or entry.name.startswith("lenet"):
+        expected = 32
+    elif entry.name == "linear_classifier":
+        expected = 28
+    assert x.shape == (1, entry.defaults["in_channels"], expected, expected)
+    assert logits.shape == (1, entry.defaults["num_classes"])
+    assert create_model(entry.name, in_channels=2).example(batch=3)[0].shape[:2] == (3, 2)
+
+
+# The exporters' own libraries warn about themselves; what is tested here is the answer.
+exporting = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.slow
+@exporting
+@every_class
+def test_exported_program_agrees(cls):
+    model, inputs = tiny(cls)
+    program = torch.export.export(model.eval(), inputs)
+    assert_close(answers_of(program.module(), inputs), answers(model, inputs))
+
+
+@pytest.mark.slow
+@exporting
+@every_class
+def test_compiled_network_agrees(cls):
+    model, inputs = tiny(cls)
+    torch.compiler.reset()
+    compiled = torch.compile(model.eval(), fullgraph=True, backend="aot_eager")
+    assert_close(answers_of(compiled, inputs), answers(model, inputs))
+
+
+@pytest.mark.slow
+@exporting
+@every_class
+def test_onnx_runtime_agrees_also_at_another_batch_size(cls, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, inputs = tiny(cls)
+    batch = tuple({0: torch.export.Dim("batch")} for _ in inputs)
+    path = tmp_path / "model.onnx"
+    program = torch.onnx.export(
+        model.eval(), inputs, dynamo=True, dynamic_shapes=batch, verbose=False
+    )
+    assert program is not None
+    program.save(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [i.name for i in session.get_inputs()]
+    for example in (inputs, tuple(torch.cat([x, 1 - x, x / 2]) for x in inputs)):
+        feed = {name: x.numpy() for name, x in zip(names, example, strict=True)}
+        got = [torch.from_numpy(y) for y in session.run(None, feed)]
+        assert_close(got, answers(model, example), tolerance=1e-3)
+
+
+def answers_of(function, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    with torch.no_grad():
+        return tree_leaves(function(*inputs))
