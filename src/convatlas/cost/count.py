@@ -48,7 +48,7 @@ def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
         whatever the model raises on an input that it cannot take.
     """
     watch = _Watch(model)
-    weights = {name: t.to(META) for name, t in _named_tensors(model)}
+    weights = _weights(model)
     examples = _examples(inputs)
     watch.live.hold((weights, examples))
     with _shapes_only(), evaluating(model), _stack_of_modules(watch), watch:
@@ -68,8 +68,12 @@ def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
 def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
     """Multiply-adds of one call of a function or module, on shapes alone."""
     watch = _Watch(nn.Identity())
+    args, kwargs = _on_meta(inputs), _on_meta(options)
     with _shapes_only(), watch:
-        function(*_on_meta(inputs), **_on_meta(options))
+        if isinstance(function, nn.Module):
+            torch.func.functional_call(function, _weights(function), args, kwargs)
+        else:
+            function(*args, **kwargs)
     return sum(watch.macs.values())
 
 
@@ -92,7 +96,8 @@ class _Watch(TorchDispatchMode):
         args, kwargs = _on_meta((args, kwargs or {}))
         out = _normalised(args[0]) if func in _BATCH_NORMS else func(*args, **kwargs)
         self.live.hold(out)
-        formula = FORMULAS.get(func._schema.name)
+        # An operator that works in place costs what its ordinary form does.
+        formula = FORMULAS.get(func._schema.name.removesuffix("_"))
         if formula is not None:
             self._book(formula(args, out), out)
         elif not is_free(func):
@@ -181,9 +186,10 @@ def _on_meta(nested: Any) -> Any:
     return tree_map_only(Tensor, lambda t: t if t.is_meta else t.to(META), nested)
 
 
-def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers as shapes; a shared one is there once."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.detach().to(META) for name, tensor in named}
 
 
 def _nbytes(tensors: Iterable[Tensor]) -> int:

@@ -40,7 +40,8 @@ def _dot(args: Sequence[Any], out: Tensor) -> int:
 
 
 def _bilinear(args: Sequence[Any], out: Tensor) -> int:
-    left, weight = args[0], args[2]
+    """Left times weight, (out, left, right), then times right."""
+    left, weight = args[0], args[1]
     rows = left.numel() // left.shape[-1]
     return rows * weight.numel() + rows * weight.shape[0] * weight.shape[2]
 

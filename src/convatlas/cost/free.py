@@ -17,12 +17,18 @@ _GROUPS = {
         native_group_norm _fused_rms_norm linalg_vector_norm norm renorm var_mean std_mean var std
         _weight_norm_interface convatlas::batch_norm_act""",
     "activation without the tag": """
-        _softmax _safe_softmax _log_softmax prelu _prelu_kernel glu rrelu_with_noise
-        native_dropout bernoulli bernoulli_""",
+        _softmax _safe_softmax _log_softmax log_sigmoid_forward prelu _prelu_kernel glu
+        rrelu_with_noise hardswish mish threshold native_dropout""",
+    "chance": "bernoulli exponential cauchy geometric log_normal normal random uniform multinomial",
+    "loss": """
+        mse_loss smooth_l1_loss huber_loss soft_margin_loss binary_cross_entropy
+        nll_loss_forward nll_loss2d_forward multi_margin_loss multilabel_margin_loss_forward
+        _ctc_loss""",
     "pooling and resizing": """
         max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices max_pool2d
         avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d
-        adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d max_unpool2d
+        adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d
+        max_unpool2d max_unpool3d affine_grid_generator
         upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
         _upsample_nearest_exact2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
         upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d
@@ -33,18 +39,19 @@ _GROUPS = {
         cumsum cumprod cummax cummin count_nonzero nansum aminmax topk sort kthvalue argsort
         unique""",
     "moving, picking and making tensors": """
-        cat stack copy_ clone _to_copy contiguous constant_pad_nd reflection_pad1d
+        cat stack copy clone _to_copy contiguous constant_pad_nd reflection_pad1d
         reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
-        roll flip rot90 repeat index index_select index_put index_put_ _unsafe_index gather
-        scatter scatter_add scatter_reduce masked_select masked_scatter take embedding
-        embedding_renorm_ one_hot nonzero tril triu unfold_copy view_copy slice_scatter
+        roll flip rot90 repeat index index_select index_put _unsafe_index gather
+        scatter scatter_add scatter_reduce masked_fill masked_select masked_scatter take
+        embedding embedding_renorm _embedding_bag _embedding_bag_forward_only index_fill index_add
+        index_copy one_hot nonzero tril triu unfold_copy view_copy slice_scatter
         select_scatter diagonal_scatter split_with_sizes_copy unsafe_split
-        unsafe_split_with_sizes lift_fresh lift_fresh_copy set_ resize_ _unsafe_view
-        _reshape_alias _reshape_copy as_strided_ diag_embed bucketize searchsorted meshgrid
+        unsafe_split_with_sizes lift_fresh lift_fresh_copy set resize _unsafe_view
+        _reshape_alias _reshape_copy diag_embed bucketize searchsorted meshgrid
         block_diag tensor_split empty empty_like empty_strided empty_permuted new_empty
         new_empty_strided new_zeros new_ones new_full zeros zeros_like ones ones_like full
         full_like arange linspace eye scalar_tensor rand rand_like randn randn_like randint
-        randint_like randperm uniform_ normal_ fill_ zero_ fill complex view_as_complex
+        randint_like randperm fill zero complex view_as_complex
         view_as_real""",
     "asking, not computing": """
         device _local_scalar_dense item equal is_same_size sym_size sym_stride sym_numel
@@ -56,8 +63,22 @@ _FREE_NAMES = frozenset(name for group in _GROUPS.values() for name in group.spl
 
 
 def is_free(op: torch._ops.OpOverload) -> bool:
-    """Whether the rule counts nothing for this operator."""
-    return op.is_view or not _FREE_TAGS.isdisjoint(op.tags) or bare_name(op) in _FREE_NAMES
+    """Whether the rule counts nothing for this operator, in place or not."""
+    name = bare_name(op)
+    plain = name.removesuffix("_")
+    return name in _FREE_NAMES or plain in _FREE_NAMES or _is_tagged(op) or _has_free_twin(plain)
+
+
+def _is_tagged(op: torch._ops.OpOverload) -> bool:
+    return op.is_view or not _FREE_TAGS.isdisjoint(op.tags)
+
+
+def _has_free_twin(plain: str) -> bool:
+    """An operator that works in place may lack the tag that its ordinary form has."""
+    packet = getattr(torch.ops.aten, plain, None) if "::" not in plain else None
+    return packet is not None and any(
+        _is_tagged(getattr(packet, overload)) for overload in packet.overloads()
+    )
 
 
 def bare_name(op: torch._ops.OpOverload) -> str:
