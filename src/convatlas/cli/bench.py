@@ -12,7 +12,7 @@ from convatlas.cli.network import Shape, build_named, shown
 from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import OPTIONS_HELP, shape_option
 from convatlas.cli.output import note, print_json, say, table
-from convatlas.errors import UsageError
+from convatlas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -91,15 +91,15 @@ def _run(folder: str, batch: int) -> Subject:
     import torch
 
     from convatlas.cost import count
-    from convatlas.data.preprocess import Preprocess
-    from convatlas.deploy.classifier import ImageClassifier
     from convatlas.fit.run import open_run
 
     run = open_run(folder)
-    config, network = run.config, run.model()
-    preprocess = Preprocess(config.channels, config.size, config.mean, config.std)
-    shape = (batch, config.size, config.size, config.channels)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    config, classifier = run.config, run.classifier()
+    if "onnx" not in run.files:
+        raise DataError(
+            f"{folder}: the run has no ONNX file; `convatlas export {folder}` writes it"
+        )
+    images = torch.randint(0, 256, (batch, config.size, config.size, config.channels))
     head = {
         "model": config.model,
         "run": str(run.path),
@@ -108,10 +108,10 @@ def _run(folder: str, batch: int) -> Subject:
     }
     return Subject(
         head,
-        ImageClassifier(preprocess, network),
-        (images,),
-        count(network, (batch, *config.input)),
-        Path(run.path) / "model.onnx",
+        classifier,
+        (images.to(torch.uint8),),
+        count(classifier.network, (batch, *config.input)),
+        run.files["onnx"],
         "trained classifier, uint8 images in, probabilities out, pre-processing included",
     )
 

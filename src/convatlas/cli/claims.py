@@ -24,7 +24,7 @@ def claims_command(
     ),
     json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
 ) -> None:
-    """Published figures beside counted ones: holds, differs (why) or not checked (why)."""
+    """Set published figures beside counted ones: holds, differs (why) or not checked (why)."""
     rows = compare_all(_chosen(names or ()), counted if recount else indexed)
     summary = summarise(rows)
     if json:

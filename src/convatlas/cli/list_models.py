@@ -20,7 +20,7 @@ def list_models_command(
     filter: str | None = typer.Option(None, help="A pattern for the name, e.g. 'mobile*'."),
     json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
 ) -> None:
-    """The networks there are: name, task, counted cost, published accuracy, paper."""
+    """List the networks with task, counted cost, published accuracy and paper."""
     found = rows(task, max_params=max_params, max_macs=max_macs, filter=filter)
     if json:
         print_json({"models": [row.to_dict() for row in found]})

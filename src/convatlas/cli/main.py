@@ -20,26 +20,33 @@ from convatlas.errors import ConvatlasError, nearest
 
 
 class Verb(NamedTuple):
-    """Where a verb's function is, and its line in `convatlas --help`."""
+    """The module whose function `<module>_command` it is, and its line in `convatlas --help`."""
 
     module: str
-    function: str
     does: str
 
 
 VERBS = {
-    "list": Verb("list_models", "list_models_command", "List the networks with their cost."),
-    "show": Verb("show", "show_command", "Show one network: layers, claims, options."),
-    "count": Verb("count", "count_command", "Count what a network costs, on shapes alone."),
-    "claims": Verb("claims", "claims_command", "Set published figures beside ours."),
-    "fit": Verb("fit", "fit_command", "Find and train the best network that fits a budget."),
-    "evaluate": Verb("evaluate", "evaluate_command", "Test a trained network on labelled data."),
-    "predict": Verb("predict", "predict_command", "Classify files with a trained network."),
-    "export": Verb("export", "export_command", "Write a deployable file and prove that it agrees."),
-    "bench": Verb("bench", "bench_command", "Measure latency, throughput and memory here."),
-    "doctor": Verb(
-        "doctor", "doctor_command", "Say what is installed, what is missing, what to do."
+    "list": Verb(
+        "list_models",
+        "List the networks with task, counted cost, published accuracy and paper.",
     ),
+    "show": Verb(
+        "show",
+        "Show one network: paper, options, cost of each layer, published figures beside counted "
+        "ones.",
+    ),
+    "count": Verb("count", "Count what a network costs, on shapes alone."),
+    "claims": Verb(
+        "claims",
+        "Set published figures beside counted ones: holds, differs (why) or not checked (why).",
+    ),
+    "fit": Verb("fit", "Find and train the best network that fits a budget."),
+    "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
+    "predict": Verb("predict", "Classify files with a trained network."),
+    "export": Verb("export", "Write a deployable file and prove that it agrees."),
+    "bench": Verb("bench", "Measure latency, throughput and memory here, beside other runtimes."),
+    "doctor": Verb("doctor", "Say what is installed, what is missing, what to do."),
 }
 
 _WIDE = 200  # columns where nobody's terminal sets a limit
@@ -66,8 +73,8 @@ class LazyGroup(TyperGroup):
 
 def load_verb(name: str) -> Any:
     """The typer command of one verb, its module imported now."""
-    verb = VERBS[name]
-    function = getattr(import_module(f"convatlas.cli.{verb.module}"), verb.function)
+    module = VERBS[name].module
+    function = getattr(import_module(f"convatlas.cli.{module}"), f"{module}_command")
     app = typer.Typer(add_completion=False, rich_markup_mode=_markup())
     app.command(name, context_settings=_settings())(function)
     return get_command(app)

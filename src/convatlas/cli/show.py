@@ -23,7 +23,7 @@ def show_command(
     ),
     json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
 ) -> None:
-    """One network: paper, options, cost of each layer, published figures beside counted ones."""
+    """Show one network: paper, options, cost of each layer, published figures beside counted ones."""
     from convatlas.atlas.card import describe
     from convatlas.models import find_entry
 
