@@ -18,11 +18,10 @@ def weight_average(model: nn.Module, decay: float) -> AveragedModel:
 
     def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Any) -> None:
         now = min(decay, (1 + int(count)) / (10 + int(count)))
-        floats = [i for i, tensor in enumerate(average) if tensor.is_floating_point()]
-        old, new = [average[i] for i in floats], [current[i] for i in floats]
-        torch._foreach_lerp_(old, new, 1 - now)  # pyright: ignore[reportPrivateImportUsage]
-        for i, tensor in enumerate(average):
-            if not tensor.is_floating_point():  # a counter of batches has no average
-                tensor.copy_(current[i])
+        # torch hands over one list a type of number; a counter of batches has no average.
+        if average[0].is_floating_point():
+            torch._foreach_lerp_(list(average), list(current), 1 - now)  # pyright: ignore[reportPrivateImportUsage]
+        else:
+            torch._foreach_copy_(list(average), list(current))  # pyright: ignore[reportPrivateImportUsage]
 
     return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+JSON_LINES = "log.jsonl"
+
 
 class RunLog:
     """Appends rows to `log.jsonl`, `log.csv` and, where it is installed, TensorBoard.
@@ -25,7 +27,7 @@ class RunLog:
         self.rows.append(row)
         if self._folder is None:
             return
-        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self._folder / JSON_LINES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         path = self._folder / "log.csv"
         fresh = not path.exists()
@@ -43,6 +45,14 @@ class RunLog:
         """Finish the TensorBoard file."""
         if self._tensorboard is not None:
             self._tensorboard.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The rows that a run wrote; none where it wrote no log."""
+    path = folder / JSON_LINES
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _tensorboard(folder: Path) -> Any:

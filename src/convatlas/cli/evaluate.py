@@ -1,0 +1,92 @@
+"""The verb `evaluate`: how right a trained network is on labelled images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convatlas.cli.output import print_json, say, table
+
+if TYPE_CHECKING:
+    from convatlas.explain.evaluation import Evaluation
+    from convatlas.fit.run import Run
+
+
+def evaluate_command(
+    run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
+    data: str | None = typer.Argument(
+        None,
+        help="Labelled images as for `fit`; the run's own test split if not given.",
+        metavar="[DATA]",
+    ),
+    max_broken: float = typer.Option(0.05, help="Share of unreadable files that is skipped."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Test a trained network on labelled data."""
+    from convatlas.cli.progress import progress_on_stderr
+    from convatlas.fit.run import open_run
+
+    opened = open_run(run)
+    evaluation = opened.evaluate(data, max_broken=max_broken, progress=progress_on_stderr())
+    answer = _answer(opened, data, evaluation)
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+def _answer(run: "Run", data: str | None, evaluation: "Evaluation") -> dict[str, Any]:
+    from convatlas.explain.confusion import class_figures, confusion_matrix, most_confused
+    from convatlas.explain.evaluation import wilson_interval
+    from convatlas.explain.mistakes import worst_mistakes
+
+    classes = run.config.classes
+    labels, predicted = evaluation.labels, evaluation.predicted
+    matrix = confusion_matrix(labels, predicted, len(classes))
+    figures = class_figures(labels, predicted, len(classes))
+    low, high = wilson_interval(evaluation.right, len(evaluation))
+    return {
+        "run": str(run.path),
+        "model": run.config.model,
+        "data": data or "the run's test split",
+        "images": len(labels),
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": [low, high],
+        "classes": {name: figure for name, figure in zip(classes, figures, strict=True)},
+        "confusion": matrix.tolist(),
+        "confused": [
+            {"true": classes[pair.true], "predicted": classes[pair.predicted], "count": pair.count}
+            for pair in most_confused(matrix)
+        ],
+        "mistakes": [
+            {
+                "file": mistake.file,
+                "true": classes[mistake.true],
+                "predicted": classes[mistake.predicted],
+                "probability": mistake.probability,
+            }
+            for mistake in worst_mistakes(evaluation)
+        ],
+    }
+
+
+def _print(answer: dict[str, Any]) -> None:
+    numbers = ("precision", "recall", "F1", "images")
+    rows = [
+        (name, _share(f.precision), _share(f.recall), _share(f.f1), f.images)
+        for name, f in answer["classes"].items()
+    ]
+    table(rows, ("class", *numbers), right=numbers)
+    low, high = answer["accuracy_interval"]
+    say()
+    say(
+        f"accuracy {answer['accuracy']:.2%} on {answer['images']:,} images "
+        f"(95 % interval {low:.2%} to {high:.2%})"
+    )
+    if answer["confused"]:
+        pairs = (f"{p['true']} as {p['predicted']} {p['count']}x" for p in answer["confused"][:5])
+        say(f"most confused: {', '.join(pairs)}")
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1%}"

@@ -1,0 +1,31 @@
+"""The verb `export`: a deployable file with the proof that it answers as the network does."""
+
+from pathlib import Path
+
+import typer
+
+from convatlas.atlas.human import human
+from convatlas.cli.output import print_json, say
+
+
+def export_command(
+    run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
+    format: str = typer.Option("onnx", "--format", help="The kind of file: onnx."),
+    out: Path | None = typer.Option(
+        None, "--out", help="Where to write it; into the run folder if not given.", metavar="FILE"
+    ),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Write a deployable file and prove that it agrees with the network."""
+    from convatlas.fit.run import open_run
+
+    opened = open_run(run)
+    path, proof = opened.export(format, out)
+    size = path.stat().st_size
+    if as_json:
+        answer = {"run": run, "model": opened.config.model, "files": {format: path}}
+        print_json({**answer, "file_bytes": size, "proof": proof.model_dump()})
+        return
+    say(f"{path} ({human(size, 'bytes')})")
+    say(f"proof: {proof.figures()}")
+    say("input `image`: uint8 (n, height, width, channels), any size; output `probabilities`")

@@ -1,0 +1,118 @@
+"""The verb `fit`: data and a budget in, the best network that fits out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from convatlas.atlas.human import human
+from convatlas.cli.numbers import bytes_option, count_option, seconds_option
+from convatlas.cli.output import print_json, say, table
+
+if TYPE_CHECKING:
+    from convatlas.fit.config import Contender
+    from convatlas.fit.run import Run
+
+SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
+DATA_HELP = (
+    "`digits` (embedded), a folder CLASS/files, a folder with train/ val/ test/, or a CSV file "
+    "with the columns file_name,label."
+)
+
+
+def fit_command(
+    data: str = typer.Argument(help=DATA_HELP, metavar="DATA"),
+    max_params: float | None = count_option("--max-params", help="Parameters at most, e.g. 1M."),
+    max_macs: float | None = count_option("--max-macs", help="Multiply-adds at most, e.g. 50M."),
+    max_latency: float | None = seconds_option(
+        "--max-latency", help="Time of one image on this machine at most, e.g. 10ms."
+    ),
+    max_size: float | None = bytes_option(
+        "--max-size", help="Size of the exported file at most, e.g. 2MB."
+    ),
+    model: str | None = typer.Option(None, help="Try only this network.", metavar="NAME"),
+    time_limit: float = seconds_option(  # pyright: ignore[reportArgumentType]  it has a default
+        "--time-limit", help="About how long the whole job may take, e.g. 10m.", default=600.0
+    ),
+    out: Path | None = typer.Option(None, help="The run folder.", metavar="DIR"),
+    seed: int = typer.Option(0, help="Of the split, the weights and the augmentation."),
+    max_broken: float = typer.Option(
+        0.05, help="Share of unreadable files that is skipped; above it the job stops."
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace a run that DIR holds."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Find and train the best network that fits a budget."""
+    from convatlas.cli.progress import progress_on_stderr
+    from convatlas.fit.job import fit
+    from convatlas.search.budget import Budget
+
+    budget = Budget(params=max_params, macs=max_macs, latency_s=max_latency, file_bytes=max_size)
+    run = fit(
+        data,
+        budget=budget,
+        model=model,
+        time_limit_s=time_limit,
+        out=out,
+        seed=seed,
+        force=force,
+        max_broken=max_broken,
+        progress=progress_on_stderr(),
+    )
+    if as_json:
+        print_json(run.summary())
+    else:
+        _print(run)
+
+
+def _print(run: "Run") -> None:
+    config = run.config
+    _print_leaderboard(run.leaderboard)
+    say()
+    size = f"{config.size}x{config.size}"
+    say(f"chosen: {config.model} ({_options(config.options)}) at {size} pixels")
+    limits = config.budget.model_dump()
+    rows = [
+        ("params", human(config.params), _limit(limits["params"])),
+        ("macs", human(config.macs), _limit(limits["macs"])),
+        ("latency", human(config.latency_s, "s"), _limit(limits["latency_s"], "s")),
+        ("file", human(config.file_bytes or 0, "bytes"), _limit(limits["file_bytes"], "bytes")),
+    ]
+    table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
+    count = config.counts["test"]
+    say(f"test accuracy: {config.accuracy:.2%} on {count:,} images held out")
+    if config.proof is not None:
+        say(f"ONNX: {config.proof.figures()}")
+    if config.finished != "yes":
+        say("training was interrupted; this is what was reached")
+    say(f"report: {run.files['report']}")
+    say(f"next: convatlas predict {run.path} FILES")
+
+
+def _print_leaderboard(leaderboard: list["Contender"]) -> None:
+    numbers = ("pixels", "params", "macs", "latency", "accuracy")
+    rows = [
+        (
+            entry.model,
+            _options(entry.options),
+            entry.size,
+            None if entry.params is None else human(entry.params),
+            None if entry.macs is None else human(entry.macs),
+            None if entry.latency_s is None else human(entry.latency_s, "s"),
+            None if entry.accuracy is None else f"{entry.accuracy:.1%}",
+            f"{entry.status}: {entry.reason}" if entry.reason else entry.status,
+        )
+        for entry in leaderboard[:SHOWN]
+    ]
+    table(rows, ("network", "options", *numbers, "fate"), right=numbers)
+    if len(leaderboard) > SHOWN:
+        say(f"and {len(leaderboard) - SHOWN} more, in the report and in run.json")
+
+
+def _options(options: dict) -> str:
+    own = {k: v for k, v in options.items() if k not in ("in_channels", "num_classes")}
+    return " ".join(f"{key}={value}" for key, value in own.items()) or "as published"
+
+
+def _limit(value: float | None, unit: str = "") -> str:
+    return "any" if value is None else human(value, unit) if unit else human(value)

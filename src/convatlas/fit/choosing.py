@@ -1,0 +1,151 @@
+"""From everything registered to the entrants of the contest: counted, measured, chosen."""
+
+import time
+from collections.abc import Sequence
+
+from convatlas.data import ImageData
+from convatlas.errors import BudgetError
+from convatlas.fit.config import Contender
+from convatlas.fit.contest import Contest, Entrant
+from convatlas.fit.exporting import exported_bytes
+from convatlas.models.registry import Entry
+from convatlas.progress import Progress
+from convatlas.search.budget import Budget
+from convatlas.search.counted import Counted, count_network, nearest_misses
+from convatlas.search.halving import plan_rungs
+from convatlas.search.pool import choose_pool
+from convatlas.search.space import input_sizes, ladders
+
+CLOSE_TO_LIMIT = 0.6  # of the allowed file size: from here on the file is really written
+PLACES = (3, 12)  # of the contest, fewest and most
+SECONDS_A_PLACE = 18
+PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
+
+
+def count_all(
+    entries: Sequence[Entry],
+    images: ImageData,
+    budget: Budget,
+    *,
+    fixed_width: bool,
+    progress: Progress,
+) -> list[Counted]:
+    """Every candidate with its cost, before anything is trained."""
+    bar = progress.bar("counting candidates", len(entries), unit="networks")
+    sizes = input_sizes(images.height, images.width)
+    counted: list[Counted] = []
+    for done, entry in enumerate(entries, start=1):
+        rows = ladders(
+            entry,
+            channels=images.channels,
+            num_classes=len(images.classes),
+            sizes=sizes,
+            fixed_width=fixed_width,
+        )
+        counted += count_network(rows, budget)
+        bar.update(done, note=entry.name)
+    bar.close()
+    return counted
+
+
+def choose_entrants(
+    counted: list[Counted], budget: Budget, contest: Contest, seconds: float
+) -> tuple[list[Entrant], list[Contender]]:
+    """Those that will be trained, and the lines of all the others.
+
+    Raises:
+        BudgetError: nothing fits.
+    """
+    records = {id(c): _record(c) for c in counted}
+    fitting = [c for c in counted if c.fits]
+    if not fitting:
+        raise _nothing_fits(counted)
+    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
+    places = int(min(PLACES[1], max(PLACES[0], seconds / SECONDS_A_PLACE)))
+    rungs = plan_rungs(places, seconds)
+    pool = choose_pool(
+        fitting, places=places, slot_s=rungs[0].seconds, epoch_seconds=measured.epoch_seconds
+    )
+    chosen = [c for c in pool.chosen if measured.fits(c)]
+    if not chosen:
+        raise _nothing_fits([measured.over[id(c)] for c in pool.chosen])
+    for c in fitting:
+        if c.candidate in pool.left_out:
+            records[id(c)].reason = pool.left_out[c.candidate]
+    entrants = [Entrant(c, records[id(c)]) for c in chosen]
+    for entrant in entrants:
+        entrant.record.latency_s = entrant.record.latency_s or contest.latency(entrant.counted)
+    trained = {id(c) for c in chosen}
+    others = [records[id(c)] for c in counted if id(c) not in trained]
+    return entrants, sorted(others, key=lambda r: r.status != "not trained")
+
+
+class _Measured:
+    """Costs that only running shows: asked for those candidates whose turn has come."""
+
+    def __init__(
+        self, contest: Contest, budget: Budget, records: dict[int, Contender], seconds: float
+    ):
+        self._contest, self._budget, self._records = contest, budget, records
+        self._seconds_left = seconds
+        self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
+        self.over: dict[int, Counted] = {}
+
+    def epoch_seconds(self, counted: Counted) -> float:
+        """Measured while there is time for it, then estimated from the others' rate.
+
+        Infinite for one that is over the budget once measured, so that it takes no place.
+        """
+        if not self.fits(counted):
+            return float("inf")
+        assert counted.cost is not None
+        if self._seconds_left <= 0:
+            return counted.cost.macs * self._seconds / self._macs
+        start = time.perf_counter()
+        seconds = self._contest.epoch_seconds(counted)
+        self._seconds_left -= time.perf_counter() - start
+        self._macs += counted.cost.macs
+        self._seconds += seconds
+        return seconds
+
+    def fits(self, counted: Counted) -> bool:
+        """Within the latency and the file size, each measured once."""
+        record = self._records[id(counted)]
+        if record.latency_s is None and self._budget.latency_s is not None:
+            record.latency_s = self._contest.latency(counted)
+        if record.file_bytes is None and self._near_file_limit(counted):
+            record.file_bytes = exported_bytes(counted.candidate, self._contest.data)
+        excess = self._budget.excess(latency_s=record.latency_s, file_bytes=record.file_bytes)
+        if excess:
+            reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
+            record.status, record.reason = "over budget", reason
+            over = Counted(counted.candidate, counted.cost, reason, excess)
+            self.over[id(counted)] = over
+        return not excess
+
+    def _near_file_limit(self, counted: Counted) -> bool:
+        limit = self._budget.file_bytes
+        assert counted.cost is not None
+        return limit is not None and counted.cost.weight_bytes > CLOSE_TO_LIMIT * limit
+
+
+def _record(counted: Counted) -> Contender:
+    candidate, cost = counted.candidate, counted.cost
+    hidden = ("in_channels", "num_classes")
+    return Contender(
+        model=candidate.name,
+        options={k: v for k, v in candidate.options.items() if k not in hidden},
+        size=candidate.size,
+        params=cost.params if cost else None,
+        macs=cost.macs if cost else None,
+        peak_bytes=cost.peak_bytes if cost else None,
+        status="not trained" if counted.fits else "over budget" if counted.excess else "unsuited",
+        reason=counted.reason,
+    )
+
+
+def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:
+    nearest = [
+        f"{c.candidate.name} at {c.candidate.size} px ({c.reason})" for c in nearest_misses(counted)
+    ]
+    return BudgetError(f"fit: no network meets the budget; nearest: {'; '.join(nearest)}")

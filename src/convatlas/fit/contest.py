@@ -1,0 +1,165 @@
+"""Training contenders against each other: one by one, each going on from where it was."""
+
+import copy
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from convatlas.cost import measure_latency
+from convatlas.cost.latency import limited_threads
+from convatlas.data import (
+    CachedImages,
+    ImageData,
+    Preprocess,
+    augment,
+    augmentation,
+    choose_augmentation,
+    ground_level,
+)
+from convatlas.fit.config import Contender
+from convatlas.progress import Progress
+from convatlas.search.counted import Counted
+from convatlas.train.log import RunLog
+from convatlas.train.loop import Trained, train
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+from convatlas.train.tasks.classify import Classify
+from convatlas.train.threads import fastest_threads
+
+PROBE_BATCH = 16
+LATENCY_SECONDS = 0.2
+# A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
+CROP_MARGIN = 1.25
+CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
+
+
+@dataclass
+class Entrant:
+    """A contender with its network; `record` is its line of the leaderboard."""
+
+    counted: Counted
+    record: Contender
+    model: nn.Module | None = None
+    preprocess: Preprocess | None = None
+    val_loss: float = 0.0
+    threads: int | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Validation accuracy, the loss deciding between equals; None before any training."""
+        if self.record.accuracy is None:
+            return None
+        return self.record.accuracy - CALM_ACCURACY_POINTS * min(self.val_loss, 1.0)
+
+
+class Contest:
+    """Everything the contenders share: the data at each size, the recipe, the wish to stop."""
+
+    def __init__(self, data: ImageData, recipe: Recipe, stop: StopRequest, progress: Progress):
+        self.data, self.recipe, self.stop, self.progress = data, recipe, stop, progress
+        level = recipe.augmentation
+        self.level = choose_augmentation(data) if level == "auto" else level
+        self._caches: dict[tuple[str, int], CachedImages] = {}
+        self._statistics: Preprocess | None = None
+
+    def build(self, entrant: Entrant) -> nn.Module:
+        """The network with fresh weights, the same for the same seed."""
+        torch.manual_seed(self.recipe.seed)
+        return entrant.counted.candidate.build()
+
+    def epoch_seconds(self, counted: Counted) -> float:
+        """Measured: a training step on noise, scaled to the training split."""
+        candidate = counted.candidate
+        model = candidate.build().train()
+        x = torch.randn(PROBE_BATCH, self.data.channels, candidate.size, candidate.size)
+        step = fastest_threads(lambda: model(x).sum().backward())
+        return step.seconds * len(self.data.splits["train"]) / PROBE_BATCH
+
+    def latency(self, counted: Counted) -> float:
+        """Median seconds of one image through the network on this machine."""
+        candidate = counted.candidate
+        x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
+        return measure_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
+
+    def read_sizes(self, sizes: set[int]) -> None:
+        """Decode the images at every size that will be needed, before anybody's time runs."""
+        for size in sorted(sizes):
+            self._images("train", self._train_size(size))
+            self._images("val", size)
+
+    def train(
+        self, entrant: Entrant, seconds: float | None, *, title: str, log: RunLog | None = None
+    ) -> Trained:
+        """Train on for so long; the record then holds what was reached."""
+        start = time.perf_counter()
+        record, size = entrant.record, entrant.record.size
+        if entrant.preprocess is None:
+            entrant.preprocess = self._preprocess(size)
+        task = self._task(entrant.preprocess, size)
+        if entrant.model is None:
+            entrant.model = self.build(entrant)
+        with limited_threads(self._threads(entrant)):
+            result = train(
+                entrant.model,
+                task,
+                self.recipe,
+                limit_s=seconds,
+                log=log,
+                stop=self.stop,
+                progress=self.progress,
+                title=title,
+                validate_every_s=0.0 if log is not None else 3600.0,
+            )
+        record.epochs = round(record.epochs + result.epochs, 2)
+        record.seconds = round(record.seconds + time.perf_counter() - start, 2)
+        if result.figures:
+            record.accuracy = result.figures["val_accuracy"]
+            entrant.val_loss = result.figures["val_loss"]
+        return result
+
+    def forget_sizes(self, kept: set[int]) -> None:
+        """Free the images at sizes that no contender needs any more."""
+        wanted = {self._train_size(size) for size in kept} | kept
+        self._caches = {key: c for key, c in self._caches.items() if key[1] in wanted}
+
+    def _threads(self, entrant: Entrant) -> int:
+        """As many CPU threads as train this network fastest: a small one may want a single one."""
+        if entrant.threads is None:
+            assert entrant.model is not None
+            probe, size = copy.deepcopy(entrant.model).train(), entrant.record.size
+            x = torch.randn(self.recipe.batch_size, self.data.channels, size, size)
+            entrant.threads = fastest_threads(lambda: probe(x).sum().backward()).threads
+        return entrant.threads
+
+    def _preprocess(self, size: int) -> Preprocess:
+        """Mean and deviation are measured once: they hardly depend on the size."""
+        if self._statistics is None:
+            self._statistics = Preprocess.fit(self.data.splits["train"], self.data.channels, size)
+        mean, std = (t.flatten().tolist() for t in (self._statistics.mean, self._statistics.std))
+        return Preprocess(self.data.channels, size, mean, std)
+
+    def _task(self, preprocess: Preprocess, size: int) -> Classify:
+        images = self._images("train", self._train_size(size))
+        ground = 0 if images.images is None else ground_level(images.images)
+        transform = augmentation(self.level, self.data.channels, size, fill=ground)
+        return Classify(
+            images,
+            self._images("val", size),
+            num_classes=len(self.data.classes),
+            augment=lambda batch: augment(batch, transform),
+            normalise=preprocess.normalise,
+            label_smoothing=self.recipe.label_smoothing,
+        )
+
+    def _train_size(self, size: int) -> int:
+        return round(size * CROP_MARGIN) if self.level == "photo" else size
+
+    def _images(self, split: str, size: int) -> CachedImages:
+        if (split, size) not in self._caches:
+            images = self.data.splits[split]
+            bar = self.progress.bar(f"reading {split} at {size} px", len(images), unit="images")
+            self._caches[split, size] = CachedImages(images, size, progress=bar.update)
+            bar.close()
+        return self._caches[split, size]
