@@ -1,0 +1,65 @@
+"""How to use a run again: commands and code that can be copied out of the report."""
+
+import shlex
+from pathlib import Path
+
+from convatlas.fit.config import FILE_NAMES, RunConfig
+
+RUNTIME_CODE = """\
+import json
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession({file!r})
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+image = np.asarray(Image.open("photo.png").convert({mode!r})){axis}  # any height and width
+probabilities = session.run(None, {{"image": image[None]}})[0][0]
+print(classes[probabilities.argmax()], probabilities.max())
+"""
+
+PYTHON_CODE = """\
+import convatlas as ca
+
+run = ca.open_run({folder!r})
+print(run.predict(["photo.png"]))
+"""
+
+
+def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
+    """What each command is for, and the command as a shell takes it."""
+    run, source = shlex.quote(str(folder)), shlex.quote(config.source)
+    rows = [
+        ("Name the class of new images", f"convatlas predict {run} photo.png"),
+        ("Test it on other labelled images", f"convatlas evaluate {run} more-images/"),
+        ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
+        ("Measure it on another machine", f"convatlas bench {run}"),
+        ("Do the whole job again", f"convatlas fit {source}{_limits(config)} --seed {config.seed}"),
+    ]
+    return rows
+
+
+def _limits(config: RunConfig) -> str:
+    budget = config.budget
+    options = {
+        "--max-params": None if budget.params is None else f"{budget.params:.12g}",
+        "--max-macs": None if budget.macs is None else f"{budget.macs:.12g}",
+        "--max-latency": None if budget.latency_s is None else f"{budget.latency_s * 1e3:.12g}ms",
+        "--max-size": None if budget.file_bytes is None else f"{budget.file_bytes / 1e6:.12g}MB",
+    }
+    return "".join(f" {name} {value}" for name, value in options.items() if value is not None)
+
+
+def python_code(folder: Path) -> str:
+    """The same through the library."""
+    return PYTHON_CODE.format(folder=str(folder))
+
+
+def runtime_code(folder: Path, config: RunConfig) -> str:
+    """The exported file without this library: ONNX Runtime, NumPy and Pillow are enough."""
+    return RUNTIME_CODE.format(
+        file=str(folder / FILE_NAMES["onnx"]),
+        mode="L" if config.channels == 1 else "RGB",
+        axis="[..., None]" if config.channels == 1 else "",
+    )
