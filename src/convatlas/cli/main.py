@@ -33,8 +33,7 @@ VERBS = {
     ),
     "show": Verb(
         "show",
-        "Show one network: paper, options, cost of each layer, published figures beside counted "
-        "ones.",
+        "Show one network: paper, options, cost of each layer, published and counted figures.",
     ),
     "count": Verb("count", "Count what a network costs, on shapes alone."),
     "claims": Verb(
@@ -43,8 +42,11 @@ VERBS = {
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
-    "predict": Verb("predict", "Classify files with a trained network."),
-    "export": Verb("export", "Write a deployable file and prove that it agrees."),
+    "predict": Verb(
+        "predict",
+        "Classify files with a trained network; unreadable ones are named and the rest goes on.",
+    ),
+    "export": Verb("export", "Write a deployable file and prove that it agrees with the network."),
     "bench": Verb("bench", "Measure latency, throughput and memory here, beside other runtimes."),
     "doctor": Verb("doctor", "Say what is installed, what is missing, what to do."),
 }

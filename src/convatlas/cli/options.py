@@ -4,6 +4,7 @@ The value takes the type of the default that the network's class gives the optio
 """
 
 import inspect
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,13 @@ def _one_of(option: str, text: str) -> bool:
 
 def _number(option: str, text: str, kind: type[int] | type[float]) -> int | float:
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError:
         what = "a whole number" if kind is int else "a number"
         raise UsageError(f"option '{option}' must be {what}, got '{text}'") from None
+    if not math.isfinite(value):
+        raise UsageError(f"option '{option}' must be finite, got '{text}'")
+    return value
 
 
 def _guess(text: str) -> Any:

@@ -23,7 +23,10 @@ def on_terminal() -> bool:
 
 def print_json(obj: Any) -> None:
     """Print the one JSON object of a verb; not-a-number becomes null, as JSON has none."""
-    text = json.dumps(_plain(obj), indent=2, ensure_ascii=False, allow_nan=False)
+    plain = _plain(obj)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    if not _can_show(text):
+        text = json.dumps(plain, indent=2, allow_nan=False)
     _write(_SHORT_LIST.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text))
 
 
@@ -98,11 +101,19 @@ def _rich_table(
 
 
 def _write(text: str) -> None:
-    try:
-        print(text)
-    except UnicodeEncodeError:  # a terminal or pipe that cannot show µ or a file's name
+    if not _can_show(text):
         encoding = sys.stdout.encoding or "ascii"
-        print(text.encode(encoding, "backslashreplace").decode(encoding))
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    print(text)
+
+
+def _can_show(text: str) -> bool:
+    """Not every pipe can show a µ, and none a file name that is no Unicode."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain(obj: Any) -> Any:

@@ -23,7 +23,7 @@ def show_command(
     ),
     json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
 ) -> None:
-    """Show one network: paper, options, cost of each layer, published figures beside counted ones."""
+    """Show one network: paper, options, cost of each layer, published and counted figures."""
     from convatlas.atlas.card import describe
     from convatlas.models import find_entry
 
