@@ -65,8 +65,8 @@ class _RichBar:
         if not note and self._unit:
             rate = done / max(1e-9, time.perf_counter() - self._start)
             note = f"{rate:,.0f} {self._unit}/s"
-        extra = {} if total is None else {"total": total}
-        self._progress.update(self._task, completed=done, note=note, **extra)
+        # A total of None leaves the bar's own.
+        self._progress.update(self._task, completed=done, total=total, note=note)
 
     def close(self) -> None:
         self._progress.stop()

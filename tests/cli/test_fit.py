@@ -1,0 +1,158 @@
+"""The verbs of a run through the real entry point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from convatlas.data import make_images
+
+CONVATLAS = Path(sys.executable).with_name("convatlas")
+pytestmark = pytest.mark.slow
+
+
+def convatlas(*words, **options):
+    return subprocess.run(
+        [CONVATLAS, *map(str, words)], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("data") / "shapes", per_class=30, size=32)
+
+
+@pytest.fixture(scope="module")
+def fitted(shapes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "shapes"
+    done = convatlas(
+        *("fit", shapes, "--model", "lenet5_modern", "--max-params", "100k", "--time-limit", "15s"),
+        *("--out", out, "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    return out, json.loads(done.stdout)
+
+
+def test_fit_prints_one_json_object_with_the_agreed_keys(fitted):
+    out, answer = fitted
+    agreed = "run model options input budget params macs latency_s file_bytes accuracy leaderboard"
+    assert {*agreed.split(), "files"} <= answer.keys()
+    assert {"report", "weights", "onnx", "config", "log"} <= answer["files"].keys()
+    line = answer["leaderboard"][0]
+    assert {"model", "options", "params", "macs", "latency_s", "accuracy", "status"} <= line.keys()
+    assert answer["run"] == str(out)
+    assert answer["params"] <= 100_000
+    assert all(Path(path).exists() for path in answer["files"].values())
+
+
+def test_evaluate_agrees_with_fit(fitted):
+    out, answer = fitted
+    done = convatlas("evaluate", out, "--json")
+    evaluated = json.loads(done.stdout)
+    assert evaluated["accuracy"] == answer["accuracy"]
+    assert sum(map(sum, evaluated["confusion"])) == evaluated["images"]
+    text = convatlas("evaluate", out).stdout
+    assert f"accuracy {answer['accuracy']:.2%}" in text
+
+
+def test_predict_answers_good_files_and_names_bad_ones(fitted, shapes, tmp_path):
+    out, _ = fitted
+    (tmp_path / "bad\nname.png").write_bytes(b"nonsense")
+    good = next(path for path in sorted(shapes.rglob("*")) if path.is_file())
+    done = convatlas("predict", out, good, tmp_path / "bad\nname.png", "--json")
+    assert done.returncode == 0
+    first, second = json.loads(done.stdout)["predictions"]
+    assert first["label"] in {path.name for path in shapes.iterdir()}
+    assert sum(first["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert second["label"] is None
+    assert "bad" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_predict_with_no_readable_file_fails(fitted, tmp_path):
+    done = convatlas("predict", fitted[0], tmp_path / "missing.png")
+    assert done.returncode == 3
+    assert "missing.png" in done.stderr
+
+
+def test_export_writes_a_proved_file_elsewhere(fitted, tmp_path):
+    done = convatlas(
+        "export", fitted[0], "--format", "onnx", "--out", tmp_path / "m.onnx", "--json"
+    )
+    answer = json.loads(done.stdout)
+    assert answer["proof"]["top1_agreement"] == 1.0
+    assert answer["file_bytes"] == (tmp_path / "m.onnx").stat().st_size
+
+
+def test_unknown_format_is_a_usage_error(fitted):
+    done = convatlas("export", fitted[0], "--format", "onxn")
+    assert done.returncode == 2
+    assert "nearest: onnx" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--max-params", "banana"], 2, "--max-params"),
+        (["--max-params", "-5"], 2, "--max-params"),
+        (["--model", "mobilenetv2"], 2, "nearest: mobilenet_v2"),
+        (["--max-params", "50"], 4, "no network meets the budget; nearest"),
+    ],
+)
+def test_exit_codes_of_fit(shapes, tmp_path, words, code, says):
+    done = convatlas("fit", shapes, *words, "--out", tmp_path / "run")
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten_unless_forced(fitted, shapes):
+    done = convatlas("fit", shapes, "--out", fitted[0])
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export"])
+def test_a_folder_without_a_run_is_named(verb, tmp_path):
+    done = convatlas(verb, tmp_path)
+    assert done.returncode == 3
+    assert str(tmp_path) in done.stderr
+
+
+def test_missing_data_is_exit_3(tmp_path):
+    done = convatlas("fit", tmp_path / "nowhere")
+    assert done.returncode == 3
+    assert "nowhere" in done.stderr
+
+
+def test_ctrl_c_keeps_what_was_reached(shapes, tmp_path):
+    out = tmp_path / "run"
+    command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "10m"]
+    job = subprocess.Popen(
+        [*command, "--out", out], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for(lambda: (out / "log.jsonl").exists())
+        os.kill(job.pid, signal.SIGINT)
+        stdout, stderr = job.communicate(timeout=200)
+    finally:
+        job.kill()
+    assert job.returncode == 0, stderr
+    assert "interrupted" in stdout
+    config = json.loads((out / "run.json").read_text())
+    assert config["finished"] == "interrupted"
+    assert config["proof"]["top1_agreement"] == 1.0
+    assert not (out / ".convatlas.lock").exists()
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)

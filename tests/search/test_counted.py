@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from convatlas.models import create_model, find_entry
+from convatlas.search.budget import Budget
+from convatlas.search.counted import count_candidate, count_network, nearest_misses
+from convatlas.search.space import Candidate, ladders
+
+
+def counted(name, budget, sizes=(32, 28)):
+    rows = ladders(find_entry(name), channels=1, num_classes=10, sizes=sizes)
+    return list(count_network(rows, budget))
+
+
+def test_keeps_the_two_widest_that_fit_at_each_size():
+    found = counted("resnet20_cifar", Budget(params=100_000))
+    assert [(c.candidate.size, c.candidate.options["width"]) for c in found if c.fits] == [
+        (32, 0.5),
+        (32, 0.35),
+        (28, 0.5),
+        (28, 0.35),
+    ]
+
+
+def test_costs_are_those_of_the_network_itself():
+    (first, *_) = counted("resnet20_cifar", Budget(params=100_000))
+    model = create_model("resnet20_cifar", in_channels=1, num_classes=10, width=0.5)
+    assert first.cost.params == sum(p.numel() for p in model.parameters())
+    # Every convolution by hand: output pixels times weights.
+    by_hand = 0
+
+    def note(module, args, out):
+        nonlocal by_hand
+        pixels = out[0, 0].numel() if out.ndim == 4 else 1
+        by_hand += pixels * module.weight.numel()
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            module.register_forward_hook(note)
+    model.eval()(torch.zeros(1, 1, 32, 32))
+    assert first.cost.macs == by_hand
+
+
+def test_a_hopeless_network_is_shown_once_with_its_excess():
+    (only,) = counted("resnet152", Budget(params=10_000))
+    assert not only.fits
+    assert only.excess["params"] > 100
+    assert "params" in only.reason
+
+
+def test_a_size_that_it_cannot_take_is_no_excess():
+    candidate = Candidate("lenet5", {"in_channels": 1, "num_classes": 10}, 28)
+    answer = count_candidate(candidate, Budget(params=100_000))
+    assert answer.cost is None
+    assert "32" in answer.reason
+    assert not answer.excess
+
+
+def test_lenet_is_found_at_its_one_size():
+    fitting = [c for c in counted("lenet5", Budget(params=100_000), (32, 28, 21)) if c.fits]
+    assert [c.candidate.size for c in fitting] == [32]
+
+
+def test_file_limit_counts_the_weights():
+    assert not [c for c in counted("lenet5", Budget(file_bytes=100_000), (32,)) if c.fits]
+    assert [c for c in counted("lenet5", Budget(file_bytes=300_000), (32,)) if c.fits]
+
+
+def test_published_counts_rule_out_without_a_wrong_word():
+    """What is skipped by its published count must really be over."""
+    budget = Budget(macs=5e6)
+    skipped = [c for c in counted("resnet1202_cifar", budget) if c.cost is None]
+    assert skipped
+    for counted_one in skipped:
+        assert count_candidate(counted_one.candidate, budget).excess
+
+
+def test_nearest_misses_are_sorted():
+    everything = counted("resnet152", Budget(params=1e4)) + counted("lenet5", Budget(params=1e4))
+    assert nearest_misses(everything)[0].candidate.name == "lenet5"
+
+
+@pytest.mark.parametrize("name", ["linear_classifier", "shufflenet_v2", "pydmobilenet29_cifar"])
+def test_every_fitting_candidate_runs(name):
+    for found in counted(name, Budget(params=100_000, macs=5e6), (28,)):
+        if found.fits:
+            out = found.candidate.build().eval()(torch.zeros(1, 1, 28, 28))
+            assert out.shape == (1, 10)

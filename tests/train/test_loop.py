@@ -1,0 +1,115 @@
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from convatlas.train.log import RunLog
+from convatlas.train.loop import train
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+from convatlas.train.tasks.classify import Classify
+
+RECIPE = Recipe(epochs=8, batch_size=8, lr=0.02, label_smoothing=0.0, clip_norm=0.0)
+
+
+def stripes(count=48):
+    """Two classes that a linear rule separates: bright on the left, bright on the right."""
+    labels = torch.arange(count) % 2
+    images = torch.randint(0, 60, (count, 1, 6, 6), generator=torch.Generator().manual_seed(1))
+    for image, label in zip(images, labels, strict=True):
+        image[..., 3 * label : 3 * label + 3] += 150
+    return TensorDataset(images.to(torch.uint8), labels)
+
+
+def task(**options):
+    def normalise(batch):
+        return batch.float() / 255 - 0.5
+
+    return Classify(
+        stripes(), stripes(16), num_classes=2, augment=lambda x: x, normalise=normalise, **options
+    )
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)
+    )
+
+
+def test_learns_and_logs_every_epoch():
+    log = RunLog()
+    result = train(network(), task(), RECIPE, log=log)
+    assert result.ended == "epochs"
+    assert result.steps == 8 * 6
+    assert result.figures["val_accuracy"] == 1.0
+    assert [row["epoch"] for row in log.rows] == list(range(1, 9))
+    assert log.rows[-1]["train_loss"] < 0.3 * log.rows[0]["train_loss"]
+
+
+def test_same_seed_same_weights():
+    first, second = network(), network()
+    train(first, task(), RECIPE)
+    torch.rand(7)  # whatever ran in between must not matter
+    train(second, task(), RECIPE)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_another_seed_gives_other_weights():
+    first, second = network(), network()
+    train(first, task(), RECIPE)
+    train(second, task(), RECIPE.with_options(seed=1))
+    assert not torch.equal(first[0].weight, second[0].weight)
+
+
+def test_a_time_limit_ends_the_run_with_its_schedule_done():
+    log = RunLog()
+    start = time.perf_counter()
+    result = train(network(), task(), RECIPE.with_options(epochs=10**6), limit_s=0.5, log=log)
+    assert result.ended == "time"
+    assert time.perf_counter() - start < 30  # it would go on for hours
+    assert log.rows[-1]["lr"] == pytest.approx(RECIPE.lr * RECIPE.final_lr, rel=0.5)
+
+
+def test_keeps_the_average_that_was_validated():
+    model, log = network(), RunLog()
+    bench = task()
+    result = train(model, bench, RECIPE, log=log)
+    _, validation = bench.loaders(8, 0)
+    again = bench.validate(model, validation, lambda pair: pair)
+    assert again["val_loss"] == pytest.approx(result.figures["val_loss"], rel=1e-5)
+
+
+def test_stop_request_ends_before_the_next_step():
+    stop = StopRequest()
+    stop.requested = True
+    result = train(network(), task(), RECIPE, stop=stop)
+    assert (result.ended, result.steps) == ("interrupted", 0)
+    assert "val_accuracy" in result.figures
+
+
+def test_a_loss_that_is_no_number_is_reported():
+    result = train(network(), task(), RECIPE.with_options(lr=1e30, warmup=0.0))
+    assert result.ended == "diverged"
+
+
+def test_loss_equals_cross_entropy_with_smoothing_by_hand():
+    model, bench = network(), task(label_smoothing=0.2)
+    images, labels = stripes(8)[:]
+    model.eval()
+    log_p = model(images.float() / 255 - 0.5).log_softmax(1)
+    target = torch.full((8, 2), 0.2 / 2)
+    target[torch.arange(8), labels] += 0.8
+    expected = -(target * log_p).sum(1).mean()
+    torch.testing.assert_close(bench.loss(model, (images, labels)), expected)
+
+
+def test_a_last_batch_of_one_is_dropped():
+    data = torch.utils.data.Subset(stripes(), range(17))
+    bench = Classify(data, data, num_classes=2, augment=lambda x: x, normalise=lambda x: x)
+    train_loader, validation = bench.loaders(8, 0)
+    assert [len(labels) for _, labels in train_loader] == [8, 8]
+    assert sum(len(labels) for _, labels in validation) == 17
