@@ -1,0 +1,120 @@
+"""Compile a kernel at its first call, keep the machine code on disk, run it on torch's threads."""
+
+import hashlib
+import importlib
+import logging
+import os
+import platform
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+numba: Any = importlib.import_module("numba")  # it ships no types
+log = logging.getLogger("convatlas")
+inner: Any = numba.njit(nogil=True, error_model="numpy")
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> Path:
+    """Where machine code is kept: named after the kernels' sources, so that none is ever stale."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    base = Path(given) if given else _user_cache()
+    folder = base / "kernels" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="convatlas-kernels-"))
+
+
+def _user_cache() -> Path:
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "convatlas"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convatlas"
+
+
+class Kernel:
+    """A parallel function compiled at its first call for each kind of element.
+
+    The last argument is the marker of the kind (`vector.py`). Calls that may come from several
+    Python threads at once take turns only where Numba's thread pool needs it ("workqueue").
+    """
+
+    def __init__(self, function: Callable[..., None], arguments: str):
+        self.function, self.arguments = function, arguments
+        self.compiled: dict[type, Any] = {}
+
+    def __call__(self, *args: Any) -> None:
+        kind = type(args[-1])
+        if kind not in self.compiled:
+            _compile(self, kind)
+        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+        if _needs_turns():
+            with _turn:
+                self.compiled[kind](*args)
+        else:
+            self.compiled[kind](*args)
+
+
+_turn, _building = threading.Lock(), threading.RLock()
+
+
+@lru_cache(maxsize=1)
+def _needs_turns() -> bool:
+    return numba.threading_layer() == "workqueue"
+
+
+def _compile(kernel: Kernel, kind: type) -> None:
+    with _building:
+        if kind in kernel.compiled:
+            return
+        signature = f"void({kernel.arguments},{kind.__name__})"
+        folder, before = cache_folder(), numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            build = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=True)
+            compiled = build(kernel.function)
+        finally:
+            numba.config.CACHE_DIR = before
+        name = f"{kernel.function.__module__.rpartition('.')[2]}.{kernel.function.__name__}"
+        mark = folder / f"{name}.{kind.__name__}.{platform.node()}"
+        if not mark.exists():
+            log.warning(
+                "convatlas: compiling %s (%s) for this machine, once: some 5 to 20 s; kept in %s",
+                name,
+                kind.__name__,
+                folder,
+            )
+        compiled.compile(signature)
+        compiled.disable_compile()
+        mark.touch()
+        _start_threads()
+        kernel.compiled[kind] = compiled
+
+
+@lru_cache(maxsize=1)
+def _start_threads() -> None:
+    """Start Numba's pool without changing torch's thread count, which OpenMP shares with it."""
+    count = torch.get_num_threads()
+    numba.njit("void(intp)", parallel=True)(_nothing)(1)
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+def _nothing(count: int) -> None:
+    for _ in numba.prange(count):
+        pass
+
+
+def kernel(arguments: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Mark a function as a parallel kernel: the Numba types of all arguments but the last."""
+    return lambda function: Kernel(function, arguments)

@@ -1,0 +1,247 @@
+"""Depthwise convolution on the CPU: one filter a channel, forward and both gradients.
+
+The work is bound by memory, so each result is written once and, where it is too large for the
+caches, around them; both gradients share one read of what they have in common.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convatlas.ops.kernels.plan import STREAM_BYTES, output_size, plan
+from convatlas.ops.kernels.switch import usable
+
+BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
+LANES = 16
+_MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
+
+
+def depthwise_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+) -> Tensor:
+    """Filter each channel alone, as `conv2d` with as many groups as channels does.
+
+    Shape:
+        x       (n, c, h, w), in either memory format; the result keeps it
+        weight  (c, 1, k, l)
+        returns (n, c, ho, wo), ho = (h + 2 * padding - dilation * (k - 1) - 1) // stride + 1
+
+    Cost: k * l multiply-adds per output element.
+    """
+    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
+    if torch.is_autocast_enabled("cpu") and x.device.type == "cpu":
+        dtype = torch.get_autocast_dtype("cpu")
+        x, weight = x.to(dtype), weight.to(dtype)
+    if not (usable(x, weight) and _fits(x, weight, stride, padding, dilation)):
+        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+    return torch.ops.convatlas.depthwise_conv2d(x, weight, stride, padding, dilation)
+
+
+def depthwise_conv1d(
+    x: Tensor, weight: Tensor, *, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Tensor:
+    """Filter each channel of a sequence alone.
+
+    Shape: x (n, c, t), weight (c, 1, k) -> (n, c, to)
+
+    Cost: k multiply-adds per output element.
+    """
+    y = depthwise_conv2d(
+        x.unsqueeze(2),
+        weight.unsqueeze(2),
+        stride=(1, stride),
+        padding=(0, padding),
+        dilation=(1, dilation),
+    )
+    return y.squeeze(2)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _fits(x: Tensor, weight: Tensor, stride, padding, dilation) -> bool:
+    """Shapes the kernels know; torch explains what is wrong with the others."""
+    if x.dim() != 4 or weight.dim() != 4 or x.dtype != weight.dtype:
+        return False
+    if weight.shape[0] != x.shape[1] or weight.shape[1] != 1 or x.numel() == 0:
+        return False
+    if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
+        return False
+    return min(_sizes(x.shape, weight.shape, stride, padding, dilation)) > 0
+
+
+def _sizes(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
+    sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
+    height, width = (output_size(*side) for side in sides)
+    return height, width
+
+
+def by_rows(x: Tensor) -> bool:
+    """Whether the channels are what lies together in memory."""
+    return x.shape[1] > 1 and x.stride(1) == 1
+
+
+def _settled(x: Tensor) -> Tensor:
+    """x with its channels or its columns together in memory."""
+    return x if by_rows(x) or x.stride(3) == 1 else x.contiguous()
+
+
+def _format(rows: bool) -> torch.memory_format:
+    return torch.channels_last if rows else torch.contiguous_format
+
+
+def _empty(shape, like: Tensor, rows: bool) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_format(rows))
+
+
+@lru_cache(maxsize=4096)
+def _plans(sizes, source, target, pitches, size, channels, stream, needed) -> np.ndarray:
+    """The forward plan and, where the input gradient is needed, its plans below."""
+    x_pitch, out_pitch, dx_pitch = ((size * p for p in pitch) for pitch in pitches)
+    x_pitch, out_pitch, dx_pitch = tuple(x_pitch), tuple(out_pitch), tuple(dx_pitch)
+    rows = plan(False, source, target, *sizes, channels, x_pitch, out_pitch, stream)
+    if needed:
+        rows += plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
+    return np.array(rows, dtype=np.int64)
+
+
+def _streams(out: Tensor, rows: bool) -> bool:
+    aligned = out.data_ptr() % 64 == 0 and out.shape[1] % LANES == 0
+    large = out.numel() * 4 > STREAM_BYTES
+    return rows and out.dtype == torch.float32 and aligned and large
+
+
+def _tap_major(weight: Tensor) -> tuple[Tensor, int]:
+    """Float32 weights as (k * l, c), c filled up with zeros to whole vectors."""
+    channels = weight.shape[0]
+    padded = math.ceil(channels / LANES) * LANES
+    taps = weight.reshape(channels, -1).float()
+    if padded == channels:
+        return taps.t().contiguous(), padded
+    return F.pad(taps, (0, 0, 0, padded - channels)).t().contiguous(), padded
+
+
+def _block(row_bytes: int, rows: int) -> int:
+    return max(1, min(rows, BLOCK_BYTES // max(1, row_bytes)))
+
+
+def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
+    from convatlas.ops.kernels import filter_planes, filter_rows
+
+    x, stride, padding, dilation = _settled(x), tuple(stride), tuple(padding), tuple(dilation)
+    rows = by_rows(x)
+    n, channels = x.shape[:2]
+    source, target = tuple(x.shape[2:]), _sizes(x.shape, weight.shape, stride, padding, dilation)
+    out = _empty((n, channels, *target), x, rows)
+    sizes = (tuple(weight.shape[2:]), stride, padding, dilation)
+    pitches, size, kind = (x.stride(), out.stride(), x.stride()), x.element_size(), _MARK[x.dtype]
+    plans = _plans(sizes, source, target, pitches, size, channels, _streams(out, rows), False)
+    if rows:
+        w, padded = _tap_major(weight)
+        row_bytes = channels * size * (source[1] * stride[0] + target[1])
+        filter_rows.forward(
+            plans, x.data_ptr(), w.data_ptr(), padded, out.data_ptr(), n,
+            _block(row_bytes, target[0]), kind,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+    else:
+        w = weight.float().contiguous()
+        taps = weight.shape[2] * weight.shape[3]
+        filter_planes.forward(plans, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps, kind)
+    return out
+
+
+def _backward(
+    dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
+) -> tuple[Tensor, Tensor]:
+    from convatlas.ops.kernels import filter_planes, filter_rows
+
+    x = _settled(x)
+    rows = by_rows(x)
+    dy = dy.contiguous(memory_format=_format(rows))
+    stride, padding, dilation = tuple(stride), tuple(padding), tuple(dilation)
+    n, channels = x.shape[:2]
+    source, target = tuple(x.shape[2:]), tuple(dy.shape[2:])
+    kernel = tuple(weight.shape[2:])
+    dx = _empty(x.shape if need_x else (0, 1, 1, 1), x, rows)
+    pitches, size, kind = (x.stride(), dy.stride(), dx.stride()), x.element_size(), _MARK[x.dtype]
+    stream = need_x and _streams(dx, rows)
+    plans = _plans(
+        (kernel, stride, padding, dilation), source, target, pitches, size, channels, stream, need_x
+    )
+    taps = math.prod(kernel)
+    if rows:
+        w, padded = _tap_major(weight)
+        parts = torch.get_num_threads()
+        sums = torch.zeros(parts, taps, padded, dtype=torch.float64)
+        row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
+        filter_rows.backward(
+            plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), padded, dx.data_ptr(),
+            sums.data_ptr(), parts, n, _block(row_bytes, target[0]), int(need_x), int(need_w), kind,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+        dw = sums.sum(0)[:, :channels].t()
+    else:
+        w = weight.float().contiguous()
+        sums = torch.zeros(n, channels, taps, dtype=torch.float64)
+        filter_planes.backward(
+            plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), dx.data_ptr(), sums.data_ptr(), n,
+            taps, int(need_x), int(need_w), kind,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+        dw = sums.sum(0)
+    return dx, dw.to(weight.dtype).reshape(weight.shape).contiguous()
+
+
+def _forward_shape(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
+    shape = (*x.shape[:2], *_sizes(x.shape, weight.shape, stride, padding, dilation))
+    return _empty(shape, x, by_rows(x))
+
+
+def _backward_shape(
+    dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
+) -> tuple[Tensor, Tensor]:
+    dx = _empty(x.shape if need_x else (0, 1, 1, 1), x, by_rows(x))
+    return dx, torch.empty(weight.shape, dtype=weight.dtype, device=weight.device)
+
+
+def _remember(ctx, inputs, output) -> None:
+    x, weight, *ctx.sizes = inputs
+    ctx.save_for_backward(x, weight)
+
+
+def _pull_back(ctx, dy: Tensor):
+    x, weight = ctx.saved_tensors
+    need_x, need_w = ctx.needs_input_grad[:2]
+    if torch.is_grad_enabled():  # the gradient will itself be differentiated: torch knows how
+        mask, channels = [need_x, need_w, False], x.shape[1]
+        dx, dw, _ = torch.ops.aten.convolution_backward(
+            dy, x, weight, None, *ctx.sizes, False, [0, 0], channels, mask
+        )
+        return dx, dw, None, None, None
+    dx, dw = torch.ops.convatlas.depthwise_conv2d_backward(
+        dy, x, weight, *ctx.sizes, need_x, need_w
+    )
+    return dx if need_x else None, dw if need_w else None, None, None, None
+
+
+_SIZES = "int[2] stride, int[2] padding, int[2] dilation"
+torch.library.define(
+    "convatlas::depthwise_conv2d", f"(Tensor x, Tensor weight, {_SIZES}) -> Tensor"
+)
+torch.library.define(
+    "convatlas::depthwise_conv2d_backward",
+    f"(Tensor dy, Tensor x, Tensor weight, {_SIZES}, bool need_x, bool need_w) -> (Tensor, Tensor)",
+)
+torch.library.impl("convatlas::depthwise_conv2d", "CPU", _forward)
+torch.library.impl("convatlas::depthwise_conv2d_backward", "CPU", _backward)
+torch.library.register_fake("convatlas::depthwise_conv2d", _forward_shape)
+torch.library.register_fake("convatlas::depthwise_conv2d_backward", _backward_shape)
+torch.library.register_autograd("convatlas::depthwise_conv2d", _pull_back, setup_context=_remember)

@@ -1,0 +1,177 @@
+"""Depthwise filters over arrays whose columns are contiguous: (n, c, h, w), and sequences.
+
+The vector runs along w. Weights come as PyTorch keeps them, (c, k, k).
+"""
+
+import numpy as np
+from numba import prange
+
+from convatlas.ops.kernels import plan as p
+from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.filter_rows import end_tap, first_tap
+from convatlas.ops.kernels.vector import (
+    LANES,
+    add,
+    element_bytes,
+    fma,
+    load,
+    load_every,
+    load_lanes,
+    load_splat,
+    put_double,
+    splat,
+    store,
+    store_every,
+    store_lanes,
+    total,
+)
+
+NOUGHT = np.float32(0)
+
+
+@inner
+def _four(q, x, xrow, w, wrow, wcol, rows, k, out, kind):
+    """Output columns k to k + 63, all of whose taps lie inside the row; stride 1."""
+    size = element_bytes(kind)
+    here = x + (k + q[p.W_OFFSET]) * size
+    a = splat(NOUGHT)
+    b, d, e = a, a, a
+    for row in range(rows):
+        for tap in range(q[p.W_TAPS]):
+            weight = load_splat(w + row * wrow + tap * wcol)
+            place = here + row * xrow + tap * q[p.W_STEP] * size
+            a = fma(load(place, kind), weight, a)
+            b = fma(load(place + 16 * size, kind), weight, b)
+            d = fma(load(place + 32 * size, kind), weight, d)
+            e = fma(load(place + 48 * size, kind), weight, e)
+    target = out + k * size
+    store(target, a, kind)
+    store(target + 16 * size, b, kind)
+    store(target + 32 * size, d, kind)
+    store(target + 48 * size, e, kind)
+
+
+@inner
+def _lanes(stride, place, size):
+    """Lanes i whose column, stride * i + place, lies in [0, size)."""
+    return max(0, -(place // stride)), min(LANES, (size - 1 - place) // stride + 1)
+
+
+@inner
+def _some(q, x, xrow, w, wrow, wcol, rows, k, out, kind):
+    """Up to sixteen output columns from k, wherever their taps lie; any stride."""
+    a = splat(NOUGHT)
+    for row in range(rows):
+        for tap in range(q[p.W_TAPS]):
+            place = q[p.W_STRIDE] * k + q[p.W_OFFSET] + tap * q[p.W_STEP]
+            low, high = _lanes(q[p.W_STRIDE], place, q[p.W_SIZE])
+            if low < high:
+                here = x + row * xrow + place * q[p.X_W]
+                if q[p.W_STRIDE] == 1:
+                    value = load_lanes(here, low, high, kind)
+                else:
+                    value = load_every(here, q[p.W_STRIDE] * q[p.X_W], low, high, kind)
+                a = fma(value, load_splat(w + row * wrow + tap * wcol), a)
+    count = q[p.W_OUT] - k
+    if q[p.OUT_W] == element_bytes(kind):
+        store_lanes(out + k * q[p.OUT_W], a, count, kind)
+    else:
+        store_every(out + k * q[p.OUT_W], q[p.OUT_W], a, count, kind)
+
+
+@inner
+def filter_plane(q, x, w, out, kind):
+    """One channel of one image, as plan row q says."""
+    pitch, wcol = q[p.KERNEL_W] * 4, q[p.W_WEIGHT_STEP] * 4
+    last = q[p.W_OFFSET] + (q[p.W_TAPS] - 1) * q[p.W_STEP]
+    plain = q[p.W_STRIDE] == 1 and q[p.OUT_W] == element_bytes(kind)
+    for j in range(q[p.H_OUT]):
+        place = q[p.H_STRIDE] * j + q[p.H_OFFSET]
+        top = first_tap(place, q[p.H_STEP])
+        rows = end_tap(place, q[p.H_STEP], q[p.H_SIZE], q[p.H_TAPS]) - top
+        base = x + (place + top * q[p.H_STEP]) * q[p.X_H]
+        weights = w + (q[p.H_WEIGHT] + top * q[p.H_WEIGHT_STEP]) * pitch + q[p.W_WEIGHT] * 4
+        xrow, wrow = q[p.H_STEP] * q[p.X_H], q[p.H_WEIGHT_STEP] * pitch
+        target = out + q[p.OUT_START] + j * q[p.OUT_H]
+        k = 0
+        while k < q[p.W_OUT]:
+            end = k + 4 * LANES
+            inside = k + q[p.W_OFFSET] >= 0 and end + last <= q[p.W_SIZE]
+            if plain and inside and end <= q[p.W_OUT]:
+                _four(q, base, xrow, weights, wrow, wcol, rows, k, target, kind)
+                k = end
+            else:
+                _some(q, base, xrow, weights, wrow, wcol, rows, k, target, kind)
+                k += LANES
+
+
+@inner
+def _row_sum(q, x, dy, columns, a, b, kind):
+    """Add dy * x over one row to two vectors of sums; x already starts at its tap."""
+    size, step = element_bytes(kind), q[p.W_STRIDE] * q[p.X_W]
+    k = 0
+    if q[p.W_STRIDE] == 1:
+        while k + 2 * LANES <= columns:
+            a = fma(load(x + k * size, kind), load(dy + k * size, kind), a)
+            here, there = x + (k + LANES) * size, dy + (k + LANES) * size
+            b = fma(load(here, kind), load(there, kind), b)
+            k += 2 * LANES
+    while k < columns:
+        gradient = load_lanes(dy + k * size, 0, columns - k, kind)
+        if q[p.W_STRIDE] == 1:
+            a = fma(load_lanes(x + k * size, 0, columns - k, kind), gradient, a)
+        else:
+            a = fma(load_every(x + k * step, step, 0, columns - k, kind), gradient, a)
+        k += LANES
+    return a, b
+
+
+@inner
+def weight_plane(q, x, dy, sums, kind):
+    """The weight gradient that one channel of one image gives; q is the forward pass."""
+    for row in range(q[p.H_TAPS]):
+        begin = q[p.H_OFFSET] + row * q[p.H_STEP]
+        top = max(0, -(begin // q[p.H_STRIDE]))
+        bottom = min(q[p.H_OUT], (q[p.H_SIZE] - 1 - begin) // q[p.H_STRIDE] + 1)
+        for tap in range(q[p.W_TAPS]):
+            start = q[p.W_OFFSET] + tap * q[p.W_STEP]
+            low = max(0, -(start // q[p.W_STRIDE]))
+            high = min(q[p.W_OUT], (q[p.W_SIZE] - 1 - start) // q[p.W_STRIDE] + 1)
+            a = splat(NOUGHT)
+            b = a
+            for j in range(top, bottom if low < high else top):
+                place = (q[p.W_STRIDE] * low + start) * q[p.X_W]
+                here = x + (q[p.H_STRIDE] * j + begin) * q[p.X_H] + place
+                there = dy + j * q[p.OUT_H] + low * q[p.OUT_W]
+                a, b = _row_sum(q, here, there, high - low, a, b, kind)
+            put_double(sums + (row * q[p.KERNEL_W] + tap) * 8, np.float64(total(add(a, b))))
+
+
+@kernel("int64[:,::1],intp,intp,intp,intp,intp")
+def forward(plans, x, w, out, images, taps, kind):
+    """The whole filter, one plane a task; `taps` is the weights of a channel."""
+    q = plans[0]
+    for task in prange(images * q[p.CHANNELS]):
+        n, c = task // q[p.CHANNELS], task % q[p.CHANNELS]
+        source, target = x + n * q[p.X_N] + c * q[p.X_C], out + n * q[p.OUT_N] + c * q[p.OUT_C]
+        filter_plane(q, source, w + c * taps * 4, target, kind)
+
+
+@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp,intp,intp,intp")
+def backward(plans, x, dy, w, dx, sums, images, taps, need_x, need_w, kind):
+    """Both gradients a plane at a time; sums is (n, c, taps) in float64.
+
+    Row 0 of plans is the forward pass, the others the input gradient.
+    """
+    q = plans[0]
+    for task in prange(images * q[p.CHANNELS]):
+        n, c = task // q[p.CHANNELS], task % q[p.CHANNELS]
+        gradient = dy + n * q[p.OUT_N] + c * q[p.OUT_C]
+        if need_x:
+            for k in range(1, plans.shape[0]):
+                r = plans[k]
+                target = dx + n * r[p.OUT_N] + c * r[p.OUT_C]
+                filter_plane(r, gradient, w + c * taps * 4, target, kind)
+        if need_w:
+            source = x + n * q[p.X_N] + c * q[p.X_C]
+            weight_plane(q, source, gradient, sums + task * taps * 8, kind)

@@ -1,0 +1,294 @@
+"""Depthwise filters over arrays whose channels are contiguous: (n, h, w, c) in memory.
+
+Weights and their gradient come tap by tap, (k, k, c), with c padded to whole vectors, so that
+their loads need no mask.
+"""
+
+import numpy as np
+from numba import prange
+
+from convatlas.ops.kernels import plan as p
+from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.tiles import COLUMNS, add_to_doubles, filter_tile, weight_tile
+from convatlas.ops.kernels.vector import (
+    FLOAT32,
+    LANES,
+    element_bytes,
+    fma,
+    load,
+    load_lanes,
+    prefetch,
+    splat,
+    store,
+    store_lanes,
+    store_past_cache,
+)
+
+NOUGHT = np.float32(0)
+AHEAD = 16  # columns from a tile to the line asked for: the best of 8, 16 and 48 as measured
+
+
+@inner
+def first_tap(place, step):
+    """The first tap whose input, place + tap * step, is not before the start."""
+    return 0 if place >= 0 else (-place + step - 1) // step
+
+
+@inner
+def end_tap(place, step, size, taps):
+    """One past the last tap whose input is not beyond the end."""
+    return min(taps, (size - 1 - place) // step + 1)
+
+
+@inner
+def _tile(taps, stride, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size):
+    """The tile for this many taps; the plan marks only these as tiled."""
+    if stride == 2:
+        if taps == 3:
+            return filter_tile(3, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+        if taps == 5:
+            return filter_tile(5, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+        return filter_tile(7, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    if taps == 3:
+        return filter_tile(3, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    if taps == 1:
+        return filter_tile(1, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    if taps == 2:
+        return filter_tile(2, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    if taps == 4:
+        return filter_tile(4, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    if taps == 5:
+        return filter_tile(5, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+    return filter_tile(7, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
+
+
+@inner
+def _columns(q, kind, x, xrow, w, wrow, wcol, rows, k, out):
+    """Output columns k to k + 3, as far as there are so many, at whole vectors of channels."""
+    bytes_each, xcol, ocol = element_bytes(kind), q[p.X_W], q[p.OUT_W]
+    stride, taps, size = q[p.W_STRIDE], q[p.W_TAPS], q[p.W_SIZE]
+    place, count = stride * k + q[p.W_OFFSET], q[p.W_OUT] - k
+    x += place * xcol
+    out += k * ocol
+    ahead = x + (rows - 1) * xrow + AHEAD * xcol
+    for c in range(0, q[p.CHANNELS] - LANES + 1, LANES):
+        here, weights = x + c * bytes_each, w + 4 * c
+        a, b, d, e = _tile(
+            taps, stride, kind, here, xrow, xcol, weights, wrow, wcol, rows, place, size
+        )
+        for column in range(COLUMNS * stride):
+            prefetch(ahead + column * xcol + c * bytes_each)
+        target = out + c * bytes_each
+        if q[p.STREAM]:
+            store_past_cache(target, a)
+            if count > 1:
+                store_past_cache(target + ocol, b)
+            if count > 2:
+                store_past_cache(target + 2 * ocol, d)
+            if count > 3:
+                store_past_cache(target + 3 * ocol, e)
+        else:
+            store(target, a, kind)
+            if count > 1:
+                store(target + ocol, b, kind)
+            if count > 2:
+                store(target + 2 * ocol, d, kind)
+            if count > 3:
+                store(target + 3 * ocol, e, kind)
+
+
+@inner
+def _column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low):
+    """Output column k at channels from `low` up, with the taps that lie inside the input."""
+    size, step = element_bytes(kind), q[p.W_STEP]
+    place = q[p.W_STRIDE] * k + q[p.W_OFFSET]
+    left = first_tap(place, step)
+    taps = end_tap(place, step, q[p.W_SIZE], q[p.W_TAPS]) - left
+    x += (place + left * step) * q[p.X_W]
+    xcol = step * q[p.X_W]
+    w += left * wcol
+    out += k * q[p.OUT_W]
+    c = low
+    while c + 4 * LANES <= q[p.CHANNELS]:  # four sums at once: a lone one waits for itself
+        a = splat(NOUGHT)
+        b, d, e = a, a, a
+        for row in range(rows):
+            for tap in range(taps):
+                weight = w + row * wrow + tap * wcol + 4 * c
+                value = x + row * xrow + tap * xcol + c * size
+                a = fma(load(value, kind), load(weight, FLOAT32), a)
+                b = fma(load(value + 16 * size, kind), load(weight + 64, FLOAT32), b)
+                d = fma(load(value + 32 * size, kind), load(weight + 128, FLOAT32), d)
+                e = fma(load(value + 48 * size, kind), load(weight + 192, FLOAT32), e)
+        store(out + c * size, a, kind)
+        store(out + (c + 16) * size, b, kind)
+        store(out + (c + 32) * size, d, kind)
+        store(out + (c + 48) * size, e, kind)
+        c += 4 * LANES
+    while c < q[p.CHANNELS]:
+        lanes = q[p.CHANNELS] - c
+        a = splat(NOUGHT)
+        for row in range(rows):
+            for tap in range(taps):
+                value = load_lanes(x + row * xrow + tap * xcol + c * size, 0, lanes, kind)
+                a = fma(value, load(w + row * wrow + tap * wcol + 4 * c, FLOAT32), a)
+        store_lanes(out + c * size, a, lanes, kind)
+        c += LANES
+
+
+@inner
+def filter_rows(q, x, w, padded, out, n, first, end, kind):
+    """Output rows [first, end) of image n, as plan row q says."""
+    wrow, wcol = q[p.KERNEL_W] * padded * 4, q[p.W_WEIGHT_STEP] * padded * 4
+    whole = q[p.CHANNELS] - q[p.CHANNELS] % LANES
+    for j in range(first, min(end, q[p.H_OUT])):
+        place = q[p.H_STRIDE] * j + q[p.H_OFFSET]
+        top = first_tap(place, q[p.H_STEP])
+        rows = end_tap(place, q[p.H_STEP], q[p.H_SIZE], q[p.H_TAPS]) - top
+        base = x + n * q[p.X_N] + (place + top * q[p.H_STEP]) * q[p.X_H]
+        xrow, wstep = q[p.H_STEP] * q[p.X_H], q[p.H_WEIGHT_STEP] * wrow
+        weights = w + (q[p.H_WEIGHT] + top * q[p.H_WEIGHT_STEP]) * wrow
+        weights += q[p.W_WEIGHT] * padded * 4
+        target = out + q[p.OUT_START] + n * q[p.OUT_N] + j * q[p.OUT_H]
+        low = 0
+        if q[p.TILED]:
+            for k in range(0, q[p.W_OUT], COLUMNS):
+                _columns(q, kind, base, xrow, weights, wstep, wcol, rows, k, target)
+            low = whole
+        if low < q[p.CHANNELS]:
+            for k in range(q[p.W_OUT]):
+                _column(q, kind, base, xrow, weights, wstep, wcol, rows, k, target, low)
+
+
+@inner
+def _tile_sums(q, x, xrow, dy, rows, target, pitch, kind):
+    """Add to the taps of one kernel row, at sixteen channels, what `rows` rows give."""
+    taps, offset, size, columns = q[p.W_TAPS], q[p.W_OFFSET], q[p.W_SIZE], q[p.W_OUT]
+    xcol, dyrow, dycol = q[p.X_W], q[p.OUT_H], q[p.OUT_W]
+    if q[p.W_STRIDE] == 2:
+        if taps == 3:
+            s3 = weight_tile(
+                3, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(3, target, pitch, s3)
+        elif taps == 5:
+            s5 = weight_tile(
+                5, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(5, target, pitch, s5)
+        else:
+            s7 = weight_tile(
+                7, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(7, target, pitch, s7)
+    else:
+        if taps == 3:
+            u3 = weight_tile(
+                3, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(3, target, pitch, u3)
+        elif taps == 5:
+            u5 = weight_tile(
+                5, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(5, target, pitch, u5)
+        else:
+            u7 = weight_tile(
+                7, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            )
+            add_to_doubles(7, target, pitch, u7)
+
+
+@inner
+def _tap_sum(x, xcol, dy, ycol, count, lanes, kind, target):
+    """Add dy * x over `count` columns to one tap, for up to sixteen channels."""
+    a = splat(NOUGHT)
+    b = a
+    for k in range(0, count - 1, 2):
+        here, there = x + k * xcol, dy + k * ycol
+        a = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), a)
+        here, there = here + xcol, there + ycol
+        b = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), b)
+    if count % 2:
+        here, there = x + (count - 1) * xcol, dy + (count - 1) * ycol
+        a = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), a)
+    add_to_doubles(2, target, 0, (a, b))
+
+
+@inner
+def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
+    """The same a tap at a time, for any step, number of taps and channels."""
+    stride, xcol, ycol = q[p.W_STRIDE], q[p.X_W], q[p.OUT_W]
+    for tap in range(q[p.W_TAPS]):
+        start = q[p.W_OFFSET] + tap * q[p.W_STEP]
+        # Column k reads stride * k + start: inside the input for k in [low, high).
+        low = max(0, -(start // stride))
+        high = min(q[p.W_OUT], (q[p.W_SIZE] - 1 - start) // stride + 1)
+        here = x + (stride * low + start) * xcol
+        for row in range(rows if low < high else 0):
+            there = dy + row * q[p.OUT_H] + low * ycol
+            _tap_sum(
+                here + row * xrow,
+                stride * xcol,
+                there,
+                ycol,
+                high - low,
+                lanes,
+                kind,
+                target + tap * pitch,
+            )
+
+
+@inner
+def weight_rows(q, x, dy, sums, padded, n, first, end, kind):
+    """Add to the weight gradient what output rows [first, end) of image n give; q is forward."""
+    size, pitch, stride = element_bytes(kind), padded * 8, q[p.H_STRIDE]
+    for c in range(0, q[p.CHANNELS], LANES):
+        lanes = min(LANES, q[p.CHANNELS] - c)
+        for row in range(q[p.H_TAPS]):
+            start = q[p.H_OFFSET] + row * q[p.H_STEP]
+            low = max(first, -(start // stride))
+            high = min(min(end, q[p.H_OUT]), (q[p.H_SIZE] - 1 - start) // stride + 1)
+            if low >= high:
+                continue
+            xs = x + n * q[p.X_N] + (stride * low + start) * q[p.X_H] + c * size
+            ys = dy + n * q[p.OUT_N] + low * q[p.OUT_H] + c * size
+            target = sums + (row * q[p.KERNEL_W] * padded + c) * 8
+            xrow = stride * q[p.X_H]
+            if q[p.TILED] and lanes == LANES and q[p.W_TAPS] > 2 and q[p.W_TAPS] != 4:
+                _tile_sums(q, xs, xrow, ys, high - low, target, pitch, kind)
+            else:
+                _plain_sums(q, xs, xrow, ys, high - low, lanes, target, pitch, kind)
+
+
+@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp")
+def forward(plans, x, w, padded, out, images, block, kind):
+    """The whole filter, `block` output rows a task."""
+    q = plans[0]
+    blocks = (q[p.H_OUT] + block - 1) // block
+    for task in prange(images * blocks):
+        first = task % blocks * block
+        filter_rows(q, x, w, padded, out, task // blocks, first, first + block, kind)
+
+
+@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp,intp,intp,intp,intp,intp")
+def backward(plans, x, dy, w, padded, dx, sums, parts, images, block, need_x, need_w, kind):
+    """Both gradients a block of rows at a time, so that dy comes from memory once.
+
+    Row 0 of plans is the forward pass, the others the input gradient. `parts` workers each sum
+    the weight gradient of a fixed range of blocks, which keeps the order of addition.
+    """
+    length = plans[0, p.H_OUT]
+    for k in range(1, plans.shape[0]):
+        length = max(length, plans[k, p.H_OUT])
+    blocks = (length + block - 1) // block
+    tasks, bytes_each = images * blocks, plans[0, p.H_TAPS] * plans[0, p.W_TAPS] * padded * 8
+    for part in prange(parts):
+        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+            n, first = task // blocks, task % blocks * block
+            if need_x:
+                for k in range(1, plans.shape[0]):
+                    filter_rows(plans[k], dy, w, padded, dx, n, first, first + block, kind)
+            if need_w:
+                own = sums + part * bytes_each
+                weight_rows(plans[0], x, dy, own, padded, n, first, first + block, kind)

@@ -1,0 +1,238 @@
+"""Batch norm, residual sum and activation in one pass each way, on the CPU in channels_last.
+
+Torch writes the normalised tensor, the activation and in the way back two gradients of that
+size. Here the activation is never stored apart: the way back computes it again from the input.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convatlas.ops.kernels.plan import STREAM_BYTES
+from convatlas.ops.kernels.switch import usable
+
+LANES = 16
+WIDE = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
+# A worker sums two float64 and two float32 a channel; the table holds six float32.
+_SUMS_BYTES, _TABLE_BYTES = 24, 24
+_MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
+_INF = float("inf")
+
+# What the kernels know: a number (`activation.py`) and the bounds of the ones that clip.
+ACTIVATIONS: dict[str, tuple[int, float, float]] = {
+    "identity": (0, -_INF, _INF),
+    "relu": (0, 0.0, _INF),
+    "relu6": (0, 0.0, 6.0),
+    "silu": (1, 0.0, 0.0),
+    "hardswish": (2, 0.0, 0.0),
+}
+_TORCH = {
+    "identity": lambda x: x,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "hardswish": F.hardswish,
+}
+
+
+def batch_norm_act(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    act: str = "identity",
+    residual: Tensor | None = None,
+) -> Tensor:
+    """act(batch_norm(x) + residual), with the running statistics updated in training.
+
+    Args:
+        running_mean: updated in place in training; None keeps no statistics.
+        act: identity, relu, relu6, silu or hardswish.
+        residual: added before the activation.
+
+    Shape: x and residual (n, c, h, w) -> the same; the others (c,)
+
+    Raises:
+        ValueError: act is not one of those.
+    """
+    if act not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise ValueError(f"batch_norm_act: act must be one of {known}, got {act!r}")
+    if not (usable(x, residual) and _fits(x, residual, weight, running_mean, training)):
+        y = F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        return _TORCH[act](y if residual is None else y + residual)
+    fixed = (None, None) if training else (running_mean, running_var)
+    y, stats = torch.ops.convatlas.batch_norm_act(
+        x, weight, bias, residual, *fixed, eps, *ACTIVATIONS[act]
+    )
+    if training and running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(stats[0], momentum)
+            running_var.lerp_(stats[1], momentum)
+    return y
+
+
+def _fits(x, residual, weight, running_mean, training: bool) -> bool:
+    """Channels_last maps of more than one value a channel, with or without both parameters."""
+    if x.dim() != 4 or x.shape[1] < 2 or x.numel() <= x.shape[1]:
+        return False
+    if residual is not None and (residual.shape != x.shape or residual.dtype != x.dtype):
+        return False
+    floats = all(p is None or p.dtype == torch.float32 for p in (weight, running_mean))
+    known = training or running_mean is not None
+    return floats and known and x.is_contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=1024)
+def _fold(count: int, channels: int) -> int:
+    """How many rows to take as one, so that vectors are full and sums stay near."""
+    choices = [k for k in range(1, max(1, WIDE // channels) + 1) if count % k == 0]
+    whole = [k for k in choices if channels * k % LANES == 0]
+    return max(whole or choices)
+
+
+class _Rows:
+    """A channels_last tensor as the kernels see it: rows, folded, and the work split."""
+
+    def __init__(self, x: Tensor):
+        channels = x.shape[1]
+        count = x.numel() // channels
+        self.fold = _fold(count, channels)
+        self.rows, self.channels = count // self.fold, channels * self.fold
+        self.padded = (self.channels + LANES - 1) // LANES * LANES
+        self.parts = torch.get_num_threads()
+        self.kind = _MARK[x.dtype]
+        self.full = self.padded == self.channels
+
+    def scratch(self) -> tuple[Tensor, int]:
+        """Memory for sums and table, and how far into it the table starts."""
+        sums = self.parts * self.padded * _SUMS_BYTES
+        return torch.empty(sums + self.padded * _TABLE_BYTES, dtype=torch.uint8), sums
+
+    def streams(self, *outputs: Tensor) -> int:
+        large = outputs[0].numel() * 4 > STREAM_BYTES and outputs[0].dtype == torch.float32
+        return int(large and self.full and all(out.data_ptr() % 64 == 0 for out in outputs))
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _forward(
+    x: Tensor, weight, bias, residual, mean, var, eps: float, act: int, low: float, high: float
+) -> tuple[Tensor, Tensor]:
+    from convatlas.ops.kernels import norm_rows
+
+    rows, y, extra = _Rows(x), torch.empty_like(x), _same_format(residual)
+    scratch, table = rows.scratch()
+    sums, table = scratch.data_ptr(), scratch.data_ptr() + table
+    if mean is None:
+        stats = torch.empty(3, x.shape[1])
+        norm_rows.statistics(
+            x.data_ptr(), rows.rows, rows.channels, rows.fold, table, rows.padded, sums,
+            rows.parts, stats.data_ptr(), eps, rows.kind,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+    else:
+        stats = torch.stack((mean, var, (var.double() + eps).rsqrt().float()))
+    norm_rows.normalise(
+        x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, rows.fold, table,
+        rows.padded, rows.parts, _address(weight), _address(bias), stats.data_ptr(), act, low, high,
+        rows.streams(y), rows.kind,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return y, stats
+
+
+def _same_format(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous(memory_format=torch.channels_last)
+
+
+def _backward(
+    dy: Tensor, x: Tensor, weight, bias, residual, stats: Tensor,
+    act: int, low: float, high: float, batch: bool, need_residual: bool,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip  # as the operator declares them
+    from convatlas.ops.kernels import norm_rows
+
+    rows = _Rows(x)
+    dy, extra = dy.contiguous(memory_format=torch.channels_last), _same_format(residual)
+    dx, dextra = torch.empty_like(x), torch.empty_like(x) if need_residual else None
+    scratch, table = rows.scratch()
+    sums, table = scratch.data_ptr(), scratch.data_ptr() + table
+    result = torch.empty(2, x.shape[1])
+    stream = rows.streams(dx) if dextra is None else rows.streams(dx, dextra)
+    norm_rows.gradients(
+        x.data_ptr(), _address(extra), dy.data_ptr(), dx.data_ptr(), _address(dextra), rows.rows,
+        rows.channels, rows.fold, table, rows.padded, sums, rows.parts, _address(weight),
+        _address(bias), stats.data_ptr(), result.data_ptr(), act, low, high, int(batch), stream,
+        rows.kind,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return dx, result, x.new_empty(0) if dextra is None else dextra
+
+
+def _forward_shape(x, weight, bias, residual, mean, var, eps, act, low, high):
+    return torch.empty_like(x), torch.empty(3, x.shape[1], device=x.device)
+
+
+def _backward_shape(dy, x, weight, bias, residual, stats, act, low, high, batch, need_residual):
+    dextra = torch.empty_like(x) if need_residual else x.new_empty(0)
+    return torch.empty_like(x), torch.empty(2, x.shape[1], device=x.device), dextra
+
+
+def _remember(ctx, inputs, output) -> None:
+    x, weight, bias, residual, mean, _, ctx.eps, *ctx.act = inputs
+    ctx.batch = mean is None
+    ctx.save_for_backward(x, weight, bias, residual, output[1])
+    ctx.mark_non_differentiable(output[1])
+
+
+def _pull_back(ctx, dy: Tensor, _stats: Tensor):
+    needs = ctx.needs_input_grad[:4]
+    if torch.is_grad_enabled():  # the gradient will itself be differentiated: torch knows how
+        grads = _differentiable(ctx, dy)
+    else:
+        x, weight, bias, residual, stats = ctx.saved_tensors
+        dx, pair, dextra = torch.ops.convatlas.batch_norm_act_backward(
+            dy, x, weight, bias, residual, stats, *ctx.act, ctx.batch, needs[3]
+        )
+        grads = (dx, pair[0], pair[1], dextra)
+    wanted = [grad if need else None for grad, need in zip(grads, needs, strict=True)]
+    return *wanted, None, None, None, None, None, None
+
+
+def _differentiable(ctx, dy: Tensor) -> list[Tensor | None]:
+    """The same gradients through torch operators, with a graph of their own."""
+    x, weight, bias, residual, stats = ctx.saved_tensors
+    name = next(name for name, known in ACTIVATIONS.items() if list(known) == list(ctx.act))
+    variance = stats[2].pow(-2) - ctx.eps
+    fixed = (None, None) if ctx.batch else (stats[0], variance)
+    y = F.batch_norm(x, *fixed, weight, bias, ctx.batch, 0.0, ctx.eps)
+    y = _TORCH[name](y if residual is None else y + residual)
+    needs, inputs = ctx.needs_input_grad[:4], (x, weight, bias, residual)
+    asked = [t for t, need in zip(inputs, needs, strict=True) if need and t is not None]
+    found = iter(torch.autograd.grad([y], asked, [dy], create_graph=True))
+    return [next(found) if need else None for need in needs]
+
+
+_PARAMETERS = "Tensor? weight, Tensor? bias, Tensor? residual"
+_ACT = "int act, float low, float high"
+torch.library.define(
+    "convatlas::batch_norm_act",
+    f"(Tensor x, {_PARAMETERS}, Tensor? mean, Tensor? var, float eps, {_ACT}) -> (Tensor, Tensor)",
+)
+torch.library.define(
+    "convatlas::batch_norm_act_backward",
+    f"(Tensor dy, Tensor x, {_PARAMETERS}, Tensor stats, {_ACT}, bool batch,"
+    " bool need_residual) -> (Tensor, Tensor, Tensor)",
+)
+torch.library.impl("convatlas::batch_norm_act", "CPU", _forward)
+torch.library.impl("convatlas::batch_norm_act_backward", "CPU", _backward)
+torch.library.register_fake("convatlas::batch_norm_act", _forward_shape)
+torch.library.register_fake("convatlas::batch_norm_act_backward", _backward_shape)
+torch.library.register_autograd("convatlas::batch_norm_act", _pull_back, setup_context=_remember)

@@ -1,0 +1,80 @@
+"""When the kernels may be used: switched on, able to run here, and nobody is watching operators."""
+
+import contextlib
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+log = logging.getLogger("convatlas")
+_off = os.environ.get("CONVATLAS_KERNELS", "1").strip().lower() in ("0", "off", "false", "no")
+_allowed = not _off
+
+
+@contextlib.contextmanager
+def enabled(flag: bool = True) -> Iterator[None]:
+    """Use the kernels inside the block, or (`enabled(False)`) leave everything to torch.
+
+    The environment variable CONVATLAS_KERNELS=0 does the latter for a whole process.
+    """
+    global _allowed
+    before, _allowed = _allowed, flag
+    try:
+        yield
+    finally:
+        _allowed = before
+
+
+def _stay_out_of_forks() -> None:
+    """OpenMP's threads do not survive a fork, and using them there ends the process."""
+    global _allowed
+    _allowed = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stay_out_of_forks)
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether Numba is installed and loads; without it torch does all the work."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        import numba  # noqa: F401  # the question is whether it loads
+    except ImportError as error:
+        log.warning("convatlas: numba does not load, so CPU kernels are off: %s", error)
+        return False
+    return True
+
+
+def usable(*tensors: Tensor | None) -> bool:
+    """Whether kernels may take these tensors: plain CPU tensors of one dtype they know.
+
+    Export, tracing, function transforms and whoever intercepts operators (a cost count, a
+    profiler of operators) see ordinary torch operators instead.
+    """
+    given = [tensor for tensor in tensors if tensor is not None]
+    first = given[0]
+    if not _allowed or first.dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if any(tensor.device.type != "cpu" for tensor in given):
+        return False
+    if torch.compiler.is_compiling():
+        return not torch.compiler.is_exporting() and available()
+    plain = all(type(t) in (Tensor, torch.nn.Parameter) for t in given)
+    return plain and not _watched() and available()
+
+
+def _watched() -> bool:
+    return (
+        torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.peek_interpreter_stack() is not None  # type: ignore[attr-defined]  # no stub
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+    )
