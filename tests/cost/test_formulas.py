@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from convatlas.cost import count, macs
+from convatlas.cost.shapes import SHAPES
 
 N, C, D = 2, 4, 6
 
@@ -211,3 +212,20 @@ def test_activations_in_place_are_free_and_known(name):
 def test_normalising_pooling_and_moving_are_free_and_known(layer):
     cost = count(layer, (2, 8, 8, 8))
     assert (cost.macs, cost.uncounted) == (0, {})
+
+
+@pytest.mark.parametrize("operator", SHAPES, ids=str)
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_shape_that_is_said_directly_is_the_one_torch_computes(operator, memory):
+    x = torch.rand(2, 3, 5, 7).to(memory_format=memory)
+    args = [x]
+    if "batch_norm" in str(operator):
+        args += [torch.ones(3)] * 4
+        args += [False] * ("legit" not in str(operator)) + [0.1, 1e-5]
+    on_meta = [a.to("meta") if isinstance(a, torch.Tensor) else a for a in args]
+    said, computed = SHAPES[operator](on_meta), operator(*args)
+    if isinstance(said, torch.Tensor):
+        assert (said is on_meta[0]) == (computed is x)
+        said, computed = [said], [computed]
+    for ours, torchs in zip(said, computed, strict=True):
+        assert (ours.shape, ours.stride()) == (torchs.shape, torchs.stride())

@@ -18,20 +18,17 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from convatlas.cost.flags import evaluating
 from convatlas.cost.formulas import COMPLEX_FACTOR, FORMULAS
 from convatlas.cost.free import bare_name, is_free
-from convatlas.cost.memory import LiveBytes
+from convatlas.cost.memory import LiveBytes, tensors_in
 from convatlas.cost.report import Cost, LayerCost
+from convatlas.cost.shapes import SHAPES
 
 FLOAT32_BYTES = 4
 META = torch.device("meta")
-_BATCH_NORMS = {
-    torch.ops.aten.native_batch_norm.default,
-    torch.ops.aten._native_batch_norm_legit_no_training.default,
-}
 
 
 def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
@@ -54,7 +51,7 @@ def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
     with _shapes_only(), evaluating(model), _stack_of_modules(watch), watch:
         torch.func.functional_call(model, weights, examples)
     return Cost(
-        input=tuple(tuple(x.shape) for x in tree_leaves(examples) if isinstance(x, Tensor)),
+        input=tuple(tuple(x.shape) for x in tensors_in(examples)),
         params=sum(p.numel() for p in model.parameters()),
         macs=sum(watch.macs.values()),
         activation_bytes=sum(watch.activation_bytes.values()),
@@ -93,8 +90,10 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # A tensor that is neither weight nor buffer may still live on a real device.
-        args, kwargs = _on_meta((args, kwargs or {}))
-        out = _normalised(args[0]) if func in _BATCH_NORMS else func(*args, **kwargs)
+        if not all(tensor.is_meta for tensor in tensors_in((args, kwargs))):
+            args, kwargs = _on_meta((args, kwargs))
+        known = SHAPES.get(func)
+        out = known(args) if known else func(*args, **(kwargs or {}))
         self.live.hold(out)
         # An operator that works in place costs what its ordinary form does.
         formula = FORMULAS.get(func._schema.name.removesuffix("_"))
@@ -153,7 +152,7 @@ def _stack_of_modules(watch: _Watch) -> Iterator[None]:
 
     def leave(module: nn.Module, args: Any, out: Any) -> None:
         name = watch.running.pop()
-        first = next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
+        first = next(tensors_in(out), None)
         if first is not None:
             watch.outputs.setdefault(name, tuple(first.shape))
 
@@ -171,15 +170,6 @@ def _examples(inputs: Sequence[Any]) -> tuple[Any, ...]:
             )
         return (torch.empty(*inputs, device=META),)
     return _on_meta(tuple(inputs))
-
-
-def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What batch norm returns in evaluation mode.
-
-    torch works this shape out in Python, operator by operator, which would be half of all the
-    time that a count takes.
-    """
-    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
 
 
 def _on_meta(nested: Any) -> Any:

@@ -1,13 +1,29 @@
 """How many bytes are alive at once while a network runs: counted, and seen by the system."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
+
+_LEAVES = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
+def tensors_in(nested: Any) -> Iterator[Tensor]:
+    """Every tensor inside a nested structure; plain containers without the cost of `pytree`."""
+    if isinstance(nested, Tensor):
+        yield nested
+    elif isinstance(nested, list | tuple):
+        for each in nested:
+            yield from tensors_in(each)
+    elif isinstance(nested, dict):
+        for each in nested.values():
+            yield from tensors_in(each)
+    elif nested is not None and not isinstance(nested, _LEAVES):
+        yield from (leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor))
 
 
 class LiveBytes:
@@ -23,8 +39,8 @@ class LiveBytes:
 
     def hold(self, tensors: Any) -> None:
         """Take account of every tensor inside a nested structure."""
-        for tensor in tree_leaves(tensors):
-            if isinstance(tensor, Tensor) and tensor.layout is torch.strided:
+        for tensor in tensors_in(tensors):
+            if tensor.layout is torch.strided:
                 self._hold_storage(tensor)
         self.peak = max(self.peak, self.now)
 

@@ -1,0 +1,77 @@
+"""How long counting takes, beside torch's own counter on the same shapes."""
+
+import statistics
+import time
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from convatlas.cost import count
+from convatlas.models import create_model, model_names
+from machine import write_results
+
+ROUNDS = 9
+PEERS = ("resnet50", "mobilenet_v2", "shufflenet_v2", "resnet110_cifar")
+
+
+def seconds_of(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def build(name):
+    with torch.device("meta"):
+        return create_model(name).eval()
+
+
+def count_by_torch(model, inputs):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*inputs)
+    return counter.get_total_flops()
+
+
+def beside_torch(name):
+    """Both counters by turns on the same built network."""
+    model = build(name)
+    with torch.device("meta"):
+        inputs = model.example()
+    calls = {
+        "count": lambda: count(model, inputs),
+        "torch FlopCounterMode": lambda: count_by_torch(model, inputs),
+    }
+    times = {who: [] for who in calls}
+    for _ in range(ROUNDS):
+        for who, call in calls.items():
+            times[who].append(seconds_of(call))
+    return {who: statistics.median(each) for who, each in times.items()}
+
+
+def row(what, counter, seconds, peer_seconds=None):
+    ratio = None if peer_seconds is None else round(seconds / peer_seconds, 3)
+    return {
+        "what": what,
+        "counter": counter,
+        "median_s": round(seconds, 4),
+        "of_torchs_counter": ratio,
+    }
+
+
+def main():
+    count(build("lenet5"), (1, 1, 32, 32))  # the first model pays for what torch loads late
+    first = seconds_of(lambda: count(build("resnet50"), (1, 3, 224, 224)))
+    rows = [row("resnet50 at 224, built and counted once, after another model", "count", first)]
+    for name in PEERS:
+        medians = beside_torch(name)
+        peer = medians["torch FlopCounterMode"]
+        rows += [row(f"{name}, median of {ROUNDS}", who, s, peer) for who, s in medians.items()]
+    names = model_names()
+    everything = seconds_of(lambda: [count((m := build(n)), m.example()) for n in names])
+    rows.append(
+        row(f"all {len(names)} registered networks, built and counted", "count", everything)
+    )
+    write_results("counting", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Where a measurement was made: the columns that every result carries, and the file they go to."""
+
+import csv
+import datetime
+import platform
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def describe_machine():
+    """Processor, threads and versions, as columns."""
+    import torch
+
+    import convatlas
+
+    return {
+        "device": _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "convatlas": convatlas.__version__,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def write_results(name, rows):
+    """Write rows of plain values to `results/NAME.csv` and print them."""
+    rows = [row | describe_machine() for row in rows]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))
+    print(f"written to {path.relative_to(path.parents[2])}")
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()

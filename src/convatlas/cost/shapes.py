@@ -1,0 +1,42 @@
+"""The shapes that frequent operators answer with, said directly.
+
+torch works these out in Python, operator by operator, which would be most of the time that a
+count takes. Any operator that is not here is asked itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Answer = Callable[[Sequence[Any]], Any]
+aten = torch.ops.aten
+
+
+def _like(args: Sequence[Any]) -> Tensor:
+    return torch.empty_like(args[0])
+
+
+def _itself(args: Sequence[Any]) -> Tensor:
+    return args[0]
+
+
+def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """In evaluation mode the two statistics come back empty."""
+    x = args[0]
+    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+
+
+SHAPES: Mapping[Any, Answer] = {
+    aten.native_batch_norm.default: _normalised,
+    aten._native_batch_norm_legit_no_training.default: _normalised,
+    aten.relu.default: _like,
+    aten.relu_.default: _itself,
+    aten.hardtanh.default: _like,
+    aten.hardtanh_.default: _itself,
+    aten.silu.default: _like,
+    aten.silu_.default: _itself,
+    aten.hardswish.default: _like,
+    aten.hardswish_.default: _itself,
+}
