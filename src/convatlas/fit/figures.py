@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN = "#3a86c8", "#d97706", "#2a9d6f"
 LABEL_LENGTH = 24
+SHORT_LABEL = 3  # up to so many characters need not be turned
 NAMED_CELLS = 32  # up to so many classes have room for their counts
 NAMED_LAYERS = 32  # and so many layers for their names
 LAYER_QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "activation_bytes": "output"}
@@ -37,8 +38,16 @@ def loss_curves(log: Sequence[Mapping[str, Any]]) -> "Figure":
 def accuracy_curve(log: Sequence[Mapping[str, Any]]) -> "Figure":
     """Validation accuracy over the epochs."""
     figure = _curves(log, {"val_accuracy": ("validation", BLUE, "solid")}, "accuracy")
-    figure.update_yaxes(tickformat="~%")
+    values = [row["val_accuracy"] for row in log if row.get("val_accuracy") is not None]
+    figure.update_yaxes(tickformat="~%", range=share_range(values))
     return figure
+
+
+def share_range(values: Sequence[float]) -> list[float]:
+    """An axis for shares: a little wider than the values, hardly beyond 0 and 1."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    pad = max(0.02, 0.06 * (high - low))
+    return [max(-0.02, low - pad), min(1.02, high + pad)]
 
 
 def _curves(
@@ -112,7 +121,12 @@ def confusion_map(matrix: Tensor, names: Sequence[str]) -> "Figure":
     figure.update_layout(
         height=180 + max(240, 24 * len(names)),
         margin={"l": 16, "r": 16, "t": 16, "b": 16},
-        xaxis={**ticks, "title": {"text": "answered"}, "automargin": True, "constrain": "domain"},
+        xaxis={
+            **ticks,
+            "title": {"text": "answered"},
+            "automargin": True,
+            "tickangle": -45 if max(map(len, labels)) > SHORT_LABEL else 0,
+        },
         yaxis={**ticks, "title": {"text": "true"}, "automargin": True, "autorange": "reversed"},
     )
     return figure
@@ -169,7 +183,7 @@ def layer_costs(layers: Sequence[LayerCost], quantity: str = "macs") -> "Figure"
     )
     figure = go.Figure(bar, layout={"template": "none"})
     figure.update_layout(
-        height=110 + max(120, 20 * len(rows)) if named else 380,
+        height=120 + 22 * len(rows) if named else 380,
         margin={"l": 16 if named else 64, "r": 16, "t": 16, "b": 56},
         bargap=0.25 if named else 0.1,
         xaxis=amounts if named else ticks,

@@ -22,6 +22,8 @@
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
       const title = { ...layout[name].title, font: { color: soft }, standoff: 8 };
       result[name] = { ...layout[name], title, gridcolor: line, linecolor: line, zerolinecolor: line };
+      const [left, right] = layout[name].range ?? [0, 0];
+      if (narrow.matches && layout[name].type === "log" && right - left > 2) result[name].dtick = 1;
       if (touch) result[name].fixedrange = true;
     }
     return result;

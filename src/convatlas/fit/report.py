@@ -74,7 +74,7 @@ def write_report(
         rule=RULE,
     )
     half = path.with_name(path.name + ".part")
-    half.write_text(page, encoding="utf-8")
+    half.write_text(page.lstrip(), encoding="utf-8")
     os.replace(half, path)
     return path
 
@@ -87,6 +87,7 @@ def _template():
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"human": human, "shown": shown, "settings": settings, "fate": fate_of}
+    environment.filters["bare"] = parts.bare
     environment.globals |= {"STATUS_WORDS": STATUS_WORDS, "QUANTITIES": QUANTITIES}
     return environment.from_string(_packaged("report.html.j2"))
 

@@ -126,8 +126,7 @@ def tested(test: Evaluation, data: ImageData, classes: Sequence[str]) -> Tested:
         figures=[(classes[i], figures[i]) for i in kept],
         left_out=len(classes) - len(kept),
         pairs=[
-            (classes[pair.true], classes[pair.predicted], pair.count)
-            for pair in repeated or pairs
+            (classes[pair.true], classes[pair.predicted], pair.count) for pair in repeated or pairs
         ],
         mistakes=[(m, picture(split, m.index)) for m in worst_mistakes(test, MOST_MISTAKES)],
         wrong=len(test) - test.right,
@@ -151,6 +150,13 @@ def counts_per_class(
         split: [(label, counts.get(label, 0)) for label in classes]
         for split, counts in scan.get("per_class", {}).items()
     }
+
+
+def bare(quantity: str) -> str:
+    """A claim's quantity without its unit, which stands beside the figure."""
+    for unit in ("_percent", "_bytes", "_s"):
+        quantity = quantity.removesuffix(unit)
+    return quantity.replace("_", " ")
 
 
 @dataclass(frozen=True)

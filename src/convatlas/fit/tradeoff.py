@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from convatlas.atlas.human import human
 from convatlas.fit.config import Contender
 from convatlas.fit.fates import CHOSEN, Fate, Quantity, by_fate, quantity_named, settings
+from convatlas.fit.figures import share_range
 from convatlas.search.budget import Budget
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ def accuracy_against_cost(
             "ticksuffix": {"s": "s", "bytes": "B"}.get(cost.unit, ""),
             "range": [math.log10(left), math.log10(right)],
             "anchor": "y2",
-            "nticks": 8,
+            # 1, 2, 5, 10: where there is room for all digits plotly would write all.
+            "dtick": "D2" if right / left > 10 else None,
         },
         yaxis={
             "title": {"text": "validation accuracy"},
             "tickformat": "~%",
             "domain": [0.2, 1],
+            "range": share_range([c.accuracy for c in leaderboard if c.accuracy is not None]),
             "zeroline": False,
         },
         yaxis2={
@@ -204,6 +207,9 @@ def _draw_axes(
             markersize=14 if fate is CHOSEN else 7,
             label=fate.words,
         )
+        for c in rows:  # a picture in a document has nothing to hover over
+            place = (getattr(c, cost.name), c.accuracy or 0.0)
+            axes.annotate(c.model, place, (8, -3), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     left, right = _range(groups, cost.name, limit)
     axes.set_xlim(left, right)
