@@ -14,39 +14,10 @@ from torch import Tensor, nn
 from convatlas.blocks import ConvNormAct, check_image, draw_he_normal, round_channels
 from convatlas.errors import UsageError
 from convatlas.models.registry import register
+from convatlas.ops.pyramid import Pyramid
 
 STAGES = 3
 PYRAMID = (3, 5, 7)
-
-
-class Pyramid(nn.Module):
-    """One filter of each size on every channel; the answers are added, or laid side by side.
-
-    Shape: (n, channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride)), where
-        out_channels is channels, or channels * len(kernels) with concat
-
-    Cost: channels * sum of kernel ** 2 multiply-adds per output pixel.
-    """
-
-    def __init__(self, channels: int, kernels: Sequence[int], *, stride: int, concat: bool):
-        super().__init__()
-        self.concat = concat
-        self.out_channels = channels * (len(kernels) if concat else 1)
-        self.filters = nn.ModuleList(
-            nn.Conv2d(
-                channels, channels, k, stride=stride, padding=k // 2, groups=channels, bias=False
-            )
-            for k in kernels
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        maps = [filter_(x) for filter_ in self.filters]
-        if self.concat:
-            return torch.cat(maps, dim=1)
-        total = maps[0]
-        for map_ in maps[1:]:
-            total = total + map_
-        return total
 
 
 class PydUnit(nn.Module):

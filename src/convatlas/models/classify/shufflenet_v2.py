@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
 from convatlas.models.registry import register
+from convatlas.ops.shuffle import shuffle_channels
 
 STEM = 24
 REPEATS = (4, 8, 4)
@@ -25,15 +26,6 @@ WIDTHS = (  # table 5: width, channels of the first stage (twice as many in each
     (1.5, 176, 1024),
     (2.0, 244, 2048),
 )
-
-
-def shuffle_channels(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels of each group out in turn, so that the next split sees all groups.
-
-    Shape: (n, c, h, w) -> (n, c, h, w), c a multiple of groups
-    """
-    n, c, h, w = x.shape
-    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 class ShuffleUnit(nn.Module):

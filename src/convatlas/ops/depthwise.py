@@ -1,0 +1,76 @@
+"""Depthwise convolution: each channel is filtered alone.
+
+Source: Howard et al., "MobileNets", 2017, arXiv:1704.04861, section 3.1, equation 3.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from convatlas.errors import UsageError
+from convatlas.ops.arithmetic import Padding
+from convatlas.ops.convolution import conv
+from convatlas.ops.weights import new_filters
+
+
+def depthwise_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = "same",
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """One filter or more on every channel: a grouped convolution with a group for each channel.
+
+    Shape:
+        x        (n, c, i…)
+        weight   (a c, 1, k…), a filters for channel 0 first; a is the multiplier
+        returns  (n, a c, ceil(i / stride)…) with padding `same`
+
+    Cost: a * c * k… multiply-adds per output position.
+
+    Raises:
+        UsageError: the filters are not a multiple of the channels, or read more than one.
+    """
+    channels, filters = x.shape[1], weight.shape[0]
+    if filters % channels or weight.shape[1] != 1:
+        raise UsageError(
+            f"depthwise_conv: {channels} channels need filters (a * {channels}, 1, k…), "
+            f"got {tuple(weight.shape)}"
+        )
+    return conv(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=channels)
+
+
+class DepthwiseConv(nn.Module):
+    """`depthwise_conv` with its weights.
+
+    Args:
+        multiplier: filters on each channel.
+        dims: axes after the channels, 1 to 3.
+
+    Shape: (n, channels, i…) -> (n, multiplier * channels, ceil(i / stride)…)
+
+    Cost: as in `depthwise_conv`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int | Sequence[int],
+        *,
+        multiplier: int = 1,
+        dims: int = 2,
+        stride: int | Sequence[int] = 1,
+        padding: Padding = "same",
+        dilation: int | Sequence[int] = 1,
+    ):
+        super().__init__()
+        self.weight = new_filters(multiplier * channels, 1, kernel, dims)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depthwise_conv(
+            x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
+        )

@@ -1,0 +1,71 @@
+"""Squeeze and excitation: a small network looks at every channel's mean and scales the channels.
+
+Source: Hu, Shen, Sun, "Squeeze-and-Excitation Networks", 2018, arXiv:1709.01507, equations 2 to 4.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convatlas.errors import UsageError
+
+
+def squeeze_excite(
+    x: Tensor,
+    reduce: Tensor,
+    expand: Tensor,
+    reduce_bias: Tensor | None = None,
+    expand_bias: Tensor | None = None,
+) -> Tensor:
+    """Each channel times sigmoid(expand relu(reduce mean(x))), one number a channel and image.
+
+    Shape:
+        x        (n, c, i…)
+        reduce   (c / r, c)
+        expand   (c, c / r)
+        returns  (n, c, i…)
+
+    Cost: 2 * c * c / r multiply-adds an image; the scaling itself is not counted.
+
+    Raises:
+        UsageError: the weights are not for these channels.
+    """
+    c = x.shape[1]
+    if reduce.shape[1:] != (c,) or expand.shape != (c, reduce.shape[0]):
+        raise UsageError(
+            f"squeeze_excite: {c} channels need weights (m, {c}) and ({c}, m), got "
+            f"{tuple(reduce.shape)} and {tuple(expand.shape)}"
+        )
+    hidden = F.linear(x.flatten(2).mean(2), reduce, reduce_bias).relu()
+    gate = F.linear(hidden, expand, expand_bias).sigmoid()
+    return x * gate.unflatten(1, (c, *[1] * (x.dim() - 2)))
+
+
+class SqueezeExcite(nn.Module):
+    """`squeeze_excite` with its weights, in two linear layers.
+
+    Args:
+        reduction: r, channels over hidden units; 16 in the paper.
+        bias: the released ImageNet models have it; the paper's count of parameters leaves it out.
+
+    Shape: (n, channels, i…) -> (n, channels, i…)
+
+    Cost: as in `squeeze_excite`.
+
+    Raises:
+        UsageError: no hidden unit would be left.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True):
+        super().__init__()
+        if not 1 <= reduction <= channels:
+            raise UsageError(
+                f"SqueezeExcite: reduction must be from 1 to the {channels} channels, "
+                f"got {reduction}"
+            )
+        self.reduce = nn.Linear(channels, channels // reduction, bias=bias)
+        self.expand = nn.Linear(channels // reduction, channels, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return squeeze_excite(
+            x, self.reduce.weight, self.expand.weight, self.reduce.bias, self.expand.bias
+        )
