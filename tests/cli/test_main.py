@@ -146,7 +146,7 @@ def test_debug_shows_where_a_users_error_came_from(convatlas):
 def test_interrupt_leaves_with_130_and_a_word(convatlas, monkeypatch):
     fail_with(monkeypatch, KeyboardInterrupt())
     answer = convatlas("doctor")
-    assert (answer.code, answer.out, answer.err) == (130, "", "stopped\n")
+    assert (answer.code, answer.out, answer.err.strip()) == (130, "", "stopped")
 
 
 @pytest.mark.parametrize(

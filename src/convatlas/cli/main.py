@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from convatlas import __version__
 from convatlas.cli.output import note, on_terminal, print_json, say
-from convatlas.errors import ConvatlasError, nearest
+from convatlas.errors import ConvatlasError, UsageError, nearest
 
 
 class Verb(NamedTuple):
@@ -102,7 +102,6 @@ def build() -> Any:
     app = typer.Typer(
         name="convatlas",
         cls=LazyGroup,
-        no_args_is_help=True,
         context_settings=_settings(),
         rich_markup_mode=_markup(),
     )
@@ -120,7 +119,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _run(args: list[str], debug: bool, as_json: bool) -> int:
     try:
-        code = build().main(args, prog_name="convatlas", standalone_mode=False)
+        code = build().main(args or ["--help"], prog_name="convatlas", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. What is buffered has nowhere to go.
@@ -132,14 +131,13 @@ def _run(args: list[str], debug: bool, as_json: bool) -> int:
         return _report(error, debug, as_json)
     if code == _STOPPED:
         note("stopped")
+    if not args:
+        return UsageError.exit_code
     return code if isinstance(code, int) else 0
 
 
 def _report(error: Exception, debug: bool, as_json: bool) -> int:
     """Say what went wrong, in one or two lines, and give the exit code."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        say(str(error))
-        return 2
     text, code = _explain(error, debug)
     if debug:
         traceback.print_exception(error)
