@@ -36,6 +36,23 @@ def test_figures_are_the_ratios_of_the_matrix():
         assert found.f1 == f1
 
 
+def test_figures_are_those_of_torchmetrics():
+    from torchmetrics.functional import classification as peer
+
+    random = torch.Generator().manual_seed(0)
+    labels, predicted = (torch.randint(0, 7, (500,), generator=random) for _ in range(2))
+    matrix = peer.multiclass_confusion_matrix(predicted, labels, num_classes=7)
+    assert torch.equal(confusion_matrix(labels, predicted, 7), matrix)
+    found = class_figures(labels, predicted, 7)
+    for name, measure in (
+        ("precision", peer.multiclass_precision),
+        ("recall", peer.multiclass_recall),
+        ("f1", peer.multiclass_f1_score),
+    ):
+        expected = measure(predicted, labels, num_classes=7, average="none").tolist()
+        assert [getattr(row, name) for row in found] == pytest.approx(expected)
+
+
 def test_two_classes_are_not_taken_for_yes_and_no():
     figures = class_figures(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2)
     assert [f.recall for f in figures] == [0.5, 1]

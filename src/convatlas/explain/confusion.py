@@ -35,9 +35,8 @@ def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
 
     Shape: (n,), (n,) -> int64 (classes, classes)
     """
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
-
-    return multiclass_confusion_matrix(predicted, labels, num_classes=classes)
+    pairs = torch.bincount(labels * classes + predicted, minlength=classes**2)
+    return pairs.reshape(classes, classes)
 
 
 def class_figures(labels: Tensor, predicted: Tensor, classes: int) -> list[ClassFigures]:
@@ -45,28 +44,23 @@ def class_figures(labels: Tensor, predicted: Tensor, classes: int) -> list[Class
 
     Shape: (n,), (n,) -> classes entries
     """
-    from torchmetrics.functional import classification as metrics
-
-    precision, recall, f1 = (
-        measure(predicted, labels, num_classes=classes, average="none").tolist()
-        for measure in (
-            metrics.multiclass_precision,
-            metrics.multiclass_recall,
-            metrics.multiclass_f1_score,
-        )
+    matrix = confusion_matrix(labels, predicted, classes)
+    rows = zip(
+        *(t.tolist() for t in (matrix.diagonal(), matrix.sum(0), matrix.sum(1))), strict=True
     )
-    images = torch.bincount(labels, minlength=classes).tolist()
-    given = torch.bincount(predicted, minlength=classes).tolist()
     return [
-        # torchmetrics gives 0 for 0 / 0, which would read as a bad result.
         ClassFigures(
-            precision[i] if given[i] else None,
-            recall[i] if images[i] else None,
-            f1[i] if images[i] or given[i] else None,
-            images[i],
+            precision=_share(right, given),
+            recall=_share(right, images),
+            f1=_share(2 * right, given + images),
+            images=images,
         )
-        for i in range(classes)
+        for right, given, images in rows
     ]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None  # 0 would read as a bad result
 
 
 def most_confused(matrix: Tensor, most: int = 10) -> list[Confusion]:

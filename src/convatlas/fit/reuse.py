@@ -32,6 +32,7 @@ def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
     run, source = shlex.quote(str(folder)), shlex.quote(config.source)
     rows = [
         ("Name the class of new images", f"convatlas predict {run} photo.png"),
+        ("Test it again on its own test images", f"convatlas evaluate {run}"),
         ("Test it on other labelled images", f"convatlas evaluate {run} more-images/"),
         ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
         ("Measure it on another machine", f"convatlas bench {run}"),
