@@ -15,9 +15,10 @@ PEERS = ("resnet50", "mobilenet_v2", "shufflenet_v2", "resnet110_cifar")
 
 
 def seconds_of(call):
-    start = time.perf_counter()
+    """By the clock, and of the processor: a busy machine stretches only the first."""
+    clock, processor = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
 def build(name):
@@ -44,16 +45,20 @@ def beside_torch(name):
     for _ in range(ROUNDS):
         for who, call in calls.items():
             times[who].append(seconds_of(call))
-    return {who: statistics.median(each) for who, each in times.items()}
+    return {
+        who: tuple(statistics.median(column) for column in zip(*each, strict=True))
+        for who, each in times.items()
+    }
 
 
-def row(what, counter, seconds, peer_seconds=None):
-    ratio = None if peer_seconds is None else round(seconds / peer_seconds, 3)
+def row(what, counter, seconds, peer=None):
+    clock_s, cpu_s = seconds
     return {
         "what": what,
         "counter": counter,
-        "median_s": round(seconds, 4),
-        "of_torchs_counter": ratio,
+        "median_s": round(clock_s, 4),
+        "cpu_s": round(cpu_s, 4),
+        "of_torchs_counter": None if peer is None else round(cpu_s / peer[1], 3),
     }
 
 
