@@ -14,7 +14,7 @@ _NAMES = {
     "chebyshev": "ChebyshevConv chebyshev_conv",
     "convolution": "Conv conv flip",
     "depthwise": "DepthwiseConv depthwise_conv",
-    "drop_path": "draw_column global_drop_path join_mean local_drop_path",
+    "drop_path": "draw_column global_drop_path join_mean linear_survival local_drop_path",
     "dynamic_pooling": "dynamic_pool global_pool pyramid_pool",
     "first_order": "FirstOrderConv first_order_conv",
     "gated": "GatedConv gated_conv glu gtu",

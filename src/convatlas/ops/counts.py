@@ -214,7 +214,7 @@ def _pair(kernel: int | Sizes) -> tuple[int, int]:
 
 def _divides(where: str, groups: int, **channels: int) -> None:
     for name, number in channels.items():
-        if groups < 1 or number % groups:
+        if min(groups, number) < 1 or number % groups:
             raise UsageError(
                 f"{where}: {name} must be a multiple of groups, got {number} for {groups}"
             )

@@ -3,7 +3,9 @@
 Local: each join drops each of its inputs by chance, never all. Global: one column of the whole
 network stays on. A join is the mean of what is left, not a sum and not a concatenation.
 
-Source: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, arXiv:1605.07648, section 3.1.
+Source: Larsson, Maire, Shakhnarovich, "FractalNet", 2017, arXiv:1605.07648, section 3.1; Huang et
+    al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382, equation 4, for the chance
+    that a residual unit survives.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,3 +94,20 @@ def draw_column(columns: int, *, generator: torch.Generator | None = None) -> in
     if columns < 1:
         raise UsageError(f"draw_column: columns must be 1 or more, got {columns}")
     return int(torch.randint(columns, (), generator=generator))
+
+
+def linear_survival(unit: int, units: int, *, last: float = 0.5) -> float:
+    """Chance that residual unit `unit` of `units` stays on: 1 - unit / units * (1 - last).
+
+    Args:
+        unit: 0, always on, stands for what is before the first unit.
+        last: of the last unit.
+
+    Raises:
+        UsageError: unit is not from 0 to units, or last is no probability.
+    """
+    if units < 1 or not 0 <= unit <= units or not 0 <= last <= 1:
+        raise UsageError(
+            f"linear_survival: unit must be from 0 to {units}, last from 0 to 1, got {unit}, {last}"
+        )
+    return 1 - unit / units * (1 - last)

@@ -1,0 +1,173 @@
+"""`convatlas show-op`: one kind of convolution, its sizes, cost and wiring."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convatlas.cli.options import typed
+from convatlas.cli.output import print_json, say, table
+from convatlas.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from convatlas.ops.kinds.find import Kind
+    from convatlas.ops.kinds.plan import Plan
+    from convatlas.ops.kinds.wiring import Wiring
+
+NUMBERS = ("weights", "multiply-adds")
+
+
+def show_op_command(
+    kind: str | None = typer.Argument(
+        None, help="A kind of convolution; leave it out for a list.", metavar="[KIND]"
+    ),
+    options: list[str] | None = typer.Argument(
+        None, help="Its numbers, e.g. in_channels=16 kernel=5 size=32.", metavar="[key=value]..."
+    ),
+    svg: Path | None = typer.Option(None, "--svg", help="Write the picture to this file as SVG."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
+) -> None:
+    """One kind of convolution: sizes, weights, multiply-adds, and which inputs feed which outputs.
+
+    The picture is taken from the operator's own derivatives.
+    """
+    from convatlas.ops.kinds.find import find_kind
+
+    if kind is None:
+        _list(as_json)
+        return
+    found = find_kind(kind)
+    chosen = dict(found.options) | _parse(found, options or ())
+    plan = found.plan(**chosen)
+    drawn, wiring = _trace(found, chosen, plan)
+    if svg is not None:
+        _write(svg, wiring, _title(found, drawn))
+    if as_json:
+        print_json(_as_json(found, chosen, plan, drawn, wiring, svg))
+    else:
+        _print(found, chosen, plan, drawn, wiring, svg)
+
+
+def _list(as_json: bool) -> None:
+    from convatlas.ops.kinds.find import KINDS
+
+    if as_json:
+        print_json({"kinds": [_kind(kind) for kind in KINDS.values()]})
+        return
+    table([(kind.name, kind.about) for kind in KINDS.values()], ("kind", "about"))
+    say()
+    say("For one of them: convatlas show-op KIND key=value ...")
+
+
+def _kind(kind: "Kind") -> dict[str, Any]:
+    return {"kind": kind.name, "about": kind.about, "options": dict(kind.options)}
+
+
+def _parse(kind: "Kind", texts: Sequence[str]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    known = kind.options
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{text}' is not of the form key=value")
+        if key not in known:
+            raise UsageError(
+                f"{kind.name} has no option '{key}'{nearest(key, known)}; "
+                f"it takes {', '.join(known)}"
+            )
+        if key in chosen:
+            raise UsageError(f"option '{key}' is given twice")
+        chosen[key] = typed(key, value, known[key])
+    return chosen
+
+
+def _trace(
+    kind: "Kind", chosen: Mapping[str, Any], plan: "Plan"
+) -> "tuple[dict[str, Any], Wiring]":
+    from convatlas.ops.kinds.picture_size import picture_options
+    from convatlas.ops.kinds.wiring import trace_wiring
+
+    drawn = picture_options(chosen, axes=len(plan.input) - 1)
+    small = kind.plan(**drawn)
+    return drawn, trace_wiring(small.build(), small.input)
+
+
+def _write(path: Path, wiring: "Wiring", title: str) -> None:
+    from convatlas.ops.kinds.draw_svg import svg_text
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(svg_text(wiring, title), "utf-8")
+    except OSError as error:
+        raise UsageError(f"--svg: cannot write {path}: {error.strerror}") from error
+
+
+def _title(kind: "Kind", options: Mapping[str, Any]) -> str:
+    return f"{kind.name.replace('_', ' ')}: {_shown(options)}"
+
+
+def _shown(options: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={_value(value)}" for key, value in options.items())
+
+
+def _value(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _as_json(
+    kind: "Kind",
+    chosen: Mapping[str, Any],
+    plan: "Plan",
+    drawn: Mapping[str, Any],
+    wiring: "Wiring",
+    svg: Path | None,
+) -> dict[str, Any]:
+    return {
+        "kind": kind.name,
+        "about": kind.about,
+        "options": chosen,
+        "input": plan.input,
+        "output": plan.output,
+        "params": plan.count.params,
+        "macs": plan.count.macs,
+        "ordinary": {"params": plan.ordinary.params, "macs": plan.ordinary.macs},
+        "ratio": {"params": plan.params_ratio, "macs": plan.macs_ratio},
+        "picture": {
+            "options": drawn,
+            "positions": wiring.places.int().tolist(),
+            "channels": wiring.channels.int().tolist(),
+        },
+        "files": {} if svg is None else {"svg": svg},
+    }
+
+
+def _print(
+    kind: "Kind",
+    chosen: Mapping[str, Any],
+    plan: "Plan",
+    drawn: Mapping[str, Any],
+    wiring: "Wiring",
+    svg: Path | None,
+) -> None:
+    from convatlas.ops.kinds.draw_text import text_lines
+
+    say(f"{kind.name}: {kind.about}")
+    say(_shown(chosen))
+    say(f"input {_value(plan.input)} -> output {_value(plan.output)}")
+    say()
+    rows = [
+        (kind.name, f"{plan.count.params:,}", f"{plan.count.macs:,}"),
+        ("ordinary", f"{plan.ordinary.params:,}", f"{plan.ordinary.macs:,}"),
+        ("ratio", f"{plan.params_ratio:.4g}", f"{plan.macs_ratio:.4g}"),
+    ]
+    table(rows, ("", *NUMBERS), right=NUMBERS)
+    say()
+    smaller = {key: value for key, value in drawn.items() if value != chosen[key]}
+    if smaller:
+        say(f"drawn smaller, with {_shown(smaller)}")
+    for line in text_lines(wiring):
+        say(line)
+    if svg is not None:
+        say()
+        say(f"picture: {svg}")

@@ -1,0 +1,191 @@
+"""Ordinary, strided, dilated, 1 x 1, grouped, shuffled and transposed convolution by name."""
+
+from convatlas.ops.arithmetic import transposed_size
+from convatlas.ops.counts import count_conv, count_transposed
+from convatlas.ops.kinds.plan import Plan, beside, cube, number_or_rule, output_sizes
+
+
+def plan_conv(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 3,
+    size: int = 14,
+    dims: int = 2,
+    stride: int = 1,
+    padding: str = "same",
+    dilation: int = 1,
+    groups: int = 1,
+) -> Plan:
+    """The ordinary convolution: every output reads a window of all channels."""
+    from convatlas.ops.convolution import Conv
+
+    out = output_sizes(size, kernel, dims, stride, padding, dilation)
+    sides = number_or_rule(padding)
+    return Plan(
+        (in_channels, *cube(size, dims)),
+        (out_channels, *out),
+        lambda: Conv(
+            in_channels,
+            out_channels,
+            kernel,
+            dims=dims,
+            stride=stride,
+            padding=sides,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        ),
+        count_conv(in_channels, out_channels, kernel, out, groups=groups),
+        count_conv(in_channels, out_channels, kernel, out),
+    )
+
+
+def plan_strided(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 3,
+    size: int = 14,
+    dims: int = 2,
+    stride: int = 2,
+    padding: str = "same",
+) -> Plan:
+    """The window moves by more than one: fewer outputs, and so fewer multiply-adds."""
+    chosen = plan_conv(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel=kernel,
+        size=size,
+        dims=dims,
+        stride=stride,
+        padding=padding,
+    )
+    dense = output_sizes(size, kernel, dims, 1, padding, 1)
+    return beside(chosen, count_conv(in_channels, out_channels, kernel, dense))
+
+
+def plan_dilated(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 3,
+    size: int = 14,
+    dims: int = 2,
+    dilation: int = 2,
+    padding: str = "same",
+) -> Plan:
+    """Holes between the weights: a wider view for the same cost."""
+    return plan_conv(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel=kernel,
+        size=size,
+        dims=dims,
+        dilation=dilation,
+        padding=padding,
+    )
+
+
+def plan_pointwise(
+    *, in_channels: int = 16, out_channels: int = 32, size: int = 14, dims: int = 2, groups: int = 1
+) -> Plan:
+    """1 x 1: mixes the channels at each position; beside a 3 x 3."""
+    chosen = plan_conv(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel=1,
+        size=size,
+        dims=dims,
+        groups=groups,
+    )
+    return beside(chosen, count_conv(in_channels, out_channels, 3, cube(size, dims)))
+
+
+def plan_grouped(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 3,
+    size: int = 14,
+    dims: int = 2,
+    groups: int = 4,
+    stride: int = 1,
+) -> Plan:
+    """Channels in parts, each convolved alone; parts never see each other."""
+    return plan_conv(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel=kernel,
+        size=size,
+        dims=dims,
+        groups=groups,
+        stride=stride,
+    )
+
+
+def plan_shuffled_group(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 1,
+    size: int = 14,
+    dims: int = 2,
+    groups: int = 4,
+) -> Plan:
+    """Grouped, then shuffled, so that the next grouped layer reads from every group."""
+    from convatlas.ops.shuffle import ShuffledGroupConv
+
+    out = cube(size, dims)
+    return Plan(
+        (in_channels, *out),
+        (out_channels, *out),
+        lambda: ShuffledGroupConv(in_channels, out_channels, kernel, groups=groups, dims=dims),
+        count_conv(in_channels, out_channels, kernel, out, groups=groups),
+        count_conv(in_channels, out_channels, kernel, out),
+    )
+
+
+def plan_transposed(
+    *,
+    in_channels: int = 16,
+    out_channels: int = 32,
+    kernel: int = 3,
+    size: int = 7,
+    dims: int = 2,
+    stride: int = 2,
+    padding: int = 1,
+    output_padding: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Plan:
+    """Spreads each input over a window of the output; beside a convolution of the output's size."""
+    from convatlas.ops.transposed import TransposedConv
+
+    side = transposed_size(
+        size,
+        kernel,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+    inside, out = cube(size, dims), cube(side, dims)
+    return Plan(
+        (in_channels, *inside),
+        (out_channels, *out),
+        lambda: TransposedConv(
+            in_channels,
+            out_channels,
+            kernel,
+            dims=dims,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        ),
+        count_transposed(in_channels, out_channels, kernel, inside, groups=groups),
+        count_conv(in_channels, out_channels, kernel, out),
+    )

@@ -1,0 +1,53 @@
+"""A wiring as lines of text: `#` where an input is read, `.` where it is not."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from convatlas.ops.kinds.wiring import Wiring
+
+GAP = "     "
+
+
+def text_lines(wiring: Wiring) -> list[str]:
+    """The wiring along the axes, then between the channels."""
+    lines = _places(wiring)
+    lines += ["", "channels: a row for each output, a column for each input"]
+    lines += _matrix(wiring.channels)
+    if wiring.own is not None:
+        lines += ["", "the same at the output's own place alone"]
+        lines += _matrix(wiring.own)
+    return lines
+
+
+def _places(wiring: Wiring) -> list[str]:
+    if len(wiring.input) == 1:
+        head = "positions: a row for each output, a column for each input"
+        return [head, *_matrix(wiring.places)]
+    grids = (
+        ("read by the middle output", wiring.reads()),
+        ("fed by the middle input", wiring.feeds()),
+    )
+    columns = [[head, *_grid(grid)] for head, grid in grids]
+    return ["positions", *_side_by_side(columns)]
+
+
+def _grid(grid: Tensor) -> list[str]:
+    """Two axes as they are; of three, the slices one after the other to the right."""
+    if grid.dim() == 2:
+        return _matrix(grid)
+    return _side_by_side([_matrix(part) for part in grid], gap="   ")
+
+
+def _matrix(matrix: Tensor) -> list[str]:
+    return [" ".join("#" if on else "." for on in row) for row in matrix.tolist()]
+
+
+def _side_by_side(columns: Sequence[Sequence[str]], gap: str = GAP) -> list[str]:
+    height = max(map(len, columns))
+    widths = [max(map(len, column)) for column in columns]
+    padded = [[*column, *[""] * (height - len(column))] for column in columns]
+    return [
+        gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*padded, strict=True)
+    ]

@@ -1,0 +1,81 @@
+"""Which inputs feed which outputs of an operator, seen in its derivatives.
+
+An output depends on an input where the derivative is not zero, so what is found here is what the
+operator does, not what its description says.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+NOTHING = 1e-9  # of the largest derivative: less is rounding
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What depends on what.
+
+    Args:
+        input: size of the input without its channels.
+        output: size of the output without its channels.
+        places: (output positions, input positions), true where some channel is read.
+        channels: (output channels, input channels), true where some position is read.
+        own: the same for the output's own position alone; None where that is no different, or
+            where input and output differ in size.
+    """
+
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    places: Tensor
+    channels: Tensor
+    own: Tensor | None
+
+    def reads(self) -> Tensor:
+        """What the middle output reads, as a grid of the input."""
+        return self.places[_middle(self.output)].view(self.input)
+
+    def feeds(self) -> Tensor:
+        """What the middle input feeds, as a grid of the output."""
+        return self.places[:, _middle(self.input)].view(self.output)
+
+
+def trace_wiring(module: nn.Module, input: tuple[int, ...]) -> Wiring:
+    """Take all derivatives of the module at a random input.
+
+    Args:
+        module: from (n, c, i…) to (n, d, o…); its weights are moved to float64.
+        input: size of one input, channels first; outputs times inputs numbers are held.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(input, generator=generator, dtype=torch.float64)
+    module = module.double()
+
+    def answer(one: Tensor) -> Tensor:
+        return module(one[None])[0]
+
+    output = tuple(answer(x).shape)
+    slopes = torch.autograd.functional.jacobian(answer, x, vectorize=True)
+    assert isinstance(slopes, Tensor)
+    depends = slopes.abs().reshape(output[0], -1, input[0], x[0].numel())
+    depends = depends > NOTHING * depends.max()
+    places, channels = depends.any(2).any(0), depends.any(3).any(1)
+    return Wiring(input[1:], output[1:], places, channels, _own(depends, channels, input, output))
+
+
+def _own(
+    depends: Tensor, channels: Tensor, input: tuple[int, ...], output: tuple[int, ...]
+) -> Tensor | None:
+    if input[1:] != output[1:]:
+        return None
+    middle = _middle(output[1:])
+    own = depends[:, middle, :, middle]
+    return None if torch.equal(own, channels) else own
+
+
+def _middle(size: tuple[int, ...]) -> int:
+    """The number of the middle position, counted row by row."""
+    place = 0
+    for side in size:
+        place = place * side + side // 2
+    return place
