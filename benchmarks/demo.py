@@ -1,0 +1,87 @@
+"""The main job on the embedded digits, as `make demo` runs it: how long, how good, how alike.
+
+Writes `results/demo.csv` and what the README shows of it: the real output, the picture and the
+measured figures. `--table` only writes the README's table of the atlas anew.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from machine import write_results
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "images" / "demo.svg"
+RUN = Path("runs") / "demo"
+COMMAND = (
+    f"convatlas fit digits --max-params 100k --max-macs 5M --time-limit 100s --out {RUN} --force"
+)
+
+
+def main():
+    if "--table" not in sys.argv:
+        measure()
+    write_table()
+
+
+def measure():
+    start = time.perf_counter()
+    words = [str(Path(sys.executable).with_name("convatlas")), *COMMAND.split()[1:]]
+    done = subprocess.run(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, check=True)
+    seconds = time.perf_counter() - start
+    config = json.loads((ROOT / RUN / "run.json").read_text())
+    row = {
+        "command": COMMAND,
+        "seconds": round(seconds, 1),
+        "model": config["model"],
+        "params": config["params"],
+        "macs": config["macs"],
+        "test_images": config["counts"]["test"],
+        "accuracy": config["accuracy"],
+        "onnx_top1_agreement": config["proof"]["top1_agreement"],
+        "onnx_max_difference": config["proof"]["max_difference"],
+    }
+    write_results("demo", [row])
+    draw(config)
+    shown = done.stdout.replace(str(ROOT) + "/", "").rstrip()
+    replace("demo", f"```console\n$ {COMMAND}\n{shown}\n```\n\n{words_of(row)}")
+
+
+def words_of(row):
+    return (
+        f"![Accuracy against cost of every candidate]({PICTURE.relative_to(ROOT)})\n\n"
+        f"Measured by `benchmarks/demo.py` on 2 cores: {row['seconds']:.0f} s for everything, "
+        f"{row['accuracy']:.1%} on {row['test_images']:,} held-out digits; the ONNX file has the same "
+        f"top-1 as the network on {row['onnx_top1_agreement']:.0%} of them."
+    )
+
+
+def draw(config):
+    from convatlas.job.config import RunConfig
+    from convatlas.job.tradeoff import accuracy_against_cost_svg
+
+    run = RunConfig.model_validate(config)
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(accuracy_against_cost_svg(run.leaderboard, run.budget), encoding="utf-8")
+
+
+def write_table():
+    sys.path.insert(0, str(ROOT / "docs"))
+    from generate import atlas_table
+
+    replace("atlas", atlas_table())
+
+
+def replace(mark, text):
+    """Put `text` between the README's two comments named `mark`."""
+    pattern = re.compile(rf"(<!-- {mark}:[^\n]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    page = README.read_text(encoding="utf-8")
+    README.write_text(pattern.sub(lambda m: m[1] + text + "\n" + m[2], page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Sphinx: the pages by hand beside the ones that are built from the code and the claims."""
+
+import sys
+from pathlib import Path
+
+import convatlas
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from generate import write_generated  # noqa: E402  needs the path above
+
+write_generated(HERE / "reference")
+
+project = "convatlas"
+author = "The convatlas team"
+release = convatlas.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "convatlas"
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+# "Shape", "Cost" and the like are headings of ours, set as paragraphs of their own.
+napoleon_custom_sections = ["Shape", "Cost", "Source", "Differs", "Claims"]
+suppress_warnings = ["config.cache"]

@@ -1,0 +1,124 @@
+"""Writes the pages that nobody writes by hand: the atlas and the reference of the public names."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from convatlas.atlas.compare import Row, compare_all, indexed
+from convatlas.atlas.human import human
+from convatlas.atlas.index import Indexed, read_index
+from convatlas.atlas.listing import rows
+from convatlas.claims.loader import load_claims, load_papers
+
+REFERENCE = {
+    "Models": ["convatlas.models.registry", "convatlas.models.features"],
+    "Counting": [
+        "convatlas.cost",
+        "convatlas.cost.count",
+        "convatlas.cost.report",
+        "convatlas.cost.latency",
+    ],
+    "Atlas": ["convatlas.atlas.listing", "convatlas.atlas.card", "convatlas.atlas.compare"],
+    "Data": [
+        "convatlas.data.open",
+        "convatlas.data.image_data",
+        "convatlas.data.scan",
+        "convatlas.data.preprocess",
+        "convatlas.data.augment",
+        "convatlas.data.cache",
+    ],
+    "Training": [
+        "convatlas.train.loop",
+        "convatlas.train.recipe",
+        "convatlas.train.tasks.classify",
+        "convatlas.train.average",
+        "convatlas.train.weights",
+    ],
+    "Search": [
+        "convatlas.search.budget",
+        "convatlas.search.space",
+        "convatlas.search.counted",
+        "convatlas.search.pool",
+        "convatlas.search.halving",
+    ],
+    "Main job": ["convatlas.job.fit", "convatlas.job.run", "convatlas.job.config"],
+    "Deploy": ["convatlas.deploy.classifier", "convatlas.deploy.onnx_file"],
+    "Explain": ["convatlas.explain.confusion", "convatlas.explain.mistakes"],
+    "Errors and progress": ["convatlas.errors", "convatlas.progress"],
+}
+
+
+def write_generated(folder: Path) -> None:
+    """Write every generated page anew; a page that did not change keeps its time stamp."""
+    folder.mkdir(exist_ok=True)
+    _write(folder / "atlas.md", atlas_page())
+    _write(folder / "claims.md", claims_page())
+    for title, modules in REFERENCE.items():
+        _write(folder / f"{_slug(title)}.md", reference_page(title, modules))
+    pages = "\n".join(_slug(title) for title in REFERENCE)
+    _write(folder / "index.md", f"# Reference\n\n```{{toctree}}\n{pages}\n```\n")
+
+
+def atlas_table(networks: Sequence[Indexed] | None = None) -> str:
+    """Every registered network as one Markdown table."""
+    published = {row.name: row.published for row in rows()}
+    lines = ["| network | params | macs | input | published top-1 | paper |", "|---" * 6 + "|"]
+    for entry in networks or read_index().values():
+        accuracy = published[entry.name]
+        shown = f"{accuracy.value:.1%} {accuracy.dataset}" if accuracy else ""
+        size = "x".join(map(str, entry.input))
+        lines.append(
+            f"| `{entry.name}` | {human(entry.params)} | {human(entry.macs)} | {size} | {shown} "
+            f"| {entry.short_paper} |"
+        )
+    return "\n".join(lines)
+
+
+def atlas_page() -> str:
+    """The atlas by shelf."""
+    parts = ["# The atlas", "Costs are counted, accuracies are as published."]
+    by_task = sorted(read_index().values(), key=lambda entry: entry.task)
+    for task, entries in groupby(by_task, key=lambda entry: entry.task):
+        parts += [f"## {task}", atlas_table(list(entries))]
+    return "\n\n".join(parts) + "\n"
+
+
+def claims_page() -> str:
+    """Every published figure beside ours, paper by paper."""
+    compared = compare_all(load_claims(), indexed)
+    parts = ["# Published figures beside ours"]
+    for paper in load_papers():
+        own = [row for row in compared if row.claim.paper == paper.key]
+        parts += [f"## {paper.title}", _claims_table(own)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims_table(compared: Sequence[Row]) -> str:
+    lines = ["| network | quantity | published | ours | where | status | why |", "|---" * 7 + "|"]
+    for row in compared:
+        claim = row.claim
+        ours = "" if row.ours is None else f"{row.ours:,}"
+        cells = (claim.model, claim.quantity, claim.printed, ours, claim.where, row.status, row.why)
+        lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def reference_page(title: str, modules: Sequence[str]) -> str:
+    """The docstrings of some modules."""
+    parts = [f"# {title}"]
+    for module in modules:
+        parts.append(f"## {module}\n\n```{{automodule}} {module}\n:members:\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
+
+
+def _slug(title: str) -> str:
+    return title.lower().replace(" ", "_")
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
