@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from convatlas.atlas.card import describe
     from convatlas.atlas.listing import list_models
     from convatlas.cost import count
-    from convatlas.fit.job import fit
-    from convatlas.fit.run import Run, open_run
+    from convatlas.job.fit import fit
+    from convatlas.job.run import Run, open_run
     from convatlas.models import create_model, register
     from convatlas.search.budget import Budget
 
@@ -20,13 +20,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Budget": "convatlas.search.budget",
-    "Run": "convatlas.fit.run",
+    "Run": "convatlas.job.run",
     "count": "convatlas.cost",
     "create_model": "convatlas.models",
     "describe": "convatlas.atlas.card",
-    "fit": "convatlas.fit.job",
+    "fit": "convatlas.job.fit",
     "list_models": "convatlas.atlas.listing",
-    "open_run": "convatlas.fit.run",
+    "open_run": "convatlas.job.run",
     "register": "convatlas.models",
 }
 

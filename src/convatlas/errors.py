@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable
 
 
-
 class ConvatlasError(Exception):
     """Something a user can mend; the message says what, where and what to do."""
 

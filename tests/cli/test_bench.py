@@ -5,8 +5,8 @@ import torch
 
 from convatlas.cost import count
 from convatlas.deploy.onnx_file import export_onnx
-from convatlas.fit.config import RunConfig
-from convatlas.fit.run import open_run
+from convatlas.job.config import RunConfig
+from convatlas.job.run import open_run
 from convatlas.models import create_model
 from convatlas.search.budget import Budget
 from convatlas.train.weights import save_weights

@@ -91,7 +91,7 @@ def _run(folder: str, batch: int) -> Subject:
     import torch
 
     from convatlas.cost import count
-    from convatlas.fit.run import open_run
+    from convatlas.job.run import open_run
 
     run = open_run(folder)
     config, classifier = run.config, run.classifier()

@@ -9,7 +9,7 @@ from convatlas.cli.output import print_json, say, table
 
 if TYPE_CHECKING:
     from convatlas.explain.evaluation import Evaluation
-    from convatlas.fit.run import Run
+    from convatlas.job.run import Run
 
 
 def evaluate_command(
@@ -24,7 +24,7 @@ def evaluate_command(
 ) -> None:
     """Test a trained network on labelled data."""
     from convatlas.cli.progress import progress_on_stderr
-    from convatlas.fit.run import open_run
+    from convatlas.job.run import open_run
 
     opened = open_run(run)
     evaluation = opened.evaluate(data, max_broken=max_broken, progress=progress_on_stderr())

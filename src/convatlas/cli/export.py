@@ -17,7 +17,7 @@ def export_command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Write a deployable file and prove that it agrees with the network."""
-    from convatlas.fit.run import open_run
+    from convatlas.job.run import open_run
 
     opened = open_run(run)
     path, proof = opened.export(format, out)

@@ -10,8 +10,8 @@ from convatlas.cli.numbers import bytes_option, count_option, seconds_option
 from convatlas.cli.output import print_json, say, table
 
 if TYPE_CHECKING:
-    from convatlas.fit.config import Contender
-    from convatlas.fit.run import Run
+    from convatlas.job.config import Contender
+    from convatlas.job.run import Run
 
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
@@ -44,7 +44,7 @@ def fit_command(
 ) -> None:
     """Find and train the best network that fits a budget."""
     from convatlas.cli.progress import progress_on_stderr
-    from convatlas.fit.job import fit
+    from convatlas.job.fit import fit
     from convatlas.search.budget import Budget
 
     budget = Budget(params=max_params, macs=max_macs, latency_s=max_latency, file_bytes=max_size)

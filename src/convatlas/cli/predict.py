@@ -16,7 +16,7 @@ def predict_command(
     ),
 ) -> None:
     """Classify files with a trained network; unreadable ones are named and the rest goes on."""
-    from convatlas.fit.run import open_run
+    from convatlas.job.run import open_run
 
     opened = open_run(run)
     predictions = opened.predict(files)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from convatlas.fit.config import Contender
+from convatlas.job.config import Contender
 
 
 @dataclass(frozen=True)

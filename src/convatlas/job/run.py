@@ -14,8 +14,8 @@ from convatlas.deploy.onnx_file import export_onnx, prove
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
-from convatlas.fit.answers import answer, height_width_channels, sample_images
-from convatlas.fit.config import FILE_NAMES, Contender, RunConfig
+from convatlas.job.answers import answer, height_width_channels, sample_images
+from convatlas.job.config import FILE_NAMES, Contender, RunConfig
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress
 from convatlas.train.weights import load_weights

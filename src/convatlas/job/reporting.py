@@ -6,8 +6,8 @@ from convatlas.atlas.card import describe
 from convatlas.cost import Cost
 from convatlas.data import ImageData
 from convatlas.explain.evaluation import Evaluation
-from convatlas.fit.config import FILE_NAMES, RunConfig
-from convatlas.fit.report import write_report
+from convatlas.job.config import FILE_NAMES, RunConfig
+from convatlas.job.report import write_report
 from convatlas.progress import Progress
 from convatlas.train.log import read_log
 

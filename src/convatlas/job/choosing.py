@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from convatlas.data import ImageData
 from convatlas.errors import BudgetError
-from convatlas.fit.config import Contender
-from convatlas.fit.contest import Contest, Entrant
-from convatlas.fit.exporting import exported_bytes
+from convatlas.job.config import Contender
+from convatlas.job.contest import Contest, Entrant
+from convatlas.job.exporting import exported_bytes
 from convatlas.models.registry import Entry
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget

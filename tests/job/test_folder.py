@@ -3,7 +3,7 @@ import os
 import pytest
 
 from convatlas.errors import UsageError
-from convatlas.fit.folder import LOCK, check_folder, claimed, free_folder
+from convatlas.job.folder import LOCK, check_folder, claimed, free_folder
 
 
 def break_off(path):

@@ -18,8 +18,8 @@ from convatlas.explain.confusion import (
 from convatlas.explain.evaluation import Evaluation, wilson_interval
 from convatlas.explain.mistakes import Mistake, worst_mistakes
 from convatlas.explain.pictures import data_uri
-from convatlas.fit.config import RunConfig
-from convatlas.fit.fates import QUANTITIES
+from convatlas.job.config import RunConfig
+from convatlas.job.fates import QUANTITIES
 
 MOST_CLASSES = 30  # shown one by one
 MOST_PICTURES = 150  # of samples, all classes together

@@ -16,12 +16,12 @@ from convatlas.cost.report import RULE, LayerCost
 from convatlas.data import ImageData, shown
 from convatlas.explain.confusion import confusion_matrix
 from convatlas.explain.evaluation import Evaluation
-from convatlas.fit import report_parts as parts
-from convatlas.fit.config import RunConfig
-from convatlas.fit.fates import CHOSEN, QUANTITIES, by_fate, fate_of, settings
-from convatlas.fit.figures import accuracy_curve, confusion_map, layer_costs, loss_curves
-from convatlas.fit.reuse import commands, python_code, runtime_code
-from convatlas.fit.tradeoff import accuracy_against_cost, cost_known
+from convatlas.job import report_parts as parts
+from convatlas.job.config import RunConfig
+from convatlas.job.fates import CHOSEN, QUANTITIES, by_fate, fate_of, settings
+from convatlas.job.figures import accuracy_curve, confusion_map, layer_costs, loss_curves
+from convatlas.job.reuse import commands, python_code, runtime_code
+from convatlas.job.tradeoff import accuracy_against_cost, cost_known
 
 
 def write_report(
@@ -93,7 +93,7 @@ def _template():
 
 
 def _packaged(name: str) -> Markup:
-    return Markup((resources.files("convatlas.fit") / name).read_text(encoding="utf-8"))
+    return Markup((resources.files("convatlas.job") / name).read_text(encoding="utf-8"))
 
 
 def _plotly() -> Markup:

@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from convatlas.fit.config import Contender
-from convatlas.fit.fates import FATES, fate_of, settings
-from convatlas.fit.tradeoff import accuracy_against_cost, accuracy_against_cost_svg, cost_known
+from convatlas.job.config import Contender
+from convatlas.job.fates import FATES, fate_of, settings
+from convatlas.job.tradeoff import accuracy_against_cost, accuracy_against_cost_svg, cost_known
 from convatlas.search.budget import Budget
 
 OPEN = Budget()

@@ -10,8 +10,8 @@ from convatlas.data import ImageData, ScanReport, Split, open_images
 from convatlas.data.image_data import PixelStore
 from convatlas.deploy.proof import Proof
 from convatlas.explain.evaluation import Evaluation
-from convatlas.fit.config import Contender, RunConfig
-from convatlas.fit.job import fit
+from convatlas.job.config import Contender, RunConfig
+from convatlas.job.fit import fit
 from convatlas.search.budget import Budget
 
 BUDGET = {"params": 80_000, "macs": 1.5e6}

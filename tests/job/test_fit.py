@@ -12,9 +12,9 @@ import convatlas as ca
 from convatlas.data import load_split
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.errors import BudgetError, DataError, UnknownNameError, UsageError
-from convatlas.fit.config import FILE_NAMES, RunConfig
-from convatlas.fit.job import fit
-from convatlas.fit.run import open_run
+from convatlas.job.config import FILE_NAMES, RunConfig
+from convatlas.job.fit import fit
+from convatlas.job.run import open_run
 
 pytestmark = pytest.mark.slow
 

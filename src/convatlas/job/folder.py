@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from convatlas.errors import UsageError
-from convatlas.fit.config import FILE_NAMES
+from convatlas.job.config import FILE_NAMES
 
 LOCK = ".convatlas.lock"
 TENSORBOARD = "tensorboard"

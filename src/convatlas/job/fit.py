@@ -12,14 +12,14 @@ from convatlas.cost import Cost, measure_latency
 from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
-from convatlas.fit.answers import answer, sample_images
-from convatlas.fit.choosing import choose_entrants, count_all
-from convatlas.fit.config import FILE_NAMES, Contender, RunConfig
-from convatlas.fit.contest import Contest, Entrant
-from convatlas.fit.exporting import export_run
-from convatlas.fit.folder import check_folder, claimed, free_folder
-from convatlas.fit.reporting import report_run
-from convatlas.fit.run import Run
+from convatlas.job.answers import answer, sample_images
+from convatlas.job.choosing import choose_entrants, count_all
+from convatlas.job.config import FILE_NAMES, Contender, RunConfig
+from convatlas.job.contest import Contest, Entrant
+from convatlas.job.exporting import export_run
+from convatlas.job.folder import check_folder, claimed, free_folder
+from convatlas.job.reporting import report_run
+from convatlas.job.run import Run
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget

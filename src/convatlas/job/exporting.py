@@ -9,7 +9,7 @@ from convatlas.data import ImageData, Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx, prove
 from convatlas.deploy.proof import Proof
-from convatlas.fit.config import FILE_NAMES, RunConfig
+from convatlas.job.config import FILE_NAMES, RunConfig
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from convatlas.fit.figures import (
+from convatlas.job.figures import (
     accuracy_curve,
     confusion_map,
     label,

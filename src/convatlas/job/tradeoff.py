@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from convatlas.atlas.human import human
-from convatlas.fit.config import Contender
-from convatlas.fit.fates import CHOSEN, Fate, Quantity, by_fate, quantity_named, settings
-from convatlas.fit.figures import share_range
+from convatlas.job.config import Contender
+from convatlas.job.fates import CHOSEN, Fate, Quantity, by_fate, quantity_named, settings
+from convatlas.job.figures import share_range
 from convatlas.search.budget import Budget
 
 if TYPE_CHECKING:

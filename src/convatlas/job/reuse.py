@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from convatlas.fit.config import FILE_NAMES, RunConfig
+from convatlas.job.config import FILE_NAMES, RunConfig
 
 RUNTIME_CODE = """\
 import json

@@ -12,8 +12,8 @@ from convatlas.data.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.explain.evaluation import wilson_interval
-from convatlas.fit.report import write_report
-from convatlas.fit.reuse import commands
+from convatlas.job.report import write_report
+from convatlas.job.reuse import commands
 
 SECTIONS = {
     *("result", "candidates", "learning", "confusion", "mistakes"),

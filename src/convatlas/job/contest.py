@@ -18,7 +18,7 @@ from convatlas.data import (
     choose_augmentation,
     ground_level,
 )
-from convatlas.fit.config import Contender
+from convatlas.job.config import Contender
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
 from convatlas.train.log import RunLog
