@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from convatlas.ops.kinds.wiring import Wiring
 
 NUMBERS = ("weights", "multiply-adds")
+
+
+class Picture(NamedTuple):
+    """What is drawn: the options, small enough to see, the whole operator and its steps."""
+
+    options: Mapping[str, Any]
+    whole: "Wiring"
+    steps: "Sequence[Wiring]"
 
 
 def show_op_command(
@@ -40,13 +48,13 @@ def show_op_command(
     found = find_kind(kind)
     chosen = dict(found.options) | _parse(found, options or ())
     plan = found.plan(**chosen)
-    drawn, wiring = _trace(found, chosen, plan)
+    picture = _trace(found, chosen, plan)
     if svg is not None:
-        _write(svg, wiring, _title(found, drawn))
+        _write(svg, picture, found.name)
     if as_json:
-        print_json(_as_json(found, chosen, plan, drawn, wiring, svg))
+        print_json(_as_json(found, chosen, plan, picture, svg))
     else:
-        _print(found, chosen, plan, drawn, wiring, svg)
+        _print(found, chosen, plan, picture, svg)
 
 
 def _list(as_json: bool) -> None:
@@ -82,29 +90,26 @@ def _parse(kind: "Kind", texts: Sequence[str]) -> dict[str, Any]:
     return chosen
 
 
-def _trace(
-    kind: "Kind", chosen: Mapping[str, Any], plan: "Plan"
-) -> "tuple[dict[str, Any], Wiring]":
+def _trace(kind: "Kind", chosen: Mapping[str, Any], plan: "Plan") -> Picture:
     from convatlas.ops.kinds.picture_size import picture_options
-    from convatlas.ops.kinds.wiring import trace_wiring
+    from convatlas.ops.kinds.wiring import trace_steps, trace_wiring
 
     drawn = picture_options(chosen, axes=len(plan.input) - 1)
     small = kind.plan(**drawn)
-    return drawn, trace_wiring(small.build(), small.input)
+    module = small.build()
+    return Picture(drawn, trace_wiring(module, small.input), trace_steps(module, small.input))
 
 
-def _write(path: Path, wiring: "Wiring", title: str) -> None:
+def _write(path: Path, picture: Picture, name: str) -> None:
     from convatlas.ops.kinds.draw_svg import svg_text
 
+    title = name.replace("_", " ")
+    text = svg_text(picture.whole, title, _shown(picture.options), picture.steps)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(svg_text(wiring, title), "utf-8")
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise UsageError(f"--svg: cannot write {path}: {error.strerror}") from error
-
-
-def _title(kind: "Kind", options: Mapping[str, Any]) -> str:
-    return f"{kind.name.replace('_', ' ')}: {_shown(options)}"
 
 
 def _shown(options: Mapping[str, Any]) -> str:
@@ -119,8 +124,7 @@ def _as_json(
     kind: "Kind",
     chosen: Mapping[str, Any],
     plan: "Plan",
-    drawn: Mapping[str, Any],
-    wiring: "Wiring",
+    picture: Picture,
     svg: Path | None,
 ) -> dict[str, Any]:
     return {
@@ -134,11 +138,19 @@ def _as_json(
         "ordinary": {"params": plan.ordinary.params, "macs": plan.ordinary.macs},
         "ratio": {"params": plan.params_ratio, "macs": plan.macs_ratio},
         "picture": {
-            "options": drawn,
-            "positions": wiring.places.int().tolist(),
-            "channels": wiring.channels.int().tolist(),
+            "options": picture.options,
+            **_matrices(picture.whole),
+            "steps": [_matrices(step) for step in picture.steps],
         },
         "files": {} if svg is None else {"svg": svg},
+    }
+
+
+def _matrices(wiring: "Wiring") -> dict[str, Any]:
+    """Rows are outputs, columns inputs; 1 where an output depends on an input."""
+    return {
+        "positions": wiring.places.int().tolist(),
+        "channels": wiring.channels.int().tolist(),
     }
 
 
@@ -146,8 +158,7 @@ def _print(
     kind: "Kind",
     chosen: Mapping[str, Any],
     plan: "Plan",
-    drawn: Mapping[str, Any],
-    wiring: "Wiring",
+    picture: Picture,
     svg: Path | None,
 ) -> None:
     from convatlas.ops.kinds.draw_text import text_lines
@@ -163,10 +174,10 @@ def _print(
     ]
     table(rows, ("", *NUMBERS), right=NUMBERS)
     say()
-    smaller = {key: value for key, value in drawn.items() if value != chosen[key]}
+    smaller = {key: value for key, value in picture.options.items() if value != chosen[key]}
     if smaller:
         say(f"drawn smaller, with {_shown(smaller)}")
-    for line in text_lines(wiring):
+    for line in text_lines(picture.whole, picture.steps):
         say(line)
     if svg is not None:
         say()

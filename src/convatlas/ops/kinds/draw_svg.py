@@ -1,44 +1,59 @@
 """A wiring as a picture: an SVG file that any browser shows."""
 
+from collections.abc import Sequence
 from html import escape
-from itertools import accumulate
 
 from torch import Tensor
 
 from convatlas.ops.kinds.wiring import Wiring
 
 CELL, GAP, MARGIN = 18, 36, 16
-HEAD = 40  # above a panel, for its title
+HEAD = 60  # above the first row, for the title
 REACH = 130  # between the two rows of a panel of lines
+WIDEST = 480  # of a panel of lines
 INK, PALE, LINE, ACCENT = "#24292f", "#eaeef2", "#b8c0c8", "#d1481f"
 
 Panel = tuple[str, int, int, list[str]]  # title, width, height, what is drawn
 
 
-def svg_text(wiring: Wiring, title: str) -> str:
-    """The whole SVG file: positions first, then channels.
+def svg_text(wiring: Wiring, title: str, detail: str, steps: Sequence[Wiring] = ()) -> str:
+    """The whole SVG file: positions and channels of the operator, then a row for each step.
 
     Args:
         title: a line above; what the picture shows, in words.
+        detail: a smaller line below it; the numbers it was made with.
     """
+    rows = [("", wiring), *((f"step {i}: ", step) for i, step in enumerate(steps, start=1))]
+    wide, top = 2 * MARGIN + max(8 * len(title), 6.5 * len(detail)), HEAD
+    shapes: list[str] = []
+    for name, one in rows:
+        row, right, bottom = _row(name, one, top)
+        shapes += row
+        wide, top = max(wide, right), bottom
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:.0f}" height="{top}" '
+        f'viewBox="0 0 {wide:.0f} {top}" font-family="sans-serif" font-size="13" role="img">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{wide:.0f}" height="{top}" rx="6" fill="#fff"/>',
+        _text(MARGIN, 24, title, bold=True),
+        _text(MARGIN, 40, detail, small=True),
+    ]
+    return "\n".join([*head, *shapes, "</svg>", ""])
+
+
+def _row(name: str, wiring: Wiring, top: int) -> tuple[list[str], int, int]:
+    """The panels of one wiring side by side, their right end and their lower end."""
     panels = [*_places(wiring), _lines("channels", wiring.channels)]
     if wiring.own is not None:
         panels.append(_lines("channels, own place", wiring.own))
-    widths = [max(width, 7 * len(name)) for name, width, _, _ in panels]
-    starts = [MARGIN, *(MARGIN + x for x in accumulate(width + GAP for width in widths))]
-    wide = max(starts[-1] - GAP + MARGIN, 7 * len(title) + 2 * MARGIN)
-    high = HEAD + 24 + max(height for _, _, height, _ in panels) + MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
-        f'viewBox="0 0 {wide} {high}" font-family="sans-serif" font-size="13" role="img">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{wide}" height="{high}" rx="6" fill="#fff"/>',
-        _text(MARGIN, 24, title, bold=True),
-    ]
-    for start, (name, _, _, shapes) in zip(starts, panels, strict=False):
-        parts.append(_text(start, HEAD + 10, name))
-        parts += [f'<g transform="translate({start} {HEAD + 24})">', *shapes, "</g>"]
-    return "\n".join([*parts, "</svg>", ""])
+    shapes: list[str] = []
+    left = MARGIN
+    for index, (title, width, _, drawn) in enumerate(panels):
+        label = name + title if index == 0 else title
+        shapes.append(_text(left, top + 10, label))
+        shapes += [f'<g transform="translate({left} {top + 24})">', *drawn, "</g>"]
+        left += max(width, 7 * len(label)) + GAP
+    return shapes, left - GAP + MARGIN, top + 24 + max(panel[2] for panel in panels) + MARGIN
 
 
 def _places(wiring: Wiring) -> list[Panel]:
@@ -53,7 +68,7 @@ def _places(wiring: Wiring) -> list[Panel]:
 def _lines(name: str, matrix: Tensor) -> Panel:
     """Inputs below, outputs above, a line where one is read; the middle output's stand out."""
     outputs, inputs = matrix.shape
-    wide = CELL * max(outputs, inputs)
+    wide = min(CELL * max(outputs, inputs), WIDEST)
     above = [wide * (i + 0.5) / outputs for i in range(outputs)]
     below = [wide * (i + 0.5) / inputs for i in range(inputs)]
     chosen = outputs // 2
@@ -90,7 +105,7 @@ def _grids(name: str, grid: Tensor) -> Panel:
 
 
 def _dot(x: float, y: float, colour: str) -> str:
-    return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="{colour}"/>'
+    return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>'
 
 
 def _text(x: float, y: float, text: str, *, bold: bool = False, small: bool = False) -> str:

@@ -9,8 +9,15 @@ from convatlas.ops.kinds.wiring import Wiring
 GAP = "     "
 
 
-def text_lines(wiring: Wiring) -> list[str]:
-    """The wiring along the axes, then between the channels."""
+def text_lines(wiring: Wiring, steps: Sequence[Wiring] = ()) -> list[str]:
+    """The wiring along the axes, then between the channels; then the same of each step."""
+    lines = _one(wiring)
+    for number, step in enumerate(steps, start=1):
+        lines += ["", f"step {number} of {len(steps)}", *_one(step)]
+    return lines
+
+
+def _one(wiring: Wiring) -> list[str]:
     lines = _places(wiring)
     lines += ["", "channels: a row for each output, a column for each input"]
     lines += _matrix(wiring.channels)

@@ -4,10 +4,14 @@ An output depends on an input where the derivative is not zero, so what is found
 operator does, not what its description says.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 NOTHING = 1e-9  # of the largest derivative: less is rounding
 
@@ -47,14 +51,50 @@ def trace_wiring(module: nn.Module, input: tuple[int, ...]) -> Wiring:
         module: from (n, c, i…) to (n, d, o…); its weights are moved to float64.
         input: size of one input, channels first; outputs times inputs numbers are held.
     """
+    return _wiring(module.double(), _random(input))
+
+
+def trace_steps(module: nn.Module, input: tuple[int, ...]) -> list[Wiring]:
+    """The wiring of each convolution that the module runs, in order; none if it runs only one.
+
+    Args:
+        module, input: as in `trace_wiring`.
+    """
+    watch = _Convolutions()
+    with torch.no_grad(), watch:
+        module.double()(_random(input)[None])
+    steps = [_wiring(step, _random(tuple(size))) for step, size in watch.calls]
+    return steps if len(steps) > 1 else []
+
+
+class _Convolutions(TorchDispatchMode):
+    """Keeps every convolution that runs, with its weights, ready to run again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[[Tensor], Tensor], torch.Size]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.convolution.default:
+            x, *settings = args
+            self.calls.append((partial(_again, func, settings), x.shape[1:]))
+        return func(*args, **(kwargs or {}))
+
+
+def _again(func: Any, settings: list[Any], x: Tensor) -> Tensor:
+    return func(x, *settings)
+
+
+def _random(input: tuple[int, ...]) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(input, generator=generator, dtype=torch.float64)
-    module = module.double()
+    return torch.randn(input, generator=generator, dtype=torch.float64)
 
+
+def _wiring(operator: Callable[[Tensor], Tensor], x: Tensor) -> Wiring:
     def answer(one: Tensor) -> Tensor:
-        return module(one[None])[0]
+        return operator(one[None])[0]
 
-    output = tuple(answer(x).shape)
+    input, output = tuple(x.shape), tuple(answer(x).shape)
     slopes = torch.autograd.functional.jacobian(answer, x, vectorize=True)
     assert isinstance(slopes, Tensor)
     depends = slopes.abs().reshape(output[0], -1, input[0], x[0].numel())
