@@ -9,6 +9,16 @@ def made(name, macs, width=1.0):
     return Counted(Candidate(name, {"width": width}, 32), SimpleNamespace(macs=macs, params=macs))
 
 
+def pool_of(fitting, places, epoch_seconds, slot_s=lambda places: 1.0):
+    return choose_pool(
+        fitting,
+        places=range(places, 0, -1),
+        slot_s=slot_s,
+        epoch_seconds=epoch_seconds,
+        least_epochs=0.5,
+    )
+
+
 FITTING = [
     made("big", 5e6),
     made("big", 4e6, 0.5),
@@ -19,32 +29,44 @@ FITTING = [
 
 
 def test_costly_middling_and_cheap_take_turns():
-    pool = choose_pool(FITTING, places=3, slot_s=1, epoch_seconds=lambda c: 0.1)
+    pool = pool_of(FITTING, 3, lambda c: 0.1)
     assert [c.candidate.name for c in pool.chosen] == ["big", "middle", "small"]
     assert len(pool.left_out) == 2
 
 
 def test_a_network_takes_two_places_at_most():
-    pool = choose_pool(FITTING, places=5, slot_s=1, epoch_seconds=lambda c: 0.1)
+    pool = pool_of(FITTING, 5, lambda c: 0.1)
     assert [c.candidate.name for c in pool.chosen].count("big") == 2
 
 
 def test_one_too_slow_to_learn_is_left_out_and_says_so():
-    pool = choose_pool(FITTING, places=5, slot_s=1, epoch_seconds=lambda c: c.cost.macs / 1e6)
+    pool = pool_of(FITTING, 5, lambda c: c.cost.macs / 1e6)
     assert [c.candidate.name for c in pool.chosen] == ["middle", "small"]
     assert "too slow to learn in its time (0.2 epochs)" in pool.left_out.values()
 
 
 def test_where_all_are_too_slow_the_cheapest_is_tried():
-    pool = choose_pool(FITTING, places=5, slot_s=1, epoch_seconds=lambda c: 1e9)
+    pool = pool_of(FITTING, 5, lambda c: 1e9)
     assert [c.candidate.name for c in pool.chosen] == ["small"]
 
 
 def test_nothing_fits_nothing_chosen():
-    assert choose_pool([], places=5, slot_s=1, epoch_seconds=lambda c: 1).chosen == []
+    assert pool_of([], 5, lambda c: 1).chosen == []
 
 
 def test_only_those_whose_turn_has_come_are_measured():
     asked = []
-    choose_pool(FITTING, places=1, slot_s=1, epoch_seconds=lambda c: asked.append(c) or 0.1)
+    pool_of(FITTING, 1, lambda c: asked.append(c) or 0.1)
     assert len(asked) == 1
+
+
+def test_fewer_take_part_where_only_a_longer_round_teaches_anything():
+    """Of 4.4 s shared, only two places leave a costly one the time for half a pass."""
+    pool = pool_of(FITTING, 4, lambda c: c.cost.macs / 1e6, slot_s=lambda places: 4.4 / places)
+    assert [c.candidate.name for c in pool.chosen] == ["big", "middle"]
+
+
+def test_none_is_measured_twice():
+    asked = []
+    pool_of(FITTING, 5, lambda c: asked.append(c.candidate) or 1e9)
+    assert len(asked) == len(set(asked))

@@ -9,7 +9,7 @@ element-wise work do not. Batch 1, evaluation mode, auxiliary heads off, at the 
 """
 
 from convatlas.cost.count import count, macs
-from convatlas.cost.latency import Latency, measure_latency
+from convatlas.cost.latency import Latency, best_latency, measure_latency
 from convatlas.cost.report import Cost, LayerCost
 
-__all__ = ["Cost", "Latency", "LayerCost", "count", "macs", "measure_latency"]
+__all__ = ["Cost", "Latency", "LayerCost", "best_latency", "count", "macs", "measure_latency"]

@@ -17,8 +17,9 @@ from convatlas.search.pool import choose_pool
 from convatlas.search.space import input_sizes, ladders
 
 CLOSE_TO_LIMIT = 0.6  # of the allowed file size: from here on the file is really written
-PLACES = (3, 12)  # of the contest, fewest and most
+LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
 SECONDS_A_PLACE = 18
+LEAST_EPOCHS, LEAST_STEPS = 0.5, 40  # of the first round, without which nothing can be said
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 
@@ -61,10 +62,14 @@ def choose_entrants(
     if not fitting:
         raise _nothing_fits(counted)
     measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
-    places = int(min(PLACES[1], max(PLACES[0], seconds / SECONDS_A_PLACE)))
-    rungs = plan_rungs(places, seconds)
+    most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
+    steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
     pool = choose_pool(
-        fitting, places=places, slot_s=rungs[0].seconds, epoch_seconds=measured.epoch_seconds
+        fitting,
+        places=range(most, LEAST_PLACES - 1, -1),
+        slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
+        epoch_seconds=measured.epoch_seconds,
+        least_epochs=max(LEAST_EPOCHS, LEAST_STEPS / steps_a_pass),
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from convatlas.cost import measure_latency
+from convatlas.cost import best_latency
 from convatlas.cost.latency import limited_threads
 from convatlas.data import (
     CachedImages,
@@ -81,7 +81,7 @@ class Contest:
         """Median seconds of one image through the network on this machine."""
         candidate = counted.candidate
         x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
-        return measure_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
+        return best_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
 
     def read_sizes(self, sizes: set[int]) -> None:
         """Decode the images at every size that will be needed, before anybody's time runs."""

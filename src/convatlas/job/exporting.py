@@ -1,5 +1,6 @@
-"""The export as a step of a run: written, proved on real images, its size taken down."""
+"""The export of a run: written, proved on real images, and its size known beforehand."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,34 +10,29 @@ from convatlas.data import ImageData, Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx, prove
 from convatlas.deploy.proof import Proof
-from convatlas.job.config import FILE_NAMES, RunConfig
-from convatlas.progress import Progress
+from convatlas.job.config import RunConfig
 from convatlas.search.space import Candidate
 
 
-def export_run(
-    classifier: ImageClassifier,
-    config: RunConfig,
-    folder: Path,
-    sample: list[Tensor],
-    progress: Progress,
-) -> tuple[Proof, int]:
-    """Write `model.onnx` and prove it on real images; the proof and the size in bytes.
+def export_proved(
+    classifier: ImageClassifier, config: RunConfig, path: Path, sample: list[Tensor]
+) -> Proof:
+    """Write an ONNX file and prove it on real images before it takes its name.
+
+    An older file of that name stays until the new one is proved.
 
     Raises:
         ExportError: the network has no ONNX form, or the file answers differently.
     """
-    bar = progress.bar("exporting to ONNX")
-    path = folder / FILE_NAMES["onnx"]
     notes = {"model": config.model, "convatlas": config.version, "created": config.created}
     height, width = sample[0].shape[:2]
+    fresh = path.with_name(f"{path.stem}.unproved{path.suffix}")
     export_onnx(
-        classifier, path, example_size=(height, width), classes=config.classes, metadata=notes
+        classifier, fresh, example_size=(height, width), classes=config.classes, metadata=notes
     )
-    proof = prove(classifier, path, sample)
-    bar.close()
-    progress.say(f"export: {proof.figures()}")
-    return proof, path.stat().st_size
+    proof = prove(classifier, fresh, sample)
+    os.replace(fresh, path)
+    return proof
 
 
 def exported_bytes(candidate: Candidate, data: ImageData) -> int:

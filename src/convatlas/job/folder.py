@@ -50,6 +50,8 @@ def check_folder(folder: Path, *, force: bool) -> None:
 def claimed(folder: Path, *, force: bool) -> Iterator[Path]:
     """Hold the folder for this process; leave nothing behind if the run comes to nothing.
 
+    Once `run.json` is there the run can be used, and an error after that does not take it away.
+
     Raises:
         UsageError: as `check_folder`, or the folder cannot be made.
     """
@@ -66,9 +68,10 @@ def claimed(folder: Path, *, force: bool) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        _clear(folder)
-        if made:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / FILE_NAMES["config"]).exists():
+            _clear(folder)
+            if made:
+                shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
         (folder / LOCK).unlink(missing_ok=True)

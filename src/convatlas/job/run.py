@@ -10,12 +10,12 @@ from torch import nn
 
 from convatlas.data import Preprocess, Split, load_split, open_test, read_image, shown
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.deploy.onnx_file import export_onnx, prove
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
 from convatlas.job.answers import answer, height_width_channels, sample_images
 from convatlas.job.config import FILE_NAMES, Contender, RunConfig
+from convatlas.job.exporting import export_proved
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress
 from convatlas.train.weights import load_weights
@@ -107,16 +107,7 @@ class Run:
             )
         target = Path(path) if path is not None else self.path / FILE_NAMES["onnx"]
         sample = sample_images(self._test_split(), PROOF_IMAGES)
-        height, width = sample[0].shape[:2]
-        notes = {"model": self.config.model, "convatlas": self.config.version}
-        export_onnx(
-            self.classifier(),
-            target,
-            example_size=(height, width),
-            classes=self.config.classes,
-            metadata=notes,
-        )
-        return target, prove(self.classifier(), target, sample)
+        return target, export_proved(self.classifier(), self.config, target, sample)
 
     def summary(self) -> dict[str, Any]:
         """The keys of `fit --json`."""

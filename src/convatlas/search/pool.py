@@ -8,7 +8,6 @@ from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
 
 BANDS = 3
-LEAST_EPOCHS = 0.5  # in the first round: with less, a candidate would be judged on nothing
 A_NETWORK = 2  # candidates of one network at most, so that the pool stays different
 
 
@@ -32,42 +31,73 @@ def capability(counted: Counted) -> float:
 def choose_pool(
     fitting: Sequence[Counted],
     *,
-    places: int,
-    slot_s: float,
+    places: Sequence[int],
+    slot_s: Callable[[int], float],
     epoch_seconds: Callable[[Counted], float],
+    least_epochs: float,
 ) -> Pool:
     """Take turns between costly, middling and cheap candidates, the most capable of each first.
 
     Costly ones learn more from a pass, cheap ones see more passes in the same time; which of
-    the two pays is not known before training, so the pool holds both.
+    the two pays is not known before training, so the pool holds both. As many take part as can
+    each learn something in the first round: fewer places give longer rounds.
 
     Args:
-        places: how many to take.
-        slot_s: seconds that each gets in the first round.
+        places: how many may take part, most first.
+        slot_s: seconds that each gets in the first round, by the number of places.
         epoch_seconds: how long one pass over the training images takes; asked only for those
             whose turn has come, for it is measured.
+        least_epochs: passes in the first round below which a candidate is judged on nothing.
     """
-    pool = Pool()
-    taken: dict[str, int] = {}
-    for counted in _in_turn(_bands(fitting)):
-        name = counted.candidate.name
-        if len(pool.chosen) >= places or taken.get(name, 0) >= A_NETWORK:
-            pool.left_out[counted.candidate] = "fits, but others looked more worth the time"
-            continue
-        epochs = slot_s / epoch_seconds(counted)
-        if epochs < LEAST_EPOCHS:
-            pool.left_out[counted.candidate] = (
-                f"too slow to learn in its time ({epochs:.2g} epochs)"
-            )
-            continue
-        taken[name] = taken.get(name, 0) + 1
-        pool.chosen.append(counted)
-    if not pool.chosen and fitting:  # rather the cheapest than none
-        cheapest = min(fitting, key=capability)
-        pool.chosen.append(cheapest)
-        pool.left_out.pop(cheapest.candidate, None)
-    pool.chosen.sort(key=capability, reverse=True)
-    return pool
+    turns = _Turns(_in_turn(_bands(fitting)), epoch_seconds)
+    for count in places:
+        chosen = turns.quick(count, slot_s(count) / least_epochs)
+        if len(chosen) == count or count == places[-1]:
+            break
+    else:
+        chosen = []
+    if not chosen and fitting:  # rather the cheapest than none
+        chosen = [min(fitting, key=capability)]
+    left_out = {
+        c.candidate: turns.reason(c, slot_s(places[-1]), least_epochs)
+        for c in fitting
+        if c not in chosen
+    }
+    return Pool(sorted(chosen, key=capability, reverse=True), left_out)
+
+
+class _Turns:
+    """The candidates in the order of their turns; each is timed once, when it is looked at."""
+
+    def __init__(self, order: Sequence[Counted], epoch_seconds: Callable[[Counted], float]):
+        self._order, self._measure = order, epoch_seconds
+        self._seconds: dict[Candidate, float] = {}
+
+    def quick(self, count: int, limit: float) -> list[Counted]:
+        """The first `count` whose pass takes no longer than `limit` seconds."""
+        chosen: list[Counted] = []
+        taken: dict[str, int] = {}
+        for counted in self._order:
+            name = counted.candidate.name
+            if len(chosen) == count:
+                break
+            if taken.get(name, 0) < A_NETWORK and self._epoch(counted) <= limit:
+                taken[name] = taken.get(name, 0) + 1
+                chosen.append(counted)
+        return chosen
+
+    def reason(self, counted: Counted, slot: float, least_epochs: float) -> str:
+        """Why it is not in the pool, with what was measured."""
+        seconds = self._seconds.get(counted.candidate)
+        if seconds is not None and slot / seconds < least_epochs:
+            return f"too slow to learn in its time ({slot / seconds:.2g} epochs)"
+        return "fits, but others looked more worth the time"
+
+    def _epoch(self, counted: Counted) -> float:
+        key = counted.candidate
+        if key not in self._seconds:
+            self._seconds[key] = self._measure(counted)
+        return self._seconds[key]
 
 
 def _bands(fitting: Sequence[Counted]) -> list[list[Counted]]:
