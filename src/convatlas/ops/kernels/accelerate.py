@@ -5,7 +5,7 @@ where a `Sequential` holds both; each remains a layer of its own for whoever rep
 exports it.
 """
 
-import copyreg
+import copy
 from functools import lru_cache
 from typing import Any, cast
 
@@ -73,7 +73,16 @@ class _Fast:
     plain_class: type
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return copyreg.__newobj__, (self.plain_class,), self.__dict__  # type: ignore[attr-defined]
+        return _blank, (self.plain_class,), self.__dict__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = memo[id(self)] = _blank(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+
+def _blank(cls: Any) -> Any:
+    return cls.__new__(cls)
 
 
 @lru_cache(maxsize=256)

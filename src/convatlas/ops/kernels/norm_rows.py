@@ -2,7 +2,9 @@
 
 Narrow rows are taken several at a time (`fold` rows of c make one of c * fold), so that vectors
 are full; the per-channel numbers are then repeated, and the sums of the repeats added up.
-Every worker sums a fixed range of rows: float32 within RUN rows, float64 beyond.
+Every worker sums a fixed range of rows: float32 within RUN rows, float64 beyond. Sums run from
+the end to the start and the pass that writes from the start to the end: each finds in the cache
+what the one before it touched last.
 """
 
 import numpy as np
@@ -164,9 +166,11 @@ def statistics(x, rows, channels, fold, table, padded, sums, parts, stats, eps, 
         own = sums + part * padded * SUMS_BYTES
         _clear(own, padded)
         first, last = part * rows // parts, (part + 1) * rows // parts
-        for start in range(first, last, RUN):
-            for row in range(start, min(start + RUN, last), 4):
-                count = min(4, min(start + RUN, last) - row)
+        for back in range(first, last, RUN):
+            end = last - (back - first)
+            start = max(first, end - RUN)
+            for row in range(start, end, 4):
+                count = min(4, end - row)
                 here = x + row * channels * size
                 _statistics_rows(here, count, channels, table, own, padded, kind)
             _flush(own, padded)
@@ -223,9 +227,11 @@ def gradients(
         own = sums + part * padded * SUMS_BYTES
         _clear(own, padded)
         first, last = part * rows // parts, (part + 1) * rows // parts
-        for start in range(first, last, RUN):
-            for row in range(start, min(start + RUN, last), 4):
-                count, here = min(4, min(start + RUN, last) - row), row * channels * size
+        for back in range(first, last, RUN):
+            end = last - (back - first)
+            start = max(first, end - RUN)
+            for row in range(start, end, 4):
+                count, here = min(4, end - row), row * channels * size
                 _gradient_rows(
                     x + here, extra + here if extra else 0, dy + here, count, channels, table,
                     own, padded, act, low, high, kind,

@@ -1,11 +1,11 @@
 """When the kernels may be used: switched on, able to run here, and nobody is watching operators."""
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -40,13 +40,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stay_out_of_forks)
 
 
-@lru_cache(maxsize=1)
+_loads: bool | None = None
+
+
+@torch.compiler.assume_constant_result
 def available() -> bool:
     """Whether Numba is installed and loads; without it torch does all the work."""
-    if importlib.util.find_spec("numba") is None:
+    global _loads
+    if _loads is None:
+        _loads = _try_numba()
+    return _loads
+
+
+def _try_numba() -> bool:
+    try:
+        if importlib.util.find_spec("numba") is None:
+            return False
+    except ValueError:  # a placeholder stands in its place
         return False
     try:
-        import numba  # noqa: F401  # the question is whether it loads
+        importlib.import_module("numba")
     except ImportError as error:
         log.warning("convatlas: numba does not load, so CPU kernels are off: %s", error)
         return False
