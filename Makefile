@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setup: done"
 
 demo: setup
-	$(BIN)/convatlas fit digits --max-params 100k --max-macs 5M --time-limit 100s --out runs/demo --force
+	$(BIN)/convatlas fit digits --max-params 100k --max-macs 5M --time-limit 2m --out runs/demo --force
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile

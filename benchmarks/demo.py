@@ -18,7 +18,7 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "demo.svg"
 RUN = Path("runs") / "demo"
 COMMAND = (
-    f"convatlas fit digits --max-params 100k --max-macs 5M --time-limit 100s --out {RUN} --force"
+    f"convatlas fit digits --max-params 100k --max-macs 5M --time-limit 2m --out {RUN} --force"
 )
 
 

@@ -9,6 +9,7 @@ import torch
 
 import convatlas
 from convatlas.cost import Cost, best_latency
+from convatlas.cost.latency import limited_threads
 from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
@@ -188,7 +189,8 @@ def _finish(
     config.save(folder)
 
     classifier = ImageClassifier(preprocess, network).eval()
-    test = answer(classifier, images.splits["test"], progress=progress, title="testing")
+    with limited_threads(winner.threads):
+        test = answer(classifier, images.splits["test"], progress=progress, title="testing")
     config.accuracy = test.accuracy
     config.save(folder)
     sample = sample_images(images.splits["test"], PROOF_IMAGES)
