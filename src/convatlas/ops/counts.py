@@ -80,6 +80,7 @@ def count_spatially_separable(
         between: the size after the columns, before the rows.
     """
     high, wide = _pair(kernel)
+    _positive("count_spatially_separable", in_channels, out_channels, high, wide)
     pairs = in_channels * out_channels
     return Count(pairs * high, pairs * high * math.prod(between)) + Count(
         pairs * wide, pairs * wide * math.prod(output)
@@ -130,6 +131,7 @@ def count_pyramid(
 
     c sum(k ** dims) + n c d weights, n = 1 when the answers are added.
     """
+    _positive("count_pyramid", in_channels, out_channels, len(kernels), *kernels)
     volume = sum(k**dims for k in kernels)
     filters = Count(in_channels * volume, in_channels * volume * math.prod(output))
     widened = in_channels * (len(kernels) if concat else 1)
@@ -166,6 +168,7 @@ def count_transposed(
 
 def count_spectral(in_channels: int, out_channels: int, vertices: int) -> Count:
     """v c d weights; into the eigenbasis and back with dense products: v v (c + d) + v c d macs."""
+    _positive("count_spectral", in_channels, out_channels, vertices)
     theta = vertices * in_channels * out_channels
     return Count(theta, vertices**2 * (in_channels + out_channels) + theta)
 
@@ -179,6 +182,7 @@ def count_chebyshev(
         order: polynomials used, K; the filter reaches K - 1 hops.
         entries: non-zero entries of the Laplacian; all v v of a dense one if not given.
     """
+    _positive("count_chebyshev", in_channels, out_channels, vertices, order)
     product = vertices**2 if entries is None else entries
     weights = order * in_channels * out_channels
     return Count(weights, (order - 1) * product * in_channels + vertices * weights)
@@ -192,12 +196,14 @@ def count_first_order(
     Args:
         entries: non-zero entries of the graph with its loops; all v v if not given.
     """
+    _positive("count_first_order", in_channels, out_channels, vertices)
     product = vertices**2 if entries is None else entries
     weights = in_channels * out_channels
     return Count(weights, vertices * weights + product * out_channels)
 
 
 def _taps(kernel: int | Sizes, output: Sizes) -> int:
+    _positive("counts", *((kernel,) if isinstance(kernel, int) else kernel), *output)
     if isinstance(kernel, int):
         return kernel ** len(output)
     if len(kernel) != len(output):
@@ -218,3 +224,8 @@ def _divides(where: str, groups: int, **channels: int) -> None:
             raise UsageError(
                 f"{where}: {name} must be a multiple of groups, got {number} for {groups}"
             )
+
+
+def _positive(where: str, *numbers: int) -> None:
+    if min(numbers) < 1:
+        raise UsageError(f"{where}: numbers must be 1 or more, got {numbers}")

@@ -92,15 +92,18 @@ def _grids(name: str, grid: Tensor) -> Panel:
     """Two axes as squares; of three, the slices from left to right."""
     slices = [grid] if grid.dim() == 2 else list(grid)
     high, wide = slices[0].shape
-    shapes = []
+    side = CELL - 2
+    cells: dict[bool, list[str]] = {False: [], True: []}
     for number, part in enumerate(slices):
         left = number * (wide * CELL + 10)
         for row, values in enumerate(part.tolist()):
             for column, on in enumerate(values):
-                shapes.append(
-                    f'<rect x="{left + column * CELL}" y="{row * CELL}" width="{CELL - 2}" '
-                    f'height="{CELL - 2}" rx="2" fill="{ACCENT if on else PALE}"/>'
-                )
+                cells[on].append(f"M{left + column * CELL} {row * CELL}h{side}v{side}h-{side}z")
+    shapes = [
+        f'<path d="{"".join(found)}" fill="{ACCENT if on else PALE}"/>'
+        for on, found in cells.items()
+        if found
+    ]
     return name, len(slices) * (wide * CELL + 10) - 10, high * CELL, shapes
 
 

@@ -177,7 +177,7 @@ def plan_pyramid(
     """Filters of several sizes on each channel alone, then 1 x 1; beside the largest size."""
     from convatlas.ops.pyramid import PyramidConv
 
-    out = output_sizes(size, max(kernels), dims, stride, "same", 1)
+    out = output_sizes(size, max(kernels, default=0), dims, stride, "same", 1)
     return Plan(
         (in_channels, *cube(size, dims)),
         (out_channels, *out),
