@@ -99,6 +99,9 @@ def test_small_numbers_are_drawn_as_they_are():
     whole = {"in_channels": 512, "out_channels": 512, "kernel": 3, "size": 14, "groups": 512}
     small = picture_options(whole, axes=2)
     assert small["groups"] == small["in_channels"] == small["out_channels"] == 6
+    large = {"kernel": 31, "size": 64, "dilation": 2}
+    assert picture_options(large, axes=1) == {"kernel": 7, "size": 15, "dilation": 2}
+    assert picture_options(large | {"kernel": 30}, axes=1)["kernel"] == 6
 
 
 def test_text_marks_what_is_read():

@@ -10,7 +10,7 @@ from convatlas.ops.kinds.wiring import Wiring
 CELL, GAP, MARGIN = 18, 36, 16
 HEAD = 60  # above the first row, for the title
 REACH = 130  # between the two rows of a panel of lines
-WIDEST = 480  # of a panel of lines
+NARROWEST, WIDEST = 80, 480  # of a panel of lines
 INK, PALE, LINE, ACCENT = "#24292f", "#eaeef2", "#b8c0c8", "#d1481f"
 
 Panel = tuple[str, int, int, list[str]]  # title, width, height, what is drawn
@@ -52,7 +52,7 @@ def _row(name: str, wiring: Wiring, top: int) -> tuple[list[str], int, int]:
         label = name + title if index == 0 else title
         shapes.append(_text(left, top + 10, label))
         shapes += [f'<g transform="translate({left} {top + 24})">', *drawn, "</g>"]
-        left += max(width, 7 * len(label)) + GAP
+        left += max(width, 7 * len(label), NARROWEST) + GAP
     return shapes, left - GAP + MARGIN, top + 24 + max(panel[2] for panel in panels) + MARGIN
 
 
@@ -84,7 +84,7 @@ def _lines(name: str, matrix: Tensor) -> Panel:
         strokes.append(_dot(x, 8, ACCENT if i == chosen else INK))
     for i, x in enumerate(below):
         strokes.append(_dot(x, REACH, ACCENT if matrix[chosen, i] else INK))
-    strokes.append(_text(0, REACH + 24, "inputs below, outputs above", small=True))
+    strokes.append(_text(0, REACH + 24, "inputs below", small=True))
     return name, wide, REACH + 28, strokes
 
 

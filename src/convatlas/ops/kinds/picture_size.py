@@ -8,6 +8,7 @@ from convatlas.ops.arithmetic import effective_kernel
 CHANNELS = 6  # in a picture, about
 SIDES = {1: 9, 2: 7, 3: 5}  # positions, by axes
 VERTICES = 10
+KERNEL = 7
 
 
 def picture_options(options: Mapping[str, Any], axes: int) -> dict[str, Any]:
@@ -19,8 +20,10 @@ def picture_options(options: Mapping[str, Any], axes: int) -> dict[str, Any]:
         axes: of the input, after the channels.
     """
     small = dict(options) | _small_channels(options)
+    if options.get("kernel", 0) > KERNEL:  # odd stays odd: only then is there a middle
+        small["kernel"] = KERNEL - (options["kernel"] + 1) % 2
     if "size" in options:
-        small["size"] = _small_side(options, axes)
+        small["size"] = _small_side(small, axes)
     if "vertices" in options:
         small["vertices"] = min(options["vertices"], VERTICES)
     return small
