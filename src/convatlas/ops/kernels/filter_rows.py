@@ -9,23 +9,22 @@ from numba import prange
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
-from convatlas.ops.kernels.tiles import COLUMNS, add_to_doubles, filter_tile, weight_tile
+from convatlas.ops.kernels.tiles import COLUMNS, filter_columns, weight_columns
 from convatlas.ops.kernels.vector import (
     FLOAT32,
     LANES,
+    add,
+    add_to_doubles,
     element_bytes,
     fma,
     load,
     load_lanes,
-    prefetch,
     splat,
     store,
     store_lanes,
-    store_past_cache,
 )
 
 NOUGHT = np.float32(0)
-AHEAD = 16  # columns from a tile to the line asked for: the best of 8, 16 and 48 as measured
 
 
 @inner
@@ -41,60 +40,50 @@ def end_tap(place, step, size, taps):
 
 
 @inner
-def _tile(taps, stride, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size):
-    """The tile for this many taps; the plan marks only these as tiled."""
-    if stride == 2:
-        if taps == 3:
-            return filter_tile(3, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-        if taps == 5:
-            return filter_tile(5, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-        return filter_tile(7, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    if taps == 3:
-        return filter_tile(3, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    if taps == 1:
-        return filter_tile(1, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    if taps == 2:
-        return filter_tile(2, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    if taps == 4:
-        return filter_tile(4, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    if taps == 5:
-        return filter_tile(5, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-    return filter_tile(7, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size)
-
-
-@inner
 def _columns(q, kind, x, xrow, w, wrow, wcol, rows, k, out):
     """Output columns k to k + 3, as far as there are so many, at whole vectors of channels."""
-    bytes_each, xcol, ocol = element_bytes(kind), q[p.X_W], q[p.OUT_W]
-    stride, taps, size = q[p.W_STRIDE], q[p.W_TAPS], q[p.W_SIZE]
-    place, count = stride * k + q[p.W_OFFSET], q[p.W_OUT] - k
-    x += place * xcol
+    stride, taps, size, past = q[p.W_STRIDE], q[p.W_TAPS], q[p.W_SIZE], q[p.STREAM]
+    xcol, ocol, n, c = q[p.X_W], q[p.OUT_W], q[p.W_OUT] - k, q[p.CHANNELS] // LANES
+    first = stride * k + q[p.W_OFFSET]
+    x += first * xcol
     out += k * ocol
-    ahead = x + (rows - 1) * xrow + AHEAD * xcol
-    for c in range(0, q[p.CHANNELS] - LANES + 1, LANES):
-        here, weights = x + c * bytes_each, w + 4 * c
-        a, b, d, e = _tile(
-            taps, stride, kind, here, xrow, xcol, weights, wrow, wcol, rows, place, size
-        )
-        for column in range(COLUMNS * stride):
-            prefetch(ahead + column * xcol + c * bytes_each)
-        target = out + c * bytes_each
-        if q[p.STREAM]:
-            store_past_cache(target, a)
-            if count > 1:
-                store_past_cache(target + ocol, b)
-            if count > 2:
-                store_past_cache(target + 2 * ocol, d)
-            if count > 3:
-                store_past_cache(target + 3 * ocol, e)
+    if stride == 2:
+        if taps == 3:
+            filter_columns(
+                3, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+            )
+        elif taps == 5:
+            filter_columns(
+                5, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+            )
         else:
-            store(target, a, kind)
-            if count > 1:
-                store(target + ocol, b, kind)
-            if count > 2:
-                store(target + 2 * ocol, d, kind)
-            if count > 3:
-                store(target + 3 * ocol, e, kind)
+            filter_columns(
+                7, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+            )
+    elif taps == 3:
+        filter_columns(
+            3, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
+    elif taps == 1:
+        filter_columns(
+            1, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
+    elif taps == 2:
+        filter_columns(
+            2, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
+    elif taps == 4:
+        filter_columns(
+            4, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
+    elif taps == 5:
+        filter_columns(
+            5, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
+    else:
+        filter_columns(
+            7, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
+        )
 
 
 @inner
@@ -162,41 +151,34 @@ def filter_rows(q, x, w, padded, out, n, first, end, kind):
 
 @inner
 def _tile_sums(q, x, xrow, dy, rows, target, pitch, kind):
-    """Add to the taps of one kernel row, at sixteen channels, what `rows` rows give."""
-    taps, offset, size, columns = q[p.W_TAPS], q[p.W_OFFSET], q[p.W_SIZE], q[p.W_OUT]
-    xcol, dyrow, dycol = q[p.X_W], q[p.OUT_H], q[p.OUT_W]
+    """Add to the taps of one kernel row, at whole vectors of channels, what `rows` rows give."""
+    taps, offset, size, n = q[p.W_TAPS], q[p.W_OFFSET], q[p.W_SIZE], q[p.W_OUT]
+    xcol, dyrow, dycol, c = q[p.X_W], q[p.OUT_H], q[p.OUT_W], q[p.CHANNELS] // LANES
     if q[p.W_STRIDE] == 2:
         if taps == 3:
-            s3 = weight_tile(
-                3, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            weight_columns(
+                3, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
             )
-            add_to_doubles(3, target, pitch, s3)
         elif taps == 5:
-            s5 = weight_tile(
-                5, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            weight_columns(
+                5, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
             )
-            add_to_doubles(5, target, pitch, s5)
         else:
-            s7 = weight_tile(
-                7, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+            weight_columns(
+                7, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
             )
-            add_to_doubles(7, target, pitch, s7)
+    elif taps == 3:
+        weight_columns(
+            3, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
+        )
+    elif taps == 5:
+        weight_columns(
+            5, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
+        )
     else:
-        if taps == 3:
-            u3 = weight_tile(
-                3, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
-            )
-            add_to_doubles(3, target, pitch, u3)
-        elif taps == 5:
-            u5 = weight_tile(
-                5, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
-            )
-            add_to_doubles(5, target, pitch, u5)
-        else:
-            u7 = weight_tile(
-                7, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
-            )
-            add_to_doubles(7, target, pitch, u7)
+        weight_columns(
+            7, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
+        )
 
 
 @inner
@@ -212,7 +194,7 @@ def _tap_sum(x, xcol, dy, ycol, count, lanes, kind, target):
     if count % 2:
         here, there = x + (count - 1) * xcol, dy + (count - 1) * ycol
         a = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), a)
-    add_to_doubles(2, target, 0, (a, b))
+    add_to_doubles(target, add(a, b))
 
 
 @inner
@@ -243,22 +225,23 @@ def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
 def weight_rows(q, x, dy, sums, padded, n, first, end, kind):
     """Add to the weight gradient what output rows [first, end) of image n give; q is forward."""
     size, pitch, stride = element_bytes(kind), padded * 8, q[p.H_STRIDE]
-    for c in range(0, q[p.CHANNELS], LANES):
-        lanes = min(LANES, q[p.CHANNELS] - c)
-        for row in range(q[p.H_TAPS]):
-            start = q[p.H_OFFSET] + row * q[p.H_STEP]
-            low = max(first, -(start // stride))
-            high = min(min(end, q[p.H_OUT]), (q[p.H_SIZE] - 1 - start) // stride + 1)
-            if low >= high:
-                continue
-            xs = x + n * q[p.X_N] + (stride * low + start) * q[p.X_H] + c * size
-            ys = dy + n * q[p.OUT_N] + low * q[p.OUT_H] + c * size
-            target = sums + (row * q[p.KERNEL_W] * padded + c) * 8
-            xrow = stride * q[p.X_H]
-            if q[p.TILED] and lanes == LANES and q[p.W_TAPS] > 2 and q[p.W_TAPS] != 4:
-                _tile_sums(q, xs, xrow, ys, high - low, target, pitch, kind)
-            else:
-                _plain_sums(q, xs, xrow, ys, high - low, lanes, target, pitch, kind)
+    tiled = q[p.TILED] and q[p.W_TAPS] > 2 and q[p.W_TAPS] != 4
+    for row in range(q[p.H_TAPS]):
+        start = q[p.H_OFFSET] + row * q[p.H_STEP]
+        low = max(first, -(start // stride))
+        high = min(min(end, q[p.H_OUT]), (q[p.H_SIZE] - 1 - start) // stride + 1)
+        if low >= high:
+            continue
+        xs = x + n * q[p.X_N] + (stride * low + start) * q[p.X_H]
+        ys = dy + n * q[p.OUT_N] + low * q[p.OUT_H]
+        target = sums + row * q[p.KERNEL_W] * padded * 8
+        xrow, done = stride * q[p.X_H], 0
+        if tiled:
+            _tile_sums(q, xs, xrow, ys, high - low, target, pitch, kind)
+            done = q[p.CHANNELS] - q[p.CHANNELS] % LANES
+        for c in range(done, q[p.CHANNELS], LANES):
+            lanes, here, there = q[p.CHANNELS] - c, xs + c * size, ys + c * size
+            _plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
 
 
 @kernel("int64[:,::1],intp,intp,intp,intp,intp,intp")

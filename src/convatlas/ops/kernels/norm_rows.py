@@ -16,7 +16,7 @@ from convatlas.ops.kernels.vector import (
     FLOAT32,
     LANES,
     add,
-    add_to_doubles_at,
+    add_to_doubles,
     element_bytes,
     fma,
     get_double,
@@ -57,7 +57,7 @@ def _flush(sums, padded):
     """Move the float32 sums of a run to the float64 ones."""
     short = sums + 2 * padded * 8
     for c in range(0, 2 * padded, LANES):
-        add_to_doubles_at(sums + c * 8, load(short + c * 4, FLOAT32))
+        add_to_doubles(sums + c * 8, load(short + c * 4, FLOAT32))
         store(short + c * 4, splat(NOUGHT), FLOAT32)
 
 

@@ -7,9 +7,19 @@ tile is written out tap by tap when it is compiled, so that every sum lives in o
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from convatlas.ops.kernels.vector import _emit_load, _pointer, _vec_ir, bytes_of, intrinsic, vector
+from convatlas.ops.kernels.vector import (
+    _emit_add_to_doubles,
+    _emit_load,
+    _emit_prefetch,
+    _emit_store,
+    _emit_store_past_cache,
+    _vec_ir,
+    bytes_of,
+    intrinsic,
+)
 
 COLUMNS = 4
+AHEAD = 16  # columns from a tile to the line asked for: the best of 8, 16 and 48 as measured
 
 _zero = ir.Constant(_vec_ir, [0.0] * 16)
 
@@ -54,26 +64,49 @@ def _multiply_into(builder, slot, a, b):
 
 
 @intrinsic(prefer_literal=True)
-def filter_tile(typingctx, taps, stride, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size):
-    """Four neighbouring outputs: the sum over `rows` rows of `taps` taps.
+def filter_columns(
+    typingctx,
+    taps,
+    stride,
+    kind,
+    x,
+    xrow,
+    xcol,
+    w,
+    wrow,
+    wcol,
+    rows,
+    first,
+    size,
+    out,
+    ocol,
+    count,
+    vectors,
+    stream,
+):
+    """Four neighbouring outputs, or the first `count`, at `vectors` times sixteen channels.
 
-    x is the address of column `first`, which may lie before the row or, with its neighbours,
-    beyond its `size` columns: those count as zero. Pitches are bytes; taps and stride literals.
+    Each is the sum over `rows` rows of `taps` taps. x is the address of column `first`, which
+    may lie before the row or, with its neighbours, beyond its `size` columns: those count as
+    zero. Pitches are bytes; taps and stride are literals; `stream` writes around the caches.
     """
     taps_n, stride_n, width = taps.literal_value, stride.literal_value, bytes_of(kind)
-    result = types.UniTuple(vector, COLUMNS)
     reach = (COLUMNS - 1) * stride_n + taps_n
 
     def codegen(context, builder, signature, args):
-        _, _, _, x, xrow, xcol, w, wrow, wcol, rows, first, size = args
-        sums = [cgutils.alloca_once_value(builder, _zero) for _ in range(COLUMNS)]
-        for slot in sums:
-            builder.store(_zero, slot)
+        _, _, _, x, xrow, xcol, w, wrow, wcol, rows, first, size, *target = args
+        out, ocol, count, vectors, stream = target
+        number = rows.type
+        sums = [cgutils.alloca_once(builder, _vec_ir) for _ in range(COLUMNS)]
+        ahead = builder.mul(builder.sub(rows, ir.Constant(number, 1)), xrow)
+        ahead = builder.add(ahead, builder.mul(xcol, ir.Constant(number, AHEAD)))
 
-        def write(guard):
+        def taps_of(here, weights_here, guard):
+            for slot in sums:
+                builder.store(_zero, slot)
             with cgutils.for_range(builder, rows) as loop:
-                row = builder.add(x, builder.mul(loop.index, xrow))
-                weights = builder.add(w, builder.mul(loop.index, wrow))
+                row = builder.add(here, builder.mul(loop.index, xrow))
+                weights = builder.add(weights_here, builder.mul(loop.index, wrow))
                 inputs = _Row(builder, row, xcol, width, first, size if guard else None)
                 for tap in range(taps_n):
                     weight = _emit_load(builder, _at(builder, weights, wcol, tap), 4)
@@ -82,14 +115,51 @@ def filter_tile(typingctx, taps, stride, kind, x, xrow, xcol, w, wrow, wcol, row
                             builder, sums[column], inputs[column * stride_n + tap], weight
                         )
 
-        with builder.if_else(_inside(builder, first, size, reach)) as (whole, edge):
-            with whole:
-                write(guard=False)
-            with edge:
-                write(guard=True)
-        return context.make_tuple(builder, result, [builder.load(slot) for slot in sums])
+        def put(address, value, past):
+            if past:
+                _emit_store_past_cache(builder, address, value)
+            else:
+                _emit_store(builder, address, value, width)
 
-    return result(taps, stride, kind, *[types.intp] * 9), codegen
+        def write(guard, past):
+            with cgutils.for_range(builder, vectors) as loop:
+                step = builder.mul(loop.index, ir.Constant(number, 16 * width))
+                here = builder.add(x, step)
+                below = builder.mul(loop.index, ir.Constant(number, 16 * 4))
+                taps_of(here, builder.add(w, below), guard)
+                for column in range(COLUMNS * stride_n):
+                    _emit_prefetch(builder, _at(builder, builder.add(here, ahead), xcol, column))
+                base = builder.add(out, step)
+                for column, slot in enumerate(sums):
+                    address = _at(builder, base, ocol, column)
+                    if guard and column:
+                        there = builder.icmp_signed(">", count, ir.Constant(number, column))
+                        with builder.if_then(there):
+                            put(address, builder.load(slot), past)
+                    else:
+                        put(address, builder.load(slot), past)
+
+        def write_either(guard):
+            if width != 4:
+                write(guard, False)
+                return
+            past = builder.icmp_signed("!=", stream, ir.Constant(number, 0))
+            with builder.if_else(past) as (yes, no):
+                with yes:
+                    write(guard, True)
+                with no:
+                    write(guard, False)
+
+        full = builder.icmp_signed(">=", count, ir.Constant(number, COLUMNS))
+        inside = builder.and_(_inside(builder, first, size, reach), full)
+        with builder.if_else(inside) as (whole, edge):
+            with whole:
+                write_either(False)
+            with edge:
+                write_either(True)
+        return context.get_dummy_value()
+
+    return types.void(taps, stride, kind, *[types.intp] * 14), codegen
 
 
 def _inside(builder, first, size, reach):
@@ -100,22 +170,37 @@ def _inside(builder, first, size, reach):
 
 
 @intrinsic(prefer_literal=True)
-def weight_tile(
-    typingctx, taps, stride, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows
+def weight_columns(
+    typingctx,
+    taps,
+    stride,
+    kind,
+    x,
+    xrow,
+    xcol,
+    offset,
+    size,
+    dy,
+    dyrow,
+    dycol,
+    columns,
+    rows,
+    vectors,
+    totals,
+    pitch,
 ):
-    """The sums over a block of dy * x for each of `taps` taps of one kernel row.
+    """Add dy * x over a block of rows to each of `taps` taps of one kernel row.
 
     Column k of dy meets columns stride * k + offset + tap of x; outside [0, size) x is zero.
+    `totals` are float64, `pitch` bytes from a tap to the next, for `vectors` * 16 channels.
     """
     taps_n, stride_n, width = taps.literal_value, stride.literal_value, bytes_of(kind)
-    result = types.UniTuple(vector, taps_n)
     reach = (COLUMNS - 1) * stride_n + taps_n
 
     def codegen(context, builder, signature, args):
-        _, _, _, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows = args
+        _, _, _, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows, *target = args
+        vectors, totals, pitch = target
         sums = [cgutils.alloca_once(builder, _vec_ir) for _ in range(taps_n)]
-        for slot in sums:
-            builder.store(_zero, slot)
         number = columns.type
         four = ir.Constant(number, COLUMNS)
         tiles = builder.sdiv(builder.add(columns, ir.Constant(number, COLUMNS - 1)), four)
@@ -130,36 +215,28 @@ def weight_tile(
                     place = column * stride_n + tap
                     _multiply_into(builder, sums[tap], inputs[place], gradients[column])
 
-        with cgutils.for_range(builder, rows) as row:
-            x_row = builder.add(x, builder.mul(row.index, xrow))
-            dy_row = builder.add(dy, builder.mul(row.index, dyrow))
-            with cgutils.for_range(builder, tiles) as tile:
-                k = builder.mul(tile.index, four)
-                first = builder.add(builder.mul(k, ir.Constant(number, stride_n)), offset)
-                whole_dy = builder.icmp_signed("<=", builder.add(k, four), columns)
-                inside = builder.and_(_inside(builder, first, size, reach), whole_dy)
-                with builder.if_else(inside) as (whole, edge):
-                    with whole:
-                        write(x_row, dy_row, k, first, guard=False)
-                    with edge:
-                        write(x_row, dy_row, k, first, guard=True)
-        return context.make_tuple(builder, result, [builder.load(slot) for slot in sums])
-
-    return result(taps, stride, kind, *[types.intp] * 10), codegen
-
-
-@intrinsic(prefer_literal=True)
-def add_to_doubles(typingctx, taps, address, pitch, sums):
-    """Add a tuple of vectors to float64 totals `pitch` bytes apart."""
-    taps_n = taps.literal_value
-    wide = ir.VectorType(ir.DoubleType(), 16)
-
-    def codegen(context, builder, signature, args):
-        for tap, part in enumerate(cgutils.unpack_tuple(builder, args[3], taps_n)):
-            pointer = _pointer(builder, _at(builder, args[1], args[2], tap), wide)
-            before = builder.load(pointer, align=8)
-            after = builder.fadd(before, builder.fpext(part, wide))
-            builder.store(after, pointer, align=8)
+        with cgutils.for_range(builder, vectors) as vector_loop:
+            for slot in sums:
+                builder.store(_zero, slot)
+            step = builder.mul(vector_loop.index, ir.Constant(number, 16 * width))
+            x_here, dy_here = builder.add(x, step), builder.add(dy, step)
+            with cgutils.for_range(builder, rows) as row:
+                x_row = builder.add(x_here, builder.mul(row.index, xrow))
+                dy_row = builder.add(dy_here, builder.mul(row.index, dyrow))
+                with cgutils.for_range(builder, tiles) as tile:
+                    k = builder.mul(tile.index, four)
+                    first = builder.add(builder.mul(k, ir.Constant(number, stride_n)), offset)
+                    whole_dy = builder.icmp_signed("<=", builder.add(k, four), columns)
+                    inside = builder.and_(_inside(builder, first, size, reach), whole_dy)
+                    with builder.if_else(inside) as (whole, edge):
+                        with whole:
+                            write(x_row, dy_row, k, first, guard=False)
+                        with edge:
+                            write(x_row, dy_row, k, first, guard=True)
+            place = builder.mul(vector_loop.index, ir.Constant(number, 16 * 8))
+            place = builder.add(totals, place)
+            for tap, slot in enumerate(sums):
+                _emit_add_to_doubles(builder, _at(builder, place, pitch, tap), builder.load(slot))
         return context.get_dummy_value()
 
-    return types.void(taps, types.intp, types.intp, types.UniTuple(vector, taps_n)), codegen
+    return types.void(taps, stride, kind, *[types.intp] * 13), codegen

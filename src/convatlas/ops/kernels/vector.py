@@ -250,16 +250,6 @@ def largest(typingctx, a, b):
 
 
 @intrinsic
-def where_above(typingctx, a, bound, value, other):
-    """value where a > bound, else other, lane by lane."""
-
-    def codegen(context, builder, signature, args):
-        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
-
-    return vector(vector, vector, vector, vector), codegen
-
-
-@intrinsic
 def total(typingctx, a):
     """The sum of the lanes, in a fixed order."""
 
@@ -327,6 +317,11 @@ def _spread(builder, address, step, low, high, element):
     return pointers, _lane_mask(builder, low, high)
 
 
+def _emit_store_past_cache(builder, address, value):
+    done = builder.store(value, _pointer(builder, address, _vec_ir), align=64)
+    done.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_i32, 1)]))
+
+
 @intrinsic
 def store_past_cache(typingctx, address, value):
     """Write sixteen float32 around the caches; the address is a multiple of 64.
@@ -336,26 +331,19 @@ def store_past_cache(typingctx, address, value):
     """
 
     def codegen(context, builder, signature, args):
-        done = builder.store(args[1], _pointer(builder, args[0], _vec_ir), align=64)
-        done.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_i32, 1)]))
+        _emit_store_past_cache(builder, *args)
         return context.get_dummy_value()
 
     return types.void(types.intp, vector), codegen
 
 
-@intrinsic
-def prefetch(typingctx, address):
+def _emit_prefetch(builder, address):
     """Ask for a line of memory; any address is allowed."""
-
-    def codegen(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        hints = [ir.Constant(_i32, value) for value in (0, 3, 1)]  # read, keep, data
-        builder.call(function, [builder.inttoptr(args[0], byte), *hints])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), codegen
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, _i32, _i32, _i32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    hints = [ir.Constant(_i32, value) for value in (0, 3, 1)]  # read, keep, data
+    builder.call(function, [builder.inttoptr(address, byte), *hints])
 
 
 @intrinsic
@@ -427,15 +415,19 @@ def power_of_two(typingctx, a):
     return vector(vector), codegen
 
 
-@intrinsic
-def add_to_doubles_at(typingctx, address, a):
-    """Add sixteen lanes to sixteen float64 totals."""
+def _emit_add_to_doubles(builder, address, value):
     wide = ir.VectorType(ir.DoubleType(), LANES)
+    pointer = _pointer(builder, address, wide)
+    after = builder.fadd(builder.load(pointer, align=8), builder.fpext(value, wide))
+    builder.store(after, pointer, align=8)
+
+
+@intrinsic
+def add_to_doubles(typingctx, address, a):
+    """Add sixteen lanes to sixteen float64 totals."""
 
     def codegen(context, builder, signature, args):
-        pointer = _pointer(builder, args[0], wide)
-        total_now = builder.fadd(builder.load(pointer, align=8), builder.fpext(args[1], wide))
-        builder.store(total_now, pointer, align=8)
+        _emit_add_to_doubles(builder, *args)
         return context.get_dummy_value()
 
     return types.void(types.intp, vector), codegen

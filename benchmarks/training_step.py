@@ -1,0 +1,143 @@
+"""One training step (forward, backward, SGD): torch's ways, ours, and the limit of the arithmetic.
+
+Each way lives in a process of its own, as its settings (memory that is kept, compiled code) hold
+for a process, and the ways take turns: a busy moment of the machine hits all of them. The least
+time of each is compared, which other work on the machine disturbs least; the median stands beside.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import time
+
+from machine import write_results
+
+WAYS = ("torch", "torch channels_last", "torch compiled", "ours")
+
+
+def peak_bytes():
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def prepare(way, model_name, batch, size):
+    """The step as a function without arguments."""
+    import torch
+    import torch.nn.functional as F
+
+    from convatlas.models import create_model
+    from convatlas.ops.kernels import accelerate_cpu
+
+    torch.manual_seed(0)
+    model = create_model(model_name)
+    x, y = torch.rand(batch, 3, size, size), torch.randint(0, 1000, (batch,))
+    if way in ("torch channels_last", "torch compiled"):
+        model = model.to(memory_format=torch.channels_last)
+        x = x.to(memory_format=torch.channels_last)
+    if way == "ours":
+        accelerate_cpu(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    run = torch.compile(model) if way == "torch compiled" else model
+
+    def step():
+        optimizer.zero_grad()
+        F.cross_entropy(run(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def work(pipe, way, model_name, batch, size):
+    before = peak_bytes()
+    step = prepare(way, model_name, batch, size)
+    step()
+    step()
+    pipe.send(None)
+    while pipe.recv():
+        start = time.perf_counter()
+        step()
+        pipe.send(time.perf_counter() - start)
+    pipe.send(peak_bytes() - before)
+
+
+def by_turns(ways, model_name, batch, size, rounds):
+    """Seconds of every step and the most memory above an empty process, for each way."""
+    context = multiprocessing.get_context("spawn")
+    pipes, seconds, memory = {}, {way: [] for way in ways}, {}
+    for way in ways:
+        pipes[way], end = context.Pipe()
+        arguments = (end, way, model_name, batch, size)
+        context.Process(target=work, args=arguments, daemon=True).start()
+        pipes[way].recv()
+    for _ in range(rounds):
+        for way in ways:
+            pipes[way].send(True)
+            seconds[way].append(pipes[way].recv())
+    for way in ways:
+        pipes[way].send(False)
+        memory[way] = pipes[way].recv()
+    return seconds, memory
+
+
+def arithmetic_limit(model_name, batch, size):
+    """Seconds for the multiply-adds of a step at the speed of a large matrix product."""
+    import torch
+
+    from convatlas.cost import count
+    from convatlas.models import create_model
+
+    macs = count(create_model(model_name), (1, 3, size, size)).macs * batch * 3
+    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+    best = min(_seconds(lambda: a @ b) for _ in range(9))
+    return macs / (2048**3 / best)
+
+
+def _seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def rows(model_name, options):
+    seconds, memory = by_turns(
+        options.ways, model_name, options.batch, options.size, options.rounds
+    )
+    least = {way: min(times) for way, times in seconds.items()}
+    peers = [way for way in options.ways if way != "ours"]
+    best_peer = min(least[way] for way in peers)
+    settings = {"model": model_name, "batch": options.batch, "size": options.size}
+    for way in options.ways:
+        yield settings | {
+            "way": way,
+            "least_s": round(least[way], 4),
+            "median_s": round(statistics.median(seconds[way]), 4),
+            "best_peer_over_this": round(best_peer / least[way], 2),
+            "peak_memory_mb": memory[way] >> 20,
+            "rounds": options.rounds,
+        }
+    limit = arithmetic_limit(model_name, options.batch, options.size)
+    yield settings | {
+        "way": "arithmetic alone",
+        "least_s": round(limit, 4),
+        "median_s": None,
+        "best_peer_over_this": round(best_peer / limit, 2),
+        "peak_memory_mb": None,
+        "rounds": 9,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["mobilenet_v2", "mobilenet_v1"])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--name", default="training_step", help="of the file under results/")
+    options = parser.parse_args()
+    write_results(options.name, [row for model in options.models for row in rows(model, options)])
+
+
+if __name__ == "__main__":
+    main()
