@@ -29,9 +29,9 @@ class Recipe:
     """
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
-    lr: float = 2e-3
+    lr: float = 4e-3
     momentum: float = 0.9
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     epochs: float = 60
     batch_size: int = 64
     warmup: float = 0.1
