@@ -1,11 +1,23 @@
 """What the operator tests share: small random inputs and the slow, plain convolution."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 import pytest
 import torch
 from torch import Tensor
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tiny tensors are done sooner by one thread; the kernels' own tests choose for themselves."""
+    if "kernels" in request.path.parts:
+        yield
+        return
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(count)
 
 
 @pytest.fixture

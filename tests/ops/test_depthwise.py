@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from convatlas import cost
-from convatlas.ops import DepthwiseConv, conv, depthwise_conv
+from convatlas.ops import DepthwiseConv, conv, depthwise_conv, kernels
 
 
 @pytest.mark.parametrize("size", [(7,), (5, 6), (3, 4, 3)])
@@ -38,3 +38,15 @@ def test_filters_that_do_not_fit_are_refused():
         depthwise_conv(torch.zeros(1, 3, 5), torch.zeros(4, 1, 3))
     with pytest.raises(ValueError, match=r"got \(3, 2, 3\)"):
         depthwise_conv(torch.zeros(1, 3, 5), torch.zeros(3, 2, 3))
+
+
+@pytest.mark.parametrize("size", [(9,), (6, 7)])
+def test_the_kernel_and_torch_agree_in_float32(size):
+    torch.manual_seed(0)
+    x = torch.rand(2, 5, *size)
+    weight = torch.rand(5, 1, *[3] * len(size))
+    expected = conv(x.double(), weight.double(), stride=2, padding="same", groups=5)
+    for flag in (True, False):
+        with kernels.enabled(flag):
+            got = depthwise_conv(x, weight, stride=2)
+        assert (got - expected).abs().max() <= 1e-5 * expected.abs().max()

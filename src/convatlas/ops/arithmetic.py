@@ -7,7 +7,7 @@ Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from convatlas.errors import UsageError
 from convatlas.ops.counts import (
@@ -33,6 +33,7 @@ __all__ = [
     "AxisPadding",
     "Count",
     "Padding",
+    "WindowAxis",
     "check_groups",
     "count_causal",
     "count_chebyshev",
@@ -59,6 +60,7 @@ __all__ = [
     "receptive_field",
     "transposed_padding",
     "transposed_size",
+    "window_axes",
 ]
 
 AxisPadding = int | str | tuple[int, int]
@@ -67,6 +69,16 @@ Padding = int | str | Sequence[AxisPadding]
 RULES = ("valid", "same", "causal", "full")
 
 T = TypeVar("T")
+
+
+class WindowAxis(NamedTuple):
+    """How a window moves along one axis, and how often it finds a place."""
+
+    stride: int
+    before: int
+    after: int
+    dilation: int
+    output: int
 
 
 def each_axis(value: T | Sequence[T], dims: int, what: str) -> tuple[T, ...]:
@@ -138,6 +150,34 @@ def output_size(
             f"size {size} padded by {before} + {after} has {size + before + after}"
         )
     return (size + before + after - span) // stride + 1
+
+
+def window_axes(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Padding = 0,
+    dilation: int | Sequence[int] = 1,
+) -> list[WindowAxis]:
+    """Stride, padding, dilation and output size of each axis.
+
+    Raises:
+        UsageError: as `each_axis`, `padding_sides` and `output_size`.
+    """
+    dims = len(kernel)
+    each = (
+        each_axis(stride, dims, "stride"),
+        each_axis(padding, dims, "padding"),
+        each_axis(dilation, dims, "dilation"),
+    )
+    axes = []
+    for size, k, s, p, d in zip(sizes, kernel, *each, strict=True):
+        sides = padding_sides(p, k, d)
+        axes.append(
+            WindowAxis(s, *sides, d, output_size(size, k, stride=s, padding=sides, dilation=d))
+        )
+    return axes
 
 
 def transposed_size(

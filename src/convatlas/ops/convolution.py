@@ -13,13 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
-from convatlas.ops.arithmetic import (
-    Padding,
-    check_groups,
-    each_axis,
-    output_size,
-    padding_sides,
-)
+from convatlas.ops.arithmetic import Padding, check_groups, window_axes
 from convatlas.ops.padding import pad
 from convatlas.ops.weights import new_bias, new_filters
 
@@ -60,20 +54,15 @@ def conv(
             groups, or a kernel longer than the padded input.
     """
     dims = check_conv(x, weight, groups)
-    strides = each_axis(stride, dims, "stride")
-    dilations = each_axis(dilation, dims, "dilation")
-    kernel = weight.shape[2:]
-    sides = [
-        padding_sides(*axis)
-        for axis in zip(each_axis(padding, dims, "padding"), kernel, dilations, strict=True)
-    ]
-    for axis in zip(x.shape[2:], kernel, strides, sides, dilations, strict=True):
-        size, k, s, pair, d = axis
-        output_size(size, k, stride=s, padding=pair, dilation=d)
-    built_in = 0
-    if padding_mode == "zeros" and all(before == after for before, after in sides):
-        built_in = [before for before, _ in sides]
+    axes = window_axes(
+        x.shape[2:], weight.shape[2:], stride=stride, padding=padding, dilation=dilation
+    )
+    strides, dilations = [axis.stride for axis in axes], [axis.dilation for axis in axes]
+    built_in = [0] * dims
+    if padding_mode == "zeros" and all(axis.before == axis.after for axis in axes):
+        built_in = [axis.before for axis in axes]
     else:
+        sides = [(axis.before, axis.after) for axis in axes]
         x = pad(x, sides, mode=padding_mode, value=value)
     return CONVOLUTIONS[dims](x, weight, bias, strides, built_in, dilations, groups)
 

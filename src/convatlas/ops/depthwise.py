@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
-from convatlas.ops.arithmetic import Padding
-from convatlas.ops.convolution import conv
+from convatlas.ops.arithmetic import Padding, WindowAxis, window_axes
+from convatlas.ops.convolution import check_conv, conv
+from convatlas.ops.kernels.switch import usable
 from convatlas.ops.weights import new_filters
 
 
@@ -23,6 +24,9 @@ def depthwise_conv(
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
     """One filter or more on every channel: a grouped convolution with a group for each channel.
+
+    One filter a channel, without bias and padded alike on both sides, runs on the CPU by the
+    kernels of `ops.kernels` where those are installed and switched on.
 
     Shape:
         x        (n, c, i…)
@@ -40,7 +44,33 @@ def depthwise_conv(
             f"depthwise_conv: {channels} channels need filters (a * {channels}, 1, k…), "
             f"got {tuple(weight.shape)}"
         )
+    check_conv(x, weight, channels)
+    axes = window_axes(
+        x.shape[2:], weight.shape[2:], stride=stride, padding=padding, dilation=dilation
+    )
+    alike = all(axis.before == axis.after for axis in axes)
+    plain = bias is None and filters == channels and alike and len(axes) < 3
+    if plain and usable(x, weight):
+        return _by_kernel(x, weight, axes)
     return conv(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=channels)
+
+
+def _by_kernel(x: Tensor, weight: Tensor, axes: Sequence[WindowAxis]) -> Tensor:
+    """By the kernels; their own rule leaves to torch the shapes that they do not know."""
+    # Imported here: what the kernels need is not needed by torch's form.
+    from convatlas.ops.kernels.depthwise import depthwise_conv1d, depthwise_conv2d
+
+    if len(axes) == 1:
+        stride, padding, _, dilation, _ = axes[0]
+        return depthwise_conv1d(x, weight, stride=stride, padding=padding, dilation=dilation)
+    high, wide = axes
+    return depthwise_conv2d(
+        x,
+        weight,
+        stride=(high.stride, wide.stride),
+        padding=(high.before, wide.before),
+        dilation=(high.dilation, wide.dilation),
+    )
 
 
 class DepthwiseConv(nn.Module):

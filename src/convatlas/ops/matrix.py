@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from convatlas.errors import UsageError
-from convatlas.ops.arithmetic import Padding, each_axis, output_size, padding_sides
+from convatlas.ops.arithmetic import Padding, window_axes
 from convatlas.ops.convolution import check_conv
 from convatlas.ops.padding import pad
 
@@ -111,13 +111,14 @@ def patches(
         UsageError: the window does not fit.
     """
     dims = len(kernel)
-    dilations = each_axis(dilation, dims, "dilation")
-    axes = zip(each_axis(padding, dims, "padding"), kernel, dilations, strict=True)
-    sides = [padding_sides(*axis) for axis in axes]
-    strides = each_axis(stride, dims, "stride")
-    for size, k, s, pair, d in zip(x.shape[2:], kernel, strides, sides, dilations, strict=True):
-        output_size(size, k, stride=s, padding=pair, dilation=d)
-    seen = windows(pad(x, sides, mode=padding_mode), kernel, stride=strides, dilation=dilations)
+    axes = window_axes(x.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation)
+    padded = pad(x, [(axis.before, axis.after) for axis in axes], mode=padding_mode)
+    seen = windows(
+        padded,
+        kernel,
+        stride=[axis.stride for axis in axes],
+        dilation=[axis.dilation for axis in axes],
+    )
     last_axes = range(2 + dims, 2 + 2 * dims)
     return seen.permute(0, 1, *last_axes, *range(2, 2 + dims)).flatten(1, 1 + dims).flatten(2)
 
@@ -153,16 +154,8 @@ def conv_by_patches(
     Raises:
         UsageError: as `conv`.
     """
-    dims = check_conv(x, weight)
+    check_conv(x, weight)
     kernel = tuple(weight.shape[2:])
+    axes = window_axes(x.shape[2:], kernel, stride=stride, padding=padding, dilation=dilation)
     columns = patches(x, kernel, stride=stride, padding=padding, dilation=dilation)
-    axes = zip(
-        x.shape[2:],
-        kernel,
-        each_axis(stride, dims, "stride"),
-        each_axis(padding, dims, "padding"),
-        each_axis(dilation, dims, "dilation"),
-        strict=True,
-    )
-    output = [output_size(i, k, stride=s, padding=p, dilation=d) for i, k, s, p, d in axes]
-    return (weight.flatten(1) @ columns).unflatten(2, output)
+    return (weight.flatten(1) @ columns).unflatten(2, [axis.output for axis in axes])
