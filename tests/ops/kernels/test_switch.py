@@ -12,7 +12,7 @@ CALL = """
     from convatlas.ops.kernels import depthwise_conv2d
     x = torch.randn(1, 16, 6, 6).to(memory_format=torch.channels_last)
     y = depthwise_conv2d(x, torch.randn(16, 1, 3, 3, requires_grad=True))
-    print("ours" if "depthwise" in y.grad_fn.name() else "torch")
+    print("ours" if "Depthwise" in y.grad_fn.name() else "torch")
 """
 
 
@@ -29,6 +29,11 @@ def python(code, **environment):
 
 def test_the_environment_switches_the_kernels_off():
     assert python(CALL, CONVATLAS_KERNELS="0").stdout.strip() == "torch"
+
+
+def test_torch_keeps_its_thread_count():
+    code = textwrap.dedent(CALL) + "print(torch.get_num_threads())"
+    assert python(code, OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="2").stdout.split()[-1] == "1"
 
 
 def test_without_numba_torch_does_the_work_silently():
@@ -61,7 +66,7 @@ def test_a_forked_process_goes_on_with_torch():
         if os.fork() == 0:
             torch.set_num_threads(1)
             y = depthwise_conv2d(x, torch.randn(16, 1, 3, 3, requires_grad=True))
-            os._exit(0 if "depthwise" not in y.grad_fn.name() else 1)
+            os._exit(0 if "Depthwise" not in y.grad_fn.name() else 1)
         print(os.waitstatus_to_exitcode(os.wait()[1]))
     """)
     assert python(code).stdout.split() == ["ours", "0"]

@@ -79,6 +79,7 @@ def _compile(kernel: Kernel, kind: type) -> None:
             return
         signature = f"void({kernel.arguments},{kind.__name__})"
         folder, before = cache_folder(), numba.config.CACHE_DIR
+        threads = torch.get_num_threads()
         numba.config.CACHE_DIR = str(folder)
         try:
             build = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=True)
@@ -97,22 +98,10 @@ def _compile(kernel: Kernel, kind: type) -> None:
         compiled.compile(signature)
         compiled.disable_compile()
         mark.touch()
-        _start_threads()
+        # Numba starts its pool here and tells OpenMP its own count; torch asks OpenMP for it.
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
         kernel.compiled[kind] = compiled
-
-
-@lru_cache(maxsize=1)
-def _start_threads() -> None:
-    """Start Numba's pool without changing torch's thread count, which OpenMP shares with it."""
-    count = torch.get_num_threads()
-    numba.njit("void(intp)", parallel=True)(_nothing)(1)
-    if torch.get_num_threads() != count:
-        torch.set_num_threads(count)
-
-
-def _nothing(count: int) -> None:
-    for _ in numba.prange(count):
-        pass
 
 
 def kernel(arguments: str) -> Callable[[Callable[..., None]], Kernel]:

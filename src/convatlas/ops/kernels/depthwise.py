@@ -43,7 +43,11 @@ def depthwise_conv2d(
         x, weight = x.to(dtype), weight.to(dtype)
     if not (usable(x, weight) and _fits(x, weight, stride, padding, dilation)):
         return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
-    return torch.ops.convatlas.depthwise_conv2d(x, weight, stride, padding, dilation)
+    if torch.compiler.is_compiling():
+        return torch.ops.convatlas.depthwise_conv2d(x, weight, stride, padding, dilation)
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return _Depthwise.apply(x, weight, stride, padding, dilation)
+    return _forward(x, weight, stride, padding, dilation)
 
 
 def depthwise_conv1d(
@@ -217,7 +221,7 @@ def _remember(ctx, inputs, output) -> None:
     ctx.save_for_backward(x, weight)
 
 
-def _pull_back(ctx, dy: Tensor):
+def _pull_back(ctx, dy: Tensor, backward):
     x, weight = ctx.saved_tensors
     need_x, need_w = ctx.needs_input_grad[:2]
     if torch.is_grad_enabled():  # the gradient will itself be differentiated: torch knows how
@@ -226,10 +230,25 @@ def _pull_back(ctx, dy: Tensor):
             dy, x, weight, None, *ctx.sizes, False, [0, 0], channels, mask
         )
         return dx, dw, None, None, None
-    dx, dw = torch.ops.convatlas.depthwise_conv2d_backward(
-        dy, x, weight, *ctx.sizes, need_x, need_w
-    )
+    dx, dw = backward(dy, x, weight, *ctx.sizes, need_x, need_w)
     return dx if need_x else None, dw if need_w else None, None, None, None
+
+
+def _pull_back_operator(ctx, dy: Tensor):
+    return _pull_back(ctx, dy, torch.ops.convatlas.depthwise_conv2d_backward)
+
+
+class _Depthwise(torch.autograd.Function):
+    """The same without torch's dispatch of Python operators, which takes as long as a small map."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
+        _remember(ctx, (x, weight, stride, padding, dilation), None)
+        return _forward(x, weight, stride, padding, dilation)
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor):
+        return _pull_back(ctx, gradients[0], _backward)
 
 
 _SIZES = "int[2] stride, int[2] padding, int[2] dilation"
@@ -244,4 +263,6 @@ torch.library.impl("convatlas::depthwise_conv2d", "CPU", _forward)
 torch.library.impl("convatlas::depthwise_conv2d_backward", "CPU", _backward)
 torch.library.register_fake("convatlas::depthwise_conv2d", _forward_shape)
 torch.library.register_fake("convatlas::depthwise_conv2d_backward", _backward_shape)
-torch.library.register_autograd("convatlas::depthwise_conv2d", _pull_back, setup_context=_remember)
+torch.library.register_autograd(
+    "convatlas::depthwise_conv2d", _pull_back_operator, setup_context=_remember
+)

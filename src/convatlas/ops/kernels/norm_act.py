@@ -5,6 +5,7 @@ size. Here the activation is never stored apart: the way back computes it again 
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,14 +71,22 @@ def batch_norm_act(
         y = F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
         return _TORCH[act](y if residual is None else y + residual)
     fixed = (None, None) if training else (running_mean, running_var)
-    y, stats = torch.ops.convatlas.batch_norm_act(
-        x, weight, bias, residual, *fixed, eps, *ACTIVATIONS[act]
-    )
+    y, stats = _apply(x, weight, bias, residual, *fixed, eps, *ACTIVATIONS[act])
     if training and running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(stats[0], momentum)
             running_var.lerp_(stats[1], momentum)
     return y
+
+
+def _apply(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    """The operator; without torch's dispatch of Python operators where nobody needs it."""
+    if torch.compiler.is_compiling():
+        return torch.ops.convatlas.batch_norm_act(x, *rest)
+    tracked = any(t is not None and t.requires_grad for t in (x, *rest[:3]))
+    if torch.is_grad_enabled() and tracked:
+        return _BatchNormAct.apply(x, *rest)
+    return _forward(x, *rest)
 
 
 def _fits(x, residual, weight, running_mean, training: bool) -> bool:
@@ -192,18 +201,36 @@ def _remember(ctx, inputs, output) -> None:
     ctx.mark_non_differentiable(output[1])
 
 
-def _pull_back(ctx, dy: Tensor, _stats: Tensor):
+def _pull_back(ctx, dy: Tensor, backward):
     needs = ctx.needs_input_grad[:4]
     if torch.is_grad_enabled():  # the gradient will itself be differentiated: torch knows how
         grads = _differentiable(ctx, dy)
     else:
         x, weight, bias, residual, stats = ctx.saved_tensors
-        dx, pair, dextra = torch.ops.convatlas.batch_norm_act_backward(
+        dx, pair, dextra = backward(
             dy, x, weight, bias, residual, stats, *ctx.act, ctx.batch, needs[3]
         )
         grads = (dx, pair[0], pair[1], dextra)
     wanted = [grad if need else None for grad, need in zip(grads, needs, strict=True)]
     return *wanted, None, None, None, None, None, None
+
+
+def _pull_back_operator(ctx, dy: Tensor, _stats: Tensor):
+    return _pull_back(ctx, dy, torch.ops.convatlas.batch_norm_act_backward)
+
+
+class _BatchNormAct(torch.autograd.Function):
+    """The same without torch's dispatch of Python operators, which takes as long as a small map."""
+
+    @staticmethod
+    def forward(ctx, *inputs: Any) -> tuple[Tensor, Tensor]:
+        output = _forward(*inputs)
+        _remember(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor):
+        return _pull_back(ctx, gradients[0], _backward)
 
 
 def _differentiable(ctx, dy: Tensor) -> list[Tensor | None]:
@@ -235,4 +262,6 @@ torch.library.impl("convatlas::batch_norm_act", "CPU", _forward)
 torch.library.impl("convatlas::batch_norm_act_backward", "CPU", _backward)
 torch.library.register_fake("convatlas::batch_norm_act", _forward_shape)
 torch.library.register_fake("convatlas::batch_norm_act_backward", _backward_shape)
-torch.library.register_autograd("convatlas::batch_norm_act", _pull_back, setup_context=_remember)
+torch.library.register_autograd(
+    "convatlas::batch_norm_act", _pull_back_operator, setup_context=_remember
+)
