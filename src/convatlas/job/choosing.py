@@ -19,7 +19,7 @@ from convatlas.search.space import input_sizes, ladders
 CLOSE_TO_LIMIT = 0.6  # of the allowed file size: from here on the file is really written
 LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
 SECONDS_A_PLACE = 18
-LEAST_EPOCHS, LEAST_STEPS = 0.5, 40  # of the first round, without which nothing can be said
+LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 

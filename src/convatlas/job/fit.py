@@ -34,6 +34,8 @@ from convatlas.train.weights import save_weights
 RESERVE_S = 25.0  # for the test, the export with its proof and the report
 RESERVE_SHARE = 0.2  # of a short limit
 LEAST_SHARE = 0.4  # of the limit that training gets in any case
+LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
+STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 LEAST_STEPS = 4000  # that a run without a time limit takes, however few the images
 PROOF_IMAGES = 1000
 LATENCY_SECONDS = 2.0  # of timing the winner
@@ -116,9 +118,9 @@ def _open(data: str | Path, seed: int, max_broken: float, progress: Progress) ->
 
 
 def _suited(recipe: Recipe, images: ImageData, seed: int) -> Recipe:
-    """Batches that small data still fills, and passes enough for as many steps."""
+    """Batches small enough for small data to give many steps, and as many passes as they need."""
     count = len(images.splits["train"])
-    batch = min(recipe.batch_size, max(8, count // 10))
+    batch = min(recipe.batch_size, max(LEAST_BATCH, count // STEPS_A_PASS))
     epochs = max(recipe.epochs, LEAST_STEPS * batch / count)
     return recipe.with_options(batch_size=batch, epochs=epochs, seed=seed)
 

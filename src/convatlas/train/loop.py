@@ -14,6 +14,7 @@ from convatlas.train.average import weight_average
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
+from convatlas.train.statistics import refresh_statistics
 from convatlas.train.stop import StopRequest
 
 STEPS_BETWEEN_REPORTS = 10
@@ -123,6 +124,7 @@ def train(
             break
         now = time.perf_counter()
         if done >= 1 or now - validated >= validate_every_s:
+            refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch))
             result.figures = task.validate(kept, validation, accelerator.gather_for_metrics)
             validated, result.seconds = now, time.perf_counter() - start
             log.write(
