@@ -16,7 +16,9 @@ from convatlas.search.halving import plan_rungs
 from convatlas.search.pool import choose_pool
 from convatlas.search.space import input_sizes, ladders
 
-CLOSE_TO_LIMIT = 0.6  # of the allowed file size: from here on the file is really written
+# A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
+# and only near it the file is really written.
+SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
 LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
 SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
@@ -131,7 +133,9 @@ class _Measured:
     def _near_file_limit(self, counted: Counted) -> bool:
         limit = self._budget.file_bytes
         assert counted.cost is not None
-        return limit is not None and counted.cost.weight_bytes > CLOSE_TO_LIMIT * limit
+        return (
+            limit is not None and counted.cost.weight_bytes * SURELY_FACTOR + SURELY_BYTES > limit
+        )
 
 
 def _record(counted: Counted) -> Contender:

@@ -100,7 +100,10 @@ class Contest:
         task = self._task(entrant.preprocess, size)
         if entrant.model is None:
             entrant.model = self.build(entrant)
-        with limited_threads(self._threads(entrant)):
+        count = self._threads(entrant)
+        if seconds is not None:  # getting ready is part of the slot, but does not eat it up
+            seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
+        with limited_threads(count):
             result = train(
                 entrant.model,
                 task,
