@@ -39,51 +39,66 @@ def end_tap(place, step, size, taps):
     return min(taps, (size - 1 - place) // step + 1)
 
 
+def _tiled_row(taps, stride):
+    """The function that writes one output row for one number of taps and stride, tile by tile."""
+
+    @inner
+    def write_row(q, kind, x, xrow, w, wrow, wcol, rows, out):
+        xcol, ocol, vectors = q[p.X_W], q[p.OUT_W], q[p.CHANNELS] // LANES
+        size, columns, past = q[p.W_SIZE], q[p.W_OUT], q[p.STREAM]
+        for k in range(0, columns, COLUMNS):
+            first = stride * k + q[p.W_OFFSET]
+            filter_columns(
+                taps,
+                stride,
+                kind,
+                x + first * xcol,
+                xrow,
+                xcol,
+                w,
+                wrow,
+                wcol,
+                rows,
+                first,
+                size,
+                out + k * ocol,
+                ocol,
+                columns - k,
+                vectors,
+                past,
+            )
+
+    return write_row
+
+
+_row_1, _row_2, _row_3, _row_4 = (_tiled_row(taps, 1) for taps in (1, 2, 3, 4))
+_row_5, _row_7 = _tiled_row(5, 1), _tiled_row(7, 1)
+_row_3_by_2, _row_5_by_2, _row_7_by_2 = (_tiled_row(taps, 2) for taps in (3, 5, 7))
+
+
 @inner
-def _columns(q, kind, x, xrow, w, wrow, wcol, rows, k, out):
-    """Output columns k to k + 3, as far as there are so many, at whole vectors of channels."""
-    stride, taps, size, past = q[p.W_STRIDE], q[p.W_TAPS], q[p.W_SIZE], q[p.STREAM]
-    xcol, ocol, n, c = q[p.X_W], q[p.OUT_W], q[p.W_OUT] - k, q[p.CHANNELS] // LANES
-    first = stride * k + q[p.W_OFFSET]
-    x += first * xcol
-    out += k * ocol
+def _columns(q, kind, x, xrow, w, wrow, wcol, rows, out):
+    """One output row at whole vectors of channels; the plan marks only these taps as tiled."""
+    taps, stride = q[p.W_TAPS], q[p.W_STRIDE]
     if stride == 2:
         if taps == 3:
-            filter_columns(
-                3, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-            )
+            _row_3_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
         elif taps == 5:
-            filter_columns(
-                5, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-            )
+            _row_5_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
         else:
-            filter_columns(
-                7, 2, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-            )
+            _row_7_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
     elif taps == 3:
-        filter_columns(
-            3, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_3(q, kind, x, xrow, w, wrow, wcol, rows, out)
     elif taps == 1:
-        filter_columns(
-            1, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_1(q, kind, x, xrow, w, wrow, wcol, rows, out)
     elif taps == 2:
-        filter_columns(
-            2, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
     elif taps == 4:
-        filter_columns(
-            4, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_4(q, kind, x, xrow, w, wrow, wcol, rows, out)
     elif taps == 5:
-        filter_columns(
-            5, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_5(q, kind, x, xrow, w, wrow, wcol, rows, out)
     else:
-        filter_columns(
-            7, 1, kind, x, xrow, xcol, w, wrow, wcol, rows, first, size, out, ocol, n, c, past
-        )
+        _row_7(q, kind, x, xrow, w, wrow, wcol, rows, out)
 
 
 @inner
@@ -141,8 +156,7 @@ def filter_rows(q, x, w, padded, out, n, first, end, kind):
         target = out + q[p.OUT_START] + n * q[p.OUT_N] + j * q[p.OUT_H]
         low = 0
         if q[p.TILED]:
-            for k in range(0, q[p.W_OUT], COLUMNS):
-                _columns(q, kind, base, xrow, weights, wstep, wcol, rows, k, target)
+            _columns(q, kind, base, xrow, weights, wstep, wcol, rows, target)
             low = whole
         if low < q[p.CHANNELS]:
             for k in range(q[p.W_OUT]):
