@@ -30,8 +30,8 @@ quick: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: setup
-	$(BIN)/ruff format --check src tests benchmarks examples docs
-	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/pyright
 
 bench: setup
