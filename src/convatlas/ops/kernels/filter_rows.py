@@ -66,6 +66,7 @@ def _tiled_row(taps, stride):
                 columns - k,
                 vectors,
                 past,
+                q[p.H_STRIDE],
             )
 
     return write_row

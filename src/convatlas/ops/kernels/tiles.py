@@ -83,19 +83,21 @@ def filter_columns(
     count,
     vectors,
     stream,
+    fresh,
 ):
     """Four neighbouring outputs, or the first `count`, at `vectors` times sixteen channels.
 
     Each is the sum over `rows` rows of `taps` taps. x is the address of column `first`, which
     may lie before the row or, with its neighbours, beyond its `size` columns: those count as
     zero. Pitches are bytes; taps and stride are literals; `stream` writes around the caches.
+    The last `fresh` rows were not read by the outputs above and are asked for ahead (1 or 2).
     """
     taps_n, stride_n, width = taps.literal_value, stride.literal_value, bytes_of(kind)
     reach = (COLUMNS - 1) * stride_n + taps_n
 
     def codegen(context, builder, signature, args):
         _, _, _, x, xrow, xcol, w, wrow, wcol, rows, first, size, *target = args
-        out, ocol, count, vectors, stream = target
+        out, ocol, count, vectors, stream, fresh = target
         number = rows.type
         sums = [cgutils.alloca_once(builder, _vec_ir) for _ in range(COLUMNS)]
         ahead = builder.mul(builder.sub(rows, ir.Constant(number, 1)), xrow)
@@ -121,14 +123,19 @@ def filter_columns(
             else:
                 _emit_store(builder, address, value, width)
 
+        def ask(place):
+            for column in range(COLUMNS * stride_n):
+                _emit_prefetch(builder, _at(builder, place, xcol, column))
+
         def write(guard, past):
             with cgutils.for_range(builder, vectors) as loop:
                 step = builder.mul(loop.index, ir.Constant(number, 16 * width))
                 here = builder.add(x, step)
                 below = builder.mul(loop.index, ir.Constant(number, 16 * 4))
                 taps_of(here, builder.add(w, below), guard)
-                for column in range(COLUMNS * stride_n):
-                    _emit_prefetch(builder, _at(builder, builder.add(here, ahead), xcol, column))
+                ask(builder.add(here, ahead))
+                with builder.if_then(builder.icmp_signed(">", fresh, ir.Constant(number, 1))):
+                    ask(builder.sub(builder.add(here, ahead), xrow))
                 base = builder.add(out, step)
                 for column, slot in enumerate(sums):
                     address = _at(builder, base, ocol, column)
@@ -159,7 +166,7 @@ def filter_columns(
                 write_either(True)
         return context.get_dummy_value()
 
-    return types.void(taps, stride, kind, *[types.intp] * 14), codegen
+    return types.void(taps, stride, kind, *[types.intp] * 15), codegen
 
 
 def _inside(builder, first, size, reach):
