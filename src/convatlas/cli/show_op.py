@@ -36,7 +36,7 @@ def show_op_command(
     svg: Path | None = typer.Option(None, "--svg", help="Write the picture to this file as SVG."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
 ) -> None:
-    """One kind of convolution: sizes, weights, multiply-adds, and which inputs feed which outputs.
+    """Show one kind of convolution: its cost and its wiring.
 
     The picture is taken from the operator's own derivatives.
     """

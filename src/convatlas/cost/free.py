@@ -18,7 +18,7 @@ _GROUPS = {
         _weight_norm_interface convatlas::batch_norm_act""",
     "activation without the tag": """
         _softmax _safe_softmax _log_softmax log_sigmoid_forward prelu _prelu_kernel glu
-        rrelu_with_noise hardswish mish threshold native_dropout""",
+        rrelu_with_noise leaky_relu hardswish mish threshold native_dropout""",
     "chance": "bernoulli exponential cauchy geometric log_normal normal random uniform multinomial",
     "loss": """
         mse_loss smooth_l1_loss huber_loss soft_margin_loss binary_cross_entropy
