@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from convatlas.models import registry
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("[ti]*/*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -20,6 +22,8 @@ def examples():
 @pytest.mark.parametrize("code", list(examples()))
 def test_example_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What an example registers is gone after it.
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
 

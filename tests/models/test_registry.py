@@ -11,9 +11,12 @@ class Custom(nn.Module):
         super().__init__()
         self.layer = nn.Linear(2, num_classes)
 
+    def example(self, batch=1):
+        return (torch.rand(batch, 2),)
+
 
 class Other(nn.Module):
-    pass
+    example = Custom.example
 
 
 def test_an_unknown_name_offers_the_nearest():
@@ -87,3 +90,8 @@ def _forget(monkeypatch):
 
 def _params(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if isinstance(p, torch.Tensor))
+
+
+def test_a_network_without_an_example_cannot_be_registered():
+    with pytest.raises(TypeError, match=r"Linear must have a method example"):
+        register("no_example", nn.Linear)

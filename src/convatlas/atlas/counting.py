@@ -1,5 +1,6 @@
 """Build a named network on shapes alone and count it."""
 
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -57,11 +58,11 @@ def count_named(
 def index_entry(entry: Entry) -> Indexed:
     """A registered network as the index holds it, counted now."""
     cost = count_named(entry.name)
-    module = __import__(entry.cls.__module__, fromlist=["__doc__"])
+    module = sys.modules.get(entry.cls.__module__)  # none for a class made in a notebook or exec
     return Indexed(
         name=entry.name,
         task=entry.task,
-        paper=heading(module.__doc__, "Source").rstrip("."),
+        paper=heading(module.__doc__ if module else None, "Source").rstrip("."),
         options=dict(entry.options),
         input=cost.input[0][1:],
         params=cost.params,

@@ -70,7 +70,10 @@ def register(name: str, cls: type[nn.Module], **options: Any) -> None:
 
     Raises:
         ValueError: the name is taken by something else.
+        TypeError: the class has no `example`, without which it cannot be counted and listed.
     """
+    if not hasattr(cls, "example"):
+        raise TypeError(f"register: {cls.__qualname__} must have a method example(batch=1)")
     entry = Entry(name, cls, MappingProxyType(options))
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")
