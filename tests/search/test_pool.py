@@ -42,7 +42,7 @@ def test_a_network_takes_two_places_at_most():
 def test_one_too_slow_to_learn_is_left_out_and_says_so():
     pool = pool_of(FITTING, 5, lambda c: c.cost.macs / 1e6)
     assert [c.candidate.name for c in pool.chosen] == ["middle", "small"]
-    assert "too slow to learn in its time (0.2 epochs)" in pool.left_out.values()
+    assert "too slow: a pass over the images takes 5 s, 2 s allowed" in pool.left_out.values()
 
 
 def test_where_all_are_too_slow_the_cheapest_is_tried():

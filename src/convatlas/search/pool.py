@@ -40,7 +40,8 @@ def choose_pool(
 
     Costly ones learn more from a pass, cheap ones see more passes in the same time; which of
     the two pays is not known before training, so the pool holds both. As many take part as can
-    each learn something in the first round: fewer places give longer rounds.
+    each learn something in the first round, one of the costly ones among them: fewer places give
+    longer rounds.
 
     Args:
         places: how many may take part, most first.
@@ -49,20 +50,21 @@ def choose_pool(
             whose turn has come, for it is measured.
         least_epochs: passes in the first round below which a candidate is judged on nothing.
     """
-    turns = _Turns(_in_turn(_bands(fitting)), epoch_seconds)
+    bands = _bands(fitting)
+    turns = _Turns(_in_turn(bands), epoch_seconds)
+    chosen: list[Counted] = []
+    limit = 0.0
     for count in places:
-        chosen = turns.quick(count, slot_s(count) / least_epochs)
-        if len(chosen) == count or count == places[-1]:
+        allowed = slot_s(count) / least_epochs
+        quick = turns.quick(count, allowed)
+        costly = any(c in bands[0] for c in quick)
+        if len(quick) > len(chosen) or (costly and len(quick) == count):
+            chosen, limit = quick, allowed
+        if costly and len(quick) == count:
             break
-    else:
-        chosen = []
     if not chosen and fitting:  # rather the cheapest than none
         chosen = [min(fitting, key=capability)]
-    left_out = {
-        c.candidate: turns.reason(c, slot_s(places[-1]), least_epochs)
-        for c in fitting
-        if c not in chosen
-    }
+    left_out = {c.candidate: turns.reason(c, limit) for c in fitting if c not in chosen}
     return Pool(sorted(chosen, key=capability, reverse=True), left_out)
 
 
@@ -86,11 +88,11 @@ class _Turns:
                 chosen.append(counted)
         return chosen
 
-    def reason(self, counted: Counted, slot: float, least_epochs: float) -> str:
+    def reason(self, counted: Counted, limit: float) -> str:
         """Why it is not in the pool, with what was measured."""
         seconds = self._seconds.get(counted.candidate)
-        if seconds is not None and slot / seconds < least_epochs:
-            return f"too slow to learn in its time ({slot / seconds:.2g} epochs)"
+        if seconds is not None and seconds > limit:
+            return f"too slow: a pass over the images takes {seconds:.3g} s, {limit:.3g} s allowed"
         return "fits, but others looked more worth the time"
 
     def _epoch(self, counted: Counted) -> float:
