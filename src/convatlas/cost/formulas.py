@@ -89,7 +89,6 @@ FORMULAS: dict[str, Formula] = {
     "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
     "aten::_scaled_dot_product_attention_math": _attention,
     "aten::mkldnn_rnn_layer": _recurrent,
-    "convatlas::depthwise_conv1d": _depthwise,
     "convatlas::depthwise_conv2d": _depthwise,
 }
 

@@ -12,6 +12,7 @@ from convatlas.progress import Progress, Silent
 
 AT_ONCE = 256  # images held in memory at their original size
 PIXELS_AT_ONCE = 1 << 27
+PROOF_IMAGES = 1000  # that an export is proved on
 
 
 class Classifier(Protocol):
@@ -42,7 +43,7 @@ def answer(
     return Evaluation(torch.tensor(split.labels), torch.cat(parts), split.files)
 
 
-def sample_images(split: Split, count: int) -> list[Tensor]:
+def sample_images(split: Split, count: int = PROOF_IMAGES) -> list[Tensor]:
     """Evenly spaced images of a split, fewer where they are large. Shape: uint8 (h, w, c)"""
     places = (
         [i * len(split) // count for i in range(count)] if len(split) > count else range(len(split))

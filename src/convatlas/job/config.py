@@ -18,7 +18,6 @@ FILE_NAMES = {
     "weights": "weights.safetensors",
     "onnx": "model.onnx",
     "report": "report.html",
-    "errors": "errors.csv",
 }
 
 

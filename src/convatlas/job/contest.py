@@ -92,7 +92,10 @@ class Contest:
     def train(
         self, entrant: Entrant, seconds: float | None, *, title: str, log: RunLog | None = None
     ) -> Trained:
-        """Train on for so long; the record then holds what was reached."""
+        """Train on for so long; the record then holds what was reached.
+
+        A round whose loss is no longer a number is undone: what was reached before it stays.
+        """
         start = time.perf_counter()
         record, size = entrant.record, entrant.record.size
         if entrant.preprocess is None:
@@ -100,7 +103,7 @@ class Contest:
         task = self._task(entrant.preprocess, size)
         if entrant.model is None:
             entrant.model = self.build(entrant)
-        count = self._threads(entrant)
+        count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
         with limited_threads(count):
@@ -117,7 +120,9 @@ class Contest:
             )
         record.epochs = round(record.epochs + result.epochs, 2)
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
-        if result.figures:
+        if result.ended == "diverged":
+            entrant.model.load_state_dict(before)
+        elif result.figures:
             record.accuracy = result.figures["val_accuracy"]
             entrant.val_loss = result.figures["val_loss"]
         return result

@@ -37,7 +37,6 @@ LEAST_SHARE = 0.4  # of the limit that training gets in any case
 LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 LEAST_STEPS = 4000  # that a run without a time limit takes, however few the images
-PROOF_IMAGES = 1000
 LATENCY_SECONDS = 2.0  # of timing the winner
 
 
@@ -148,7 +147,7 @@ def _compete(
         result = contest.train(entrant, slot, title=title, log=log if last else None)
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
-            record.reason, record.accuracy = "its loss was no longer a number", None
+            record.reason = "its loss was no longer a number"
         shown = f"{record.accuracy:.1%}" if record.accuracy is not None else result.ended
         progress.say(f"{title}: {shown} on validation after {record.epochs:.1f} epochs")
         return entrant.score
@@ -195,7 +194,7 @@ def _finish(
         test = answer(classifier, images.splits["test"], progress=progress, title="testing")
     config.accuracy = test.accuracy
     config.save(folder)
-    sample = sample_images(images.splits["test"], PROOF_IMAGES)
+    sample = sample_images(images.splits["test"])
     path = folder / FILE_NAMES["onnx"]
     bar = progress.bar("exporting to ONNX")
     config.proof = export_proved(classifier, config, path, sample)

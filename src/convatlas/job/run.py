@@ -21,7 +21,6 @@ from convatlas.progress import Progress
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
-PROOF_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Run:
                 f"export: no format '{format}'{nearest(format, FORMATS)}; there is {FORMATS[0]}"
             )
         target = Path(path) if path is not None else self.path / FILE_NAMES["onnx"]
-        sample = sample_images(self._test_split(), PROOF_IMAGES)
+        sample = sample_images(self._test_split())
         return target, export_proved(self.classifier(), self.config, target, sample)
 
     def summary(self) -> dict[str, Any]:

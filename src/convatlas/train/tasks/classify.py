@@ -36,9 +36,7 @@ class Classify:
         self._augment, self._normalise = augment, normalise
         self._label_smoothing = label_smoothing
 
-    def loaders(
-        self, batch_size: int, seed: int, workers: int = 0
-    ) -> tuple[DataLoader, DataLoader]:
+    def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
         """Batches for training, in an order that the seed fixes, and for validation."""
         order = torch.Generator().manual_seed(seed)
         # A last batch of one image has no variance to normalise by.
@@ -49,10 +47,8 @@ class Classify:
             shuffle=True,
             generator=order,
             drop_last=ragged,
-            num_workers=workers,
-            persistent_workers=workers > 0,
         )
-        return train, DataLoader(self._validate, 4 * batch_size, num_workers=0)
+        return train, DataLoader(self._validate, 4 * batch_size)
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Mean cross-entropy of one augmented batch."""

@@ -1,0 +1,30 @@
+import torch
+
+from convatlas.data import open_images
+from convatlas.job.config import Contender
+from convatlas.job.contest import Contest, Entrant
+from convatlas.progress import Silent
+from convatlas.search.budget import Budget
+from convatlas.search.counted import count_candidate
+from convatlas.search.space import Candidate
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+
+
+def test_a_round_that_diverges_is_undone():
+    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    candidate = Candidate(
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+    )
+    record = Contender(model=candidate.name, options={}, size=21)
+    entrant = Entrant(count_candidate(candidate, Budget()), record)
+    assert contest.train(entrant, None, title="sane").ended == "epochs"
+    accuracy = record.accuracy
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    assert accuracy > 0.5
+
+    contest.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
+    assert contest.train(entrant, None, title="wild").ended == "diverged"
+    assert record.accuracy == accuracy
+    for now, then in zip(entrant.model.parameters(), before, strict=True):
+        assert torch.equal(now, then)
