@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
 	    --constraint constraints.txt --editable ".[dev]"
-	@if [ -d .git ]; then cp .ci/pre-commit .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit; fi
+	@if [ -d .git ]; then install -D -m 755 .ci/pre-commit .git/hooks/pre-commit; fi
 	@touch $(READY)
 	@echo "setup: done"
 
