@@ -19,6 +19,7 @@ LADDER = (
     ("search", "deploy", "explain"),
     ("train",),
     ("atlas",),
+    ("pretrained",),
     ("models", "data"),
     ("blocks",),
     ("ops", "cost", "claims"),

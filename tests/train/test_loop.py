@@ -113,3 +113,47 @@ def test_a_last_batch_of_one_is_dropped():
     train_loader, validation = bench.loaders(8, 0)
     assert [len(labels) for _, labels in train_loader] == [8, 8]
     assert sum(len(labels) for _, labels in validation) == 17
+
+
+class WithAuxiliary(nn.Module):
+    """A linear classifier that in training answers twice and says how to weigh it."""
+
+    def __init__(self):
+        super().__init__()
+        self.answer, self.aside = nn.Linear(36, 2), nn.Linear(36, 2)
+        self.shares: list[float] = []
+
+    def forward(self, x):
+        x = x.flatten(1)
+        return (self.answer(x), self.aside(x)) if self.training else self.answer(x)
+
+    def loss(self, outputs, target, criterion):
+        logits, aside = outputs
+        return criterion(logits, target) + 0.3 * criterion(aside, target)
+
+    def training_progress(self, share):
+        self.shares.append(share)
+
+
+def test_a_network_may_bring_its_own_loss_and_hear_how_far_the_run_is():
+    torch.manual_seed(0)
+    model = WithAuxiliary()
+    before = model.aside.weight.clone()
+    result = train(model, task(), RECIPE)
+    assert result.figures["val_accuracy"] == 1.0
+    assert not torch.equal(model.aside.weight, before)
+    assert model.shares == pytest.approx([step / 48 for step in range(48)])
+
+
+def test_the_loss_of_a_network_is_that_of_its_parts():
+    torch.manual_seed(0)
+    model, bench = WithAuxiliary(), task(label_smoothing=0.1)
+    images, labels = next(iter(bench.loaders(8, seed=0)[0]))
+    x = (images.float() / 255 - 0.5).flatten(1)
+    parts = [
+        nn.functional.cross_entropy(layer(x), labels, label_smoothing=0.1)
+        for layer in (model.answer, model.aside)
+    ]
+    got = bench.loss(model.train(), (images, labels))
+    torch.testing.assert_close(got, parts[0] + 0.3 * parts[1])
+    torch.testing.assert_close(bench.loss(model.eval(), (images, labels)), parts[0])

@@ -60,6 +60,9 @@ def train(
     The learning rate follows the share of the run that is done, by steps or by time, whichever
     is further: a run that its time limit ends has still gone through its whole schedule.
 
+    A network that changes while it trains (paths that freeze) has `training_progress(share)`, which
+    is called before every step with the share of the run that is done, from 0 to under 1.
+
     Args:
         limit_s: wall-clock limit in seconds, validation included.
         stop: asked before every step.
@@ -78,6 +81,7 @@ def train(
     bare = accelerator.unwrap_model(model)
     average = weight_average(bare, recipe.ema_decay) if recipe.ema_decay else None
     kept = average.module if average is not None else bare
+    schedule = getattr(bare, "training_progress", None)
 
     log = log or RunLog()
     result = Trained()
@@ -93,6 +97,8 @@ def train(
             if stop is not None and stop.requested:
                 result.ended, done = "interrupted", 1.0
                 break
+            if schedule is not None:
+                schedule(done)
             rate = recipe.rate(done)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr * rate

@@ -51,9 +51,17 @@ class Classify:
         return train, DataLoader(self._validate, 4 * batch_size)
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean cross-entropy of one augmented batch."""
+        """Mean cross-entropy of one augmented batch, or what the network itself asks for.
+
+        A network with parts that only train (auxiliary classifiers, a reconstruction) has a method
+        `loss(outputs, target, criterion)`, and its outputs in training are its own business.
+        """
         images, labels = batch
-        logits = model(self._normalise(self._augment(images)))
+        outputs = model(self._normalise(self._augment(images)))
+        own = getattr(getattr(model, "module", model), "loss", None) if model.training else None
+        return own(outputs, labels, self._criterion) if own else self._criterion(outputs, labels)
+
+    def _criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
 
     @torch.no_grad()
