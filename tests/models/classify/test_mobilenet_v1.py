@@ -1,6 +1,7 @@
 import pytest
 
 from convatlas.models import create_model
+from convatlas.pretrained.keys import mobilenet_v1 as keys
 
 COUNTS = {  # alpha: params, macs at 224, 192, 160, 128
     1.0: (4_231_976, 568_740_352, 418_121_728, 290_675_200, 186_400_768),
@@ -26,18 +27,14 @@ def test_counts_of_the_shallow_and_the_full_convolution_network(counted):
     assert counted("mobilenet_v1_conv") == (29_294_088, 4_867_293_184)
 
 
-def test_answers_equal_timm(assert_same_answers, flat_paths, relu6_to_relu):
+@pytest.mark.parametrize("relu6", [True, False])
+def test_answers_equal_timm(relu6, assert_same_answers, relu6_to_relu):
     timm = pytest.importorskip("timm")
-    ours = create_model("mobilenet_v1", num_classes=10)
+    ours = create_model("mobilenet_v1", num_classes=10, relu6=relu6)
     peer = timm.create_model("mobilenetv1_100", num_classes=10)
-    relu6_to_relu(peer)
-    blocks = [f"blocks.{s}.{i}" for s, stage in enumerate(peer.blocks) for i in range(len(stage))]
-    stem, *units = flat_paths(ours)
-    paths = [("conv_stem", f"{stem}.0"), ("bn1", f"{stem}.1"), ("classifier", "classifier")]
-    for theirs, mine in zip(blocks, units, strict=True):
-        paths += [(f"{theirs}.conv_dw", f"{mine}.0.0"), (f"{theirs}.bn1", f"{mine}.0.1")]
-        paths += [(f"{theirs}.conv_pw", f"{mine}.1.0"), (f"{theirs}.bn2", f"{mine}.1.1")]
-    assert_same_answers(ours, peer, paths)
+    if not relu6:
+        relu6_to_relu(peer)
+    assert_same_answers(ours, peer, keys.timm_paths(ours))
 
 
 def test_answers_equal_pytorchcv(assert_same_answers, flat_paths):

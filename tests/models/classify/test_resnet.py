@@ -1,6 +1,7 @@
 import pytest
 
 from convatlas.models import create_model
+from convatlas.pretrained.keys import resnet as keys
 
 PARAMS = {
     18: 11_689_512,
@@ -37,15 +38,15 @@ def test_answers_equal_torchvision(depth, assert_same_answers):
     torchvision = pytest.importorskip("torchvision")
     ours = create_model(f"resnet{depth}", stride_in_3x3=True, num_classes=10)
     peer = getattr(torchvision.models, f"resnet{depth}")(num_classes=10)
-    paths = [("conv1", "stages.0.0.0"), ("bn1", "stages.0.0.1"), ("fc", "classifier")]
-    for s, units in _units(ours):
-        for i, unit in units:
-            for k in range(3 if depth >= 50 else 2):
-                paths.append((f"layer{s}.{i}.conv{k + 1}", f"{unit}.residue.{k}.0"))
-                paths.append((f"layer{s}.{i}.bn{k + 1}", f"{unit}.residue.{k}.1"))
-            paths.append((f"layer{s}.{i}.downsample.0", f"{unit}.shortcut.0"))
-            paths.append((f"layer{s}.{i}.downsample.1", f"{unit}.shortcut.1"))
-    assert_same_answers(ours, peer, paths)
+    assert_same_answers(ours, peer, keys.torchvision_paths(ours))
+
+
+@pytest.mark.parametrize("depth", [34, 50])
+def test_answers_equal_timm(depth, assert_same_answers):
+    timm = pytest.importorskip("timm")
+    ours = create_model(f"resnet{depth}", stride_in_3x3=True, num_classes=10)
+    peer = timm.create_model(f"resnet{depth}", num_classes=10)
+    assert_same_answers(ours, peer, keys.timm_paths(ours))
 
 
 @pytest.mark.parametrize("depth", [34, 50])

@@ -5,6 +5,7 @@ import torch
 
 from convatlas.models import create_model
 from convatlas.models.classify.shufflenet_v2 import shuffle_channels, stage_channels
+from convatlas.pretrained.keys import shufflenet_v2 as keys
 
 COUNTS = {
     "shufflenet_v2_x0.5": (1_366_792, 40_476_448),
@@ -25,21 +26,7 @@ def test_answers_equal_torchvision(width, assert_same_answers):
     ours = create_model("shufflenet_v2", width=width, num_classes=10)
     builder = getattr(torchvision.models, f"shufflenet_v2_x{str(width).replace('.', '_')}")
     peer = builder(num_classes=10)
-    paths = [("conv1.0", "stages.0.0.0"), ("conv1.1", "stages.0.0.1"), ("fc", "classifier")]
-    paths += [("conv5.0", "head.0"), ("conv5.1", "head.1")]
-    branch = {"0": "0.0", "1": "0.1", "3": "1.0", "4": "1.1", "5": "2.0", "6": "2.1"}
-    shortcut = {"0": "0.0", "1": "0.1", "2": "1.0", "3": "1.1"}
-    for stage, repeats in ((2, 4), (3, 8), (4, 4)):
-        for i in range(repeats):
-            mine = f"stages.{stage}.{i}" if stage > 2 else f"stages.2.{i}"
-            paths += [
-                (f"stage{stage}.{i}.branch2.{k}", f"{mine}.branch.{v}") for k, v in branch.items()
-            ]
-        paths += [
-            (f"stage{stage}.0.branch1.{k}", f"stages.{stage}.0.shortcut.{v}")
-            for k, v in shortcut.items()
-        ]
-    assert_same_answers(ours, peer, paths)
+    assert_same_answers(ours, peer, keys.torchvision_paths(ours))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3])

@@ -5,6 +5,8 @@ Claims:  claims/mobilenet_v1.toml
 Differs: the last filter has stride 1; table 1 prints 2 beside equal sizes in and out.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -30,15 +32,22 @@ REPEATED = (512, 1)  # the five rows that table 5's shallow network leaves out
 
 
 class SeparableUnit(nn.Sequential):
-    """Filter each channel alone, then mix the channels, each with norm and ReLU.
+    """Filter each channel alone, then mix the channels, each with norm and activation.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int,
+        act: Callable[[], nn.Module] = nn.ReLU,
+    ):
         super().__init__(
-            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels),
-            ConvNormAct(in_channels, out_channels, 1),
+            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels, act=act),
+            ConvNormAct(in_channels, out_channels, 1, act=act),
         )
 
 
@@ -54,6 +63,8 @@ class MobileNetV1(nn.Module):
             is the same for every size.
         shallow: leave out the five equal units in the middle (table 5).
         full_convs: 3 x 3 convolutions over all channels instead of separable ones (table 4).
+        relu6: activations clipped at 6, as in the authors' code and in public weights, instead of
+            the ReLU that the paper states.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -70,14 +81,17 @@ class MobileNetV1(nn.Module):
         image_size: int = 224,
         shallow: bool = False,
         full_convs: bool = False,
+        relu6: bool = False,
     ):
         super().__init__()
         check_option("MobileNetV1", "stem_stride", stem_stride, (2, 1))
         self.in_channels = in_channels
         self.image_size = image_size
         unit = ConvNormAct if full_convs else SeparableUnit
+        act = nn.ReLU6 if relu6 else nn.ReLU
         channels = round_channels(32 * width)
-        stages: list[list[nn.Module]] = [[ConvNormAct(in_channels, channels, stride=stem_stride)]]
+        stem = ConvNormAct(in_channels, channels, stride=stem_stride, act=act)
+        stages: list[list[nn.Module]] = [[stem]]
         for row in LAYOUT:
             if shallow and row == REPEATED:
                 continue
@@ -85,7 +99,7 @@ class MobileNetV1(nn.Module):
             if stride == 2:
                 stages.append([])
             into, channels = channels, round_channels(out * width)
-            stages[-1].append(unit(into, channels, stride=stride))
+            stages[-1].append(unit(into, channels, stride=stride, act=act))
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
         self.classifier = nn.Linear(channels, num_classes)
 

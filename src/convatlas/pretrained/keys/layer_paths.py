@@ -1,0 +1,21 @@
+"""Our layers in the order in which an image meets them, numbered as peers number theirs."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from torch import nn
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def layers_of(stages: nn.Module, kind: type[Layer]) -> Iterator[tuple[int, int, str, Layer]]:
+    """(stage, number among its kind in the stage, path, layer) of each layer of a kind."""
+    for s, (_, stage) in enumerate(stages.named_children()):
+        found = ((i, layer) for i, layer in enumerate(stage.children()) if isinstance(layer, kind))
+        for number, (i, layer) in enumerate(found):
+            yield s, number, f"stages.{s}.{i}", layer
+
+
+def conv_norm_paths(conv: str, norm: str, ours: str) -> list[tuple[str, str]]:
+    """A convolution and its norm in the peer, and the `ConvNormAct` that holds both here."""
+    return [(conv, f"{ours}.0"), (norm, f"{ours}.1")]
