@@ -1,6 +1,7 @@
 """Parts that two or more models use unchanged.
 
-Here: conv-norm-act, channel rounding, starting weights, the checks of an input and an option.
+Here: conv-norm-act, the frame and units of residual networks, channel rounding, starting weights,
+the checks of an input and an option.
 Not here: a part with one user; it lives in its model's file until a second appears.
 """
 
@@ -9,12 +10,26 @@ from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.image_size import check_exact_image, check_image
 from convatlas.blocks.initial_weights import draw_he_normal
 from convatlas.blocks.options import check_option
+from convatlas.blocks.response_norm import local_response_norm_layer
+from convatlas.blocks.pre_activation import PreActUnit, conv_without_bias, norm_relu
+from convatlas.blocks.residual_stages import NewUnit, residual_stages, resnet_stem
+from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
 
 __all__ = [
+    "PreActUnit",
+    "conv_without_bias",
+    "norm_relu",
+    "NewUnit",
+    "residual_stages",
+    "resnet_stem",
+    "SHORTCUTS",
+    "ShortcutA",
+    "new_shortcut",
     "ConvNormAct",
     "check_exact_image",
     "check_image",
     "check_option",
     "draw_he_normal",
+    "local_response_norm_layer",
     "round_channels",
 ]

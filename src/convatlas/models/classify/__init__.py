@@ -5,6 +5,8 @@ Not here: networks that answer with boxes, masks, sounds or words; they have she
 """
 
 from convatlas.models.classify import (
+    alexnet,
+    efficientnet,
     lenet,
     linear_classifier,
     mobilenet_v1,
@@ -17,6 +19,8 @@ from convatlas.models.classify import (
 )
 
 __all__ = [
+    "alexnet",
+    "efficientnet",
     "lenet",
     "linear_classifier",
     "mobilenet_v1",
