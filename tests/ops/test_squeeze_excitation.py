@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from convatlas import cost
 from convatlas.ops import SqueezeExcite, squeeze_excite
@@ -32,6 +33,15 @@ def test_the_module_has_the_papers_weights():
     x = torch.rand(2, 64, 3, 3)
     expected = squeeze_excite(x, without.reduce.weight, without.expand.weight)
     torch.testing.assert_close(without(x), expected)
+
+
+def test_hidden_units_and_both_activations_can_be_chosen(draw):
+    layer = SqueezeExcite(8, hidden=3, act=F.silu, gate=F.hardsigmoid).double()
+    x = draw(2, 8, 3, 3)
+    hidden = layer.reduce(x.mean((2, 3)))
+    scale = (layer.expand(hidden * hidden.sigmoid()) / 6 + 0.5).clamp(0, 1)
+    assert hidden.shape == (2, 3)
+    torch.testing.assert_close(layer(x), x * scale[:, :, None, None])
 
 
 def test_what_does_not_fit_is_refused():

@@ -9,35 +9,38 @@ class ConvNormAct(nn.Sequential):
     """A convolution without bias, padded to keep its size, then batch norm and activation.
 
     Args:
-        kernel: side of the square window; odd, so that the padding is even.
+        kernel: side of the window, or (height, width); odd, so that the padding is even.
         act: class of the activation, called with no argument; None leaves the output linear.
+        norm_eps: added to the variance by the norm.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
 
-    Cost: in_channels / groups * out_channels * kernel ** 2 multiply-adds per output pixel.
+    Cost: in_channels / groups * out_channels * area of the window multiply-adds per output pixel.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int = 3,
+        kernel: int | tuple[int, int] = 3,
         *,
         stride: int = 1,
         groups: int = 1,
         act: Callable[[], nn.Module] | None = nn.ReLU,
+        norm_eps: float = 1e-5,
     ):
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         layers: list[nn.Module] = [
             nn.Conv2d(
                 in_channels,
                 out_channels,
-                kernel,
+                (height, width),
                 stride=stride,
-                padding=kernel // 2,
+                padding=(height // 2, width // 2),
                 groups=groups,
                 bias=False,
             ),
-            nn.BatchNorm2d(out_channels),
+            nn.BatchNorm2d(out_channels, eps=norm_eps),
         ]
         if act is not None:
             layers.append(act())

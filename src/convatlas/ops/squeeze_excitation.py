@@ -3,10 +3,15 @@
 Source: Hu, Shen, Sun, "Squeeze-and-Excitation Networks", 2018, arXiv:1709.01507, equations 2 to 4.
 """
 
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+
+Activation = Callable[[Tensor], Tensor]
 
 
 def squeeze_excite(
@@ -15,8 +20,15 @@ def squeeze_excite(
     expand: Tensor,
     reduce_bias: Tensor | None = None,
     expand_bias: Tensor | None = None,
+    *,
+    act: Activation = torch.relu,
+    gate: Activation = torch.sigmoid,
 ) -> Tensor:
-    """Each channel times sigmoid(expand relu(reduce mean(x))), one number a channel and image.
+    """Each channel times gate(expand act(reduce mean(x))), one number a channel and image.
+
+    Args:
+        act: between the two layers, ReLU in the paper.
+        gate: after them, the sigmoid in the paper.
 
     Shape:
         x        (n, c, i…)
@@ -35,9 +47,9 @@ def squeeze_excite(
             f"squeeze_excite: {c} channels need weights (m, {c}) and ({c}, m), got "
             f"{tuple(reduce.shape)} and {tuple(expand.shape)}"
         )
-    hidden = F.linear(x.flatten(2).mean(2), reduce, reduce_bias).relu()
-    gate = F.linear(hidden, expand, expand_bias).sigmoid()
-    return x * gate.unflatten(1, (c, *[1] * (x.dim() - 2)))
+    hidden = act(F.linear(x.flatten(2).mean(2), reduce, reduce_bias))
+    scale = gate(F.linear(hidden, expand, expand_bias))
+    return x * scale.unflatten(1, (c, *[1] * (x.dim() - 2)))
 
 
 class SqueezeExcite(nn.Module):
@@ -45,7 +57,10 @@ class SqueezeExcite(nn.Module):
 
     Args:
         reduction: r, channels over hidden units; 16 in the paper.
+        hidden: how many hidden units, for networks that round them; channels // reduction if None.
         bias: the released ImageNet models have it; the paper's count of parameters leaves it out.
+        act: as in `squeeze_excite`.
+        gate: as in `squeeze_excite`.
 
     Shape: (n, channels, i…) -> (n, channels, i…)
 
@@ -55,17 +70,34 @@ class SqueezeExcite(nn.Module):
         UsageError: no hidden unit would be left.
     """
 
-    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        hidden: int | None = None,
+        bias: bool = True,
+        act: Activation = torch.relu,
+        gate: Activation = torch.sigmoid,
+    ):
         super().__init__()
-        if not 1 <= reduction <= channels:
+        if hidden is None and not 1 <= reduction <= channels:
             raise UsageError(
                 f"SqueezeExcite: reduction must be from 1 to the {channels} channels, "
                 f"got {reduction}"
             )
-        self.reduce = nn.Linear(channels, channels // reduction, bias=bias)
-        self.expand = nn.Linear(channels // reduction, channels, bias=bias)
+        hidden = channels // reduction if hidden is None else hidden
+        self.reduce = nn.Linear(channels, hidden, bias=bias)
+        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.act, self.gate = act, gate
 
     def forward(self, x: Tensor) -> Tensor:
         return squeeze_excite(
-            x, self.reduce.weight, self.expand.weight, self.reduce.bias, self.expand.bias
+            x,
+            self.reduce.weight,
+            self.expand.weight,
+            self.reduce.bias,
+            self.expand.bias,
+            act=self.act,
+            gate=self.gate,
         )

@@ -29,7 +29,8 @@ def assert_same_answers() -> Callable[..., None]:
     """Give ours the peer's random weights under translated names, and compare the logits.
 
     The translation is a list of (module path in the peer, module path in ours). Every tensor of
-    the peer must be named by it, and every tensor of ours filled.
+    the peer must be named by it, and every tensor of ours filled. Where one has a 1 x 1 convolution
+    of pooled features and the other a linear layer, the same numbers are given the other shape.
     """
 
     def run(
@@ -37,7 +38,8 @@ def assert_same_answers() -> Callable[..., None]:
     ) -> None:
         torch.manual_seed(0)
         _randomise(peer)
-        ours.load_state_dict(_translate(peer.state_dict(), dict(paths)), strict=True)
+        state = _translate(peer.state_dict(), dict(paths), ours.state_dict())
+        ours.load_state_dict(state, strict=True)
         # Coarse squares: fine noise would be averaged away, and all images answered alike.
         x = nn.functional.interpolate(torch.randn(3, 3, 5, 5), (size, size))
         with torch.no_grad():
@@ -48,12 +50,18 @@ def assert_same_answers() -> Callable[..., None]:
     return run
 
 
-def _translate(state: dict[str, Tensor], paths: dict[str, str]) -> dict[str, Tensor]:
+def _translate(
+    state: dict[str, Tensor], paths: dict[str, str], ours: dict[str, Tensor]
+) -> dict[str, Tensor]:
     translated = {}
     for key, value in state.items():
         module, _, tensor = key.rpartition(".")
         assert module in paths, f"the translation does not name {module}"
-        translated[f"{paths[module]}.{tensor}"] = value
+        path = f"{paths[module]}.{tensor}"
+        shape = ours.get(path, value).shape
+        sides = tuple(side for side in value.shape if side > 1)
+        alike = sides == tuple(side for side in shape if side > 1)
+        translated[path] = value.reshape(shape) if alike else value
     assert len(translated) == len(state), "two tensors of the peer went to one of ours"
     return translated
 
