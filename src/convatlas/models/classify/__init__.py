@@ -6,28 +6,36 @@ Not here: networks that answer with boxes, masks, sounds or words; they have she
 
 from convatlas.models.classify import (
     alexnet,
+    densenet,
+    densenet_cifar,
     efficientnet,
     lenet,
     linear_classifier,
     mobilenet_v1,
     mobilenet_v2,
+    mobilenet_v3,
     pydmobilenet,
     resnet,
     resnet_cifar,
     shufflenet_v2,
     squeezenet,
+    vgg,
 )
 
 __all__ = [
     "alexnet",
+    "densenet",
+    "densenet_cifar",
     "efficientnet",
     "lenet",
     "linear_classifier",
     "mobilenet_v1",
     "mobilenet_v2",
+    "mobilenet_v3",
     "pydmobilenet",
     "resnet",
     "resnet_cifar",
     "shufflenet_v2",
     "squeezenet",
+    "vgg",
 ]
