@@ -24,3 +24,15 @@ def test_one_line_equals_its_three_steps(kernel, stride, size):
 def test_no_activation_leaves_the_output_linear():
     torch.manual_seed(0)
     assert (ConvNormAct(2, 2, act=None)(torch.randn(2, 2, 5, 5)) < 0).any()
+
+
+def test_the_convolution_can_be_of_another_class():
+    class Doubled(torch.nn.Conv2d):
+        def forward(self, input):
+            return 2 * super().forward(input)
+
+    torch.manual_seed(0)
+    block = ConvNormAct(3, 4, act=None, conv=Doubled).double().eval()
+    x = torch.randn(2, 3, 5, 5, dtype=torch.float64)
+    expected = 2 * F.conv2d(x, block[0].weight, padding=1) / (1 + 1e-5) ** 0.5
+    torch.testing.assert_close(block(x), expected)

@@ -12,6 +12,7 @@ class ConvNormAct(nn.Sequential):
         kernel: side of the window, or (height, width); odd, so that the padding is even.
         act: class of the activation, called with no argument; None leaves the output linear.
         norm_eps: added to the variance by the norm.
+        conv: class of the convolution, for one that pads in another way.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
 
@@ -28,10 +29,11 @@ class ConvNormAct(nn.Sequential):
         groups: int = 1,
         act: Callable[[], nn.Module] | None = nn.ReLU,
         norm_eps: float = 1e-5,
+        conv: type[nn.Conv2d] = nn.Conv2d,
     ):
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         layers: list[nn.Module] = [
-            nn.Conv2d(
+            conv(
                 in_channels,
                 out_channels,
                 (height, width),

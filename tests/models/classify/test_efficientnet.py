@@ -98,10 +98,10 @@ def test_a_block_equals_a_plain_second_computation():
     x = torch.randn(2, 40, 6, 6, dtype=torch.float64)
     y = F.silu(block.expand[1](F.conv2d(x, block.expand[0].weight)))
     y = F.silu(block.filter[1](F.conv2d(y, block.filter[0].weight, padding=2, groups=240)))
-    assert block.excite.reduce.weight.shape == (10, 240, 1, 1)  # a quarter of the block's input
+    assert block.excite.reduce.weight.shape == (10, 240)  # a quarter of the block's input
     means = y.mean((2, 3))
-    hidden = F.silu(means @ block.excite.reduce.weight[:, :, 0, 0].T + block.excite.reduce.bias)
-    gate = hidden @ block.excite.expand.weight[:, :, 0, 0].T + block.excite.expand.bias
+    hidden = F.silu(means @ block.excite.reduce.weight.T + block.excite.reduce.bias)
+    gate = hidden @ block.excite.expand.weight.T + block.excite.expand.bias
     y = block.project[1](F.conv2d(y * gate.sigmoid()[:, :, None, None], block.project[0].weight))
     torch.testing.assert_close(block(x), x + y)
 

@@ -9,14 +9,16 @@ Differs: padding is symmetric, as in most ports, where the released code pads as
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convatlas.blocks import check_image, check_option, round_channels
+from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
 from convatlas.models.registry import register
 from convatlas.ops.drop_path import linear_survival
+from convatlas.ops.squeeze_excitation import SqueezeExcite
 
 STEM, HEAD = 32, 1280
 LAYOUT = (  # table 1: expand, kernel, channels, repeats, stride of the first
@@ -46,8 +48,6 @@ LITE_SIZES = {
     "lite4": (1.4, 1.8, 300, 0.3),
 }
 
-ConvNorm = Callable[..., nn.Sequential]
-
 
 class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME: where the padding is odd, the end gets more.
@@ -56,29 +56,16 @@ class SameConv(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # named as torch names it
+        if self.stride == (1, 1):
+            return super().forward(input)  # both ways of padding are the same
         rows, columns = self._sides(input.shape[2]), self._sides(input.shape[3])
-        return super().forward(F.pad(input, (*columns, *rows)))
+        padded = F.pad(input, (*columns, *rows))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def _sides(self, size: int) -> tuple[int, int]:
         # The last window starts at the last multiple of the stride and sticks out by the rest.
         total = self.kernel_size[0] - 1 - (size - 1) % self.stride[0]
         return total // 2, total - total // 2
-
-
-class SqueezeExcite(nn.Module):
-    """Scale each channel by what a small network makes of all channels' means.
-
-    Shape: (n, channels, h, w) -> (n, channels, h, w)
-    """
-
-    def __init__(self, channels: int, hidden: int):
-        super().__init__()
-        self.reduce = nn.Conv2d(channels, hidden, 1)
-        self.expand = nn.Conv2d(hidden, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.silu(self.reduce(x.mean((2, 3), keepdim=True)))
-        return x * self.expand(hidden).sigmoid()
 
 
 class DropConnect(nn.Module):
@@ -104,6 +91,7 @@ class MBConv(nn.Module):
     Args:
         hidden: units of squeeze and excitation; 0 leaves it out.
         survival: chance that the block is not skipped in training.
+        conv: maker of a convolution with norm and activation.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
@@ -118,14 +106,16 @@ class MBConv(nn.Module):
         expand: int,
         hidden: int,
         survival: float,
-        conv: ConvNorm,
+        conv: Callable[..., nn.Module],
     ):
         super().__init__()
         wide = in_channels * expand
         self.expand = conv(in_channels, wide, 1) if expand > 1 else nn.Identity()
         self.filter = conv(wide, wide, kernel, stride=stride, groups=wide)
-        self.excite = SqueezeExcite(wide, hidden) if hidden else nn.Identity()
-        self.project = conv(wide, out_channels, 1, linear=True)
+        self.excite = nn.Identity()
+        if hidden:
+            self.excite = SqueezeExcite(wide, hidden=hidden, act=F.silu)
+        self.project = conv(wide, out_channels, 1, act=None)
         self.residual = stride == 1 and in_channels == out_channels
         self.drop = DropConnect(survival if self.residual else 1.0)
 
@@ -178,8 +168,12 @@ class EfficientNet(nn.Module):
         self.in_channels = in_channels
         self.image_size = image_size
         self.repeats = _repeats(depth, lite=lite)
-        act = nn.ReLU6 if lite else nn.SiLU
-        conv = _conv_norm(act, same=padding == "same", eps=norm_eps)
+        conv = partial(
+            ConvNormAct,
+            act=nn.ReLU6 if lite else nn.SiLU,
+            norm_eps=norm_eps,
+            conv=SameConv if padding == "same" else nn.Conv2d,
+        )
         channels = STEM if lite else round_channels(STEM * width)
         stages: list[list[nn.Module]] = [[conv(in_channels, channels, 3, stride=stem_stride)]]
         blocks, number = sum(self.repeats), 0
@@ -230,34 +224,6 @@ def _repeats(depth: float, *, lite: bool) -> tuple[int, ...]:
         repeats if lite and row in (0, last) else math.ceil(depth * repeats)
         for row, (_, _, _, repeats, _) in enumerate(LAYOUT)
     )
-
-
-def _conv_norm(act: Callable[[], nn.Module], *, same: bool, eps: float) -> ConvNorm:
-    """A maker of convolution, normalisation and activation, in the form that one network has."""
-
-    def make(
-        in_channels: int,
-        out_channels: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        groups: int = 1,
-        linear: bool = False,
-    ) -> nn.Sequential:
-        odd = same and stride > 1  # without a stride both paddings are the same
-        conv = (SameConv if odd else nn.Conv2d)(
-            in_channels,
-            out_channels,
-            kernel,
-            stride=stride,
-            padding=0 if odd else kernel // 2,
-            groups=groups,
-            bias=False,
-        )
-        norm = nn.BatchNorm2d(out_channels, eps=eps)
-        return nn.Sequential(conv, norm) if linear else nn.Sequential(conv, norm, act())
-
-    return make
 
 
 for _form, (_width, _depth, _size, _dropout) in {**SIZES, **LITE_SIZES}.items():
