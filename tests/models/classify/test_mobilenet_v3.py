@@ -1,0 +1,99 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from convatlas.errors import UsageError
+from convatlas.models import create_model
+from convatlas.models.classify.mobilenet_v3 import GatedResidual
+from convatlas.pretrained.keys import mobilenet_v3 as keys
+
+COUNTS = {
+    "mobilenet_v3_large": (5_483_032, 216_589_760),
+    "mobilenet_v3_small": (2_542_856, 56_510_400),
+    "mobilenet_v3_large_w0.75": (3_993_528, 154_560_624),
+    "mobilenet_v3_small_w0.75": (2_041_872, 43_399_344),
+    "mobilenet_v3_large_minimalistic": (3_924_288, 209_136_704),
+    "mobilenet_v3_small_minimalistic": (2_044_736, 52_288_448),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_those_of_the_reference_networks(name, counted):
+    assert counted(name) == COUNTS[name]
+
+
+def test_the_head_of_the_first_printing_can_be_had(counted):
+    bias = 1280  # pytorchcv, whose count this is, leaves it out
+    assert counted("mobilenet_v3_small", head=1280) == (2_945_288 + bias, 56_913_856)
+
+
+@pytest.mark.parametrize("form", ["large", "small"])
+def test_answers_equal_torchvision(form, assert_same_answers):
+    torchvision = pytest.importorskip("torchvision")
+    ours = create_model(f"mobilenet_v3_{form}", num_classes=10)
+    peer = getattr(torchvision.models, f"mobilenet_v3_{form}")(num_classes=10)
+    assert_same_answers(ours, peer, keys.torchvision_paths(ours))
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("large", "mobilenetv3_large_100"),
+        ("large_w0.75", "mobilenetv3_large_075"),
+        ("small_w0.75", "mobilenetv3_small_075"),
+    ],
+)
+def test_answers_equal_timm(name, theirs, assert_same_answers):
+    timm = pytest.importorskip("timm")
+    ours = create_model(f"mobilenet_v3_{name}", num_classes=10, norm_eps=1e-5)
+    peer = timm.create_model(theirs, num_classes=10)
+    assert_same_answers(ours, peer, keys.timm_paths(ours))
+
+
+@pytest.mark.parametrize("form", ["large", "small"])
+def test_minimalistic_answers_equal_timm(form, assert_same_answers):
+    """Its padding is TensorFlow's; an odd size of 2 ** k + 1 pixels is padded alike by both."""
+    timm = pytest.importorskip("timm")
+    ours = create_model(f"mobilenet_v3_{form}_minimalistic", num_classes=10)
+    peer = timm.create_model(f"tf_mobilenetv3_{form}_minimal_100", num_classes=10)
+    assert_same_answers(ours, peer, keys.timm_paths(ours), size=65)
+
+
+def test_a_gated_block_equals_a_plain_second_computation():
+    torch.manual_seed(0)
+    unit = GatedResidual(
+        8, 8, hidden=32, kernel=5, stride=1, gated=True, act=torch.nn.Hardswish, norm_eps=0.0
+    )
+    unit = unit.double().eval()
+    x = torch.randn(2, 8, 9, 9, dtype=torch.float64)
+
+    def swish(a):
+        return a * (a + 3).clamp(0, 6) / 6
+
+    y = swish(F.conv2d(x, unit.expand[0].weight))
+    y = swish(F.conv2d(y, unit.filter[0].weight, padding=2, groups=32))
+    hidden = unit.gate.reduce(y.mean((2, 3))).clamp(min=0)
+    assert hidden.shape == (2, 8)
+    y = y * ((unit.gate.expand(hidden) + 3).clamp(0, 6) / 6)[:, :, None, None]
+    torch.testing.assert_close(unit(x), x + F.conv2d(y, unit.project[0].weight))
+
+
+def test_minimalistic_has_neither_gates_nor_wide_filters_nor_h_swish():
+    model = create_model("mobilenet_v3_large_minimalistic", width=0.35)
+    kinds = {type(module).__name__ for module in model.modules()}
+    assert not kinds & {"SqueezeExcite", "Hardswish"}
+    kernels = {m.kernel_size for m in model.modules() if isinstance(m, torch.nn.Conv2d)}
+    assert kernels == {(1, 1), (3, 3)}
+
+
+def test_the_head_grows_with_the_width_and_never_shrinks():
+    sizes = [
+        create_model("mobilenet_v3_small", width=w, num_classes=2).classifier[0].out_features
+        for w in (0.35, 1.0, 1.25)
+    ]
+    assert sizes == [1024, 1024, 1280]
+
+
+def test_another_form_is_refused():
+    with pytest.raises(UsageError, match="form must be one of large, small, got medium"):
+        create_model("mobilenet_v3_large", form="medium")
