@@ -10,26 +10,26 @@ from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.image_size import check_exact_image, check_image
 from convatlas.blocks.initial_weights import draw_he_normal
 from convatlas.blocks.options import check_option
-from convatlas.blocks.response_norm import local_response_norm_layer
 from convatlas.blocks.pre_activation import PreActUnit, conv_without_bias, norm_relu
 from convatlas.blocks.residual_stages import NewUnit, residual_stages, resnet_stem
+from convatlas.blocks.response_norm import local_response_norm_layer
 from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
 
 __all__ = [
-    "PreActUnit",
-    "conv_without_bias",
-    "norm_relu",
-    "NewUnit",
-    "residual_stages",
-    "resnet_stem",
     "SHORTCUTS",
-    "ShortcutA",
-    "new_shortcut",
     "ConvNormAct",
+    "NewUnit",
+    "PreActUnit",
+    "ShortcutA",
     "check_exact_image",
     "check_image",
     "check_option",
+    "conv_without_bias",
     "draw_he_normal",
     "local_response_norm_layer",
+    "new_shortcut",
+    "norm_relu",
+    "residual_stages",
+    "resnet_stem",
     "round_channels",
 ]

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.resnet_cifar import ResNetCifar, ShortcutA
+from convatlas.models.classify.resnet_cifar import ResNetCifar
 
 COUNTS = {  # option A, by the paper's layer table
     20: (269_722, 40_551_040),
@@ -58,16 +58,6 @@ def _plain_resnet(state, x, *, repeats):
                 x = kept
             x = (x + y).relu()
     return x.mean((2, 3)) @ state["classifier.weight"].T + state["classifier.bias"]
-
-
-def test_shortcut_has_no_weights_and_odd_rests_go_behind():
-    shortcut = ShortcutA(2, 5, 2)
-    assert not list(shortcut.parameters())
-    x = torch.arange(18.0).view(1, 2, 3, 3)
-    y = shortcut(x)
-    assert y.shape == (1, 5, 2, 2)
-    assert y[0, 1].tolist() == [[0, 2], [6, 8]]
-    assert y[0, [0, 3, 4]].abs().sum() == 0
 
 
 def test_equal_shapes_are_passed_on_untouched():

@@ -1,6 +1,8 @@
 """ResNet: units that learn what to add to their input, so that depth never hurts.
 
-Source:  He et al., CVPR 2016, arXiv:1512.03385, table 1; shortcuts by option B.
+Source:  He et al., CVPR 2016, arXiv:1512.03385, table 1; depth 200 from He et al., ECCV 2016,
+    arXiv:1603.05027, table 5; the wide inner convolution from Zagoruyko and Komodakis, BMVC 2016,
+    arXiv:1605.07146, table 8.
 Claims:  claims/resnet.toml
 """
 
@@ -8,10 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
+    SHORTCUTS,
     ConvNormAct,
     check_image,
     check_option,
     draw_he_normal,
+    new_shortcut,
+    residual_stages,
+    resnet_stem,
     round_channels,
 )
 from convatlas.models.registry import register
@@ -22,74 +28,90 @@ REPEATS = {  # table 1: units in each of the four stages
     50: (3, 4, 6, 3),
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
 }
 CHANNELS = (64, 128, 256, 512)
 BOTTLENECK_FROM = 50
+EXPAND = 4  # output over inner channels of a bottleneck
 
 
 class BasicUnit(nn.Module):
     """Two 3 x 3 convolutions and a shortcut.
 
-    Shape: (n, in_channels, h, w) -> (n, channels, ceil(h / stride), ceil(w / stride))
+    Args:
+        shortcut: option A, B or C of the paper, or `none` for a plain network.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
-    expand = 1
-
-    def __init__(self, in_channels: int, channels: int, *, stride: int, stride_in_3x3: bool):
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, shortcut: str = "B"
+    ):
         super().__init__()
-        del stride_in_3x3  # both convolutions are 3 x 3: the stride is in the first either way
         self.residue = nn.Sequential(
-            ConvNormAct(in_channels, channels, stride=stride),
-            ConvNormAct(channels, channels, act=None),
+            ConvNormAct(in_channels, out_channels, stride=stride),
+            ConvNormAct(out_channels, out_channels, act=None),
         )
-        self.shortcut = _shortcut(in_channels, channels, stride)
+        self.shortcut = new_shortcut(in_channels, out_channels, stride=stride, option=shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.residue(x) + self.shortcut(x))
+        y = self.residue(x)
+        return torch.relu(y if self.shortcut is None else y + self.shortcut(x))
 
 
 class Bottleneck(nn.Module):
-    """Narrow by 1 x 1, filter by 3 x 3, widen four times by 1 x 1, and a shortcut.
+    """Narrow by 1 x 1, filter by 3 x 3, widen by 1 x 1, and a shortcut.
 
-    Shape: (n, in_channels, h, w) -> (n, 4 * channels, ceil(h / stride), ceil(w / stride))
+    Args:
+        inner: channels of the 3 x 3 convolution.
+        stride_in_3x3: put the stride there and not in the first 1 x 1.
+        groups: of the 3 x 3 convolution.
+        shortcut: option A, B or C of the paper, or `none` for a plain network.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
-    expand = 4
-
-    def __init__(self, in_channels: int, channels: int, *, stride: int, stride_in_3x3: bool):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        inner: int,
+        stride: int = 1,
+        stride_in_3x3: bool = False,
+        groups: int = 1,
+        shortcut: str = "B",
+    ):
         super().__init__()
         first, second = (1, stride) if stride_in_3x3 else (stride, 1)
-        out_channels = channels * self.expand
         self.residue = nn.Sequential(
-            ConvNormAct(in_channels, channels, 1, stride=first),
-            ConvNormAct(channels, channels, 3, stride=second),
-            ConvNormAct(channels, out_channels, 1, act=None),
+            ConvNormAct(in_channels, inner, 1, stride=first),
+            ConvNormAct(inner, inner, 3, stride=second, groups=groups),
+            ConvNormAct(inner, out_channels, 1, act=None),
         )
-        self.shortcut = _shortcut(in_channels, out_channels, stride)
+        self.shortcut = new_shortcut(in_channels, out_channels, stride=stride, option=shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.residue(x) + self.shortcut(x))
-
-
-def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Option B: a projection where the shape changes, else the input itself."""
-    if stride == 1 and in_channels == out_channels:
-        return nn.Identity()
-    return ConvNormAct(in_channels, out_channels, 1, stride=stride, act=None)
+        y = self.residue(x)
+        return torch.relu(y if self.shortcut is None else y + self.shortcut(x))
 
 
 class ResNet(nn.Module):
     """Image classifier, the form for ImageNet.
 
     Args:
-        depth: 18, 34, 50, 101 or 152 weighted layers; bottlenecks from 50 on.
+        depth: 18, 34, 50, 101, 152 or 200 weighted layers; bottlenecks from 50 on.
         width: multiplies every channel count.
+        widen: multiplies the channels of every layer but the first, as Wide ResNet does.
+        inner_width: multiplies the channels inside a bottleneck only.
         in_channels: channels of the image.
         num_classes: length of the output.
         stem_stride: 4 as published; 2 leaves out the pooling after the first convolution; 1 also
             makes that convolution 3 x 3 without stride, for images under 64 pixels.
         stride_in_3x3: put the stride of a bottleneck in its 3 x 3 convolution instead of the
             first 1 x 1 ("v1.5"), which costs 6 percent more multiply-adds in depth 50.
+        shortcut: `A` without weights, `B` projections where the shape changes, `C` projections
+            everywhere, `none` for the plain network.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -101,33 +123,44 @@ class ResNet(nn.Module):
         *,
         depth: int = 50,
         width: float = 1.0,
+        widen: float = 1.0,
+        inner_width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
         stem_stride: int = 4,
         stride_in_3x3: bool = False,
+        shortcut: str = "B",
     ):
         super().__init__()
         check_option("ResNet", "depth", depth, REPEATS)
         check_option("ResNet", "stem_stride", stem_stride, (4, 2, 1))
+        check_option("ResNet", "shortcut", shortcut, SHORTCUTS)
         self.in_channels = in_channels
-        unit = Bottleneck if depth >= BOTTLENECK_FROM else BasicUnit
-        channels = round_channels(CHANNELS[0] * width)
-        stem = ConvNormAct(in_channels, channels, 7, stride=2)
-        if stem_stride == 1:
-            stem = ConvNormAct(in_channels, channels, 3)
-        stages: list[list[nn.Module]] = [[stem]]
-        for index, repeats in enumerate(REPEATS[depth]):
-            if index > 0:
-                stages.append([])
-            elif stem_stride == 4:
-                stages.append([nn.MaxPool2d(3, stride=2, padding=1)])
-            narrow = round_channels(CHANNELS[index] * width)
-            for stride in [2 if index > 0 else 1] + [1] * (repeats - 1):
-                layer = unit(channels, narrow, stride=stride, stride_in_3x3=stride_in_3x3)
-                stages[-1].append(layer)
-                channels = narrow * unit.expand
-        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-        self.classifier = nn.Linear(channels, num_classes)
+        stem = round_channels(CHANNELS[0] * width)
+        narrow = [round_channels(channels * widen * width) for channels in CHANNELS]
+
+        def basic(into: int, out: int, stride: int) -> nn.Module:
+            return BasicUnit(into, out, stride=stride, shortcut=shortcut)
+
+        def bottleneck(into: int, out: int, stride: int) -> nn.Module:
+            return Bottleneck(
+                into,
+                out,
+                inner=round_channels(out // EXPAND * inner_width),
+                stride=stride,
+                stride_in_3x3=stride_in_3x3,
+                shortcut=shortcut,
+            )
+
+        deep = depth >= BOTTLENECK_FROM
+        outs = [c * EXPAND if deep else c for c in narrow]
+        self.stages = residual_stages(
+            resnet_stem(in_channels, stem, stem_stride),
+            stem,
+            list(zip(REPEATS[depth], outs, strict=True)),
+            bottleneck if deep else basic,
+        )
+        self.classifier = nn.Linear(outs[-1], num_classes)
         draw_he_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,3 +180,7 @@ class ResNet(nn.Module):
 
 for _depth in REPEATS:
     register(f"resnet{_depth}", ResNet, depth=_depth)
+register("resnet34_option_a", ResNet, depth=34, shortcut="A")
+register("resnet34_option_c", ResNet, depth=34, shortcut="C")
+register("plain18", ResNet, depth=18, shortcut="none")
+register("plain34", ResNet, depth=34, shortcut="none")

@@ -1,61 +1,55 @@
 """ResNet for CIFAR: three stages of basic units whose shortcuts have no weights.
 
-Source:  He et al., CVPR 2016, arXiv:1512.03385, section 4.2; shortcuts by option A.
-Claims:  claims/resnet.toml
+The bottleneck form is that which the authors compare with pre-activation one paper later.
+
+Source:  He et al., CVPR 2016, arXiv:1512.03385, section 4.2, shortcuts by option A; He et al.,
+    ECCV 2016, arXiv:1603.05027, section 4, for bottlenecks, whose shortcuts are by option B.
+Claims:  claims/resnet.toml, claims/preact_resnet.toml
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from convatlas.blocks import ConvNormAct, check_image, draw_he_normal, round_channels
+from convatlas.blocks import (
+    ConvNormAct,
+    check_image,
+    draw_he_normal,
+    residual_stages,
+    round_channels,
+)
 from convatlas.errors import UsageError
+from convatlas.models.classify.resnet import EXPAND, BasicUnit, Bottleneck
 from convatlas.models.registry import register
 
 CHANNELS = (16, 32, 64)
 DEPTHS = (20, 32, 44, 56, 110, 1202)  # table 6
+PLAIN_DEPTHS = (20, 32, 44, 56)  # figure 6, left
+BOTTLENECK_DEPTHS = (164, 1001)  # tables 3 and 4 of the second paper
 
 
-class ShortcutA(nn.Module):
-    """The input itself: every stride-th pixel, new channels zero, half before and half after.
+def units_a_stage(model: str, depth: int, *, bottleneck: bool) -> int:
+    """Units in each of the three stages of a network with `depth` weighted layers.
 
-    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
+    Raises:
+        UsageError: depth is not 6 n + 2, or 9 n + 2 for bottlenecks.
     """
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int):
-        super().__init__()
-        self.stride = stride
-        extra = out_channels - in_channels
-        self.pad = (0, 0, 0, 0, extra // 2, extra - extra // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[:, :, :: self.stride, :: self.stride], self.pad)
-
-
-class CifarUnit(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut without weights.
-
-    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int):
-        super().__init__()
-        self.residue = nn.Sequential(
-            ConvNormAct(in_channels, out_channels, stride=stride),
-            ConvNormAct(out_channels, out_channels, act=None),
+    layers = 9 if bottleneck else 6
+    if depth < layers + 2 or depth % layers != 2:
+        depths = BOTTLENECK_DEPTHS if bottleneck else DEPTHS
+        raise UsageError(
+            f"{model}: depth must be {layers} n + 2, got {depth}; the paper has "
+            f"{', '.join(map(str, depths))}"
         )
-        changes = stride > 1 or in_channels != out_channels
-        self.shortcut = ShortcutA(in_channels, out_channels, stride) if changes else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.residue(x) + self.shortcut(x))
+    return (depth - 2) // layers
 
 
 class ResNetCifar(nn.Module):
     """Image classifier for images of about 32 pixels.
 
     Args:
-        depth: weighted layers, 6 n + 2 for n units a stage.
+        depth: weighted layers, 6 n + 2 for n units a stage; 9 n + 2 with bottlenecks.
+        bottleneck: units of three convolutions with four times as many channels outside.
+        shortcuts: False makes the plain network.
         width: multiplies every channel count.
         in_channels: channels of the image.
         num_classes: length of the output.
@@ -63,7 +57,7 @@ class ResNetCifar(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
 
     Raises:
-        UsageError: depth is not 6 n + 2.
+        UsageError: depth is not 6 n + 2, or 9 n + 2 with bottlenecks.
     """
 
     min_size = 1
@@ -72,29 +66,33 @@ class ResNetCifar(nn.Module):
         self,
         *,
         depth: int = 20,
+        bottleneck: bool = False,
+        shortcuts: bool = True,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 10,
     ):
         super().__init__()
-        if depth < 8 or depth % 6 != 2:
-            raise UsageError(
-                f"ResNetCifar: depth must be 6 n + 2, got {depth}; the paper has "
-                f"{', '.join(map(str, DEPTHS))}"
-            )
+        units = units_a_stage("ResNetCifar", depth, bottleneck=bottleneck)
         self.in_channels = in_channels
         # Multiples of four: eight would make one network of all widths below a half.
-        channels = round_channels(CHANNELS[0] * width, 4)
-        stages: list[list[nn.Module]] = [[ConvNormAct(in_channels, channels)]]
-        for index, base in enumerate(CHANNELS):
-            if index > 0:
-                stages.append([])
-            for repeat in range((depth - 2) // 6):
-                into, channels = channels, round_channels(base * width, 4)
-                stride = 2 if index > 0 and repeat == 0 else 1
-                stages[-1].append(CifarUnit(into, channels, stride=stride))
-        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-        self.classifier = nn.Linear(channels, num_classes)
+        narrow = [round_channels(channels * width, 4) for channels in CHANNELS]
+
+        def basic(into: int, out: int, stride: int) -> nn.Module:
+            return BasicUnit(into, out, stride=stride, shortcut="A" if shortcuts else "none")
+
+        def three(into: int, out: int, stride: int) -> nn.Module:
+            option = "B" if shortcuts else "none"
+            return Bottleneck(into, out, inner=out // EXPAND, stride=stride, shortcut=option)
+
+        outs = [c * EXPAND if bottleneck else c for c in narrow]
+        self.stages = residual_stages(
+            ([ConvNormAct(in_channels, narrow[0])], []),
+            narrow[0],
+            [(units, out) for out in outs],
+            three if bottleneck else basic,
+        )
+        self.classifier = nn.Linear(outs[-1], num_classes)
         draw_he_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,3 +114,7 @@ class ResNetCifar(nn.Module):
 
 for _depth in DEPTHS:
     register(f"resnet{_depth}_cifar", ResNetCifar, depth=_depth)
+for _depth in PLAIN_DEPTHS:
+    register(f"plain{_depth}_cifar", ResNetCifar, depth=_depth, shortcuts=False)
+for _depth in BOTTLENECK_DEPTHS:
+    register(f"resnet{_depth}_cifar", ResNetCifar, depth=_depth, bottleneck=True)

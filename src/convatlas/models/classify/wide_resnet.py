@@ -1,0 +1,157 @@
+"""Wide ResNet: fewer layers and more channels, which learn as well and run faster.
+
+Source:  Zagoruyko and Komodakis, BMVC 2016, arXiv:1605.07146v4, tables 1 to 9.
+Claims:  claims/wide_resnet.toml
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.blocks import (
+    PreActUnit,
+    check_image,
+    conv_without_bias,
+    draw_he_normal,
+    norm_relu,
+    residual_stages,
+    round_channels,
+)
+from convatlas.errors import UsageError
+from convatlas.models.classify.resnet import ResNet
+from convatlas.models.registry import register
+
+CHANNELS = (16, 32, 64)  # table 1, before they are multiplied by k
+GRID = (  # tables 4 to 6 and 9: n, k
+    *((40, 1), (40, 2), (40, 4), (40, 8), (40, 10), (28, 10), (28, 12)),
+    *((22, 8), (22, 10), (16, 4), (16, 8), (16, 10), (52, 1)),
+)
+DROPOUT = ((16, 4), (28, 10), (52, 1), (16, 8), (40, 10))  # tables 6 and 9
+# Tables 2 and 3, the rows that the grid lacks, all with k = 2: name, weighted layers, kernels of a
+# block. The n of table 2 counts two layers a block, however many it has: its parameters say so.
+BLOCKS = {
+    "28_2": (28, (3, 3)),
+    "40_2_b131": (58, (1, 3, 1)),
+    "40_2_b31": (40, (3, 1)),
+    "40_2_b13": (40, (1, 3)),
+    "40_2_b311": (58, (3, 1, 1)),
+    "22_2_b313": (31, (3, 1, 3)),
+    "40_2_l1": (40, (3,)),
+    "40_2_l3": (40, (3, 3, 3)),
+    "40_2_l4": (40, (3, 3, 3, 3)),
+}
+IMAGENET = ((18, 1.5), (18, 2), (18, 3), (34, 1.5), (34, 2))  # table 7; k = 1 is ResNet
+
+
+def wide_unit(
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    *,
+    kernels: Sequence[int] = (3, 3),
+    dropout: float = 0.0,
+    gate: nn.Module | None = None,
+) -> PreActUnit:
+    """The block B(kernels): pre-activated convolutions of equal width, the first with the stride.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
+    """
+    first, *others = kernels
+    convs = [conv_without_bias(in_channels, out_channels, first, stride=stride)]
+    convs += [conv_without_bias(out_channels, out_channels, kernel) for kernel in others]
+    shortcut: nn.Module = nn.Identity()
+    if stride > 1 or in_channels != out_channels:
+        shortcut = conv_without_bias(in_channels, out_channels, 1, stride=stride)
+    return PreActUnit(convs, shortcut=shortcut, dropout=dropout, gate=gate)
+
+
+class WideResNet(nn.Module):
+    """Image classifier for images of about 32 pixels, WRN-n-k.
+
+    Args:
+        depth: n, the weighted layers that are no projections: 4 + 3 * units * convolutions a unit.
+        widen: k, which multiplies the channels of every layer but the first.
+        kernels: sides of the convolutions of a unit: (3, 3) is the paper's B(3, 3).
+        dropout: share zeroed between the convolutions of a unit in training; the paper takes 0.3
+            on CIFAR and 0.4 on SVHN where it has any.
+        width: multiplies every channel count, those of the first layer too.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+
+    Raises:
+        UsageError: no number of such units makes this depth, or a kernel is even.
+    """
+
+    min_size = 1
+
+    def __init__(
+        self,
+        *,
+        depth: int = 28,
+        widen: int = 10,
+        kernels: Sequence[int] = (3, 3),
+        dropout: float = 0.0,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 10,
+    ):
+        super().__init__()
+        units = _units_a_stage(depth, kernels)
+        self.in_channels = in_channels
+        stem = round_channels(CHANNELS[0] * width, 4)
+        outs = [round_channels(channels * widen * width, 4) for channels in CHANNELS]
+
+        def unit(into: int, out: int, stride: int) -> nn.Module:
+            return wide_unit(into, out, stride, kernels=kernels, dropout=dropout)
+
+        self.stages = residual_stages(
+            ([conv_without_bias(in_channels, stem, 3)], []), stem, [(units, c) for c in outs], unit
+        )
+        self.head = norm_relu(outs[-1])
+        self.classifier = nn.Linear(outs[-1], num_classes)
+        draw_he_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "WideResNet", channels=self.in_channels, min_size=self.min_size)
+        return self.classifier(self.head(self.stages(x)).mean((2, 3)))
+
+    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[WideResNet, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(depth=10, widen=1, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=16)
+
+
+def _units_a_stage(depth: int, kernels: Sequence[int]) -> int:
+    if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+        raise UsageError(f"WideResNet: kernels must be odd and at least one, got {list(kernels)}")
+    layers = 3 * len(kernels)
+    if depth < 4 + layers or (depth - 4) % layers:
+        raise UsageError(
+            f"WideResNet: depth must be {layers} n + 4 with {len(kernels)} convolutions a unit, "
+            f"got {depth}"
+        )
+    return (depth - 4) // layers
+
+
+for _depth, _widen in GRID:
+    register(f"wide_resnet{_depth}_{_widen}_cifar", WideResNet, depth=_depth, widen=_widen)
+for _depth, _widen in DROPOUT:
+    _name = f"wide_resnet{_depth}_{_widen}_dropout_cifar"
+    register(_name, WideResNet, depth=_depth, widen=_widen, dropout=0.3)
+for _name, (_depth, _kernels) in BLOCKS.items():
+    register(f"wide_resnet{_name}_cifar", WideResNet, depth=_depth, widen=2, kernels=_kernels)
+for _depth, _widen in IMAGENET:
+    register(f"wide_resnet{_depth}_{_widen}", ResNet, depth=_depth, widen=_widen)
+# table 8; depth 101 is not in the paper, but has public weights
+register("wide_resnet50_2", ResNet, depth=50, inner_width=2, stride_in_3x3=True)
+register("wide_resnet101_2", ResNet, depth=101, inner_width=2, stride_in_3x3=True)
