@@ -20,6 +20,7 @@ from convatlas.models.classify import (
     shufflenet_v2,
     squeezenet,
     vgg,
+    wide_resnet,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "shufflenet_v2",
     "squeezenet",
     "vgg",
+    "wide_resnet",
 ]
