@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from convatlas.data import Preprocess, make_images, open_images, resize
-from convatlas.data.preprocess import resize_weights
+from convatlas.data.resize import resize_weights
 
 SIZES = [(37, 53, 32), (300, 200, 96), (28, 28, 28), (28, 28, 32), (7, 500, 16), (1, 1, 8)]
 
@@ -122,11 +122,21 @@ def test_wrong_input_is_refused():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch.export's own use of its pytree
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # onnxscript's own
-@pytest.mark.parametrize(("channels", "size"), [(3, 32), (3, 96), (1, 28), (1, 32)])
-def test_the_exported_file_agrees_for_any_height_and_width(channels, size, tmp_path):
+@pytest.mark.parametrize(
+    ("channels", "size", "how"),
+    [
+        (3, 32, {}),
+        (3, 96, {}),
+        (1, 28, {}),
+        (1, 32, {}),
+        (3, 56, {"crop": 0.875, "filter": "bicubic"}),
+        (1, 32, {"crop": 0.9, "filter": "bilinear"}),
+    ],
+)
+def test_the_exported_file_agrees_for_any_height_and_width(channels, size, how, tmp_path):
     import onnxruntime
 
-    module = Preprocess(channels, size, [0.45] * channels, [0.25] * channels).eval()
+    module = Preprocess(channels, size, [0.45] * channels, [0.25] * channels, **how).eval()
     free = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(
         module,

@@ -10,8 +10,9 @@ from convatlas.data.image_data import ImageData, Split
 from convatlas.data.made_up import make_images
 from convatlas.data.names import shown
 from convatlas.data.open import open_images, open_test
-from convatlas.data.preprocess import Preprocess, resize
+from convatlas.data.preprocess import Preprocess
 from convatlas.data.read import read_image
+from convatlas.data.resize import Resize, resize
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_split import load_split
 
@@ -19,6 +20,7 @@ __all__ = [
     "CachedImages",
     "ImageData",
     "Preprocess",
+    "Resize",
     "ScanReport",
     "Split",
     "augment",

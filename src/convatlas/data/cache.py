@@ -8,8 +8,8 @@ from torch.utils.data import Dataset
 
 from convatlas.data.free_memory import free_memory_bytes
 from convatlas.data.image_data import Split
-from convatlas.data.preprocess import resize_image
 from convatlas.data.read import quiet_pillow
+from convatlas.data.resize import STRETCH, Resize, resize_image
 from convatlas.data.scan import Progress
 from convatlas.data.threads import in_threads
 
@@ -26,6 +26,7 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
     Args:
         split: the images.
         size: side of the square in pixels.
+        how: stretched, or the centre crop that public weights expect.
         share: of the free memory that may be taken.
         progress: called with the images done and their total.
 
@@ -37,15 +38,16 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         split: Split,
         size: int,
         *,
+        how: Resize = STRETCH,
         share: float = 0.25,
         progress: Progress | None = None,
     ):
-        self.split, self.size = split, size
+        self.split, self.size, self.how = split, size, how
         self.labels = torch.tensor(split.labels)
         self.images: Tensor | None = None
         if len(split) == 0:
             return
-        first = square(split.read(0), size)
+        first = square(split.read(0), size, how)
         if len(split) * first.numel() <= share * free_memory_bytes():
             self.images = torch.empty(len(split), *first.shape, dtype=torch.uint8)
             self._fill(self.images, progress)
@@ -54,7 +56,8 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         """Decode and resize every image into its row."""
 
         def place(index: int) -> None:
-            images[index] = square(self.split.store.read(self.split.files[index]), self.size)
+            image = self.split.store.read(self.split.files[index])
+            images[index] = square(image, self.size, self.how)
 
         total = len(self.split)
         with quiet_pillow(), closing(in_threads(place, range(total))) as places:
@@ -69,12 +72,12 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         """One image. Shape: uint8 (channels, size, size)"""
         if self.images is not None:
             return self.images[index]
-        return square(self.split.read(index), self.size)
+        return square(self.split.read(index), self.size, self.how)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.read(index), self.split.labels[index]
 
 
-def square(image: Tensor, size: int) -> Tensor:
-    """One image stretched to a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
-    return resize_image(image, size).round().clamp(0, 255).to(torch.uint8)
+def square(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
+    """One image as a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
+    return resize_image(image, size, how).round().clamp(0, 255).to(torch.uint8)

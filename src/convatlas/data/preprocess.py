@@ -4,12 +4,13 @@ Evaluation, prediction and the exported file all run this module; training resiz
 same filter and normalises with the same numbers.
 """
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from convatlas.data.resize import Resize, resize, resize_image
 
 SAMPLE = 2000  # images that mean and std are taken from
 LEAST_STD = 1 / 255  # a channel that never varies must not be blown up
@@ -28,15 +29,17 @@ class Readable(Protocol):
 class Preprocess(nn.Module):
     """Resize to a square, scale to 0..1, subtract the mean and divide by the deviation.
 
-    The image is stretched to the square; nothing is cropped away. The resize is bilinear and
-    antialiased, written as two matrix products, so it exports with free height and width and
-    answers the same everywhere.
+    Unless the weights of the network ask for a crop the image is stretched to the square, and
+    nothing is cut away. The resize is antialiased and written as two matrix products, so it
+    exports with free height and width and answers the same everywhere.
 
     Args:
         channels: of the network's input, 1 or 3.
         size: side of the square in pixels.
         mean: per channel, of values in 0..1.
         std: likewise.
+        crop: as in `Resize`; None stretches.
+        filter: as in `Resize`.
 
     Shape: uint8 (n, h, w, channels), as image libraries give -> (n, channels, size, size)
 
@@ -47,7 +50,16 @@ class Preprocess(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int, size: int, mean: list[float], std: list[float]):
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        crop: float | None = None,
+        filter: Literal["bilinear", "bicubic"] = "bilinear",
+    ):
         super().__init__()
         if not len(mean) == len(std) == channels:
             raise ValueError(
@@ -56,6 +68,7 @@ class Preprocess(nn.Module):
         if min(std) <= 0:
             raise ValueError(f"Preprocess: std must be above 0, got {std}")
         self.channels, self.size = channels, size
+        self.resize = Resize(crop, filter)
         self.register_buffer("mean", torch.tensor(mean).reshape(channels, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(channels, 1, 1))
 
@@ -65,7 +78,7 @@ class Preprocess(nn.Module):
                 f"Preprocess: images must be uint8 (n, h, w, {self.channels}), "
                 f"got {images.dtype} {tuple(images.shape)}"
             )
-        pixels = resize(images.permute(0, 3, 1, 2).float(), self.size)
+        pixels = resize(images.permute(0, 3, 1, 2).float(), self.size, self.resize)
         return (pixels / 255 - self.mean) / self.std
 
     def normalise(self, batch: Tensor) -> Tensor:
@@ -82,7 +95,8 @@ class Preprocess(nn.Module):
     def settings(self) -> dict:
         """The arguments that build this module again, for JSON."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        return {"channels": self.channels, "size": self.size, "mean": mean, "std": std}
+        made = {"channels": self.channels, "size": self.size, "mean": mean, "std": std}
+        return made | {"crop": self.resize.crop, "filter": self.resize.filter}
 
     @classmethod
     def fit(cls, images: Readable, channels: int, size: int) -> "Preprocess":
@@ -98,43 +112,3 @@ class Preprocess(nn.Module):
         mean, square = sums / (count * size * size)
         std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=LEAST_STD)
         return cls(channels, size, mean.tolist(), std.tolist())
-
-
-def resize(images: Tensor, size: int) -> Tensor:
-    """Antialiased bilinear resize to a square, in operators that every export knows.
-
-    Shape: (..., h, w) -> (..., size, size)
-
-    Cost: size * h * w + size * size * h multiply-adds per channel.
-    """
-    rows = resize_weights(images.shape[-2], size, images.device)
-    columns = resize_weights(images.shape[-1], size, images.device)
-    return rows @ (images @ columns.T)
-
-
-def resize_image(image: Tensor, size: int) -> Tensor:
-    """`resize` of one image by torch's own operator: the same numbers in a third of the time.
-
-    Shape: uint8 (c, h, w) -> float32 (c, size, size)
-    """
-    floats = image.float()
-    if image.shape[-2:] == (size, size):
-        return floats
-    side = (size, size)
-    return functional.interpolate(floats[None], side, mode="bilinear", antialias=True)[0]
-
-
-def resize_weights(length: int, size: int, device: torch.device) -> Tensor:
-    """Weight of each of `length` input pixels in each of `size` output pixels.
-
-    A triangle around the output pixel's centre, one input pixel wide to each side, or as wide
-    as the reduction where the image shrinks; each row sums to 1.
-
-    Shape: (size, length)
-    """
-    pixels = torch.arange(length, dtype=torch.float32, device=device) + 0.5
-    total = pixels[-1:] + 0.5  # the length as a tensor: export keeps it free
-    centres = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * total / size
-    reach = (total / size).clamp(min=1)
-    weights = (1 - (pixels - centres[:, None]).abs() / reach).clamp(min=0)
-    return weights / weights.sum(1, keepdim=True)

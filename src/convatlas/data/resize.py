@@ -1,0 +1,121 @@
+"""Resizing to a square: by stretching, or by the centre crop that published networks expect.
+
+One filter in two forms: matrix products, which export with free height and width and answer the
+same everywhere, and torch's own operator, which takes a third of the time.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+FILTERS = ("bilinear", "bicubic")
+SHARPNESS = -0.5  # of the cubic filter, as in Pillow
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How an image becomes a square.
+
+    Args:
+        crop: None stretches the whole image. A number resizes the shorter side to `size / crop`
+            and cuts the square out of the middle: 0.875 gives the usual 224 out of 256.
+        filter: `bilinear` or `bicubic`, both antialiased, as Pillow has them.
+
+    Raises:
+        ValueError: the crop is not within (0, 1], or no such filter.
+    """
+
+    crop: float | None = None
+    filter: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.crop is not None and not 0 < self.crop <= 1:
+            raise ValueError(f"Resize: crop must be above 0 and at most 1, got {self.crop}")
+        if self.filter not in FILTERS:
+            raise ValueError(
+                f"Resize: filter must be one of {', '.join(FILTERS)}, got {self.filter!r}"
+            )
+
+    def clean(self, pixels: Tensor) -> Tensor:
+        """The cubic filter overshoots at edges; an image has no value below 0 or above 255."""
+        return pixels if self.filter == "bilinear" else pixels.clamp(0, 255)
+
+
+STRETCH = Resize()
+
+
+def resize(images: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
+    """Antialiased resize to a square, in operators that every export knows.
+
+    Shape: (..., h, w) of values 0..255 -> (..., size, size)
+
+    Cost: size * h * w + size * size * h multiply-adds per channel.
+    """
+    height, width = images.shape[-2:]
+    rows = resize_weights(height, size, images.device, how, other=width)
+    columns = resize_weights(width, size, images.device, how, other=height)
+    return how.clean(rows @ (images @ columns.T))
+
+
+def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
+    """`resize` of one image by torch's own operator: the same numbers in a third of the time.
+
+    Shape: uint8 (c, h, w) -> float32 (c, size, size)
+    """
+    floats = image.float()
+    height, width = image.shape[-2:]
+    sides, top, left = (size, size), 0, 0
+    if how.crop is not None:
+        edge, shorter = int(size / how.crop), min(height, width)
+        sides = (edge * height // shorter, edge * width // shorter)
+        top, left = (round((side - size) / 2) for side in sides)
+    if sides != (height, width):
+        floats = functional.interpolate(floats[None], sides, mode=how.filter, antialias=True)[0]
+    return how.clean(floats[..., top : top + size, left : left + size])
+
+
+def resize_weights(
+    length: int, size: int, device: torch.device, how: Resize = STRETCH, *, other: int = 1
+) -> Tensor:
+    """Weight of each of `length` input pixels in each of `size` output pixels.
+
+    A filter around the output pixel's centre, wider where the image shrinks; each row sums to 1.
+
+    Args:
+        other: length of the image's other side; without a crop it does not matter.
+
+    Shape: (size, length)
+    """
+    pixels = _places(length, device)
+    total = pixels[-1:] + 0.5  # the length as a tensor: export keeps it free
+    resized, first = torch.full_like(total, size), torch.zeros_like(total)
+    if how.crop is not None:
+        shorter = torch.minimum(total, _places(other, device)[-1:] + 0.5)
+        # Torchvision's rounding, of the longer side and of where the cut begins.
+        resized = torch.floor(int(size / how.crop) * total / shorter)
+        first = torch.round((resized - size) / 2)
+    shrink = total / resized
+    centres = (_places(size, device) + first) * shrink
+    distance = (pixels - centres[:, None]).abs() / shrink.clamp(min=1)
+    weights = (_triangle if how.filter == "bilinear" else _cubic)(distance)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _places(count: int, device: torch.device) -> Tensor:
+    """Centres of pixels."""
+    return torch.arange(count, dtype=torch.float32, device=device) + 0.5
+
+
+def _triangle(x: Tensor) -> Tensor:
+    return (1 - x).clamp(min=0)
+
+
+def _cubic(x: Tensor) -> Tensor:
+    """Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981."""
+    a = SHARPNESS
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
