@@ -1,8 +1,11 @@
 """Writes the pages that nobody writes by hand: the atlas and the reference of the public names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+
+from family_pages import cell, write_changed, write_families
+from overview import overview_page, write_plotly
 
 from convatlas.atlas.compare import Row, compare_all, indexed
 from convatlas.atlas.human import human
@@ -51,12 +54,15 @@ REFERENCE = {
 def write_generated(folder: Path) -> None:
     """Write every generated page anew; a page that did not change keeps its time stamp."""
     folder.mkdir(exist_ok=True)
-    _write(folder / "atlas.md", atlas_page())
-    _write(folder / "claims.md", claims_page())
+    write_changed(folder / "atlas.md", atlas_page())
+    write_changed(folder / "claims.md", claims_page())
+    write_changed(folder / "overview.md", overview_page())
+    write_plotly(folder / "static")
+    families = write_families(folder / "families")
+    write_changed(folder / "families" / "index.md", _list_of("Families", families))
     for title, modules in REFERENCE.items():
-        _write(folder / f"{_slug(title)}.md", reference_page(title, modules))
-    pages = "\n".join(_slug(title) for title in REFERENCE)
-    _write(folder / "index.md", f"# Reference\n\n```{{toctree}}\n{pages}\n```\n")
+        write_changed(folder / f"{_slug(title)}.md", reference_page(title, modules))
+    write_changed(folder / "index.md", _list_of("Reference", map(_slug, REFERENCE)))
 
 
 def atlas_table(networks: Sequence[Indexed] | None = None) -> str:
@@ -99,7 +105,7 @@ def _claims_table(compared: Sequence[Row]) -> str:
         claim = row.claim
         ours = "" if row.ours is None else f"{row.ours:,}"
         cells = (claim.model, claim.quantity, claim.printed, ours, claim.where, row.status, row.why)
-        lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
+        lines.append("| " + " | ".join(cell(str(text)) for text in cells) + " |")
     return "\n".join(lines)
 
 
@@ -111,14 +117,10 @@ def reference_page(title: str, modules: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
+def _list_of(title: str, pages: Iterable[str]) -> str:
+    listed = "\n".join(pages)
+    return f"# {title}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
 
 
 def _slug(title: str) -> str:
     return title.lower().replace(" ", "_")
-
-
-def _write(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from convatlas.models import registry
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("[ti]*/*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("[fti]*/*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
