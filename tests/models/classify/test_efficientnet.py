@@ -92,6 +92,15 @@ def test_same_padding_is_that_of_tensorflow():
         torch.testing.assert_close(conv(x)[0, 0], expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [64, 75])
+def test_same_padding_survives_export(size):
+    torch.manual_seed(0)
+    model = EfficientNet(width=0.25, num_classes=5, padding="same").eval()
+    x = torch.rand(2, 3, size, size)
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
+
+
 def test_a_block_equals_a_plain_second_computation():
     torch.manual_seed(0)
     block = create_model("efficientnet_b0").stages[2][1].double().eval()
