@@ -1,12 +1,14 @@
 """What every registered network owes, tested once for all of them through `tiny` and `example`."""
 
 import inspect
+import re
 from itertools import pairwise
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convatlas.models import create_model, find_entry, model_names
@@ -177,8 +179,8 @@ def test_example_is_one_image_of_the_size_that_the_name_says(entry):
         (x,) = model.example()
         logits = model(x)
     expected = SIZES.get(entry.name, 224)
-    if "_r" in entry.name:
-        expected = int(entry.name.rsplit("_r", 1)[1])
+    if resolution := re.search(r"_r(\d+)$", entry.name):
+        expected = int(resolution[1])
     elif "_cifar" in entry.name or "imagenet32" in entry.name or entry.name.startswith("lenet"):
         expected = 32
     elif entry.name == "linear_classifier":
@@ -186,6 +188,32 @@ def test_example_is_one_image_of_the_size_that_the_name_says(entry):
     assert x.shape == (1, entry.defaults["in_channels"], expected, expected)
     assert logits.shape == (1, entry.defaults["num_classes"])
     assert create_model(entry.name, in_channels=2).example(batch=3)[0].shape[:2] == (3, 2)
+
+
+class _Allocations(TorchDispatchMode):
+    """Bytes of all storages that come into being."""
+
+    def __init__(self):
+        super().__init__()
+        self.storages: dict[int, torch.UntypedStorage] = {}  # kept alive: an id stays one's own
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self.storages.setdefault(storage._cdata, storage)
+        return out
+
+
+@every_classifier_name
+def test_building_allocates_the_network_once(entry):
+    with torch.device("meta"), _Allocations() as seen:
+        model = entry.build()
+    held = [*model.parameters(), *model.buffers()]
+    allocated = sum(storage.nbytes() for storage in seen.storages.values())
+    # A little more: what an initialisation draws for a small layer before it copies it in.
+    assert allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
 
 
 # The exporters' own libraries warn about themselves; what is tested here is the answer.
