@@ -59,8 +59,11 @@ class PydUnit(nn.Module):
             nn.BatchNorm2d(out_channels),
         )
         same = stride == 1 and in_channels == out_channels
-        projection = ConvNormAct(in_channels, out_channels, 1, stride=stride, act=None)
-        self.shortcut = nn.Identity() if same else projection
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else ConvNormAct(in_channels, out_channels, 1, stride=stride, act=None)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.residue(x) + self.shortcut(x)
