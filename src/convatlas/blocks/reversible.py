@@ -1,0 +1,264 @@
+"""Layers whose input follows from their output, so that training need not keep it.
+
+A coupling adds to one half of the channels what it computes from the other half; who knows the
+result can compute the same again and subtract it. A sequence of couplings therefore keeps nothing
+but its last output: the backward pass walks from it to the front, restoring each input just before
+it is needed.
+
+Source: Gomez et al., "The Reversible Residual Network", 2017, arXiv:1707.04585, section 3.2 and
+    algorithm 1; Jacobsen et al., "i-RevNet", 2018, arXiv:1802.07088, section 3.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from convatlas.errors import UsageError
+from convatlas.ops import downsample, upsample
+
+
+class Coupling(nn.Module):
+    """(a, b) -> (b, a + residue(b)); with a block also a lossless down-sampling of both halves.
+
+    Two of them in a row are one unit of RevNet: y1 = x1 + F(x2), y2 = x2 + G(y1).
+
+    Args:
+        residue: any network from b to the shape of a (after the down-sampling, if there is one).
+        block: side of the squares of pixels that become one pixel; 1 moves nothing.
+
+    Shape: a, b (n, c, h, w) -> two of (n, block ** 2 * c, h / block, w / block)
+
+    Source: i-RevNet, section 3.1.
+    """
+
+    def __init__(self, residue: nn.Module, *, block: int = 1):
+        super().__init__()
+        self.residue = residue
+        self.block = block
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return self.move(b), self.move(a) + self.residue(b)
+
+    def inverse(self, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+        """The halves that `forward` makes c and d of, as far as rounding lets them be restored."""
+        b = self.move_back(c)
+        return self.move_back(d - self.residue(b)), b
+
+    def move(self, x: Tensor) -> Tensor:
+        """The pixels of each square into channels."""
+        return x if self.block == 1 else downsample(x, self.block)
+
+    def move_back(self, x: Tensor) -> Tensor:
+        """The inverse of `move`, which is also its transpose, for values only change places."""
+        return x if self.block == 1 else upsample(x, self.block)
+
+
+class ReversibleSequence(nn.Sequential):
+    """Couplings one after the other, trained in the memory of one.
+
+    In training the backward pass restores the input of each coupling from its output and runs its
+    residue a second time. The gradients are those of plain autograd up to the rounding of the
+    restored values, batch norm updates its running statistics once, and dropout draws the same
+    numbers again. Evaluation, `torch.compile` and export take the plain way, which keeps inputs.
+
+    Under autocast the two halves stay float32 (only the residues run in fewer bits), for what is
+    rounded away cannot be restored.
+
+    Args:
+        couplings: in order.
+        recompute: False keeps the inputs in training too: a third faster, memory grows with depth,
+            and second derivatives can be taken.
+
+    Shape: (n, 2 * c, h, w) -> what the couplings make of it, both halves concatenated
+
+    Cost: the couplings' multiply-adds; a training step runs each residue once more.
+    """
+
+    def __init__(self, *couplings: Coupling, recompute: bool = True):
+        super().__init__(*couplings)
+        self.recompute = recompute
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # torch's name is `input`
+        if self.training and x.dtype != torch.float32 and _autocast_of(x).enabled:
+            x = x.float()
+        if self._recomputes(x):
+            return _Recomputed.apply(self, x, *self.parameters())
+        a, b = x.chunk(2, 1)
+        for coupling in self.couplings:
+            a, b = coupling(a, b)
+        return torch.cat([a, b], 1)
+
+    @property
+    def couplings(self) -> list[Coupling]:
+        """In order."""
+        return cast(list[Coupling], list(self))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """The input that `forward` makes y of; in evaluation mode, where batch norm is fixed."""
+        c, d = y.chunk(2, 1)
+        for coupling in reversed(self.couplings):
+            c, d = coupling.inverse(c, d)
+        return torch.cat([c, d], 1)
+
+    def _recomputes(self, x: Tensor) -> bool:
+        if not (self.training and self.recompute and torch.is_grad_enabled()):
+            return False
+        if torch.compiler.is_compiling():
+            return False
+        return x.requires_grad or any(p.requires_grad for p in self.parameters())
+
+
+class _Autocast(NamedTuple):
+    """The state of autocast, as `torch.amp.autocast` takes it."""
+
+    device_type: str
+    dtype: torch.dtype
+    enabled: bool
+
+
+def _autocast_of(x: Tensor) -> _Autocast:
+    kind = x.device.type
+    if not torch.amp.is_autocast_available(kind):
+        return _Autocast("cpu", torch.bfloat16, False)
+    return _Autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+
+
+class _Recomputed(torch.autograd.Function):
+    """A sequence of couplings that keeps its output, its weights and nothing between."""
+
+    @staticmethod
+    def forward(ctx: Any, sequence: ReversibleSequence, x: Tensor, *weights: Tensor) -> Tensor:
+        ctx.sequence = sequence
+        ctx.modes = [module.training for module in sequence.modules()]
+        ctx.autocast = _autocast_of(x)
+        places = {id(weight): place for place, weight in enumerate(weights)}
+        ctx.places = [_named_places(coupling.residue, places) for coupling in sequence.couplings]
+        ctx.draws = []
+        a, b = x.chunk(2, 1)
+        # Autocast would keep copies of the weights made here without a gradient, and hand them to
+        # whoever uses the weights next: hence no cache.
+        with torch.autocast(*ctx.autocast, cache_enabled=False):
+            for coupling in sequence.couplings:
+                before = _Draws.now(x.device)
+                a, b = coupling(a, b)
+                ctx.draws.append(before if before.differ() else None)
+        y = torch.cat([a, b], 1)
+        # As saved tensors, so that torch notices if somebody changes them before the backward.
+        ctx.save_for_backward(y, *weights)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise UsageError(
+                "ReversibleSequence: derivatives of a gradient (create_graph=True) must be taken "
+                "with recompute=False"
+            )
+        y, *weights = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
+        sums: list[Tensor | None] = [None] * len(weights)
+        state, grads = y.chunk(2, 1), grad_outputs[0].chunk(2, 1)
+        with (
+            _modes(ctx.sequence, ctx.modes),
+            torch.autocast(*ctx.autocast, cache_enabled=False),
+        ):
+            steps = zip(ctx.sequence.couplings, ctx.places, ctx.draws, strict=True)
+            for coupling, places, draws in reversed(list(steps)):
+                own = {place: weights[place].detach() for place in places.values()}
+                for place, weight in own.items():
+                    weight.requires_grad_(needed[place])
+                named = {name: own[place] for name, place in places.items()}
+                with _redrawn(draws):
+                    state, grads = _step_back(coupling, state, grads, named)
+                for place, weight in own.items():
+                    if weight.grad is not None:
+                        before = sums[place]
+                        sums[place] = weight.grad if before is None else before + weight.grad
+        return None, torch.cat(grads, 1) if ctx.needs_input_grad[1] else None, *sums
+
+
+Halves = tuple[Tensor, ...]
+
+
+def _step_back(
+    coupling: Coupling, state: Halves, grads: Halves, weights: dict[str, Tensor]
+) -> tuple[Halves, Halves]:
+    """From output and its gradients to input and its gradients; fills `weights[...].grad`.
+
+    The residue runs once, on copies of the buffers, so that no running statistic moves twice.
+    """
+    (c, d), (grad_c, grad_d) = state, grads
+    buffers = {name: buffer.clone() for name, buffer in coupling.residue.named_buffers()}
+    b = coupling.move_back(c).detach().requires_grad_()
+    with torch.enable_grad():
+        added = functional_call(coupling.residue, {**weights, **buffers}, (b,))
+    torch.autograd.backward(added, grad_d.to(added.dtype))
+    a = coupling.move_back(d - added.detach())
+    grad_b = coupling.move_back(grad_c)
+    if b.grad is not None:
+        grad_b = grad_b + b.grad
+    return (a, b.detach()), (coupling.move_back(grad_d), grad_b)
+
+
+def _named_places(residue: nn.Module, places: dict[int, int]) -> dict[str, int]:
+    """Which of the sequence's weights each name of a residue stands for."""
+    named = residue.named_parameters(remove_duplicate=False)
+    return {name: places[id(weight)] for name, weight in named}
+
+
+@contextmanager
+def _modes(sequence: nn.Module, modes: Sequence[bool]) -> Iterator[None]:
+    """Training flags as they were in the forward pass, for they may have been changed since."""
+    modules = list(sequence.modules())
+    now = [module.training for module in modules]
+    try:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        yield
+    finally:
+        for module, mode in zip(modules, now, strict=True):
+            module.training = mode
+
+
+class _Draws(NamedTuple):
+    """Where the generators of random numbers stand: the CPU's, and that of the tensor's device."""
+
+    device: torch.device
+    cpu: Tensor
+    own: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> "_Draws":
+        own = None
+        if device.type not in ("cpu", "meta"):
+            own = torch.get_device_module(device).get_rng_state(device)
+        return cls(device, torch.get_rng_state(), own)
+
+    def differ(self) -> bool:
+        """Whether a number has been drawn since."""
+        now = _Draws.now(self.device)
+        pairs = [(self.cpu, now.cpu), (self.own, now.own)]
+        return any(a is not None and b is not None and not torch.equal(a, b) for a, b in pairs)
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.own is not None:
+            torch.get_device_module(self.device).set_rng_state(self.own, self.device)
+
+
+@contextmanager
+def _redrawn(draws: _Draws | None) -> Iterator[None]:
+    """Draw the numbers of the forward pass again, then go on as if nothing had been drawn."""
+    if draws is None:
+        yield
+        return
+    now = _Draws.now(draws.device)
+    draws.restore()
+    try:
+        yield
+    finally:
+        now.restore()
