@@ -9,6 +9,7 @@ from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.image_size import check_exact_image, check_image
 from convatlas.blocks.initial_weights import draw_he_normal
+from convatlas.blocks.mb_conv import DropConnect, MBConv
 from convatlas.blocks.options import check_option
 from convatlas.blocks.pre_activation import PreActUnit, conv_without_bias, norm_relu
 from convatlas.blocks.residual_stages import NewUnit, residual_stages, resnet_stem
@@ -18,6 +19,8 @@ from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
 __all__ = [
     "SHORTCUTS",
     "ConvNormAct",
+    "DropConnect",
+    "MBConv",
     "NewUnit",
     "PreActUnit",
     "ShortcutA",

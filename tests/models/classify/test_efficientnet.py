@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from convatlas.blocks import MBConv
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.efficientnet import DropConnect, EfficientNet, MBConv, SameConv
+from convatlas.models.classify.efficientnet import EfficientNet, SameConv
 from convatlas.pretrained.keys import efficientnet as keys
 
 COUNTS = {
@@ -113,16 +114,6 @@ def test_a_block_equals_a_plain_second_computation():
     gate = hidden @ block.excite.expand.weight.T + block.excite.expand.bias
     y = block.project[1](F.conv2d(y * gate.sigmoid()[:, :, None, None], block.project[0].weight))
     torch.testing.assert_close(block(x), x + y)
-
-
-def test_drop_connect_keeps_the_mean_and_drops_whole_images():
-    torch.manual_seed(0)
-    drop, x = DropConnect(0.8), torch.ones(10_000, 2, 1, 1)
-    y = drop.train()(x)
-    assert torch.equal(y[:, 0], y[:, 1])
-    assert set(y.unique().tolist()) == {0.0, 1.25}
-    assert y.mean() == pytest.approx(1, abs=0.02)  # four standard errors
-    assert torch.equal(drop.eval()(x), x)
 
 
 def test_survival_falls_on_a_line_from_one_to_that_of_the_last_block():

@@ -8,17 +8,15 @@ Differs: padding is symmetric, as in most ports, where the released code pads as
 """
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.blocks import ConvNormAct, MBConv, check_image, check_option, round_channels
 from convatlas.models.registry import register
 from convatlas.ops.drop_path import linear_survival
-from convatlas.ops.squeeze_excitation import SqueezeExcite
 
 STEM, HEAD = 32, 1280
 LAYOUT = (  # table 1: expand, kernel, channels, repeats, stride of the first
@@ -66,62 +64,6 @@ class SameConv(nn.Conv2d):
         # The last window starts at the last multiple of the stride and sticks out by the rest.
         total = self.kernel_size[0] - 1 - (size - 1) % self.stride[0]
         return total // 2, total - total // 2
-
-
-class DropConnect(nn.Module):
-    """In training, zero whole images by chance and divide the others by the chance to survive.
-
-    Shape: (n, i…) -> (n, i…)
-    """
-
-    def __init__(self, survival: float):
-        super().__init__()
-        self.survival = survival
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.survival == 1.0:
-            return x
-        kept = torch.rand(x.shape[0], 1, 1, 1, device=x.device) < self.survival
-        return x * (kept / self.survival).to(x.dtype)
-
-
-class MBConv(nn.Module):
-    """Expand, filter, scale the channels, project; add the input where both ends are alike.
-
-    Args:
-        hidden: units of squeeze and excitation; 0 leaves it out.
-        survival: chance that the block is not skipped in training.
-        conv: maker of a convolution with norm and activation.
-
-    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int,
-        *,
-        stride: int,
-        expand: int,
-        hidden: int,
-        survival: float,
-        conv: Callable[..., nn.Module],
-    ):
-        super().__init__()
-        wide = in_channels * expand
-        self.expand = conv(in_channels, wide, 1) if expand > 1 else nn.Identity()
-        self.filter = conv(wide, wide, kernel, stride=stride, groups=wide)
-        self.excite = nn.Identity()
-        if hidden:
-            self.excite = SqueezeExcite(wide, hidden=hidden, act=F.silu)
-        self.project = conv(wide, out_channels, 1, act=None)
-        self.residual = stride == 1 and in_channels == out_channels
-        self.drop = DropConnect(survival if self.residual else 1.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.excite(self.filter(self.expand(x))))
-        return x + self.drop(y) if self.residual else y
 
 
 class EfficientNet(nn.Module):
@@ -189,6 +131,7 @@ class EfficientNet(nn.Module):
                     stride=stride,
                     expand=expand,
                     hidden=0 if lite else into // 4,
+                    hidden_act=F.silu,
                     survival=linear_survival(number, blocks - 1, last=survival),
                     conv=conv,
                 )
