@@ -1,5 +1,7 @@
 import pytest
+import torch
 
+from convatlas.errors import UsageError
 from convatlas.models import create_model
 from convatlas.pretrained.keys import resnet as keys
 
@@ -65,6 +67,40 @@ def test_answers_with_the_stride_in_the_first_1x1_equal_pytorchcv(depth, assert_
     for theirs, mine in pairs:
         paths += [(f"features.{theirs}.conv", f"{mine}.0"), (f"features.{theirs}.bn", f"{mine}.1")]
     assert_same_answers(ours, peer, paths, size=224)
+
+
+def test_a_plain_network_and_one_with_option_a_have_the_same_weights(counted):
+    plain, option_a = counted("plain34"), counted("resnet34_option_a")
+    assert plain == option_a
+    projections = [64 * 128, 128 * 256, 256 * 512]
+    norms = [2 * 128, 2 * 256, 2 * 512]
+    assert plain[0] == PARAMS[34] - sum(projections) - sum(norms)
+    pixels = [28 * 28, 14 * 14, 7 * 7]
+    assert plain[1] == MACS[34][0] - sum(m * p for m, p in zip(projections, pixels, strict=True))
+
+
+def test_option_c_projects_around_every_unit(counted):
+    repeats = {64: 3, 128: 3, 256: 5, 512: 2}  # units whose shape stays
+    extra = sum(count * (c * c + 2 * c) for c, count in repeats.items())
+    assert counted("resnet34_option_c")[0] == PARAMS[34] + extra
+
+
+def test_a_plain_network_is_its_residues_alone():
+    torch.manual_seed(0)
+    model = create_model("plain18", width=0.125, num_classes=5).eval()
+    x = torch.rand(2, 3, 64, 64)
+    y = model.stages[0](x)
+    for layer in (layer for stage in list(model.stages)[1:] for layer in stage):
+        y = layer.residue(y).relu() if hasattr(layer, "residue") else layer(y)
+    torch.testing.assert_close(model(x), model.classifier(y.mean((2, 3))))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("depth", 51), ("shortcut", "D"), ("stem_stride", 3)]
+)
+def test_other_options_are_refused(option, value):
+    with pytest.raises(UsageError, match=f"ResNet: {option} must be one of .* got {value}"):
+        create_model("resnet50", **{option: value})
 
 
 @pytest.mark.parametrize("width", [0.1, 0.25, 0.7, 1.5])
