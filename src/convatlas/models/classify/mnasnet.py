@@ -130,7 +130,7 @@ class MnasNet(nn.Module):
     @classmethod
     def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[MnasNet, tuple[Tensor]]":
         """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
+        model = cls(width=0.35, in_channels=in_channels, num_classes=num_classes)
         return model, model.example(batch=2, size=64)
 
 
