@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from convatlas.cost import count
     from convatlas.job.fit import fit
     from convatlas.job.run import Run, open_run
-    from convatlas.models import create_model, register
+    from convatlas.models import register
+    from convatlas.pretrained.create import create_model
     from convatlas.search.budget import Budget
 
 __version__ = "0.1.0"
@@ -22,7 +23,7 @@ _HOMES = {
     "Budget": "convatlas.search.budget",
     "Run": "convatlas.job.run",
     "count": "convatlas.cost",
-    "create_model": "convatlas.models",
+    "create_model": "convatlas.pretrained.create",
     "describe": "convatlas.atlas.card",
     "fit": "convatlas.job.fit",
     "list_models": "convatlas.atlas.listing",

@@ -28,6 +28,10 @@ class BudgetError(ConvatlasError):
     exit_code = 4
 
 
+class WeightsError(ConvatlasError):
+    """Public weights that cannot be had, are not what they should be, or do not fit."""
+
+
 class UnknownNameError(ConvatlasError, KeyError):
     """A name that is not registered; the message offers the nearest ones."""
 

@@ -58,11 +58,6 @@ def test_options_of_the_call_go_over_those_of_the_name():
     assert _params(create_model("mobilenet_v1_w0.5_r160", width=0.25)) < _params(narrow)
 
 
-def test_public_weights_are_refused_while_none_are_known():
-    with pytest.raises(UsageError, match="no public weights are known for 'resnet18'"):
-        create_model("resnet18", pretrained=True)
-
-
 def test_a_network_of_ones_own_joins_under_a_free_name_only():
     register("test_registry_custom", Custom, num_classes=4)
     register("test_registry_custom", Custom, num_classes=5)  # the same class again, as on reload

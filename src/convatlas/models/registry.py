@@ -96,27 +96,18 @@ def find_entry(name: str) -> Entry:
     return _entries[name]
 
 
-def create_model(
-    name: str, *, pretrained: bool = False, features_only: bool = False, **options: Any
-) -> nn.Module:
-    """Build a registered network.
+def create_model(name: str, *, features_only: bool = False, **options: Any) -> nn.Module:
+    """Build a registered network with fresh weights; `convatlas.create_model` also has public ones.
 
     Args:
         name: as `list_models` gives it.
-        pretrained: start from public weights.
         features_only: return the maps of each stage, coarsest last, instead of logits; the
             network then has `.feature_channels` and `.feature_strides`.
         options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`.
 
     Raises:
         UnknownNameError: no such name.
-        UsageError: no such option, no public weights, or no stages to take features from.
+        UsageError: no such option, or no stages to take features from.
     """
-    entry = find_entry(name)
-    if pretrained:
-        raise UsageError(
-            f"create_model: no public weights are known for '{name}'; models that have them: none "
-            "in this version. Build it with pretrained=False"
-        )
-    model = entry.build(**options)
+    model = find_entry(name).build(**options)
     return FeatureMaps(model, name) if features_only else model

@@ -1,5 +1,5 @@
-"""Public weights: the names of their layers, translated into ours.
+"""Public weights: which networks have them, where they lie, how they get into ours.
 
-Here: what other libraries call the layers of a network (`keys`).
-Not here: the networks themselves; they are in `models`.
+Here: the table of checkpoints, download and checks, translation of names, `create_model`.
+Not here: the networks (`models`), and weights that a run trained itself (`train/weights.py`).
 """

@@ -1,4 +1,4 @@
-"""VGG under torchvision's names, which number the layers from the first to the last."""
+"""VGG under the names of torchvision and timm, which number layers from the first to the last."""
 
 from itertools import count
 
@@ -15,3 +15,10 @@ def torchvision_paths(model: VGG) -> list[tuple[str, str]]:
             if layer.state_dict():
                 paths.append((theirs, f"stages.{s}.{i}"))
     return [*paths, *((f"classifier.{i}", f"classifier.{i}") for i in (0, 3, 6))]
+
+
+def timm_paths(model: VGG) -> list[tuple[str, str]]:
+    """Layers of timm's `vgg11` to `vgg19`, whose first linear layers are convolutions, and ours."""
+    names = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2"}
+    names["classifier.6"] = "head.fc"
+    return [(names.get(theirs, theirs), ours) for theirs, ours in torchvision_paths(model)]

@@ -1,0 +1,114 @@
+"""The table of public checkpoints, read from `checkpoints.toml` without importing torch."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from convatlas.data.preprocess import Preprocess
+
+TABLE = "checkpoints.toml"
+GREY = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file of weights that somebody published, and what must be known to use it.
+
+    Args:
+        model: the registered name that it fits.
+        keys: `paper:peer`: the file of `keys` and the peer whose names the weights carry.
+        file: its path in the hub repository, or in the folder of the package.
+        licence: of the weights, as their publisher states it.
+        size: side of the images in pixels that its publisher evaluates on.
+        crop: share of the shorter side that the square takes, as in `Resize`.
+        filter: of the resize.
+        mean: per channel, of values in 0..1.
+        std: likewise.
+        bytes: of the file, about.
+        repo: on the Hugging Face hub, or None.
+        revision: of the repository; None takes the newest.
+        package: of the Python package index that carries the file, or None.
+        extra: of convatlas that installs the package.
+        sha256: of the file, where it is known beforehand.
+        options: that the network must be built with.
+        absent: parts of ours that the weights do not have; they keep their fresh values.
+        unused: parts of the file that ours does not have.
+        top1_percent: on ImageNet's validation split, as published, or None.
+        published_by: who states it.
+        num_classes: length of its answer.
+    """
+
+    model: str
+    keys: str
+    file: str
+    licence: str
+    size: int
+    crop: float
+    filter: Literal["bilinear", "bicubic"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    bytes: int
+    repo: str | None = None
+    revision: str | None = None
+    package: str | None = None
+    extra: str | None = None
+    sha256: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    absent: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    top1_percent: float | None = None
+    published_by: str | None = None
+    num_classes: int = 1000
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in a few words."""
+        if self.package is not None:
+            return f"package {self.package}, {self.file}"
+        return f"Hugging Face hub, {self.repo}, {self.file}"
+
+    def preprocess(self, channels: int = 3, size: int | None = None) -> "Preprocess":
+        """The module that makes of 8-bit images what these weights were trained on.
+
+        Args:
+            channels: of the images; for other than three, mean and deviation are averaged.
+            size: side of the square; None takes the publisher's.
+        """
+        from convatlas.data.preprocess import Preprocess
+
+        mean, std = list(self.mean), list(self.std)
+        if channels != len(mean):
+            mean = [sum(mean) / len(mean)] * channels
+            std = [sum(std) / len(std)] * channels
+        return Preprocess(
+            channels, size or self.size, mean, std, crop=self.crop, filter=self.filter
+        )
+
+
+@cache
+def checkpoints() -> tuple[Checkpoint, ...]:
+    """Every checkpoint; of those of one network the preferred one comes first."""
+    text = resources.files("convatlas.pretrained").joinpath(TABLE).read_text(encoding="utf-8")
+    table = tomllib.loads(text)
+    scales = table["scales"]
+    return tuple(_checkpoint(dict(row), scales) for row in table["checkpoint"])
+
+
+def _checkpoint(row: dict[str, Any], scales: Mapping[str, Any]) -> Checkpoint:
+    row |= scales[row.pop("scale")]
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Checkpoint(**fields)
+
+
+def checkpoints_of(name: str) -> list[Checkpoint]:
+    """Those of one network, the preferred one first; empty where there are none."""
+    return [checkpoint for checkpoint in checkpoints() if checkpoint.model == name]
+
+
+def names_with_weights() -> list[str]:
+    """Every network that has public weights, in the order of the table."""
+    return list(dict.fromkeys(checkpoint.model for checkpoint in checkpoints()))
