@@ -20,34 +20,37 @@ def pool_of(fitting, places, epoch_seconds, slot_s=lambda places: 1.0):
 
 
 FITTING = [
-    made("big", 5e6),
-    made("big", 4e6, 0.5),
-    made("big", 3e6, 0.35),
-    made("middle", 1e5),
-    made("small", 5e3),
+    made("resnet18", 5e6),
+    made("resnet18", 4e6, 0.5),
+    made("resnet18", 3e6, 0.35),
+    made("lenet5", 1e5),
+    made("linear_classifier", 5e3),
 ]
 
 
 def test_costly_middling_and_cheap_take_turns():
     pool = pool_of(FITTING, 3, lambda c: 0.1)
-    assert [c.candidate.name for c in pool.chosen] == ["big", "middle", "small"]
+    assert [c.candidate.name for c in pool.chosen] == ["resnet18", "lenet5", "linear_classifier"]
     assert len(pool.left_out) == 2
 
 
-def test_a_network_takes_two_places_at_most():
+def test_an_architecture_takes_two_places_at_most():
     pool = pool_of(FITTING, 5, lambda c: 0.1)
-    assert [c.candidate.name for c in pool.chosen].count("big") == 2
+    assert [c.candidate.name for c in pool.chosen].count("resnet18") == 2
+    deeper = [made("resnet34", 6e6), made("resnet50", 7e6), *FITTING]
+    names = [c.candidate.name for c in pool_of(deeper, 8, lambda c: 0.1).chosen]
+    assert sum(name.startswith("resnet") for name in names) == 2
 
 
 def test_one_too_slow_to_learn_is_left_out_and_says_so():
     pool = pool_of(FITTING, 5, lambda c: c.cost.macs / 1e6)
-    assert [c.candidate.name for c in pool.chosen] == ["middle", "small"]
+    assert [c.candidate.name for c in pool.chosen] == ["lenet5", "linear_classifier"]
     assert "too slow: a pass over the images takes 5 s, 2 s allowed" in pool.left_out.values()
 
 
 def test_where_all_are_too_slow_the_cheapest_is_tried():
     pool = pool_of(FITTING, 5, lambda c: 1e9)
-    assert [c.candidate.name for c in pool.chosen] == ["small"]
+    assert [c.candidate.name for c in pool.chosen] == ["linear_classifier"]
 
 
 def test_nothing_fits_nothing_chosen():
@@ -64,7 +67,7 @@ def test_fewer_take_part_where_only_a_longer_round_teaches_anything():
     """Of 5.4 s shared, only two places leave the costly one the time for half a pass."""
     three = [FITTING[0], *FITTING[3:]]
     pool = pool_of(three, 3, lambda c: c.cost.macs / 1e6, slot_s=lambda places: 5.4 / places)
-    assert [c.candidate.name for c in pool.chosen] == ["big", "middle"]
+    assert [c.candidate.name for c in pool.chosen] == ["resnet18", "lenet5"]
 
 
 def test_none_is_measured_twice():

@@ -11,10 +11,11 @@ from convatlas.job.exporting import exported_bytes
 from convatlas.models.registry import Entry
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
-from convatlas.search.counted import Counted, count_network, nearest_misses
+from convatlas.search.counted import Counted, count_network, nearest_misses, not_counted
 from convatlas.search.halving import plan_rungs
 from convatlas.search.pool import choose_pool
-from convatlas.search.space import input_sizes, ladders
+from convatlas.search.promise import promising_first
+from convatlas.search.space import Candidate, input_sizes, ladders
 
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
 # and only near it the file is really written.
@@ -31,24 +32,40 @@ def count_all(
     budget: Budget,
     *,
     fixed_width: bool,
+    seconds: float,
     progress: Progress,
 ) -> list[Counted]:
-    """Every candidate with its cost, before anything is trained."""
+    """The candidates with their costs, before anything is trained, the most promising first.
+
+    Args:
+        seconds: after which the networks whose turn has not come are left uncounted, once enough
+            of the others fit.
+    """
+    start = time.perf_counter()
     bar = progress.bar("counting candidates", len(entries), unit="networks")
-    sizes = input_sizes(images.height, images.width)
+    rows = {entry.name: _ladders(entry, images, fixed_width=fixed_width) for entry in entries}
     counted: list[Counted] = []
-    for done, entry in enumerate(entries, start=1):
-        rows = ladders(
-            entry,
-            channels=images.channels,
-            num_classes=len(images.classes),
-            sizes=sizes,
-            fixed_width=fixed_width,
-        )
-        counted += count_network(rows, budget)
-        bar.update(done, note=entry.name)
+    fitting = 0
+    for done, name in enumerate(promising_first(rows, budget), start=1):
+        if fitting >= MOST_PLACES and time.perf_counter() - start > seconds:
+            counted.append(not_counted(rows[name]))
+            continue
+        found = list(count_network(rows[name], budget))
+        fitting += any(c.fits for c in found)
+        counted += found
+        bar.update(done, note=name)
     bar.close()
     return counted
+
+
+def _ladders(entry: Entry, images: ImageData, *, fixed_width: bool) -> list[list[Candidate]]:
+    return ladders(
+        entry,
+        channels=images.channels,
+        num_classes=len(images.classes),
+        sizes=input_sizes(images.height, images.width),
+        fixed_width=fixed_width,
+    )
 
 
 def choose_entrants(
@@ -148,9 +165,15 @@ def _record(counted: Counted) -> Contender:
         params=cost.params if cost else None,
         macs=cost.macs if cost else None,
         peak_bytes=cost.peak_bytes if cost else None,
-        status="not trained" if counted.fits else "over budget" if counted.excess else "unsuited",
+        status=_status(counted),
         reason=counted.reason,
     )
+
+
+def _status(counted: Counted) -> str:
+    if counted.excess:
+        return "over budget"
+    return "not trained" if counted.fits or counted.skipped else "unsuited"
 
 
 def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:

@@ -25,6 +25,7 @@ from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
 from convatlas.search.halving import halve, plan_rungs
+from convatlas.search.promise import undominated
 from convatlas.search.space import structures
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
@@ -33,6 +34,7 @@ from convatlas.train.weights import save_weights
 
 RESERVE_S = 25.0  # for the test, the export with its proof and the report
 RESERVE_SHARE = 0.2  # of a short limit
+COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 LEAST_SHARE = 0.4  # of the limit that training gets in any case
 LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
@@ -73,7 +75,7 @@ def fit(
     """
     start = time.perf_counter()
     progress, budget = progress or Silent(), budget or Budget()
-    entries = [find_entry(model)] if model else structures()
+    entries = [find_entry(model)] if model else undominated(structures())
     if out is not None:
         check_folder(Path(out), force=force)
     images = _open(data, seed, max_broken, progress)
@@ -83,7 +85,12 @@ def fit(
         recipe = _suited(recipe or Recipe(), images, seed)
         contest = Contest(images, recipe, stop, progress)
         counted = count_all(
-            entries, images, budget, fixed_width=model is not None, progress=progress
+            entries,
+            images,
+            budget,
+            fixed_width=model is not None,
+            seconds=COUNTING_SHARE * time_limit_s,
+            progress=progress,
         )
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
         entrants, others = choose_entrants(counted, budget, contest, seconds)

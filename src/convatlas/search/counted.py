@@ -13,17 +13,21 @@ from convatlas.search.space import Candidate
 
 TRIES = 2  # of each network and size, the widest that fit
 # Of what scaling the published count gives: channels are rounded and heads shrink with the classes.
-SURE_SHARE = 0.5
+SURE_SHARE = {"macs": 0.5, "params": 0.2}
 
 
 @dataclass
 class Counted:
-    """A candidate, its cost (None where it was not counted) and why it is out, if it is."""
+    """A candidate, its cost (None where it was not counted) and why it is out, if it is.
+
+    `skipped`: nothing was found out about it.
+    """
 
     candidate: Candidate
     cost: Cost | None
     reason: str = ""
     excess: dict[str, float] = field(default_factory=dict)
+    skipped: bool = False
 
     @property
     def fits(self) -> bool:
@@ -87,20 +91,28 @@ def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
 def _surely_over(candidate: Candidate, budget: Budget) -> Counted | None:
     """What the published count already rules out needs no count of its own.
 
-    Work falls at most with the square of the width and of the size.
+    Both fall at most with the square of the width, and work with the square of the size.
     """
     known = read_index().get(candidate.name)
-    if known is None or budget.macs is None:
+    if known is None:
         return None
     published = find_entry(candidate.name).defaults.get("width", 1.0)
     width = candidate.options.get("width", published) / published
     size = candidate.size / known.input[-1]
-    macs = SURE_SHARE * known.macs * min(width, width**2) * size**2
-    excess = budget.excess(macs=macs)
+    narrowed = min(width, width**2)
+    excess = budget.excess(
+        params=SURE_SHARE["params"] * known.params * narrowed,
+        macs=SURE_SHARE["macs"] * known.macs * narrowed * size**2,
+    )
     if not excess:
         return None
-    reason = f"macs at least {excess['macs']:.1f} x the budget, by its published count"
-    return Counted(candidate, None, reason, excess)
+    over = ", ".join(f"{name} at least {times:.1f} x" for name, times in excess.items())
+    return Counted(candidate, None, f"{over} the budget, by its published count", excess)
+
+
+def not_counted(ladders: Sequence[Sequence[Candidate]]) -> Counted:
+    """One line for a network whose turn to be counted did not come."""
+    return Counted(ladders[0][0], None, "not counted: the time for counting was up", skipped=True)
 
 
 def _least_file(cost: Cost) -> int:

@@ -1,14 +1,15 @@
 """From all that fits to the few worth training: capable, different, quick enough to learn."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from convatlas.search.counted import Counted
+from convatlas.search.promise import architecture
+from convatlas.search.promise import capability as capability_of
 from convatlas.search.space import Candidate
+from convatlas.search.turns import bands, in_turns
 
-BANDS = 3
-A_NETWORK = 2  # candidates of one network at most, so that the pool stays different
+SAME = 2  # candidates of one architecture at most, so that the pool stays different
 
 
 @dataclass
@@ -20,12 +21,18 @@ class Pool:
 
 
 def capability(counted: Counted) -> float:
-    """A guess before training: more work and more weights, the work counting double.
-
-    Only the order matters, and only for who is tried; training decides who wins.
-    """
+    """By the counted cost; training decides who wins."""
     assert counted.cost is not None
-    return 2 * math.log(max(counted.cost.macs, 1)) + math.log(max(counted.cost.params, 1))
+    return capability_of(counted.cost.params, counted.cost.macs)
+
+
+def _work(counted: Counted) -> float:
+    assert counted.cost is not None
+    return counted.cost.macs
+
+
+def _architecture(counted: Counted) -> str:
+    return architecture(counted.candidate.name)
 
 
 def choose_pool(
@@ -50,14 +57,15 @@ def choose_pool(
             whose turn has come, for it is measured.
         least_epochs: passes in the first round below which a candidate is judged on nothing.
     """
-    bands = _bands(fitting)
-    turns = _Turns(_in_turn(bands), epoch_seconds)
+    costliest = bands(fitting, _work)[:1]
+    order = in_turns(fitting, work=_work, capability=capability, kind=_architecture)
+    turns = _Turns(order, epoch_seconds)
     chosen: list[Counted] = []
     limit = 0.0
     for count in places:
         allowed = slot_s(count) / least_epochs
         quick = turns.quick(count, allowed)
-        costly = any(c in bands[0] for c in quick)
+        costly = any(c in band for band in costliest for c in quick)
         if len(quick) > len(chosen) or (costly and len(quick) == count):
             chosen, limit = quick, allowed
         if costly and len(quick) == count:
@@ -80,10 +88,10 @@ class _Turns:
         chosen: list[Counted] = []
         taken: dict[str, int] = {}
         for counted in self._order:
-            name = counted.candidate.name
+            name = _architecture(counted)
             if len(chosen) == count:
                 break
-            if taken.get(name, 0) < A_NETWORK and self._epoch(counted) <= limit:
+            if taken.get(name, 0) < SAME and self._epoch(counted) <= limit:
                 taken[name] = taken.get(name, 0) + 1
                 chosen.append(counted)
         return chosen
@@ -100,32 +108,3 @@ class _Turns:
         if key not in self._seconds:
             self._seconds[key] = self._measure(counted)
         return self._seconds[key]
-
-
-def _bands(fitting: Sequence[Counted]) -> list[list[Counted]]:
-    """Equal steps in the logarithm of the work, from most to least; each most capable first."""
-    if not fitting:
-        return []
-    work = [math.log(max(c.cost.macs, 1)) for c in fitting if c.cost is not None]
-    low, high = min(work), max(work)
-    bands: list[list[Counted]] = [[] for _ in range(BANDS)]
-    for counted, value in zip(fitting, work, strict=True):
-        step = (high - value) / (high - low) * BANDS if high > low else 0
-        bands[min(BANDS - 1, int(step))].append(counted)
-    return [_networks_apart(band) for band in bands if band]
-
-
-def _networks_apart(band: Sequence[Counted]) -> list[Counted]:
-    """Most capable first, but every network once before any comes a second time."""
-    ranked = sorted(band, key=capability, reverse=True)
-    seen: dict[str, int] = {}
-    turns = []
-    for counted in ranked:
-        turn = seen[counted.candidate.name] = seen.get(counted.candidate.name, -1) + 1
-        turns.append((turn, counted))
-    return [counted for _, counted in sorted(turns, key=lambda pair: pair[0])]
-
-
-def _in_turn(bands: Sequence[Sequence[Counted]]) -> list[Counted]:
-    longest = max((len(band) for band in bands), default=0)
-    return [band[i] for i in range(longest) for band in bands if i < len(band)]

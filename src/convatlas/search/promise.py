@@ -1,0 +1,108 @@
+"""Which networks to count first, where there is no time to count all: a guess without building.
+
+The published count of a name, scaled by width, input size and stem, is within a factor of about two
+of the candidate's own. That is enough for an order; whoever is trained is counted exactly.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from convatlas.atlas.index import read_index
+from convatlas.atlas.listing import published_accuracies
+from convatlas.models.registry import Entry, find_entry
+from convatlas.search.budget import Budget
+from convatlas.search.space import Candidate
+from convatlas.search.turns import in_turns
+
+Ladders = Sequence[Sequence[Candidate]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Guessed costs of a candidate."""
+
+    params: float
+    macs: float
+
+    @property
+    def capability(self) -> float:
+        """More work and more weights, the work counting double."""
+        return capability(self.params, self.macs)
+
+
+def capability(params: float, macs: float) -> float:
+    """A guess before training: only the order matters, and only for who is tried."""
+    return 2 * math.log(max(macs, 1)) + math.log(max(params, 1))
+
+
+def estimate(candidate: Candidate) -> Estimate | None:
+    """Costs by the published count; None for a network that is not in the index."""
+    known = read_index().get(candidate.name)
+    if known is None:
+        return None
+    published = find_entry(candidate.name).defaults
+    width = candidate.options.get("width", 1.0) / published.get("width", 1.0)
+    stem = published.get("stem_stride", 1) / candidate.options.get("stem_stride", 1)
+    if "stem_stride" not in candidate.options:
+        stem = 1.0
+    side = candidate.size / known.input[-1] * stem
+    return Estimate(known.params * width**2, known.macs * width**2 * side**2)
+
+
+def promising_first(rows: Mapping[str, Ladders], budget: Budget) -> list[str]:
+    """Names in the order in which counting them is worth the time.
+
+    Networks that the index does not know (the user's own) come first; then costly, middling and
+    cheap ones take turns, each by the most that it may have within the budget; those that surely
+    do not fit come last.
+    """
+    own, best, rest = [], {}, []
+    for name, ladders in rows.items():
+        guesses = [estimate(candidate) for ladder in ladders for candidate in ladder]
+        if None in guesses:
+            own.append(name)
+            continue
+        fitting = [g for g in guesses if g and not budget.excess(params=g.params, macs=g.macs)]
+        if fitting:
+            best[name] = max(fitting, key=lambda guess: guess.capability)
+        else:
+            rest.append(name)
+    order = in_turns(
+        list(best),
+        work=lambda name: best[name].macs,
+        capability=lambda name: best[name].capability,
+        kind=architecture,
+    )
+    return own + order + rest
+
+
+def architecture(name: str) -> str:
+    """The class behind a name: its variants look alike to the search."""
+    return find_entry(name).cls.__qualname__
+
+
+def undominated(entries: Iterable[Entry]) -> list[Entry]:
+    """Without those that another of the same architecture beats by its paper's own figures.
+
+    Beaten: published on the same data, tested in the same way, at least as accurate, with no more
+    multiply-adds and no more parameters (plain networks beside residual ones, and the like). What
+    has no published accuracy stays.
+    """
+    entries = list(entries)
+    return [e for e in entries if not any(_beats(other, e) for other in entries)]
+
+
+def _beats(one: Entry, other: Entry) -> bool:
+    if one.cls is not other.cls or one.name == other.name:
+        return False
+    known, published = read_index(), published_accuracies()
+    names = (one.name, other.name)
+    if not all(name in known and name in published for name in names):
+        return False
+    a, b = (published[name] for name in names)
+    if (a.dataset, a.setting) != (b.dataset, b.setting):
+        return False
+    first = (a.value, -known[one.name].macs, -known[one.name].params)
+    second = (b.value, -known[other.name].macs, -known[other.name].params)
+    return first != second and all(x >= y for x, y in zip(first, second, strict=True))
