@@ -80,7 +80,7 @@ class PreActResNet(nn.Module):
     def __init__(
         self,
         *,
-        depth: int = 200,
+        depth: int = 50,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
@@ -122,7 +122,7 @@ class PreActResNet(nn.Module):
         cls, *, in_channels: int = 3, num_classes: int = 5
     ) -> "tuple[PreActResNet, tuple[Tensor]]":
         """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=18, width=0.125, in_channels=in_channels, num_classes=num_classes)
+        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
         return model, model.example(batch=2, size=64)
 
 
