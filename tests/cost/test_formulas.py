@@ -216,9 +216,12 @@ def test_normalising_pooling_and_moving_are_free_and_known(layer):
 
 @pytest.mark.parametrize("operator", SHAPES, ids=str)
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
-def test_shape_that_is_said_directly_is_the_one_torch_computes(operator, memory):
+@pytest.mark.parametrize("other", [(2, 3, 5, 7), (3, 1, 1), ()], ids=str)
+def test_shape_that_is_said_directly_is_the_one_torch_computes(operator, memory, other):
     x = torch.rand(2, 3, 5, 7).to(memory_format=memory)
     args = [x]
+    if ".Tensor" in str(operator):
+        args.append(torch.rand(other))
     if "batch_norm" in str(operator):
         args += [torch.ones(3)] * 4
         args += [False] * ("legit" not in str(operator)) + [0.1, 1e-5]

@@ -22,13 +22,28 @@ def _itself(args: Sequence[Any]) -> Tensor:
     return args[0]
 
 
+def _together(operator: Any) -> Answer:
+    """Of two tensors of one shape and layout, that; anything else is asked of torch."""
+
+    def answer(args: Sequence[Any]) -> Tensor:
+        x, y = args[:2]
+        if isinstance(y, Tensor) and x.shape == y.shape and x.stride() == y.stride():
+            return x if operator in IN_PLACE else torch.empty_like(x)
+        return operator(*args)
+
+    return answer
+
+
 def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
     """In evaluation mode the two statistics come back empty."""
     x = args[0]
     return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
 
 
+IN_PLACE = (aten.add_.Tensor, aten.mul_.Tensor)
+TOGETHER = (aten.add.Tensor, aten.mul.Tensor, *IN_PLACE)
 SHAPES: Mapping[Any, Answer] = {
+    **{operator: _together(operator) for operator in TOGETHER},
     aten.native_batch_norm.default: _normalised,
     aten._native_batch_norm_legit_no_training.default: _normalised,
     aten.relu.default: _like,
@@ -39,4 +54,8 @@ SHAPES: Mapping[Any, Answer] = {
     aten.silu_.default: _itself,
     aten.hardswish.default: _like,
     aten.hardswish_.default: _itself,
+    aten.leaky_relu.default: _like,
+    aten.leaky_relu_.default: _itself,
+    aten.hardsigmoid.default: _like,
+    aten.sigmoid.default: _like,
 }
