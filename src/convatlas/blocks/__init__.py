@@ -5,6 +5,7 @@ the checks of an input and an option.
 Not here: a part with one user; it lives in its model's file until a second appears.
 """
 
+from convatlas.blocks.auxiliary import TrainingOutputs, loss_with_auxiliary
 from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.image_size import check_exact_image, check_image
@@ -14,22 +15,27 @@ from convatlas.blocks.options import check_option
 from convatlas.blocks.pre_activation import PreActUnit, conv_without_bias, norm_relu
 from convatlas.blocks.residual_stages import NewUnit, residual_stages, resnet_stem
 from convatlas.blocks.response_norm import local_response_norm_layer
+from convatlas.blocks.reversible import Coupling, ReversibleSequence
 from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
 
 __all__ = [
     "SHORTCUTS",
     "ConvNormAct",
+    "Coupling",
     "DropConnect",
     "MBConv",
     "NewUnit",
     "PreActUnit",
+    "ReversibleSequence",
     "ShortcutA",
+    "TrainingOutputs",
     "check_exact_image",
     "check_image",
     "check_option",
     "conv_without_bias",
     "draw_he_normal",
     "local_response_norm_layer",
+    "loss_with_auxiliary",
     "new_shortcut",
     "norm_relu",
     "residual_stages",
