@@ -21,6 +21,7 @@ from convatlas.blocks import (
 from convatlas.errors import UsageError
 from convatlas.models.classify.resnet import ResNet
 from convatlas.models.registry import register
+from convatlas.ops import SqueezeExcite
 
 CHANNELS = (16, 32, 64)  # table 1, before they are multiplied by k
 GRID = (  # tables 4 to 6 and 9: n, k
@@ -75,6 +76,7 @@ class WideResNet(nn.Module):
         kernels: sides of the convolutions of a unit: (3, 3) is the paper's B(3, 3).
         dropout: share zeroed between the convolutions of a unit in training; the paper takes 0.3
             on CIFAR and 0.4 on SVHN where it has any.
+        reduction: of a squeeze and excitation at the end of each residue; None for none.
         width: multiplies every channel count, those of the first layer too.
         in_channels: channels of the image.
         num_classes: length of the output.
@@ -94,6 +96,7 @@ class WideResNet(nn.Module):
         widen: int = 10,
         kernels: Sequence[int] = (3, 3),
         dropout: float = 0.0,
+        reduction: int | None = None,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 10,
@@ -105,7 +108,8 @@ class WideResNet(nn.Module):
         outs = [round_channels(channels * widen * width, 4) for channels in CHANNELS]
 
         def unit(into: int, out: int, stride: int) -> nn.Module:
-            return wide_unit(into, out, stride, kernels=kernels, dropout=dropout)
+            gate = None if reduction is None else SqueezeExcite(out, reduction=reduction)
+            return wide_unit(into, out, stride, kernels=kernels, dropout=dropout, gate=gate)
 
         self.stages = residual_stages(
             ([conv_without_bias(in_channels, stem, 3)], []), stem, [(units, c) for c in outs], unit
