@@ -6,6 +6,7 @@ Not here: networks that answer with boxes, masks, sounds or words; they have she
 
 from convatlas.models.classify import (
     alexnet,
+    bn_inception,
     densenet,
     densenet_cifar,
     efficientnet,
@@ -14,6 +15,7 @@ from convatlas.models.classify import (
     fractalnet,
     fractalnet_cifar,
     googlenet,
+    inception_v3,
     irevnet,
     lenet,
     linear_classifier,
@@ -34,14 +36,17 @@ from convatlas.models.classify import (
     senet154,
     shufflenet_v1,
     shufflenet_v2,
+    shufflenet_v2_164,
     squeezenet,
     squeezenext,
+    stochastic_depth,
     vgg,
     wide_resnet,
 )
 
 __all__ = [
     "alexnet",
+    "bn_inception",
     "densenet",
     "densenet_cifar",
     "efficientnet",
@@ -50,6 +55,7 @@ __all__ = [
     "fractalnet",
     "fractalnet_cifar",
     "googlenet",
+    "inception_v3",
     "irevnet",
     "lenet",
     "linear_classifier",
@@ -70,8 +76,10 @@ __all__ = [
     "senet154",
     "shufflenet_v1",
     "shufflenet_v2",
+    "shufflenet_v2_164",
     "squeezenet",
     "squeezenext",
+    "stochastic_depth",
     "vgg",
     "wide_resnet",
 ]
