@@ -7,6 +7,8 @@ Not here: networks that answer with boxes, masks, sounds or words; they have she
 from convatlas.models.classify import (
     alexnet,
     bn_inception,
+    capsnet,
+    capsnet_baseline,
     densenet,
     densenet_cifar,
     efficientnet,
@@ -47,6 +49,8 @@ from convatlas.models.classify import (
 __all__ = [
     "alexnet",
     "bn_inception",
+    "capsnet",
+    "capsnet_baseline",
     "densenet",
     "densenet_cifar",
     "efficientnet",

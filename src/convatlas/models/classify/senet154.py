@@ -68,10 +68,11 @@ class SENet154(nn.Module):
         stem_stride: 4 as published; 2 leaves out the pooling after the stem; 1 also the stride
             of its first convolution, for images under 64 pixels.
 
-    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 3 pixels up, from 1
+        where the stem does not pool.
     """
 
-    min_size = 1
+    min_size = 3
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class SENet154(nn.Module):
         super().__init__()
         check_option("SENet154", "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
+        self.min_size = 3 if stem_stride == 4 else 1
         stem: list[nn.Module] = []
         channels = in_channels
         for index, base in enumerate(STEM):
