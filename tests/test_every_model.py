@@ -28,7 +28,14 @@ SIZES = {
     **{f"efficientnet_b{n}": s for n, s in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
     **{f"efficientnet_lite{n}": s for n, s in enumerate((224, 240, 260, 280, 300))},
     "fbnet_96_0.35_1": 96,
+    **dict.fromkeys(("inception_v2", "inception_v2_7x7", "inception_v3"), 299),
+    **dict.fromkeys(("xception", "xception_fc", "inception_v4", "inception_resnet_v1"), 299),
+    **dict.fromkeys(("inception_resnet_v2", "inception_resnet_v2_paper"), 299),
+    **dict.fromkeys(("se_inception_v3", "se_inception_resnet_v2"), 299),
     **{name: 227 for name in model_names() if name.startswith("squeezenext")},
+    **{"capsnet": 28, "capsnet_baseline": 28, "capsnet_affnist": 40, "capsnet_cifar": 24},
+    **{"capsnet_multimnist": 36, "capsnet_baseline_multimnist": 36},
+    **{"capsnet_smallnorb": 32, "capsnet_svhn": 32},
 }
 
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
@@ -181,8 +188,10 @@ def test_example_is_one_image_of_the_size_that_the_name_says(entry):
         model = entry.build().eval()
         (x,) = model.example()
         logits = model(x)
-    expected = SIZES.get(entry.name, 224)
-    if resolution := re.search(r"_r(\d+)$", entry.name):
+    expected = 224
+    if entry.name in SIZES:
+        expected = SIZES[entry.name]
+    elif resolution := re.search(r"_r(\d+)$", entry.name):
         expected = int(resolution[1])
     elif "_cifar" in entry.name or "imagenet32" in entry.name or entry.name.startswith("lenet"):
         expected = 32

@@ -44,6 +44,7 @@ from convatlas.models.classify import (
     stochastic_depth,
     vgg,
     wide_resnet,
+    xception,
 )
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "stochastic_depth",
     "vgg",
     "wide_resnet",
+    "xception",
 ]
