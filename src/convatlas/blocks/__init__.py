@@ -6,6 +6,8 @@ Not here: a part with one user; it lives in its model's file until a second appe
 """
 
 from convatlas.blocks.auxiliary import TrainingOutputs, loss_with_auxiliary
+from convatlas.blocks.branch_stages import new_stages, smallest_input, with_total_stride
+from convatlas.blocks.branches import Branches, Conv, Fork, Pool, PoolUp, Step, new_layers
 from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.image_size import check_exact_image, check_image
@@ -16,18 +18,26 @@ from convatlas.blocks.pre_activation import PreActUnit, conv_without_bias, norm_
 from convatlas.blocks.residual_stages import NewUnit, residual_stages, resnet_stem
 from convatlas.blocks.response_norm import local_response_norm_layer
 from convatlas.blocks.reversible import Coupling, ReversibleSequence
+from convatlas.blocks.same_conv import SameConv
 from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
 
 __all__ = [
     "SHORTCUTS",
+    "Branches",
+    "Conv",
     "ConvNormAct",
     "Coupling",
     "DropConnect",
+    "Fork",
     "MBConv",
     "NewUnit",
+    "Pool",
+    "PoolUp",
     "PreActUnit",
     "ReversibleSequence",
+    "SameConv",
     "ShortcutA",
+    "Step",
     "TrainingOutputs",
     "check_exact_image",
     "check_image",
@@ -36,9 +46,13 @@ __all__ = [
     "draw_he_normal",
     "local_response_norm_layer",
     "loss_with_auxiliary",
+    "new_layers",
     "new_shortcut",
+    "new_stages",
     "norm_relu",
     "residual_stages",
     "resnet_stem",
     "round_channels",
+    "smallest_input",
+    "with_total_stride",
 ]

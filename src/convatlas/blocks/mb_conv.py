@@ -30,9 +30,10 @@ class MBConv(nn.Module):
     """Expand, filter, scale the channels, project; add the input where both ends are alike.
 
     Args:
-        expand: by how much the input is widened before it is filtered.
+        expand: by how much the input is widened before it is filtered; 1 for not at all.
         hidden: units of squeeze and excitation; 0 leaves it out.
         hidden_act: their activation.
+        gate: behind them, what scales the channels.
         survival: chance that the block is not skipped in training, where it has a shortcut.
         conv: maker of a convolution with norm and activation.
 
@@ -49,19 +50,20 @@ class MBConv(nn.Module):
         kernel: int,
         *,
         stride: int,
-        expand: int,
+        expand: float,
         hidden: int = 0,
         hidden_act: Activation = torch.relu,
+        gate: Activation = torch.sigmoid,
         survival: float = 1.0,
         conv: Callable[..., nn.Module] = ConvNormAct,
     ):
         super().__init__()
-        wide = in_channels * expand
-        self.expand = conv(in_channels, wide, 1) if expand > 1 else nn.Identity()
+        wide = round(in_channels * expand)
+        self.expand = conv(in_channels, wide, 1) if wide != in_channels else nn.Identity()
         self.filter = conv(wide, wide, kernel, stride=stride, groups=wide)
         self.excite = nn.Identity()
         if hidden:
-            self.excite = SqueezeExcite(wide, hidden=hidden, act=hidden_act)
+            self.excite = SqueezeExcite(wide, hidden=hidden, act=hidden_act, gate=gate)
         self.project = conv(wide, out_channels, 1, act=None)
         self.residual = stride == 1 and in_channels == out_channels
         self.drop = DropConnect(survival if self.residual else 1.0)

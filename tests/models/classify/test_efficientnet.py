@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from convatlas.blocks import MBConv
+from convatlas.blocks import MBConv, SameConv
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.efficientnet import EfficientNet, SameConv
+from convatlas.models.classify.efficientnet import EfficientNet
 from convatlas.pretrained.keys import efficientnet as keys
 
 COUNTS = {

@@ -8,19 +8,26 @@ Source:  Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244
 Claims:  claims/mobilenet_v3.toml
 Differs: no squeeze and excitation after Small's last convolution, which table 2 marks and the
          authors' code and the published size leave out; the layer after the pooling does not
-         shrink at widths below 1, as in that code.
+         shrink at widths below 1, as in that code; padding is symmetric, where that code pads as
+         TensorFlow does (`padding="same"`).
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.blocks import (
+    ConvNormAct,
+    MBConv,
+    SameConv,
+    check_image,
+    check_option,
+    round_channels,
+)
 from convatlas.models.registry import register
-from convatlas.ops.squeeze_excitation import SqueezeExcite
 
 STEM = 16
 RE, HS = False, True  # ReLU, h-swish
@@ -30,7 +37,7 @@ class Row(NamedTuple):
     """A line of table 1 or 2; `gated` is a squeeze and excitation."""
 
     kernel: int
-    hidden: int
+    wide: int
     channels: int
     gated: bool
     swish: bool
@@ -71,46 +78,6 @@ LAYOUTS = {"large": (LARGE, 1280), "small": (SMALL, 1024)}  # and the layer behi
 LAST = 6  # the convolution before the pooling has six times the channels that it reads
 
 
-class GatedResidual(nn.Module):
-    """Expand, filter, gate, project; add the input where both ends have the same shape.
-
-    Args:
-        hidden: channels that are filtered; no expansion where they are the input's.
-        gated: scale the filtered channels by squeeze and excitation, a quarter as wide.
-
-    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        hidden: int,
-        kernel: int,
-        stride: int,
-        gated: bool,
-        act: Callable[[], nn.Module],
-        norm_eps: float,
-    ):
-        super().__init__()
-        self.expand, self.gate = nn.Identity(), nn.Identity()
-        if hidden != in_channels:
-            self.expand = ConvNormAct(in_channels, hidden, 1, act=act, norm_eps=norm_eps)
-        self.filter = ConvNormAct(
-            hidden, hidden, kernel, stride=stride, groups=hidden, act=act, norm_eps=norm_eps
-        )
-        if gated:
-            narrow = round_channels(hidden / 4)
-            self.gate = SqueezeExcite(hidden, hidden=narrow, gate=F.hardsigmoid)
-        self.project = ConvNormAct(hidden, out_channels, 1, act=None, norm_eps=norm_eps)
-        self.residual = stride == 1 and in_channels == out_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.gate(self.filter(self.expand(x))))
-        return x + y if self.residual else y
-
-
 class MobileNetV3(nn.Module):
     """Image classifier.
 
@@ -124,6 +91,7 @@ class MobileNetV3(nn.Module):
         minimalistic: 3 x 3 filters, ReLU and no gates throughout, for hardware that is slow at
             the rest.
         head: features behind the pooling; None for the table's 1280 (large) or 1024 (small).
+        padding: "symmetric", or "same" as TensorFlow pads, which weights trained there need.
         norm_eps: added to the variance by the norms; 1e-3 as published, some ports have 1e-5.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
@@ -142,37 +110,46 @@ class MobileNetV3(nn.Module):
         stem_stride: int = 2,
         minimalistic: bool = False,
         head: int | None = None,
+        padding: str = "symmetric",
         norm_eps: float = 1e-3,
     ):
         super().__init__()
         check_option("MobileNetV3", "form", form, LAYOUTS)
         check_option("MobileNetV3", "stem_stride", stem_stride, (2, 1))
+        check_option("MobileNetV3", "padding", padding, ("symmetric", "same"))
         self.in_channels, self.form = in_channels, form
         layout, table_head = LAYOUTS[form]
         smooth = nn.ReLU if minimalistic else nn.Hardswish
         channels, table_channels = round_channels(STEM * width), STEM
-        stem = ConvNormAct(in_channels, channels, stride=stem_stride, act=smooth, norm_eps=norm_eps)
-        stages: list[list[nn.Module]] = [[stem]]
+        conv = partial(
+            ConvNormAct,
+            norm_eps=norm_eps,
+            conv=SameConv if padding == "same" else nn.Conv2d,
+        )
+        stages: list[list[nn.Module]] = [
+            [conv(in_channels, channels, stride=stem_stride, act=smooth)]
+        ]
         for row in layout:
             if row.stride == 2:
                 stages.append([])
             into, channels = channels, round_channels(row.channels * width)
-            unit = GatedResidual(
+            # By how much a block widens is kept, not how wide it gets, as in the authors' code.
+            wide = round_channels(into * row.wide / table_channels)
+            unit = MBConv(
                 into,
                 channels,
-                # By how much a block widens is kept, not how wide it gets, as in the authors' code.
-                hidden=round_channels(into * row.hidden / table_channels),
-                kernel=3 if minimalistic else row.kernel,
+                3 if minimalistic else row.kernel,
                 stride=row.stride,
-                gated=row.gated and not minimalistic,
-                act=smooth if row.swish else nn.ReLU,
-                norm_eps=norm_eps,
+                expand=wide / into,
+                hidden=round_channels(wide / 4) if row.gated and not minimalistic else 0,
+                gate=F.hardsigmoid,
+                conv=partial(conv, act=smooth if row.swish else nn.ReLU),
             )
             stages[-1].append(unit)
             table_channels = row.channels
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
         last = LAST * channels
-        self.head = ConvNormAct(channels, last, 1, act=smooth, norm_eps=norm_eps)
+        self.head = conv(channels, last, 1, act=smooth)
         features = round_channels((head or table_head) * max(1.0, width))
         self.classifier = nn.Sequential(
             nn.Linear(last, features),
