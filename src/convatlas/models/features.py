@@ -38,9 +38,11 @@ class FeatureMaps(nn.Module):
 def _measure(stages: nn.Sequential) -> tuple[list[int], list[int]]:
     """Channels and strides, read off one run on shapes alone."""
     first = next(m for m in stages.modules() if isinstance(m, nn.Conv2d))
-    size = 1024  # a large power of two, so that borders without padding do not move the quotient
+    size = 16384  # a large power of two, so that borders without padding do not move the quotient
     x = torch.empty(1, first.in_channels, size, size, device="meta")
     state = {k: v.to("meta") for k, v in stages.state_dict().items()}
+    training = stages.training
+    stages.eval()  # what a network draws by chance in training does not change its shapes
     channels, strides = [], []
     for index, stage in enumerate(stages):
         part = {k.split(".", 1)[1]: v for k, v in state.items() if k.startswith(f"{index}.")}
@@ -48,4 +50,5 @@ def _measure(stages: nn.Sequential) -> tuple[list[int], list[int]]:
             x = torch.func.functional_call(stage, part, (x,))
         channels.append(x.shape[1])
         strides.append(round(size / x.shape[2]))
+    stages.train(training)
     return channels, strides
