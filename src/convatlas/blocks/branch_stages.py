@@ -1,0 +1,66 @@
+"""From a stem and rows of branching modules to the stages of a network."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from convatlas.blocks.branches import Branches, Conv, Pool, Step, new_layers
+
+
+def new_stages(
+    in_channels: int,
+    stem: Sequence[Step],
+    rows: Sequence[Sequence[Sequence[Sequence[Step]]]],
+    *,
+    width: float = 1.0,
+) -> tuple[nn.Sequential, list[int]]:
+    """The stages, each ending where the maps are about to halve, and the channels after each row.
+
+    Args:
+        in_channels: channels of the image.
+        stem: steps in front; what follows the last that halves belongs to the first row's stage.
+        rows: modules of the same map size, each a tuple of branches.
+        width: multiplies every channel count.
+    """
+    layers, channels = new_layers(in_channels, stem, width=width)
+    stages: list[list[nn.Module]] = [[]]
+    for step, layer in zip(stem, layers, strict=True):
+        if step.stride == 2 and stages[-1]:
+            stages.append([])
+        stages[-1].append(layer)
+    leaving: list[int] = []
+    for number, row in enumerate(rows):
+        if number > 0:
+            stages.append([])
+        for branches in row:
+            module = Branches(channels, branches, width=width)
+            stages[-1].append(module)
+            channels = module.out_channels
+        leaving.append(channels)
+    return nn.Sequential(*(nn.Sequential(*stage) for stage in stages)), leaving
+
+
+def smallest_input(steps: Sequence[Step], output: int) -> int:
+    """The side that a square image needs for some steps to leave `output` pixels a side."""
+    for step in reversed(steps):
+        if isinstance(step, Conv) and not step.padded and isinstance(step.kernel, int):
+            output = (output - 1) * step.stride + step.kernel
+        elif isinstance(step, Pool) and step.stride == 2:
+            output = (output - 1) * 2 + 3
+        elif step.stride == 2:
+            output = (output - 1) * 2 + 1
+    return output
+
+
+def with_total_stride(steps: Sequence[Step], stride: int) -> list[Step]:
+    """The same steps, of which only the first ones halve: poolings go, convolutions stay."""
+    halvings = stride.bit_length() - 1
+    kept: list[Step] = []
+    for step in steps:
+        if step.stride == 2 and halvings == 0:
+            if isinstance(step, Conv):
+                kept.append(step._replace(stride=1))
+            continue
+        halvings -= step.stride == 2
+        kept.append(step)
+    return kept
