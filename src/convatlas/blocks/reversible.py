@@ -11,34 +11,38 @@ Source: Gomez et al., "The Reversible Residual Network", 2017, arXiv:1707.04585,
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from convatlas.errors import UsageError
 from convatlas.ops import downsample, upsample
 
 
 class Coupling(nn.Module):
-    """(a, b) -> (b, a + residue(b)); with a block also a lossless down-sampling of both halves.
+    """(a, b) -> (b, a + residue(b)), both halves first moved into a new shape without loss.
 
     Two of them in a row are one unit of RevNet: y1 = x1 + F(x2), y2 = x2 + G(y1).
 
     Args:
-        residue: any network from b to the shape of a (after the down-sampling, if there is one).
+        residue: any network from b to the shape of a after it has been moved.
         block: side of the squares of pixels that become one pixel; 1 moves nothing.
+        pad: channels of zeros behind those of each half.
 
-    Shape: a, b (n, c, h, w) -> two of (n, block ** 2 * c, h / block, w / block)
+    Shape: a, b (n, c, h, w) -> two of (n, block ** 2 * c + pad, h / block, w / block)
 
     Source: i-RevNet, section 3.1.
     """
 
-    def __init__(self, residue: nn.Module, *, block: int = 1):
+    def __init__(self, residue: nn.Module, *, block: int = 1, pad: int = 0):
         super().__init__()
         self.residue = residue
-        self.block = block
+        self.block, self.pad = block, pad
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return self.move(b), self.move(a) + self.residue(b)
@@ -49,11 +53,13 @@ class Coupling(nn.Module):
         return self.move_back(d - self.residue(b)), b
 
     def move(self, x: Tensor) -> Tensor:
-        """The pixels of each square into channels."""
-        return x if self.block == 1 else downsample(x, self.block)
+        """The pixels of each square into channels, then zeros behind them."""
+        x = x if self.block == 1 else downsample(x, self.block)
+        return F.pad(x, (0, 0, 0, 0, 0, self.pad)) if self.pad else x
 
     def move_back(self, x: Tensor) -> Tensor:
-        """The inverse of `move`, which is also its transpose, for values only change places."""
+        """The inverse of `move`, which is also its transpose: values only change places."""
+        x = x[:, : x.shape[1] - self.pad] if self.pad else x
         return x if self.block == 1 else upsample(x, self.block)
 
 
@@ -161,7 +167,7 @@ class _Recomputed(torch.autograd.Function):
         y, *weights = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
         sums: list[Tensor | None] = [None] * len(weights)
-        state, grads = y.chunk(2, 1), grad_outputs[0].chunk(2, 1)
+        c, d = map(_Half, y.chunk(2, 1), grad_outputs[0].chunk(2, 1))
         with (
             _modes(ctx.sequence, ctx.modes),
             torch.autocast(*ctx.autocast, cache_enabled=False),
@@ -173,35 +179,49 @@ class _Recomputed(torch.autograd.Function):
                     weight.requires_grad_(needed[place])
                 named = {name: own[place] for name, place in places.items()}
                 with _redrawn(draws):
-                    state, grads = _step_back(coupling, state, grads, named)
+                    c, d = _step_back(coupling, c, d, named)
                 for place, weight in own.items():
                     if weight.grad is not None:
                         before = sums[place]
                         sums[place] = weight.grad if before is None else before + weight.grad
-        return None, torch.cat(grads, 1) if ctx.needs_input_grad[1] else None, *sums
+        return None, torch.cat([c.grad, d.grad], 1) if ctx.needs_input_grad[1] else None, *sums
 
 
-Halves = tuple[Tensor, ...]
+@dataclass
+class _Half:
+    """Half of a state with its gradient, and which of the two may be written over."""
+
+    value: Tensor
+    grad: Tensor
+    own_value: bool = False
+    own_grad: bool = False
+
+    def moved_back(self, coupling: Coupling) -> "_Half":
+        value, grad = coupling.move_back(self.value), coupling.move_back(self.grad)
+        copied = coupling.block > 1
+        return _Half(value, grad, self.own_value or copied, self.own_grad or copied)
 
 
 def _step_back(
-    coupling: Coupling, state: Halves, grads: Halves, weights: dict[str, Tensor]
-) -> tuple[Halves, Halves]:
-    """From output and its gradients to input and its gradients; fills `weights[...].grad`.
+    coupling: Coupling, c: _Half, d: _Half, weights: dict[str, Tensor]
+) -> tuple[_Half, _Half]:
+    """From outputs to inputs, gradients along with them; fills `weights[...].grad`.
 
-    The residue runs once, on copies of the buffers, so that no running statistic moves twice.
+    The residue runs once, on copies of the buffers, so that no running statistic moves twice. What
+    is no longer needed is written over, so that the memory is that of one coupling from the first.
     """
-    (c, d), (grad_c, grad_d) = state, grads
     buffers = {name: buffer.clone() for name, buffer in coupling.residue.named_buffers()}
-    b = coupling.move_back(c).detach().requires_grad_()
+    b = c.moved_back(coupling)
+    into = b.value.detach().requires_grad_()
+    into.grad = b.grad if b.own_grad else b.grad.clone()  # the residue's gradient is added to it
     with torch.enable_grad():
-        added = functional_call(coupling.residue, {**weights, **buffers}, (b,))
-    torch.autograd.backward(added, grad_d.to(added.dtype))
-    a = coupling.move_back(d - added.detach())
-    grad_b = coupling.move_back(grad_c)
-    if b.grad is not None:
-        grad_b = grad_b + b.grad
-    return (a, b.detach()), (coupling.move_back(grad_d), grad_b)
+        added = functional_call(coupling.residue, {**weights, **buffers}, (into,))
+    rest = d.value.sub_(added.detach()) if d.own_value else d.value - added.detach()
+    edge, grad = get_gradient_edge(added), d.grad.to(added.dtype)
+    del added  # so that its memory is free before the backward pass takes its own
+    torch.autograd.backward(edge, grad)
+    a = _Half(rest, d.grad, True, d.own_grad).moved_back(coupling)
+    return a, _Half(into.detach(), into.grad, b.own_value, True)
 
 
 def _named_places(residue: nn.Module, places: dict[int, int]) -> dict[str, int]:
