@@ -15,6 +15,12 @@ from convatlas.claims.loader import load_claims, load_papers
 
 REFERENCE = {
     "Models": ["convatlas.models.registry", "convatlas.models.features"],
+    "Public weights": [
+        "convatlas.pretrained.create",
+        "convatlas.pretrained.checkpoint",
+        "convatlas.pretrained.places",
+        "convatlas.pretrained.translate",
+    ],
     "Counting": [
         "convatlas.cost",
         "convatlas.cost.count",
@@ -27,6 +33,7 @@ REFERENCE = {
         "convatlas.data.image_data",
         "convatlas.data.scan",
         "convatlas.data.preprocess",
+        "convatlas.data.resize",
         "convatlas.data.augment",
         "convatlas.data.cache",
     ],

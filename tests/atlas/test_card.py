@@ -38,6 +38,16 @@ def test_a_card_prints_and_becomes_json():
     assert sum(layer["params"] for layer in content["layers"]) == 60_000
 
 
+def test_a_card_says_which_public_weights_there_are():
+    card = describe("resnet18")
+    assert card.to_dict()["weights"][0]["licence"] == "bsd-3-clause"
+    assert (
+        "weights  Hugging Face hub, timm/resnet18.tv_in1k, model.safetensors (46.8 MB, licence "
+        "bsd-3-clause, top-1 69.758 % by torchvision, IMAGENET1K_V1)"
+    ) in str(card)
+    assert describe("lenet5").weights == ()
+
+
 def test_unknown_names_and_options_are_answered_with_near_ones():
     with pytest.raises(UnknownNameError, match="no model 'mobilenetv2'; nearest: mobilenet_v2"):
         describe("mobilenetv2")

@@ -47,6 +47,15 @@ def test_a_row_carries_the_published_accuracy_of_one_plain_pass():
     assert row.to_dict()["accuracy"] == 0.753
 
 
+def test_networks_with_public_weights_are_listed_where_asked():
+    names = list_models(filter="mobilenet_v2*", pretrained=True)
+    assert names == ["mobilenet_v2", "mobilenet_v2_w0.5", "mobilenet_v2_w1.4"]
+    assert {row.name: row.pretrained for row in rows(filter=["resnet18", "lenet5"])} == {
+        "lenet5": False,
+        "resnet18": True,
+    }
+
+
 class Own(nn.Module):
     def __init__(self, width: int = 4):
         super().__init__()

@@ -99,3 +99,22 @@ def test_versions_are_compared_as_numbers(monkeypatch):
     assert doctor._package("typer", "0.12", None).status == "missing"
     pretend(monkeypatch, {"typer": "0.100"})
     assert doctor._package("typer", "0.12", None).status == "ok"
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_public_weights_on_this_machine_are_named_or_the_extra_that_brings_some(
+    here, convatlas, monkeypatch
+):
+    from convatlas import pretrained
+
+    monkeypatch.setattr(pretrained, "has_local_weights", lambda name: here and name == "vgg16")
+    answer = convatlas("doctor", "--json")
+    found = findings(answer)["public weights"]
+    assert answer.code == 0
+    if here:
+        assert (found["status"], found["found"]) == ("ok", "on this machine: vgg16")
+    else:
+        assert (found["status"], found["mend"]) == (
+            "optional",
+            "pip install 'convatlas[offline-weights]'",
+        )

@@ -156,3 +156,9 @@ def wait_for(condition, seconds=120):
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.1)
+
+
+def test_public_weights_that_there_are_not_stop_before_anything_is_read(tmp_path):
+    done = convatlas("fit", tmp_path / "nothing", "--pretrained", "--model", "lenet5")
+    assert done.returncode == 2
+    assert "no public weights are known for 'lenet5'" in done.stderr

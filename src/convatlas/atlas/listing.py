@@ -16,6 +16,7 @@ from convatlas.atlas.index import Indexed, read_index
 from convatlas.claims.claim import Claim
 from convatlas.claims.loader import load_claims
 from convatlas.errors import UsageError, nearest
+from convatlas.pretrained.checkpoint import names_with_weights
 
 _ERRORS = "_error_percent"
 
@@ -39,6 +40,7 @@ class Listed:
     params: int
     macs: int
     published: Accuracy | None
+    pretrained: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of `list --json`."""
@@ -52,6 +54,7 @@ class Listed:
             "accuracy": published.get("value"),
             "dataset": published.get("dataset"),
             "setting": published.get("setting"),
+            "pretrained": self.pretrained,
         }
 
 
@@ -61,6 +64,7 @@ def list_models(
     max_params: float | None = None,
     max_macs: float | None = None,
     filter: str | Iterable[str] | None = None,
+    pretrained: bool = False,
 ) -> list[str]:
     """Names that `create_model` takes, sorted, costs counted at the published input.
 
@@ -69,11 +73,14 @@ def list_models(
         max_params: at most so many parameters.
         max_macs: at most so many multiply-adds.
         filter: a pattern such as `mobile*`, or several of which one must fit.
+        pretrained: only those that `create_model(name, pretrained=True)` has public weights for.
 
     Raises:
         UsageError: no such task.
     """
-    return [entry.name for entry in _select(task, max_params, max_macs, filter)]
+    names = [entry.name for entry in _select(task, max_params, max_macs, filter)]
+    known = set(names_with_weights())
+    return [name for name in names if name in known] if pretrained else names
 
 
 def rows(
@@ -82,16 +89,26 @@ def rows(
     max_params: float | None = None,
     max_macs: float | None = None,
     filter: str | Iterable[str] | None = None,
+    pretrained: bool = False,
 ) -> list[Listed]:
     """The same with task, paper, cost and published accuracy.
 
     Raises:
         UsageError: no such task.
     """
-    published = published_accuracies()
+    published, known = published_accuracies(), set(names_with_weights())
     return [
-        Listed(e.name, e.task, e.short_paper, e.params, e.macs, published.get(e.name))
+        Listed(
+            name=e.name,
+            task=e.task,
+            paper=e.short_paper,
+            params=e.params,
+            macs=e.macs,
+            published=published.get(e.name),
+            pretrained=e.name in known,
+        )
         for e in _select(task, max_params, max_macs, filter)
+        if e.name in known or not pretrained
     ]
 
 

@@ -1,7 +1,9 @@
-"""A published figure and its fate in words."""
+"""A published figure and its fate, and where public weights lie, in words."""
 
 from convatlas.atlas.compare import CHANGED, DIFFERS, HOLDS, NOT_CHECKED, Row
+from convatlas.atlas.human import human
 from convatlas.claims.claim import Claim
+from convatlas.pretrained.checkpoint import Checkpoint
 
 STATUS_WORDS = {HOLDS: "holds", DIFFERS: "differs", NOT_CHECKED: "not checked", CHANGED: "changed"}
 
@@ -23,3 +25,11 @@ def circumstances(claim: Claim) -> str:
     options = [f"{name}={value}" for name, value in claim.options.items()]
     dataset = claim.dataset if claim.check == "train" else None
     return ", ".join([*options, *(word for word in (dataset, claim.setting) if word)])
+
+
+def weights_line(checkpoint: Checkpoint) -> str:
+    """Source, size and licence of public weights, and how well their publisher says they do."""
+    top1 = checkpoint.top1_percent
+    accuracy = f", top-1 {top1:g} % by {checkpoint.published_by}" if top1 is not None else ""
+    size = human(checkpoint.bytes, "bytes")
+    return f"{checkpoint.source} ({size}, licence {checkpoint.licence}{accuracy})"

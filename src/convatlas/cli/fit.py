@@ -31,6 +31,12 @@ def fit_command(
         "--max-size", help="Size of the exported file at most, e.g. 2MB."
     ),
     model: str | None = typer.Option(None, help="Try only this network.", metavar="NAME"),
+    pretrained: bool = typer.Option(
+        False,
+        "--pretrained",
+        help="Start from public weights: of NAME, downloaded if need be, or of every network "
+        "whose weights are on this machine.",
+    ),
     time_limit: float = seconds_option(  # pyright: ignore[reportArgumentType]  it has a default
         "--time-limit", help="About how long the whole job may take, e.g. 10m.", default=600.0
     ),
@@ -52,6 +58,7 @@ def fit_command(
         data,
         budget=budget,
         model=model,
+        pretrained=pretrained,
         time_limit_s=time_limit,
         out=out,
         seed=seed,
@@ -71,6 +78,8 @@ def _print(run: "Run") -> None:
     say()
     size = f"{config.size}x{config.size}"
     say(f"chosen: {config.model} ({_options(config.options)}) at {size} pixels")
+    if config.weights is not None:
+        say(f"started from: {config.weights} (licence {config.weights_licence})")
     limits = config.budget.model_dump()
     rows = [
         ("params", human(config.params), _limit(limits["params"])),

@@ -9,7 +9,7 @@ from convatlas.atlas.listing import Accuracy, Listed, rows
 from convatlas.cli.numbers import count_option
 from convatlas.cli.output import print_json, say, table
 
-COLUMNS = ("name", "task", "params", "macs", "published accuracy", "paper")
+COLUMNS = ("name", "task", "params", "macs", "published accuracy", "weights", "paper")
 MARK = "*"
 
 
@@ -18,10 +18,15 @@ def list_models_command(
     max_params: Any = count_option("--max-params", help="At most so many parameters, e.g. 5M."),
     max_macs: Any = count_option("--max-macs", help="At most so many multiply-adds, e.g. 300M."),
     filter: str | None = typer.Option(None, help="A pattern for the name, e.g. 'mobile*'."),
+    pretrained: bool = typer.Option(
+        False, "--pretrained", help="Only those that have public weights."
+    ),
     json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
 ) -> None:
     """List the networks with task, counted cost, published accuracy and paper."""
-    found = rows(task, max_params=max_params, max_macs=max_macs, filter=filter)
+    found = rows(
+        task, max_params=max_params, max_macs=max_macs, filter=filter, pretrained=pretrained
+    )
     if json:
         print_json({"models": [row.to_dict() for row in found]})
     elif found:
@@ -34,7 +39,9 @@ def list_models_command(
 
 def _cells(row: Listed) -> tuple[str, ...]:
     accuracy = _accuracy(row.published) if row.published else "-"
-    return (row.name, row.task, human(row.params), human(row.macs), accuracy, row.paper or "-")
+    weights = "public" if row.pretrained else "-"
+    costs = (human(row.params), human(row.macs))
+    return (row.name, row.task, *costs, accuracy, weights, row.paper or "-")
 
 
 def _accuracy(published: Accuracy) -> str:

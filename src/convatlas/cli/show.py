@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from convatlas.atlas.human import human
+from convatlas.atlas.words import weights_line
 from convatlas.cli.claim_rows import say_claims
 from convatlas.cli.options import OPTIONS_HELP, parse_options
 from convatlas.cli.output import print_json, say, table
@@ -49,6 +50,8 @@ def _say_head(card: "Card") -> None:
     )
     if card.cost.uncounted:
         say(f"not counted: {', '.join(card.cost.uncounted)}")
+    known = [weights_line(checkpoint) for checkpoint in card.weights]
+    say(f"public weights: {'; '.join(known) or 'none are known'}")
     say()
     table([(o.name, o.default, o.about) for o in card.options], OPTION_COLUMNS)
 

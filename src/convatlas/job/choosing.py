@@ -1,7 +1,7 @@
 """From everything registered to the entrants of the contest: counted, measured, chosen."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from convatlas.data import ImageData
 from convatlas.errors import BudgetError
@@ -9,13 +9,14 @@ from convatlas.job.config import Contender
 from convatlas.job.contest import Contest, Entrant
 from convatlas.job.exporting import exported_bytes
 from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
 from convatlas.search.counted import Counted, count_network, nearest_misses, not_counted
 from convatlas.search.halving import plan_rungs
 from convatlas.search.pool import choose_pool
 from convatlas.search.promise import promising_first
-from convatlas.search.space import Candidate, input_sizes, ladders
+from convatlas.search.space import Candidate, input_sizes, ladders, transfer_ladders
 
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
 # and only near it the file is really written.
@@ -23,27 +24,27 @@ SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
 LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
 SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
+LEAST_STEPS_TRANSFER = 25  # for weights that know images already
+Ladders = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 
 def count_all(
-    entries: Sequence[Entry],
-    images: ImageData,
+    rows: Ladders,
     budget: Budget,
     *,
-    fixed_width: bool,
     seconds: float,
     progress: Progress,
 ) -> list[Counted]:
     """The candidates with their costs, before anything is trained, the most promising first.
 
     Args:
+        rows: by the name of the network, from `fresh_candidates` or `transfer_candidates`.
         seconds: after which the networks whose turn has not come are left uncounted, once enough
             of the others fit.
     """
     start = time.perf_counter()
-    bar = progress.bar("counting candidates", len(entries), unit="networks")
-    rows = {entry.name: _ladders(entry, images, fixed_width=fixed_width) for entry in entries}
+    bar = progress.bar("counting candidates", len(rows), unit="networks")
     counted: list[Counted] = []
     fitting = 0
     for done, name in enumerate(promising_first(rows, budget), start=1):
@@ -58,14 +59,33 @@ def count_all(
     return counted
 
 
-def _ladders(entry: Entry, images: ImageData, *, fixed_width: bool) -> list[list[Candidate]]:
-    return ladders(
-        entry,
-        channels=images.channels,
-        num_classes=len(images.classes),
-        sizes=input_sizes(images.height, images.width),
-        fixed_width=fixed_width,
-    )
+def fresh_candidates(entries: Sequence[Entry], images: ImageData, *, fixed_width: bool) -> Ladders:
+    """Each network with fresh weights, at the sizes and widths worth trying."""
+    sizes = input_sizes(images.height, images.width)
+    return {
+        entry.name: ladders(
+            entry,
+            channels=images.channels,
+            num_classes=len(images.classes),
+            sizes=sizes,
+            fixed_width=fixed_width,
+        )
+        for entry in entries
+    }
+
+
+def transfer_candidates(starts: Sequence[Checkpoint], images: ImageData) -> Ladders:
+    """Each network that starts from public weights, at the sizes that suit them."""
+    return {
+        start.model: transfer_ladders(
+            start,
+            channels=images.channels,
+            num_classes=len(images.classes),
+            height=images.height,
+            width=images.width,
+        )
+        for start in starts
+    }
 
 
 def choose_entrants(
@@ -83,12 +103,14 @@ def choose_entrants(
     measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
     steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
+    transfer = any(c.candidate.checkpoint is not None for c in fitting)
+    least_steps = LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS
     pool = choose_pool(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
-        least_epochs=max(LEAST_EPOCHS, LEAST_STEPS / steps_a_pass),
+        least_epochs=max(LEAST_EPOCHS, least_steps / steps_a_pass),
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:

@@ -1,10 +1,11 @@
 """What a run folder says about itself: `run.json`, checked when written and when read."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from convatlas.data import Preprocess
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError
 from convatlas.search.budget import Budget
@@ -56,6 +57,10 @@ class RunConfig(BaseModel):
     size: int
     mean: list[float]
     std: list[float]
+    crop: float | None = None
+    filter: Literal["bilinear", "bicubic"] = "bilinear"
+    weights: str | None = None  # public ones that training started from
+    weights_licence: str | None = None
     budget: Budget
     recipe: dict[str, Any]
     counts: dict[str, int]
@@ -76,6 +81,12 @@ class RunConfig(BaseModel):
     def input(self) -> tuple[int, int, int]:
         """Channels, height and width of the network's input."""
         return (self.channels, self.size, self.size)
+
+    def preprocess(self) -> Preprocess:
+        """The module that makes of 8-bit images what the network takes."""
+        return Preprocess(
+            self.channels, self.size, self.mean, self.std, crop=self.crop, filter=self.filter
+        )
 
     def save(self, folder: Path) -> None:
         """Write `run.json` at once, so that a crash leaves the old one or the new one."""

@@ -2,10 +2,11 @@
 
 import copy
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convatlas.cost import best_latency
 from convatlas.cost.latency import limited_threads
@@ -13,14 +14,17 @@ from convatlas.data import (
     CachedImages,
     ImageData,
     Preprocess,
+    Resize,
     augment,
     augmentation,
     choose_augmentation,
     ground_level,
 )
 from convatlas.job.config import Contender
+from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
+from convatlas.search.space import Candidate
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
@@ -29,6 +33,7 @@ from convatlas.train.tasks.classify import Classify
 from convatlas.train.threads import fastest_threads
 
 PROBE_BATCH = 16
+PROBE_MACS = 2e9  # of all images of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
@@ -43,6 +48,7 @@ class Entrant:
     record: Contender
     model: nn.Module | None = None
     preprocess: Preprocess | None = None
+    learnt: frozenset[str] = frozenset()  # parameters that public weights gave
     val_loss: float = 0.0
     threads: int | None = None
 
@@ -61,21 +67,37 @@ class Contest:
         self.data, self.recipe, self.stop, self.progress = data, recipe, stop, progress
         level = recipe.augmentation
         self.level = choose_augmentation(data) if level == "auto" else level
-        self._caches: dict[tuple[str, int], CachedImages] = {}
+        self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
+        self._thread_counts: dict[Candidate, int] = {}
         self._statistics: Preprocess | None = None
 
     def build(self, entrant: Entrant) -> nn.Module:
-        """The network with fresh weights, the same for the same seed."""
+        """The network as it starts, the same for the same seed; public weights are noted."""
         torch.manual_seed(self.recipe.seed)
-        return entrant.counted.candidate.build()
+        candidate = entrant.counted.candidate
+        if candidate.checkpoint is None:
+            return candidate.build()
+        loaded = load_public(
+            candidate.name,
+            dict(candidate.options),
+            checkpoint=candidate.checkpoint,
+            say=self.progress.say,
+        )
+        names = {name for name, _ in loaded.model.named_parameters()}
+        entrant.learnt = frozenset(names - loaded.fresh)
+        return loaded.model
 
     def epoch_seconds(self, counted: Counted) -> float:
         """Measured: a training step on noise, scaled to the training split."""
         candidate = counted.candidate
+        assert counted.cost is not None
+        batch = int(min(PROBE_BATCH, max(2, PROBE_MACS / max(1, counted.cost.macs))))
         model = candidate.build().train()
-        x = torch.randn(PROBE_BATCH, self.data.channels, candidate.size, candidate.size)
-        step = fastest_threads(lambda: model(x).sum().backward())
-        return step.seconds * len(self.data.splits["train"]) / PROBE_BATCH
+        x = torch.randn(batch, self.data.channels, candidate.size, candidate.size)
+        step = fastest_threads(lambda: _step(model, x))
+        if batch < PROBE_BATCH:  # one step is long: the answer will be the same for any batch
+            self._thread_counts[candidate] = step.threads
+        return step.seconds * len(self.data.splits["train"]) / batch
 
     def latency(self, counted: Counted) -> float:
         """Median seconds of one image through the network on this machine."""
@@ -83,11 +105,12 @@ class Contest:
         x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
         return best_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
 
-    def read_sizes(self, sizes: set[int]) -> None:
-        """Decode the images at every size that will be needed, before anybody's time runs."""
-        for size in sorted(sizes):
-            self._images("train", self._train_size(size))
-            self._images("val", size)
+    def read_images(self, entrants: Iterable[Entrant]) -> None:
+        """Decode the images as every entrant needs them, before anybody's time runs."""
+        for entrant in entrants:
+            entrant.preprocess = self._preprocess(entrant.counted.candidate)
+            self._train_images(entrant.preprocess)
+            self._val_images(entrant.preprocess)
 
     def train(
         self, entrant: Entrant, seconds: float | None, *, title: str, log: RunLog | None = None
@@ -97,10 +120,10 @@ class Contest:
         A round whose loss is no longer a number is undone: what was reached before it stays.
         """
         start = time.perf_counter()
-        record, size = entrant.record, entrant.record.size
+        record = entrant.record
         if entrant.preprocess is None:
-            entrant.preprocess = self._preprocess(size)
-        task = self._task(entrant.preprocess, size)
+            entrant.preprocess = self._preprocess(entrant.counted.candidate)
+        task = self._task(entrant.preprocess)
         if entrant.model is None:
             entrant.model = self.build(entrant)
         count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
@@ -117,6 +140,7 @@ class Contest:
                 progress=self.progress,
                 title=title,
                 validate_every_s=0.0 if log is not None else 3600.0,
+                learnt=entrant.learnt,
             )
         record.epochs = round(record.epochs + result.epochs, 2)
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
@@ -134,27 +158,32 @@ class Contest:
 
     def _threads(self, entrant: Entrant) -> int:
         """As many CPU threads as train this network fastest: a small one may want a single one."""
+        known = self._thread_counts.get(entrant.counted.candidate)
+        entrant.threads = entrant.threads or known
         if entrant.threads is None:
             assert entrant.model is not None
             probe, size = copy.deepcopy(entrant.model).train(), entrant.record.size
             x = torch.randn(self.recipe.batch_size, self.data.channels, size, size)
-            entrant.threads = fastest_threads(lambda: probe(x).sum().backward()).threads
+            entrant.threads = fastest_threads(lambda: _step(probe, x)).threads
         return entrant.threads
 
-    def _preprocess(self, size: int) -> Preprocess:
-        """Mean and deviation are measured once: they hardly depend on the size."""
+    def _preprocess(self, candidate: Candidate) -> Preprocess:
+        """As public weights expect; else mean and deviation, which hardly depend on the size."""
+        channels, size = self.data.channels, candidate.size
+        if candidate.checkpoint is not None:
+            return candidate.checkpoint.preprocess(channels, size)
         if self._statistics is None:
-            self._statistics = Preprocess.fit(self.data.splits["train"], self.data.channels, size)
+            self._statistics = Preprocess.fit(self.data.splits["train"], channels, size)
         mean, std = (t.flatten().tolist() for t in (self._statistics.mean, self._statistics.std))
-        return Preprocess(self.data.channels, size, mean, std)
+        return Preprocess(channels, size, mean, std)
 
-    def _task(self, preprocess: Preprocess, size: int) -> Classify:
-        images = self._images("train", self._train_size(size))
+    def _task(self, preprocess: Preprocess) -> Classify:
+        images, size = self._train_images(preprocess), preprocess.size
         ground = 0 if images.images is None else ground_level(images.images)
         transform = augmentation(self.level, self.data.channels, size, fill=ground)
         return Classify(
             images,
-            self._images("val", size),
+            self._val_images(preprocess),
             num_classes=len(self.data.classes),
             augment=lambda batch: augment(batch, transform),
             normalise=preprocess.normalise,
@@ -164,10 +193,27 @@ class Contest:
     def _train_size(self, size: int) -> int:
         return round(size * CROP_MARGIN) if self.level == "photo" else size
 
-    def _images(self, split: str, size: int) -> CachedImages:
-        if (split, size) not in self._caches:
+    def _train_images(self, preprocess: Preprocess) -> CachedImages:
+        how = preprocess.resize
+        if self.level == "photo" and how.crop is not None:
+            how = replace(how, crop=1.0)  # the random crop does the cutting
+        return self._images("train", self._train_size(preprocess.size), how)
+
+    def _val_images(self, preprocess: Preprocess) -> CachedImages:
+        return self._images("val", preprocess.size, preprocess.resize)
+
+    def _images(self, split: str, size: int, how: Resize) -> CachedImages:
+        if (split, size, how) not in self._caches:
             images = self.data.splits[split]
             bar = self.progress.bar(f"reading {split} at {size} px", len(images), unit="images")
-            self._caches[split, size] = CachedImages(images, size, progress=bar.update)
+            kept = CachedImages(images, size, how=how, progress=bar.update)
+            self._caches[split, size, how] = kept
             bar.close()
-        return self._caches[split, size]
+        return self._caches[split, size, how]
+
+
+def _step(model: nn.Module, x: Tensor) -> None:
+    """Forward and backward; a network with training-only outputs gives its logits first."""
+    outputs = model(x)
+    logits = outputs[0] if isinstance(outputs, tuple) else outputs
+    logits.sum().backward()

@@ -38,9 +38,10 @@ def export_proved(
 def exported_bytes(candidate: Candidate, data: ImageData) -> int:
     """The size that the file will have; it does not depend on the values of the weights."""
     flat = [0.5] * data.channels
-    classifier = ImageClassifier(
-        Preprocess(data.channels, candidate.size, flat, flat), candidate.build().eval()
-    )
+    preprocess = Preprocess(data.channels, candidate.size, flat, flat)
+    if candidate.checkpoint is not None:
+        preprocess = candidate.checkpoint.preprocess(data.channels, candidate.size)
+    classifier = ImageClassifier(preprocess, candidate.build().eval())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export_onnx(

@@ -14,13 +14,19 @@ from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
 from convatlas.job.answers import answer, sample_images
-from convatlas.job.choosing import choose_entrants, count_all
+from convatlas.job.choosing import (
+    choose_entrants,
+    count_all,
+    fresh_candidates,
+    transfer_candidates,
+)
 from convatlas.job.config import FILE_NAMES, Contender, RunConfig
 from convatlas.job.contest import Contest, Entrant
 from convatlas.job.exporting import export_proved
 from convatlas.job.folder import check_folder, claimed, free_folder
 from convatlas.job.reporting import report_run
 from convatlas.job.run import Run
+from convatlas.job.starting import starting_points
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
@@ -39,6 +45,7 @@ LEAST_SHARE = 0.4  # of the limit that training gets in any case
 LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 LEAST_STEPS = 4000  # that a run without a time limit takes, however few the images
+TRANSFER = Recipe()  # from public weights
 LATENCY_SECONDS = 2.0  # of timing the winner
 
 
@@ -47,6 +54,7 @@ def fit(
     *,
     budget: Budget | None = None,
     model: str | None = None,
+    pretrained: bool = False,
     time_limit_s: float = 600.0,
     out: str | Path | None = None,
     seed: int = 0,
@@ -61,34 +69,40 @@ def fit(
         data: `digits`, a folder or a CSV file, as `open_images` takes it.
         budget: what the network may cost; None asks for the best that the time allows.
         model: a registered name, to try only that network (at every input size).
+        pretrained: start from public weights: of `model`, downloaded if need be, or of every
+            network whose weights are on this machine.
         time_limit_s: wall-clock seconds for everything together, about.
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
         force: replace a run that the folder holds.
         max_broken: share of unreadable files that is skipped; above it the job stops.
-        recipe: how to train; the default suits every registered network.
+        recipe: how to train; the default suits every registered network, or its public weights.
 
     Raises:
         DataError: the data cannot be used.
         UsageError: an option cannot be used.
         BudgetError: no network fits; the message names the nearest.
+        WeightsError: public weights were asked for and cannot be had.
     """
     start = time.perf_counter()
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
     if out is not None:
         check_folder(Path(out), force=force)
+    starts = starting_points(model, progress) if pretrained else []
     images = _open(data, seed, max_broken, progress)
     folder = Path(out) if out is not None else free_folder(images.name)
 
     with StopRequest() as stop, claimed(folder, force=force):
-        recipe = _suited(recipe or Recipe(), images, seed)
+        recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), images, seed)
         contest = Contest(images, recipe, stop, progress)
+        if pretrained:
+            rows = transfer_candidates(starts, images)
+        else:
+            rows = fresh_candidates(entries, images, fixed_width=model is not None)
         counted = count_all(
-            entries,
-            images,
+            rows,
             budget,
-            fixed_width=model is not None,
             seconds=COUNTING_SHARE * time_limit_s,
             progress=progress,
         )
@@ -96,7 +110,7 @@ def fit(
         entrants, others = choose_entrants(counted, budget, contest, seconds)
         images.save_split(folder / FILE_NAMES["split"])
         _write_json(folder / FILE_NAMES["scan"], images.scan.to_dict())
-        contest.read_sizes({entrant.record.size for entrant in entrants})
+        contest.read_images(entrants)
         log = RunLog(folder)
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
         ranked = _compete(contest, entrants, seconds, log)
@@ -224,6 +238,7 @@ def _config(
     leaderboard: list[Contender],
 ) -> RunConfig:
     candidate, settings = winner.counted.candidate, preprocess.settings()
+    start = candidate.checkpoint
     assert winner.model is not None
     x = torch.rand(1, images.channels, candidate.size, candidate.size)
     latency = best_latency(winner.model, (x,), seconds=LATENCY_SECONDS)
@@ -241,6 +256,10 @@ def _config(
         size=candidate.size,
         mean=settings["mean"],
         std=settings["std"],
+        crop=settings["crop"],
+        filter=settings["filter"],
+        weights=start.source if start else None,
+        weights_licence=start.licence if start else None,
         budget=budget,
         recipe=recipe.to_dict(),
         counts={name: len(split) for name, split in images.splits.items()},

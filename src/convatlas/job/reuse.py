@@ -36,7 +36,7 @@ def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
         ("Test it on other labelled images", f"convatlas evaluate {run} more-images/"),
         ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
         ("Measure it on another machine", f"convatlas bench {run}"),
-        ("Do the whole job again", f"convatlas fit {source}{_limits(config)} --seed {config.seed}"),
+        ("Do the whole job again", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
     ]
     return rows
 
@@ -50,6 +50,11 @@ def _limits(config: RunConfig) -> str:
         "--max-size": None if budget.file_bytes is None else f"{budget.file_bytes / 1e6:.12g}MB",
     }
     return "".join(f" {name} {value}" for name, value in options.items() if value is not None)
+
+
+def _start(config: RunConfig) -> str:
+    """Seed, and whether public weights were taken."""
+    return f"{' --pretrained' if config.weights else ''} --seed {config.seed}"
 
 
 def python_code(folder: Path) -> str:

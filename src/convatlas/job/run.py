@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convatlas.data import Preprocess, Split, load_split, open_test, read_image, shown
+from convatlas.data import Split, load_split, open_test, read_image, shown
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
@@ -66,9 +66,7 @@ class Run:
     def classifier(self) -> ImageClassifier:
         """Network and pre-processing as one module: 8-bit images in, probabilities out."""
         if self._classifier is None:
-            config = self.config
-            preprocess = Preprocess(config.channels, config.size, config.mean, config.std)
-            self._classifier = ImageClassifier(preprocess, self.model()).eval()
+            self._classifier = ImageClassifier(self.config.preprocess(), self.model()).eval()
         return self._classifier
 
     def predict(self, files: Sequence[str | Path]) -> list[Prediction]:
@@ -116,6 +114,7 @@ class Run:
             "run": str(self.path),
             "model": config.model,
             "task": config.task,
+            "weights": config.weights,
             "options": config.options,
             "input": list(config.input),
             "budget": config.budget.model_dump(),

@@ -71,6 +71,12 @@ class Checkpoint:
             return f"package {self.package}, {self.file}"
         return f"Hugging Face hub, {self.repo}, {self.file}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of one entry of `weights` in `show --json`."""
+        shown = ("source", "licence", "bytes", "size", "crop", "filter", "mean", "std")
+        shown += ("options", "top1_percent", "published_by")
+        return {key: getattr(self, key) for key in shown}
+
     def preprocess(self, channels: int = 3, size: int | None = None) -> "Preprocess":
         """The module that makes of 8-bit images what these weights were trained on.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from convatlas.errors import WeightsError
-from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TRUSTED = ".safetensors"  # holds numbers and names; a pickle could run code
@@ -24,6 +24,11 @@ def local_file(checkpoint: Checkpoint) -> Path | None:
     if checkpoint.package is not None:
         return _in_package(checkpoint.file)
     return _cached(checkpoint)
+
+
+def has_local_weights(name: str) -> bool:
+    """Whether `create_model(name, pretrained=True)` needs no network."""
+    return any(local_file(checkpoint) is not None for checkpoint in checkpoints_of(name))
 
 
 def fetch(checkpoint: Checkpoint, *, say: Callable[[str], None] = say_on_stderr) -> Path:

@@ -39,7 +39,8 @@ def fit_tensors(
     wanted = model.state_dict()
     named = _rename(published, key_paths(model, checkpoint), checkpoint)
     options = {**entry.options, **checkpoint.options}
-    fresh = {name for name in wanted if _within(name, checkpoint.absent)}
+    absent = {name for name in wanted if _within(name, checkpoint.absent)}
+    fresh = absent - named.keys()
     adapted = dict(named)
     for name in shaped_by(entry, options, "num_classes"):
         if name in wanted and name in named and named[name].shape[0] != wanted[name].shape[0]:

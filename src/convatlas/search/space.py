@@ -11,9 +11,12 @@ from typing import Any
 from torch import nn
 
 from convatlas.models.registry import Entry, find_entry, model_names
+from convatlas.pretrained.checkpoint import Checkpoint
 
 WIDTHS = (1.5, 1.0, 0.75, 0.5, 0.35, 0.25)
 PHOTO_SIZES = (224, 192, 160, 128, 96, 64, 48)
+TRANSFER_SIZES = (224, 192, 160, 128, 96)
+LEAST_TRANSFER = 128  # pixels: smaller images are enlarged to what public weights know
 SMALL_SIDE = 48  # pixels: up to here images are small, and every one of them counts
 MIDDLE_SIDE = 112
 # Options that say how large a network is and not what it is.
@@ -25,12 +28,14 @@ class Candidate:
     """A network that could be trained: a registered name, options over it, an input size.
 
     `options` hold what the data decides too (channels, classes), so that
-    `create_model(name, **options)` builds it. `size` is the side of the square input in pixels.
+    `create_model(name, **options)` builds it. `size` is the side of the square input in pixels,
+    `checkpoint` the public weights that it starts from, if any.
     """
 
     name: str
     options: Mapping[str, Any] = field(hash=False)
     size: int
+    checkpoint: Checkpoint | None = None
 
     def build(self) -> nn.Module:
         """The network with fresh weights."""
@@ -50,6 +55,14 @@ def input_sizes(height: int, width: int) -> list[int]:
     if 20 <= side < 32:
         sizes.add(32)
     return sorted(sizes, reverse=True)
+
+
+def transfer_sizes(published: int, height: int, width: int) -> list[int]:
+    """Resolutions for public weights: their own and smaller, without much enlarging the images."""
+    side = round((height * width) ** 0.5)
+    most = min(published, max(round(side * 1.1), LEAST_TRANSFER))
+    sizes = {published, *TRANSFER_SIZES}
+    return sorted((size for size in sizes if size <= most), reverse=True) or [published]
 
 
 def stem_for(default: int, size: int) -> int:
@@ -100,6 +113,18 @@ def ladders(
             ]
         )
     return rows
+
+
+def transfer_ladders(
+    checkpoint: Checkpoint, *, channels: int, num_classes: int, height: int, width: int
+) -> list[list[Candidate]]:
+    """The network of some public weights at each size that suits them and the images."""
+    entry = find_entry(checkpoint.model)
+    data = {"in_channels": channels, "num_classes": num_classes}
+    data = {key: value for key, value in data.items() if key in entry.defaults}
+    options = {**checkpoint.options, **data}
+    sizes = transfer_sizes(checkpoint.size, height, width)
+    return [[Candidate(entry.name, options, size, checkpoint)] for size in sizes]
 
 
 def _shape_options(entry: Entry) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The training loop: one, for every task, readable from top to bottom."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +54,7 @@ def train(
     progress: Progress | None = None,
     title: str = "training",
     validate_every_s: float = 0.0,
+    learnt: Collection[str] = (),
 ) -> Trained:
     """Train in place; the model ends with the averaged weights that were validated last.
 
@@ -67,13 +68,14 @@ def train(
         limit_s: wall-clock limit in seconds, validation included.
         stop: asked before every step.
         validate_every_s: at least so long between validations; 0 validates every epoch.
+        learnt: names of parameters that were trained before, which move more slowly.
     """
     from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     set_seed(recipe.seed)
     accelerator = Accelerator(mixed_precision=recipe.precision)
-    optimizer = build_optimizer(model, recipe)
+    optimizer = build_optimizer(model, recipe, learnt)
     batches, validation = task.loaders(recipe.batch_size, recipe.seed)
     model, optimizer, batches, validation = accelerator.prepare(
         model, optimizer, batches, validation
@@ -101,7 +103,7 @@ def train(
                 schedule(done)
             rate = recipe.rate(done)
             for group in optimizer.param_groups:
-                group["lr"] = recipe.lr * rate
+                group["lr"] = recipe.lr * rate * group["share"]
             with accelerator.autocast():
                 loss = task.loss(model, batch)
             accelerator.backward(loss)

@@ -1,21 +1,36 @@
-"""From a recipe to an optimiser: which weights decay and which do not."""
+"""From a recipe to an optimiser: which weights decay, and which move more slowly."""
+
+from collections.abc import Collection, Iterable
 
 from torch import nn, optim
 
 from convatlas.train.recipe import Recipe
 
 
-def build_optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
+def build_optimizer(
+    model: nn.Module, recipe: Recipe, learnt: Collection[str] = ()
+) -> optim.Optimizer:
     """Matrices and filters decay; biases, scales and shifts (one axis or none) do not.
 
     Decay would pull a scale towards zero and so change the function, not its smoothness.
+
+    Args:
+        learnt: names of parameters that were trained before; each group carries its `share` of the
+            recipe's rate, which the loop keeps.
     """
-    params = [p for p in model.parameters() if p.requires_grad]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    known = [p for name, p in named if name in learnt]
+    fresh = [p for name, p in named if name not in learnt]
+    groups = [*_groups(fresh, recipe, 1.0), *_groups(known, recipe, recipe.learnt_lr)]
+    if recipe.optimizer == "sgd":
+        return optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
+    return optim.AdamW(groups, lr=recipe.lr)
+
+
+def _groups(params: Iterable[nn.Parameter], recipe: Recipe, share: float) -> list[dict]:
+    params = list(params)
     groups = [
         {"params": [p for p in params if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimizer == "sgd":
-        return optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
-    return optim.AdamW(groups, lr=recipe.lr)
+    return [{**group, "share": share} for group in groups if group["params"]]

@@ -14,6 +14,7 @@ class Recipe:
     Args:
         optimizer: `sgd` (Nesterov momentum) or `adamw`.
         lr: highest learning rate, reached at the end of the warm-up.
+        learnt_lr: share of `lr` for weights that were trained before; the others get all of it.
         momentum: of SGD.
         weight_decay: on weights of convolutions and linear layers; never on biases or norms.
         epochs: passes over the training split; a time limit may end them earlier.
@@ -30,6 +31,7 @@ class Recipe:
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
     lr: float = 4e-3
+    learnt_lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.1
     epochs: float = 60
@@ -46,6 +48,7 @@ class Recipe:
     def __post_init__(self) -> None:
         checks = {
             "lr": self.lr > 0,
+            "learnt_lr": 0 <= self.learnt_lr <= 1,
             "epochs": self.epochs > 0,
             "batch_size": self.batch_size >= 1,
             "warmup": 0 <= self.warmup < 1,
