@@ -28,3 +28,14 @@ def test_a_round_that_diverges_is_undone():
     assert record.accuracy == accuracy
     for now, then in zip(entrant.model.parameters(), before, strict=True):
         assert torch.equal(now, then)
+
+
+def test_a_network_with_training_only_outputs_can_be_timed():
+    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "width": 0.125, "auxiliary": True}
+    candidate = Candidate("googlenet", options, 224)
+    counted = count_candidate(candidate, Budget())
+    assert counted.fits
+    with torch.no_grad():
+        assert isinstance(candidate.build().train()(torch.rand(2, 1, 224, 224)), tuple)
+    assert contest.epoch_seconds(counted) > 0
