@@ -30,7 +30,7 @@ def test_answers_are_those_of_the_peer(keys, put, peer, from_hub):
     theirs = peer(checkpoint)
     put(checkpoint, theirs.state_dict())
     ours = ca.create_model(checkpoint.model, pretrained=True).eval()
-    x = coarse(size=96)
+    x = coarse(size=112)
     with torch.no_grad():
         expected, got = theirs(x), ours(x)
     assert expected.std(0).max() > 1e-2 * expected.abs().max()
