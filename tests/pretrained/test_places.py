@@ -40,7 +40,7 @@ def test_the_checksum_of_the_table_goes_before_that_of_the_cache(put, from_hub, 
         fetch(checkpoint)
 
 
-def test_a_file_without_any_checksum_is_refused(put, from_hub):
+def test_a_file_without_any_checksum_is_refused_unless_the_hub_can_be_asked(put, from_hub, online):
     checkpoint = from_hub("resnet18")
     file = put(checkpoint, TENSORS)
     content = file.read_bytes()
@@ -48,6 +48,11 @@ def test_a_file_without_any_checksum_is_refused(put, from_hub):
     file.write_bytes(content)  # as on a system without links, where the name says nothing
     with pytest.raises(WeightsError, match="has no checksum to be held against"):
         fetch(checkpoint)
+    hub = online(Hub())
+    with pytest.raises(WeightsError, match="must have the sha256 0000"):
+        fetch(checkpoint)
+    hub.etag = hashlib.sha256(content).hexdigest()
+    assert fetch(checkpoint) == file
 
 
 def test_offline_says_what_where_and_what_to_do(cache, from_hub):
@@ -60,7 +65,7 @@ def test_offline_says_what_where_and_what_to_do(cache, from_hub):
 class Hub:
     """Stands in for the client's two calls over the network."""
 
-    size, sha = 46_000_000, "0" * 64
+    size, etag = 46_000_000, "0" * 64
 
     def __init__(self, file=None, error=None):
         self.file, self.error, self.order = file, error, []

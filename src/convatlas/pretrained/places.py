@@ -110,11 +110,11 @@ def _out_of_reach(checkpoint: Checkpoint, reason: str) -> str:
 
 def _verify(checkpoint: Checkpoint, path: Path) -> None:
     """Hold the file against the checksum of the table, else that which the hub reported."""
-    expected = checkpoint.sha256 or reported_sha256(path)
+    expected = checkpoint.sha256 or reported_sha256(path) or _asked_sha256(checkpoint)
     if expected is None:
         raise WeightsError(
-            f"{path}: has no checksum to be held against; remove it from the hub's cache and "
-            "download it again"
+            f"{path}: has no checksum to be held against, for this system's cache has no links; "
+            "try again with a connection, so that the hub can be asked for it"
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -123,6 +123,20 @@ def _verify(checkpoint: Checkpoint, path: Path) -> None:
             f"{path}: must have the sha256 {expected}, got {found}: damaged or exchanged; remove "
             "it and get it again"
         )
+
+
+def _asked_sha256(checkpoint: Checkpoint) -> str | None:
+    """What the hub says now, where its cache could not keep what it said."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+
+    if checkpoint.repo is None or constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        url = hf_hub_url(checkpoint.repo, checkpoint.file, revision=checkpoint.revision)
+        found = get_hf_file_metadata(url).etag or ""
+    except Exception:  # no connection: there is nothing to hold the file against
+        return None
+    return found if SHA256.fullmatch(found) else None
 
 
 def reported_sha256(path: Path) -> str | None:
