@@ -168,6 +168,8 @@ class _Recomputed(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         sums: list[Tensor | None] = [None] * len(weights)
         c, d = map(_Half, y.chunk(2, 1), grad_outputs[0].chunk(2, 1))
+        ctx.maybe_clear_saved_tensors()  # not with retain_graph; else the output may go, too, once
+        del y  # both halves are restored
         with (
             _modes(ctx.sequence, ctx.modes),
             torch.autocast(*ctx.autocast, cache_enabled=False),
@@ -178,12 +180,11 @@ class _Recomputed(torch.autograd.Function):
                 for place, weight in own.items():
                     weight.requires_grad_(needed[place])
                 named = {name: own[place] for name, place in places.items()}
+                wanted = [place for place in own if needed[place]]
                 with _redrawn(draws):
-                    c, d = _step_back(coupling, c, d, named)
-                for place, weight in own.items():
-                    if weight.grad is not None:
-                        before = sums[place]
-                        sums[place] = weight.grad if before is None else before + weight.grad
+                    c, d, grads = _step_back(coupling, c, d, named, [own[p] for p in wanted])
+                for place, grad in zip(wanted, grads, strict=True):
+                    sums[place] = _sum(sums[place], grad)
         return None, torch.cat([c.grad, d.grad], 1) if ctx.needs_input_grad[1] else None, *sums
 
 
@@ -203,25 +204,31 @@ class _Half:
 
 
 def _step_back(
-    coupling: Coupling, c: _Half, d: _Half, weights: dict[str, Tensor]
-) -> tuple[_Half, _Half]:
-    """From outputs to inputs, gradients along with them; fills `weights[...].grad`.
+    coupling: Coupling, c: _Half, d: _Half, named: dict[str, Tensor], wanted: list[Tensor]
+) -> tuple[_Half, _Half, Sequence[Tensor | None]]:
+    """From outputs to inputs, gradients along with them, and the gradients of the wanted weights.
 
     The residue runs once, on copies of the buffers, so that no running statistic moves twice. What
-    is no longer needed is written over, so that the memory is that of one coupling from the first.
+    is no longer needed is written over, so that the memory is that of one coupling.
     """
     buffers = {name: buffer.clone() for name, buffer in coupling.residue.named_buffers()}
     b = c.moved_back(coupling)
     into = b.value.detach().requires_grad_()
-    into.grad = b.grad if b.own_grad else b.grad.clone()  # the residue's gradient is added to it
     with torch.enable_grad():
-        added = functional_call(coupling.residue, {**weights, **buffers}, (into,))
+        added = functional_call(coupling.residue, {**named, **buffers}, (into,))
     rest = d.value.sub_(added.detach()) if d.own_value else d.value - added.detach()
     edge, grad = get_gradient_edge(added), d.grad.to(added.dtype)
     del added  # so that its memory is free before the backward pass takes its own
-    torch.autograd.backward(edge, grad)
+    from_residue, *grads = torch.autograd.grad([edge], [into, *wanted], [grad], allow_unused=True)
     a = _Half(rest, d.grad, True, d.own_grad).moved_back(coupling)
-    return a, _Half(into.detach(), into.grad, b.own_value, True)
+    total = b.grad
+    if from_residue is not None:
+        total = total.add_(from_residue) if b.own_grad else total + from_residue
+    return a, _Half(b.value, total, b.own_value, b.own_grad or from_residue is not None), grads
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
 
 
 def _named_places(residue: nn.Module, places: dict[int, int]) -> dict[str, int]:
