@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from convatlas.models import create_model
-from convatlas.models.classify.shufflenet_v2 import shuffle_channels, stage_channels
+from convatlas.models.classify.shufflenet_v2 import (
+    DownUnit,
+    ShuffleUnit,
+    shuffle_channels,
+    stage_channels,
+)
 from convatlas.pretrained.keys import shufflenet_v2 as keys
 
 COUNTS = {
@@ -44,3 +49,15 @@ def test_widths_between_those_of_the_paper_never_fall():
     assert stage_channels(0.1) == (10, 208)
     assert stage_channels(1.25) == (146, 1024)
     assert stage_channels(3.0) == (366, 3072)
+
+
+def test_the_form_with_50_layers_has_the_published_cost(counted):
+    params, macs = counted("shufflenet_v2_50")
+    assert (params, macs) == (16_573_534, 2_304_152_672)
+    assert round(macs / 1e9, 1) == 2.3
+    with torch.device("meta"):
+        model = create_model("shufflenet_v2_50")
+    units = [m for m in model.modules() if isinstance(m, DownUnit | ShuffleUnit)]
+    assert 3 * len(units) + 2 == 50
+    assert [type(units[i]) for i in (0, 3, 7, 13)] == [DownUnit] * 4
+    assert model.stages[1](torch.empty(1, 64, 112, 112, device="meta")).shape == (1, 244, 56, 56)

@@ -7,6 +7,7 @@ Source:  Ma et al., ECCV 2018, arXiv:1807.11164, table 5.
 Claims:  claims/shufflenet_v2.toml
 Differs: widths between those of the table are interpolated, and below it stages and head shrink
          in proportion; 2x has 244 channels in its first stage, where an early table prints 224.
+         The layers of the form with 50 layers are inferred: they give the published cost.
 """
 
 from itertools import pairwise
@@ -26,6 +27,7 @@ WIDTHS = (  # table 5: width, channels of the first stage (twice as many in each
     (1.5, 176, 1024),
     (2.0, 244, 2048),
 )
+DEEP_STEM, DEEP_REPEATS, DEEP_CHANNELS = 64, (3, 4, 6, 3), (244, 2048)
 
 
 class ShuffleUnit(nn.Module):
@@ -44,19 +46,19 @@ class ShuffleUnit(nn.Module):
 
 
 class DownUnit(nn.Module):
-    """Both branches read the whole input and halve it; concatenate and shuffle.
+    """Both branches read the whole input and change its shape; concatenate and shuffle.
 
-    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / 2), ceil(w / 2))
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 2):
         super().__init__()
         half = out_channels // 2
         self.shortcut = nn.Sequential(
-            ConvNormAct(in_channels, in_channels, stride=2, groups=in_channels, act=None),
+            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels, act=None),
             ConvNormAct(in_channels, half, 1),
         )
-        self.branch = _branch(in_channels, half, stride=2)
+        self.branch = _branch(in_channels, half, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return shuffle_channels(torch.cat([self.shortcut(x), self.branch(x)], dim=1), 2)
@@ -86,6 +88,12 @@ def stage_channels(width: float) -> tuple[int, int]:
     return 2 * max(1, round(first * scale / 2)), round_channels(head * scale)
 
 
+def deep_channels(width: float) -> tuple[int, int]:
+    """The same for the form with 50 layers, all in proportion."""
+    first, head = DEEP_CHANNELS
+    return 2 * max(1, round(first * width / 2)), round_channels(head * width)
+
+
 class ShuffleNetV2(nn.Module):
     """Image classifier.
 
@@ -95,6 +103,8 @@ class ShuffleNetV2(nn.Module):
         num_classes: length of the output.
         stem_stride: 4 as published; 2 leaves out the pooling after the first convolution, 1 also
             its stride, for images under 64 pixels.
+        deep: the form with 50 layers, as deep as ResNet-50 and about as wide (table 6); it has
+            one stage more, before the maps are halved for the third time.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -108,21 +118,24 @@ class ShuffleNetV2(nn.Module):
         in_channels: int = 3,
         num_classes: int = 1000,
         stem_stride: int = 4,
+        deep: bool = False,
     ):
         super().__init__()
         check_option("ShuffleNetV2", "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
-        out, head = stage_channels(width)
+        out, head = deep_channels(width) if deep else stage_channels(width)
+        channels = DEEP_STEM if deep else STEM
         stages: list[list[nn.Module]] = [
-            [ConvNormAct(in_channels, STEM, stride=1 if stem_stride == 1 else 2)]
+            [ConvNormAct(in_channels, channels, stride=1 if stem_stride == 1 else 2)]
         ]
         if stem_stride == 4:
             stages.append([nn.MaxPool2d(3, stride=2, padding=1)])
-        channels = STEM
-        for repeats in REPEATS:
-            stages.append(
-                [DownUnit(channels, out), *(ShuffleUnit(out) for _ in range(repeats - 1))]
-            )
+        for index, repeats in enumerate(DEEP_REPEATS if deep else REPEATS):
+            stride = 1 if deep and index == 0 else 2
+            if stride == 2:
+                stages.append([])
+            stages[-1].append(DownUnit(channels, out, stride=stride))
+            stages[-1].extend(ShuffleUnit(out) for _ in range(repeats - 1))
             channels, out = out, 2 * out
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
         self.head = ConvNormAct(channels, head, 1)
@@ -148,3 +161,4 @@ class ShuffleNetV2(nn.Module):
 register("shufflenet_v2", ShuffleNetV2)
 for _width in (0.5, 1.5, 2.0):
     register(f"shufflenet_v2_x{_width}", ShuffleNetV2, width=_width)
+register("shufflenet_v2_50", ShuffleNetV2, deep=True)

@@ -3,8 +3,7 @@
 Both put the stride of a bottleneck in its 3 x 3 convolution: build ours with `stride_in_3x3=True`.
 """
 
-from torch import nn
-
+from convatlas.blocks import ConvNormAct
 from convatlas.models.classify.resnet import BasicUnit, Bottleneck, ResNet
 from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
@@ -18,7 +17,7 @@ def torchvision_paths(model: ResNet) -> list[tuple[str, str]]:
             for k in range(len(unit.residue)):
                 conv, norm = f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}"
                 paths += conv_norm_paths(conv, norm, f"{ours}.residue.{k}")
-            if not isinstance(unit.shortcut, nn.Identity):
+            if isinstance(unit.shortcut, ConvNormAct):
                 down = f"{theirs}.downsample"
                 paths += conv_norm_paths(f"{down}.0", f"{down}.1", f"{ours}.shortcut")
     return paths
