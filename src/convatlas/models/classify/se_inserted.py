@@ -1,0 +1,242 @@
+"""Squeeze and excitation behind each module of networks that are no ResNets.
+
+The network of the other paper is built as it is, and a gate is put behind each of its modules: on
+the joined branches of an Inception module, behind the 1 x 1 convolution of a MobileNet unit.
+
+Source:  Hu, Shen, Sun, Albanie, Wu, TPAMI 2020, arXiv:1709.01507, section 3.3, figure 2, and tables
+         2 and 3.
+Claims:  claims/senet.toml
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.blocks import Branches, TrainingOutputs, check_image
+from convatlas.models.classify.bn_inception import BNInception
+from convatlas.models.classify.inception_v3 import InceptionV3
+from convatlas.models.classify.mobilenet_v1 import MobileNetV1, SeparableUnit
+from convatlas.models.classify.shufflenet_v1 import ShuffleNetV1
+from convatlas.models.registry import register
+from convatlas.ops import SqueezeExcite
+
+
+def with_gates(stages: nn.Sequential, *, reduction: int) -> nn.Sequential:
+    """The same layers in the same stages, and a gate behind each module.
+
+    Args:
+        reduction: channels over hidden units; a module with fewer channels gets one hidden unit.
+
+    Shape: as the stages
+    """
+    return nn.Sequential(
+        *(nn.Sequential(*_gated(stage, reduction=reduction)) for stage in stages.children())
+    )
+
+
+def _gated(stage: nn.Module, *, reduction: int) -> Iterator[nn.Module]:
+    for layer in stage.children():
+        yield layer
+        channels = 0
+        if isinstance(layer, Branches):
+            channels = layer.out_channels
+        elif isinstance(layer, SeparableUnit):
+            channels = layer[-1][1].num_features
+        if channels:
+            yield SqueezeExcite(channels, reduction=min(reduction, channels))
+
+
+class SEInceptionV3(nn.Module):
+    """Image classifier: Inception v3 with a gate behind each of its modules.
+
+    Args:
+        reduction: channels over hidden units of squeeze and excitation.
+        width: multiplies every channel count.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+        dropout: share of the pooled features zeroed in training.
+        stem_stride: 8 as published; 4, 2 or 1 leave out halvings, the last first.
+        auxiliary: build the classifier that helps training; evaluation never runs it.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from `min_size` up, as for
+        Inception v3.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: int = 16,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        dropout: float = 0.2,
+        stem_stride: int = 8,
+        auxiliary: bool = False,
+    ):
+        super().__init__()
+        self.network = InceptionV3(
+            width=width,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            dropout=dropout,
+            stem_stride=stem_stride,
+            auxiliary=auxiliary,
+        )
+        self.network.stages = with_gates(self.network.stages, reduction=reduction)
+        self.in_channels, self.min_size = in_channels, self.network.min_size
+
+    @property
+    def stages(self) -> nn.Sequential:
+        """The stages of the network inside, for `features_only`."""
+        return self.network.stages
+
+    def forward(self, x: Tensor) -> Tensor | TrainingOutputs:
+        check_image(x, "SEInceptionV3", channels=self.in_channels, min_size=self.min_size)
+        return self.network(x)
+
+    def loss(
+        self,
+        outputs: Tensor | TrainingOutputs,
+        target: Tensor,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+    ) -> Tensor:
+        """The loss of Inception v3."""
+        return self.network.loss(outputs, target, criterion)
+
+    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[SEInceptionV3, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(
+            reduction=4,
+            width=0.125,
+            stem_stride=2,
+            auxiliary=True,
+            in_channels=in_channels,
+            num_classes=num_classes,
+        )
+        return model, model.example(batch=2, size=48)
+
+
+class SEBNInception(nn.Module):
+    """Image classifier: Inception with batch norm, with a gate behind each of its modules.
+
+    Args:
+        reduction: channels over hidden units of squeeze and excitation.
+        width: multiplies every channel count.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+        dropout: share of the pooled features zeroed in training; none as published.
+        stem_stride: 8 as published; 4, 2 or 1 leave out halvings, the last first.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+    """
+
+    min_size = 1
+
+    def __init__(
+        self,
+        *,
+        reduction: int = 16,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        dropout: float = 0.0,
+        stem_stride: int = 8,
+    ):
+        super().__init__()
+        self.in_channels = in_channels
+        self.network = BNInception(
+            width=width,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            dropout=dropout,
+            stem_stride=stem_stride,
+        )
+        self.network.stages = with_gates(self.network.stages, reduction=reduction)
+
+    @property
+    def stages(self) -> nn.Sequential:
+        """The stages of the network inside, for `features_only`."""
+        return self.network.stages
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "SEBNInception", channels=self.in_channels, min_size=self.min_size)
+        return self.network(x)
+
+    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[SEBNInception, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(reduction=4, width=0.125, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=64)
+
+
+class SEMobileNetV1(nn.Module):
+    """Image classifier: MobileNet with a gate behind each of its separable units.
+
+    Args:
+        reduction: channels over hidden units of squeeze and excitation.
+        width: multiplies every channel count.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+        stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+    """
+
+    min_size = 1
+
+    def __init__(
+        self,
+        *,
+        reduction: int = 16,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        stem_stride: int = 2,
+    ):
+        super().__init__()
+        self.in_channels = in_channels
+        self.network = MobileNetV1(
+            width=width, in_channels=in_channels, num_classes=num_classes, stem_stride=stem_stride
+        )
+        self.network.stages = with_gates(self.network.stages, reduction=reduction)
+
+    @property
+    def stages(self) -> nn.Sequential:
+        """The stages of the network inside, for `features_only`."""
+        return self.network.stages
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "SEMobileNetV1", channels=self.in_channels, min_size=self.min_size)
+        return self.network(x)
+
+    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[SEMobileNetV1, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(reduction=4, width=0.25, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=64)
+
+
+register("se_inception_v3", SEInceptionV3)
+register("se_bn_inception", SEBNInception)
+register("se_mobilenet_v1", SEMobileNetV1)
+register("se_shufflenet_v1_g3", ShuffleNetV1, groups=3, gated=True)
