@@ -26,7 +26,7 @@ NO_WIDTH = {
 # Sides of the published input where a name does not say it and it is not 224 pixels.
 SIZES = {
     **dict.fromkeys(("darknet53", "cspdarknet53", "cspdarknet53_mish"), 256),
-    **{f"darknet_{form}": 256 for form in ("resnet10", "resnet50", "resnext50")},
+    **{f"darknet_{form}": 256 for form in ("reference", "resnet10", "resnet50", "resnext50")},
     **{f"cspresn{form}50{mish}": 256 for form in ("et", "ext") for mish in ("", "_mish")},
     **{f"efficientnet_b{n}": s for n, s in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
     **{f"efficientnet_lite{n}": s for n, s in enumerate((224, 240, 260, 280, 300))},

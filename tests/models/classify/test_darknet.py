@@ -13,6 +13,11 @@ COUNTS = {  # with norms; multiply-adds at 256 pixels, by the configuration file
     "darknet_resnet50": (22_735_016 + 45_440, 4_999_610_368 - 63 * 2048 * 1000),
     "darknet_resnext50": (22_191_784 + 60_544, 5_055_135_744),
     "darknet_resnet10": (5_241_000 + 3_968, 1_136_119_808),
+    # Nine weights a pair of channels; each pooling quarters what the channels quadruple.
+    "darknet_reference": (
+        9 * (3 * 16 + 2 * 16**2 * (4**6 - 1) // 3) + 1_025_000 + 2 * (2**11 - 16),
+        9 * (3 * 16 + 6 * 16 * 32 // 4) * 256**2 + 1_024_000,
+    ),
 }
 
 

@@ -19,6 +19,7 @@ from convatlas.models.registry import register
 
 Act = Callable[[], nn.Module]
 SLOPE = 0.1
+REFERENCE = (16, 32, 64, 128, 256, 512, 1024)  # a convolution each, a pooling between
 DARKNET53 = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))  # channels, units of each stage
 
 
@@ -141,6 +142,49 @@ class Darknet53(nn.Module):
         return model, model.example(batch=2, size=64)
 
 
+class DarknetReference(nn.Module):
+    """Image classifier of seven 3 x 3 convolutions, with poolings between them.
+
+    Args:
+        width: multiplies every channel count.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
+    """
+
+    min_size = 1
+
+    def __init__(self, *, width: float = 1.0, in_channels: int = 3, num_classes: int = 1000):
+        super().__init__()
+        self.in_channels = in_channels
+        stages: list[nn.Module] = []
+        channels = in_channels
+        for base in REFERENCE:
+            into, channels = channels, round_channels(base * width, 4)
+            pool = [nn.MaxPool2d(2, ceil_mode=True)] if stages else []
+            stages.append(nn.Sequential(*pool, ConvNormAct(into, channels, act=leaky)))
+        self.stages = nn.Sequential(*stages)
+        self.classifier = nn.Linear(channels, num_classes)
+        draw_he_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "DarknetReference", channels=self.in_channels, min_size=self.min_size)
+        return self.classifier(self.stages(x).mean((2, 3)))
+
+    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[DarknetReference, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=64)
+
+
 class DarknetResNet(nn.Module):
     """ResNet without weights in its shortcuts, the stride in 3 x 3 convolutions, leaky ReLU.
 
@@ -245,5 +289,6 @@ def _resnet_unit(in_channels: int, narrow: int, expand: int, groups: int, stride
 
 
 register("darknet53", Darknet53)
+register("darknet_reference", DarknetReference)
 for _form in RESNETS:
     register(f"darknet_{_form}", DarknetResNet, form=_form)
