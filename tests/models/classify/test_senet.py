@@ -6,7 +6,7 @@ from convatlas.models import create_model
 from convatlas.models.classify.senet import SEUnit
 from convatlas.pretrained.keys import resnext as resnext_keys
 from convatlas.pretrained.keys import senet as keys
-from convatlas.pretrained.keys import senet154 as keys154
+from convatlas.pretrained.keys import senet_154 as keys154
 
 COUNTS = {
     "se_resnet18": (11_778_592, 1_814_160_384),
@@ -59,7 +59,7 @@ def test_answers_of_senet154_equal_timm(assert_same_answers):
     senet = pytest.importorskip("timm.models.senet")
     shallow = [(1, 256), (2, 512), (2, 1024), (1, 2048)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("convatlas.models.classify.senet154.LAYOUT", shallow)
+        patch.setattr("convatlas.models.classify.senet_154.LAYOUT", shallow)
         ours = create_model("senet154", num_classes=10)
     peer = senet.SENet(
         block=senet.SEBottleneck,

@@ -1,7 +1,7 @@
 """SENet: each channel is scaled by what a small network reads from the means of all channels.
 
 Here are the residual networks: SE-ResNet and SE-ResNeXt for ImageNet with the placements, ratios
-and stages that the paper compares, and the forms for CIFAR. SENet-154 stands in `senet154`.
+and stages that the paper compares, and the forms for CIFAR. SENet-154 stands in `senet_154`.
 
 Source:  Hu, Shen, Sun, Albanie, Wu, CVPR 2018 and TPAMI 2020, arXiv:1709.01507, sections 3 and 6.
 Claims:  claims/senet.toml

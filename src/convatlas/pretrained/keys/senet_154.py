@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from convatlas.models.classify.senet154 import SE154Unit, SENet154
+from convatlas.models.classify.senet_154 import SE154Unit, SENet154
 from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
