@@ -264,6 +264,24 @@ def test_backward_twice_over_a_kept_graph_adds_up():
         torch.testing.assert_close(p.grad, 2 * grad)
 
 
+@pytest.mark.parametrize("blocks", [(), (0, 1, 2)])
+def test_backward_pass_changes_neither_the_output_nor_its_gradient(blocks):
+    """Restored values are written over in place; what others hold must not be."""
+    x = image()[:1, :2].requires_grad_()
+    couplings = []
+    for number in range(6):  # down to one pixel of 128 channels, where a view needs no copy
+        block, channels = (2 if number in blocks else 1), 4 ** sum(b < number for b in blocks)
+        conv = nn.Conv2d(channels, block**2 * channels, block, block)
+        couplings.append(Coupling(conv, block=block))
+    y = ReversibleSequence(*couplings).double()(x)
+    gradient = torch.randn_like(y)
+    held = y.detach(), y.detach().clone(), gradient, gradient.clone(), x.detach().clone()
+    y.backward(gradient)
+    assert torch.equal(held[0], held[1])
+    assert torch.equal(held[2], held[3])
+    assert torch.equal(x.detach(), held[4])
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
 def test_compiled_training_takes_the_plain_way():

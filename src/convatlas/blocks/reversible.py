@@ -168,8 +168,10 @@ class _Recomputed(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         sums: list[Tensor | None] = [None] * len(weights)
         c, d = map(_Half, y.chunk(2, 1), grad_outputs[0].chunk(2, 1))
-        ctx.maybe_clear_saved_tensors()  # not with retain_graph; else the output may go, too, once
-        del y  # both halves are restored
+        # So that the output's memory is free once both halves are restored; torch keeps it where
+        # the graph is retained.
+        ctx.maybe_clear_saved_tensors()
+        del y
         with (
             _modes(ctx.sequence, ctx.modes),
             torch.autocast(*ctx.autocast, cache_enabled=False),
@@ -199,8 +201,12 @@ class _Half:
 
     def moved_back(self, coupling: Coupling) -> "_Half":
         value, grad = coupling.move_back(self.value), coupling.move_back(self.grad)
-        copied = coupling.block > 1
-        return _Half(value, grad, self.own_value or copied, self.own_grad or copied)
+        own_value = self.own_value or not _share_memory(value, self.value)
+        return _Half(value, grad, own_value, self.own_grad or not _share_memory(grad, self.grad))
+
+
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
 def _step_back(
