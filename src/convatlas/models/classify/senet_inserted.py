@@ -38,13 +38,15 @@ def with_gates(stages: nn.Sequential, *, reduction: int) -> nn.Sequential:
 def _gated(stage: nn.Module, *, reduction: int) -> Iterator[nn.Module]:
     for layer in stage.children():
         yield layer
-        channels = 0
-        if isinstance(layer, Branches):
-            channels = layer.out_channels
-        elif isinstance(layer, SeparableUnit):
-            channels = layer[-1][1].num_features
-        if channels:
+        if isinstance(layer, Branches | SeparableUnit):
+            channels = _out_channels(layer)
             yield SqueezeExcite(channels, reduction=min(reduction, channels))
+
+
+def _out_channels(module: Branches | SeparableUnit) -> int:
+    if isinstance(module, Branches):
+        return module.out_channels
+    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)][-1].num_features
 
 
 class SEInceptionV3(nn.Module):
