@@ -112,3 +112,15 @@ def test_feature_maps_halve_five_times():
 def test_another_column_of_the_table_is_refused():
     with pytest.raises(UsageError, match="config must be one of A, A-LRN, B, C, D, E, got F"):
         create_model("vgg16", config="F")
+
+
+def test_timm_names_the_same_layers_with_as_many_numbers():
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        ours, peer = create_model("vgg16_bn"), timm.create_model("vgg16_bn")
+    paths = dict(keys.timm_paths(ours))
+    named = {}
+    for key, value in peer.state_dict().items():
+        module, _, tensor = key.rpartition(".")
+        named[f"{paths[module]}.{tensor}"] = value.numel()
+    assert named == {key: value.numel() for key, value in ours.state_dict().items()}
