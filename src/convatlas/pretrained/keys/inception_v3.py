@@ -40,7 +40,7 @@ timm_paths = torchvision_paths
 
 def _convolutions() -> list[str]:
     """Their convolutions from the first to the last."""
-    names = list(STEM)
+    names: list[str] = [*STEM]
     for kind, modules in MODULES.items():
         for module in modules.split():
             names += [f"Mixed_{module}.{part}" for part in _parts(kind)]
