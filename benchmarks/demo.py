@@ -71,9 +71,9 @@ def draw(config):
 
 def write_table():
     sys.path.insert(0, str(ROOT / "docs"))
-    from generate import atlas_table
+    from generate import family_table
 
-    replace("atlas", atlas_table())
+    replace("atlas", family_table())
 
 
 def replace(mark, text):

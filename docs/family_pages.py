@@ -22,8 +22,12 @@ COUNTED = ("params", "macs")
 
 def family_names() -> list[str]:
     """The families that have a page, by title."""
-    texts = {path.stem: path.read_text("utf-8") for path in FAMILIES.glob("*.md")}
-    return sorted(texts, key=lambda name: texts[name].partition("\n")[0].lower())
+    return sorted((path.stem for path in FAMILIES.glob("*.md")), key=lambda n: title(n).lower())
+
+
+def title(family: str) -> str:
+    """The heading of its page."""
+    return (FAMILIES / f"{family}.md").read_text("utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def members(family: str) -> list[Entry]:

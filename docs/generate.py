@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from family_pages import cell, write_changed, write_families
+from family_pages import cell, family_names, members, title, write_changed, write_families
 from overview import overview_page, write_plotly
 
 from convatlas.atlas.compare import Row, compare_all, indexed
 from convatlas.atlas.human import human
 from convatlas.atlas.index import Indexed, read_index
-from convatlas.atlas.listing import rows
+from convatlas.atlas.listing import Accuracy, rows
 from convatlas.claims.loader import load_claims, load_papers
 
 REFERENCE = {
@@ -67,8 +67,8 @@ def write_generated(folder: Path) -> None:
     write_plotly(folder / "static")
     families = write_families(folder / "families")
     write_changed(folder / "families" / "index.md", _list_of("Families", families))
-    for title, modules in REFERENCE.items():
-        write_changed(folder / f"{_slug(title)}.md", reference_page(title, modules))
+    for heading, modules in REFERENCE.items():
+        write_changed(folder / f"{_slug(heading)}.md", reference_page(heading, modules))
     write_changed(folder / "index.md", _list_of("Reference", map(_slug, REFERENCE)))
 
 
@@ -85,6 +85,40 @@ def atlas_table(networks: Sequence[Indexed] | None = None) -> str:
             f"| {entry.short_paper} |"
         )
     return "\n".join(lines)
+
+
+def family_table() -> str:
+    """One line a family, oldest first: how many networks, from what to what they cost."""
+    published, known = {row.name: row.published for row in rows()}, read_index()
+    lines = []
+    for family in family_names():
+        own = [known[entry.name] for entry in members(family)]
+        accuracies = [published[entry.name] for entry in own]
+        cells = (
+            f"[{title(family)}](docs/families/{family}.md)",
+            str(len(own)),
+            _span([entry.params for entry in own]),
+            _span([entry.macs for entry in own]),
+            _best([accuracy for accuracy in accuracies if accuracy]),
+            own[0].short_paper,
+        )
+        lines.append((own[0].year or 0, "| " + " | ".join(cells) + " |"))
+    head = "| family | networks | params | macs | best published top-1 | paper |"
+    return "\n".join([head, "|---" * 6 + "|", *(line for _, line in sorted(lines))])
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = human(min(values)), human(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _best(accuracies: Sequence[Accuracy]) -> str:
+    """On the data set that most is published on."""
+    for dataset in ("imagenet", "cifar10", "cifar100", "mnist"):
+        values = [a.value for a in accuracies if a.dataset == dataset]
+        if values:
+            return f"{max(values):.1%} {dataset}"
+    return ""
 
 
 def atlas_page() -> str:

@@ -10,11 +10,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_table_of_the_atlas_is_that_of_the_code(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    from generate import atlas_table
+    from generate import family_table
 
     between = re.search(r"<!-- atlas:.*?-->\n(.*?)\n<!-- /atlas -->", README, re.DOTALL)
     assert between is not None
-    assert between[1] == atlas_table(), "run: python benchmarks/demo.py --table"
+    assert between[1] == family_table(), "run: python benchmarks/demo.py --table"
     sys.modules.pop("generate")
 
 

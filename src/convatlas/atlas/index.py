@@ -35,6 +35,12 @@ class Indexed:
         year = re.match(r".*?\b(?:19|20)\d\d\b", untitled)
         return year[0] if year else untitled
 
+    @property
+    def year(self) -> int | None:
+        """Of the paper; None where its source does not say."""
+        ending = re.search(r"\d{4}$", self.short_paper)
+        return int(ending[0]) if ending else None
+
 
 @cache
 def read_index() -> Mapping[str, Indexed]:
