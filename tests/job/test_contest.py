@@ -39,3 +39,10 @@ def test_a_network_with_training_only_outputs_can_be_timed():
     with torch.no_grad():
         assert isinstance(candidate.build().train()(torch.rand(2, 1, 224, 224)), tuple)
     assert contest.epoch_seconds(counted) > 0
+
+
+def test_no_network_is_faster_than_a_matrix_product():
+    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    candidate = Candidate("resnet18", {"in_channels": 1, "num_classes": 10}, 64)
+    counted = count_candidate(candidate, Budget())
+    assert 0 < contest.least_epoch_seconds(counted) < contest.epoch_seconds(counted)

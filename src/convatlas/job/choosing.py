@@ -100,17 +100,19 @@ def choose_entrants(
     fitting = [c for c in counted if c.fits]
     if not fitting:
         raise _nothing_fits(counted)
-    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
     steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     least_steps = LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS
+    least_epochs = max(LEAST_EPOCHS, least_steps / steps_a_pass)
+    longest = plan_rungs(LEAST_PLACES, seconds)[0].seconds / least_epochs
+    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds, longest)
     pool = choose_pool(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
-        least_epochs=max(LEAST_EPOCHS, least_steps / steps_a_pass),
+        least_epochs=least_epochs,
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:
@@ -130,10 +132,15 @@ class _Measured:
     """Costs that only running shows: asked for those candidates whose turn has come."""
 
     def __init__(
-        self, contest: Contest, budget: Budget, records: dict[int, Contender], seconds: float
+        self,
+        contest: Contest,
+        budget: Budget,
+        records: dict[int, Contender],
+        seconds: float,
+        longest: float,
     ):
         self._contest, self._budget, self._records = contest, budget, records
-        self._seconds_left = seconds
+        self._seconds_left, self._longest = seconds, longest  # the latter of one pass
         self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
         self.over: dict[int, Counted] = {}
 
@@ -142,6 +149,9 @@ class _Measured:
 
         Infinite for one that is over the budget once measured, so that it takes no place.
         """
+        least = self._contest.least_epoch_seconds(counted)
+        if least > self._longest:
+            return least
         if not self.fits(counted):
             return float("inf")
         assert counted.cost is not None

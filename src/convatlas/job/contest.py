@@ -33,6 +33,8 @@ from convatlas.train.tasks.classify import Classify
 from convatlas.train.threads import fastest_threads
 
 PROBE_BATCH = 16
+MATRIX_SIDE = 1024  # of the product whose speed no network exceeds
+BACKWARD = 3  # a training step works three times as much as a forward pass
 PROBE_MACS = 2e9  # of all images of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
@@ -69,6 +71,7 @@ class Contest:
         self.level = choose_augmentation(data) if level == "auto" else level
         self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
         self._thread_counts: dict[Candidate, int] = {}
+        self._macs_per_s: float | None = None
         self._statistics: Preprocess | None = None
 
     def build(self, entrant: Entrant) -> nn.Module:
@@ -98,6 +101,18 @@ class Contest:
         if batch < PROBE_BATCH:  # one step is long: the answer will be the same for any batch
             self._thread_counts[candidate] = step.threads
         return step.seconds * len(self.data.splits["train"]) / batch
+
+    def least_epoch_seconds(self, counted: Counted) -> float:
+        """What a pass must take at the speed of one large matrix product, the fastest there is.
+
+        It rules a far too costly network out before a step of it fills the memory.
+        """
+        if self._macs_per_s is None:
+            x = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+            self._macs_per_s = MATRIX_SIDE**3 / fastest_threads(lambda: x @ x).seconds
+        assert counted.cost is not None
+        images = len(self.data.splits["train"])
+        return BACKWARD * counted.cost.macs * images / self._macs_per_s
 
     def latency(self, counted: Counted) -> float:
         """Median seconds of one image through the network on this machine."""
