@@ -133,6 +133,31 @@ def rows(model_name, options):
     }
 
 
+def profile(way, model_name, options):
+    """Milliseconds that a step spends in each operator itself, the longest first."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as record
+
+    step = prepare(way, model_name, options.batch, options.size)
+    for _ in range(3):
+        step()
+    with record(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(options.rounds):
+            step()
+    events = sorted(seen.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    for event in events[:12]:
+        yield {
+            "model": model_name,
+            "batch": options.batch,
+            "size": options.size,
+            "way": way,
+            "operator": event.key,
+            "calls": event.count // options.rounds,
+            "ms_a_step": round(event.self_cpu_time_total / 1e3 / options.rounds, 2),
+            "rounds": options.rounds,
+        }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=["mobilenet_v2", "mobilenet_v1"])
@@ -141,7 +166,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--name", default="training_step", help="of the file under results/")
+    parser.add_argument("--profile", action="store_true", help="where our step's time goes instead")
     options = parser.parse_args()
+    if options.profile:
+        found = [row for model in options.models for row in profile("ours", model, options)]
+        write_results(f"{options.name}_profile", found)
+        return
     write_results(options.name, [row for model in options.models for row in rows(model, options)])
 
 

@@ -72,18 +72,77 @@ def test_training_gives_the_same_weights_and_running_statistics():
     torch.testing.assert_close(fast.eval()(x), plain.eval()(x), rtol=1e-4, atol=1e-5)
 
 
-def test_the_kernels_are_what_runs():
-    _, fast = pair()
-    seen, queue = set(), [fast(batch()[0]).sum().grad_fn]
+def graph_of(y):
+    """Names of all steps of the way back."""
+    seen, queue = set(), [y.grad_fn]
     while queue:
         node = queue.pop()
         if node is not None and node not in seen:
             seen.add(node)
             queue += [after for after, _ in node.next_functions]
-    names = [node.name() for node in seen]
-    assert sum("_Depthwise" in name for name in names) == 2
-    assert sum("_BatchNormAct" in name for name in names) == 6
+    return [node.name() for node in seen]
+
+
+def test_the_kernels_are_what_runs():
+    _, fast = pair()
+    names = graph_of(fast(batch()[0]).sum())
+    counts = {kind: sum(kind in name for name in names) for kind in ("_Unit", "_Statistics")}
+    assert counts == {"_Unit": 3, "_Statistics": 1}  # expand, filter, project; the stem
+    assert sum("_Depthwise" in name for name in names) == 1  # the one that has a bias
+    assert sum("_BatchNormAct" in name for name in names) == 2  # behind the sum and that one
+    # The stem's result is read twice but finished once; the sum is finished with its residual.
+    assert sum("_Normalise" in name for name in names) == 2
     assert not any(word in name for word in ("Relu", "Hardtanh", "Silu") for name in names)
+
+
+def test_a_norm_passes_from_layer_to_layer_unfinished():
+    fast = accelerate_cpu(
+        nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(16, 32, 1, bias=False), nn.BatchNorm2d(32)),
+        ),
+        keep_memory=False,
+    )
+    names = graph_of(fast(torch.randn(2, 3, 9, 9)).sum())
+    assert sum("_Normalise" in name for name in names) == 1
+    fast[1].register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+    seen = []
+    names = graph_of(fast(torch.randn(2, 3, 9, 9)).sum())
+    assert sum("_Normalise" in name for name in names) == 2
+    assert seen[0].min() == 0
+
+
+class Odd(nn.Module):
+    """Looks like a block of parts, but its forward does more than call and add them."""
+
+    def __init__(self, change):
+        super().__init__()
+        conv = nn.Conv2d(4, 4, 1, bias=False)
+        self.body, self.change, self.flag = nn.Sequential(conv, nn.BatchNorm2d(4)), change, True
+
+    def forward(self, x):
+        y = self.body(x)
+        return -y if self.flag else y
+
+
+class Branching(Odd):
+    def forward(self, x):
+        y = self.body(x)
+        return y + y if self.flag else y
+
+
+def test_only_what_calls_and_adds_is_taken_for_a_block():
+    torch.manual_seed(0)
+    plain, adding = Odd(None), Branching(None)
+    x = torch.randn(3, 4, 5, 5)
+    expected = copy.deepcopy(plain)(x), copy.deepcopy(adding)(x)
+    fast = accelerate_cpu(plain, keep_memory=False), accelerate_cpu(adding, keep_memory=False)
+    assert type(fast[0]) is Odd
+    assert type(fast[1]) is not Branching
+    for model, y in zip(fast, expected, strict=True):
+        torch.testing.assert_close(model(x), y)
+    adding.flag = plain.flag = False
+    torch.testing.assert_close(adding(x), copy.deepcopy(plain_layers(adding))(x))
 
 
 def test_weights_are_the_same_objects_and_layers_keep_their_kind():

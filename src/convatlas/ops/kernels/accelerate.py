@@ -6,6 +6,7 @@ exports it.
 """
 
 import copy
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
+from convatlas.ops.kernels.chain import Value, batch_statistics, convolve
 from convatlas.ops.kernels.depthwise import depthwise_conv2d
 from convatlas.ops.kernels.freed_memory import keep_freed_memory
 from convatlas.ops.kernels.norm_act import batch_norm_act
 from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.units import Norm
 
 _ACTIVATIONS: dict[type, str] = {
     nn.Identity: "identity",
@@ -64,7 +67,7 @@ def _fast_form(layer: nn.Module) -> type | None:
         return _FastBatchNorm2d
     if type(layer).forward is nn.Sequential.forward:
         return _FastSequential
-    return None
+    return _FastBlock if _only_adds(layer) else None
 
 
 class _Fast:
@@ -116,11 +119,7 @@ class _FastBatchNorm2d(_Fast):
     def forward(self, x: Tensor, act: str = "identity") -> Tensor:
         layer = cast(nn.BatchNorm2d, self)
         layer._check_input_dim(x)
-        momentum = 0.0 if layer.momentum is None else layer.momentum
-        if layer.training and layer.track_running_stats and layer.num_batches_tracked is not None:
-            layer.num_batches_tracked.add_(1)
-            if layer.momentum is None:
-                momentum = 1.0 / float(layer.num_batches_tracked)
+        momentum = self.count_batch()
         batch = layer.training or (layer.running_mean is None and layer.running_var is None)
         keep = not layer.training or layer.track_running_stats
         return batch_norm_act(
@@ -135,24 +134,125 @@ class _FastBatchNorm2d(_Fast):
             act=act,
         )
 
+    def count_batch(self) -> float:
+        """Count one more batch in training; returns the momentum that it has."""
+        layer = cast(nn.BatchNorm2d, self)
+        if layer.training and layer.track_running_stats and layer.num_batches_tracked is not None:
+            layer.num_batches_tracked.add_(1)
+            if layer.momentum is None:
+                return 1.0 / float(layer.num_batches_tracked)
+        return layer.momentum or 0.0
+
+    def keep_statistics(self, stats: Tensor) -> None:
+        """Let the running statistics follow those of a batch."""
+        layer, momentum = cast(nn.BatchNorm2d, self), self.count_batch()
+        if layer.track_running_stats and layer.running_mean is not None:
+            with torch.no_grad():
+                layer.running_mean.lerp_(stats[0], momentum)
+                cast(Tensor, layer.running_var).lerp_(stats[1], momentum)
+
 
 class _FastSequential(_Fast):
-    """Layers in turn, a batch norm together with the activation that follows it."""
+    """Layers in turn, a batch norm together with what stands before and behind it."""
 
     def forward(self, x: Any) -> Any:
+        return self.run(Value(x)).finished()
+
+    def run(self, value: Value) -> Value:
         layers = list(cast(nn.Sequential, self))
-        index = 0
-        while index < len(layers):
-            layer = layers[index]
-            after = layers[index + 1] if index + 1 < len(layers) else None
-            act = _ACTIVATIONS.get(type(after)) if after is not None else None
-            if isinstance(layer, _FastBatchNorm2d) and act and not _hooked(layer, after):
-                x = layer.forward(x, act)
-                index += 2
-            else:
-                x = layer(x)
-                index += 1
-        return x
+        while layers:
+            value, used = _step(value, layers)
+            del layers[:used]
+        return value
+
+
+def _step(value: Value, layers: list[nn.Module]) -> tuple[Value, int]:
+    """Run what comes next: a convolution with its norm and activation, or one of these."""
+    conv = layers[0] if isinstance(layers[0], _FastConv2d) else None
+    norm = layers[1 if conv else 0] if len(layers) > (1 if conv else 0) else None
+    if not isinstance(norm, _FastBatchNorm2d):
+        return run_layer(value, layers[0]), 1
+    place = 2 if conv else 1
+    act = _ACTIVATIONS.get(type(layers[place])) if len(layers) > place else None
+    count = place + 1 if act else place
+    if _hooked(*layers[:count]):
+        return run_layer(value, layers[0]), 1
+    made = _convolved(value, conv, norm, act or "identity") if conv else None
+    if made is not None:
+        return made, count
+    if conv:
+        return run_layer(value, conv), 1
+    return Value(norm.forward(value.finished(), act or "identity")), count
+
+
+def _convolved(value: Value, conv: Any, norm: Any, act: str) -> Value | None:
+    """In training: convolve, and leave norm and activation to whoever reads the result."""
+    if not batch_statistics(norm) or conv.out_channels != norm.num_features:
+        return None
+    made = convolve(value, conv, norm.eps)
+    if made is None:
+        return None
+    raw, stats = made
+    norm.keep_statistics(stats.detach())
+    return Value(raw, Norm(stats, norm.weight, norm.bias, act))
+
+
+def run_layer(value: Value, layer: nn.Module) -> Value:
+    """Any layer: our own take a value as it is, the others the finished tensor."""
+    if isinstance(layer, _FastSequential | _FastBlock) and not _hooked(layer):
+        return layer.run(value)
+    if type(layer) is nn.Identity and not _hooked(layer):
+        return value
+    return Value(layer(value.finished()))
+
+
+class _FastBlock(_Fast):
+    """A layer whose forward only calls its parts and adds what they give: it may add values."""
+
+    def forward(self, x: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return self.plain_class.forward(self, x)
+        return self.run(Value(x)).finished()
+
+    def run(self, value: Value) -> Value:
+        return self.plain_class.forward(_Parts(self, run_layer), value)
+
+
+class _Parts:
+    """Stands for a layer in its own forward: its parts take values, its flags are as they are."""
+
+    def __init__(self, layer: Any, call: Callable[[Any, nn.Module], Any]):
+        self._layer, self._call = layer, call
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._layer, name)
+        return (lambda value: self._call(value, found)) if isinstance(found, nn.Module) else found
+
+
+class _Sum:
+    """Stands for a value while we try whether a forward does more than call and add."""
+
+    def __add__(self, other: Any) -> "_Sum":
+        if not isinstance(other, _Sum):
+            raise TypeError("not a sum of values")
+        return self
+
+
+def _only_adds(layer: nn.Module) -> bool:
+    """Whether a forward names nothing but the layer's parts and flags, and only adds values."""
+    code = getattr(type(layer).forward, "__code__", None)
+    if code is None or code.co_freevars or code.co_argcount != 2 or code.co_flags & 0x0C:
+        return False
+    parts = [getattr(layer, name, None) for name in code.co_names]
+    if not all(type(part) is bool or isinstance(part, nn.Module) for part in parts):
+        return False
+    if "training" in code.co_names or not any(isinstance(part, nn.Sequential) for part in parts):
+        return False
+    try:
+        stand_in: Any = _Parts(layer, lambda value, part: value)
+        return isinstance(type(layer).forward(stand_in, _Sum()), _Sum)
+    except Exception:  # whatever it does, it is not for us
+        return False
 
 
 def _hooked(*layers: Any) -> bool:

@@ -24,7 +24,9 @@ def cache_folder() -> Path:
     """Where machine code is kept: named after the kernels' sources, so that none is ever stale."""
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+        text = source.read_bytes()
+        if b"@inner" in text or b"@kernel" in text or b"llvmlite" in text or source.stem == "plan":
+            digest.update(text)
     given = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(given) if given else _user_cache()
     folder = base / "kernels" / digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ from convatlas.ops.kernels.switch import usable
 
 BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
 LANES = 16
+SCRATCH_SIDE = 28  # the smallest map of stride two that gains by a copy
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
 
@@ -81,10 +82,11 @@ def _fits(x: Tensor, weight: Tensor, stride, padding, dilation) -> bool:
         return False
     if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
         return False
-    return min(_sizes(x.shape, weight.shape, stride, padding, dilation)) > 0
+    return min(output_sides(x.shape, weight.shape, stride, padding, dilation)) > 0
 
 
-def _sizes(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
+def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
+    """Height and width of the result."""
     sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
     height, width = (output_size(*side) for side in sides)
     return height, width
@@ -109,7 +111,7 @@ def _empty(shape, like: Tensor, rows: bool) -> Tensor:
 
 
 @lru_cache(maxsize=4096)
-def _plans(sizes, source, target, pitches, size, channels, stream, needed) -> np.ndarray:
+def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> np.ndarray:
     """The forward plan and, where the input gradient is needed, its plans below."""
     x_pitch, out_pitch, dx_pitch = ((size * p for p in pitch) for pitch in pitches)
     x_pitch, out_pitch, dx_pitch = tuple(x_pitch), tuple(out_pitch), tuple(dx_pitch)
@@ -125,7 +127,7 @@ def _streams(out: Tensor, rows: bool) -> bool:
     return rows and out.dtype == torch.float32 and aligned and large
 
 
-def _tap_major(weight: Tensor) -> tuple[Tensor, int]:
+def tap_major(weight: Tensor) -> tuple[Tensor, int]:
     """Float32 weights as (k * l, c), c filled up with zeros to whole vectors."""
     channels = weight.shape[0]
     padded = math.ceil(channels / LANES) * LANES
@@ -139,19 +141,39 @@ def _block(row_bytes: int, rows: int) -> int:
     return max(1, min(rows, BLOCK_BYTES // max(1, row_bytes)))
 
 
+def by_scratch(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, int]) -> bool:
+    """Whether the forward pass is faster by way of scratch memory (`filter_units`).
+
+    `benchmarks/depthwise.py --paths` measures both ways. A stride of two reads so many lines that
+    a copy made row by row, which the processor foresees, pays; small maps and large kernels are
+    bound by arithmetic, and there the copy only costs.
+    """
+    if x.dtype != torch.float32 or not x.is_contiguous(memory_format=torch.channels_last):
+        return False
+    return stride == (2, 2) and max(kernel) <= 3 and min(x.shape[2:]) >= SCRATCH_SIDE
+
+
 def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
     from convatlas.ops.kernels import filter_planes, filter_rows
 
     x, stride, padding, dilation = _settled(x), tuple(stride), tuple(padding), tuple(dilation)
     rows = by_rows(x)
+    if rows and by_scratch(x, tuple(weight.shape[2:]), stride):
+        from convatlas.ops.kernels.unit_calls import NO_NORM, depthwise
+
+        sizes = (stride, padding, dilation)
+        return depthwise(x, weight, *NO_NORM, sizes, statistics=False)[0]
     n, channels = x.shape[:2]
-    source, target = tuple(x.shape[2:]), _sizes(x.shape, weight.shape, stride, padding, dilation)
+    source, target = (
+        tuple(x.shape[2:]),
+        output_sides(x.shape, weight.shape, stride, padding, dilation),
+    )
     out = _empty((n, channels, *target), x, rows)
     sizes = (tuple(weight.shape[2:]), stride, padding, dilation)
     pitches, size, kind = (x.stride(), out.stride(), x.stride()), x.element_size(), _MARK[x.dtype]
-    plans = _plans(sizes, source, target, pitches, size, channels, _streams(out, rows), False)
+    plans = plans_of(sizes, source, target, pitches, size, channels, _streams(out, rows), False)
     if rows:
-        w, padded = _tap_major(weight)
+        w, padded = tap_major(weight)
         row_bytes = channels * size * (source[1] * stride[0] + target[1])
         filter_rows.forward(
             plans, x.data_ptr(), w.data_ptr(), padded, out.data_ptr(), n,
@@ -179,12 +201,12 @@ def _backward(
     dx = _empty(x.shape if need_x else (0, 1, 1, 1), x, rows)
     pitches, size, kind = (x.stride(), dy.stride(), dx.stride()), x.element_size(), _MARK[x.dtype]
     stream = need_x and _streams(dx, rows)
-    plans = _plans(
+    plans = plans_of(
         (kernel, stride, padding, dilation), source, target, pitches, size, channels, stream, need_x
     )
     taps = math.prod(kernel)
     if rows:
-        w, padded = _tap_major(weight)
+        w, padded = tap_major(weight)
         parts = torch.get_num_threads()
         sums = torch.zeros(parts, taps, padded, dtype=torch.float64)
         row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
@@ -205,7 +227,7 @@ def _backward(
 
 
 def _forward_shape(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
-    shape = (*x.shape[:2], *_sizes(x.shape, weight.shape, stride, padding, dilation))
+    shape = (*x.shape[:2], *output_sides(x.shape, weight.shape, stride, padding, dilation))
     return _empty(shape, x, by_rows(x))
 
 

@@ -9,22 +9,18 @@ from numba import prange
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.filter_rows import end_tap, first_tap
-from convatlas.ops.kernels.vector import (
-    LANES,
-    add,
+from convatlas.ops.kernels.memory_access import (
     element_bytes,
-    fma,
     load,
     load_every,
     load_lanes,
     load_splat,
     put_double,
-    splat,
     store,
     store_every,
     store_lanes,
-    total,
 )
+from convatlas.ops.kernels.vector import LANES, add, fma, splat, total
 
 NOUGHT = np.float32(0)
 

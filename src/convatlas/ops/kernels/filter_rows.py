@@ -9,20 +9,16 @@ from numba import prange
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
-from convatlas.ops.kernels.tiles import COLUMNS, filter_columns, weight_columns
-from convatlas.ops.kernels.vector import (
-    FLOAT32,
-    LANES,
-    add,
+from convatlas.ops.kernels.memory_access import (
     add_to_doubles,
     element_bytes,
-    fma,
     load,
     load_lanes,
-    splat,
     store,
     store_lanes,
 )
+from convatlas.ops.kernels.tiles import COLUMNS, filter_columns, weight_columns
+from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, splat
 
 NOUGHT = np.float32(0)
 
@@ -66,7 +62,7 @@ def _tiled_row(taps, stride):
                 columns - k,
                 vectors,
                 past,
-                q[p.H_STRIDE],
+                q[p.ASK],
             )
 
     return write_row

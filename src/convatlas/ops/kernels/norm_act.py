@@ -135,28 +135,44 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _forward(
-    x: Tensor, weight, bias, residual, mean, var, eps: float, act: int, low: float, high: float
-) -> tuple[Tensor, Tensor]:
+def statistics_of(x: Tensor, eps: float) -> Tensor:
+    """Mean, unbiased variance and 1 / standard deviation of each channel, (3, c)."""
+    from convatlas.ops.kernels import norm_rows
+
+    rows, stats = _Rows(x), torch.empty(3, x.shape[1])
+    scratch, table = rows.scratch()
+    start = scratch.data_ptr()
+    norm_rows.statistics(
+        x.data_ptr(), rows.rows, rows.channels, rows.fold, start + table, rows.padded, start,
+        rows.parts, stats.data_ptr(), eps, rows.kind,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return stats
+
+
+def normalised(
+    x: Tensor, stats: Tensor, weight, bias, residual, act: tuple[int, float, float]
+) -> Tensor:
+    """act(norm(x) + residual) at given statistics."""
     from convatlas.ops.kernels import norm_rows
 
     rows, y, extra = _Rows(x), torch.empty_like(x), _same_format(residual)
     scratch, table = rows.scratch()
-    sums, table = scratch.data_ptr(), scratch.data_ptr() + table
+    norm_rows.normalise(
+        x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, rows.fold,
+        scratch.data_ptr() + table, rows.padded, rows.parts, _address(weight), _address(bias),
+        stats.data_ptr(), *act, rows.streams(y), rows.kind,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return y
+
+
+def _forward(
+    x: Tensor, weight, bias, residual, mean, var, eps: float, act: int, low: float, high: float
+) -> tuple[Tensor, Tensor]:
     if mean is None:
-        stats = torch.empty(3, x.shape[1])
-        norm_rows.statistics(
-            x.data_ptr(), rows.rows, rows.channels, rows.fold, table, rows.padded, sums,
-            rows.parts, stats.data_ptr(), eps, rows.kind,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
+        stats = statistics_of(x, eps)
     else:
         stats = torch.stack((mean, var, (var.double() + eps).rsqrt().float()))
-    norm_rows.normalise(
-        x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, rows.fold, table,
-        rows.padded, rows.parts, _address(weight), _address(bias), stats.data_ptr(), act, low, high,
-        rows.streams(y), rows.kind,
-    )  # fmt: skip  # a kernel's arguments, as it declares them
-    return y, stats
+    return normalised(x, stats, weight, bias, residual, (act, low, high)), stats
 
 
 def _same_format(tensor: Tensor | None) -> Tensor | None:

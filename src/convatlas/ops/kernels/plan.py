@@ -15,6 +15,7 @@ W_SIZE, W_OUT, W_STRIDE, W_OFFSET, W_STEP, W_TAPS, W_WEIGHT, W_WEIGHT_STEP = ran
 CHANNELS, KERNEL_W, TILED, STREAM = 16, 17, 18, 19
 X_N, X_C, X_H, X_W = 20, 21, 22, 23  # pitches of the input in bytes
 OUT_START, OUT_N, OUT_C, OUT_H, OUT_W = 24, 25, 26, 27, 28
+ASK = 29  # rows of an output row that the one above did not read: asked for ahead; 0: in a cache
 
 TILES = {1: (1, 2, 3, 4, 5, 7), 2: (3, 5, 7)}  # taps for which tiles are compiled, by stride
 STREAM_BYTES = 8 << 20  # results above this leave the caches before they are read again
@@ -29,7 +30,7 @@ def _forward(size: int, out: int, kernel: int, stride: int, padding: int, dilati
     yield 0, 1, (size, out, stride, -padding, dilation, kernel, 0, 1)
 
 
-def _backward(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int):
+def backward_side(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int):
     """Input s * j + r gets weight m from output (s * j + r + padding - m * dilation) / s."""
     shared = math.gcd(stride, dilation)
     every, back = stride // shared, dilation // shared
@@ -64,7 +65,7 @@ def plan(
         out_pitch: the same of what is written.
         stream: the result is written around the caches.
     """
-    axis = _backward if backward else _forward
+    axis = backward_side if backward else _forward
     shapes = (source, target, kernel, stride, padding, dilation)
     sides = [list(axis(*side)) for side in zip(*shapes, strict=True)]
     rows = []
@@ -74,5 +75,5 @@ def plan(
         start = row * out_h + column * out_w
         out = (start, out_pitch[0], out_pitch[1], row_step * out_h, column_step * out_w)
         rest = (channels, kernel[1], int(tiled), int(stream))
-        rows.append((*h, *w, *rest, *x_pitch, *out))
+        rows.append((*h, *w, *rest, *x_pitch, *out, h[2]))
     return tuple(rows)

@@ -7,27 +7,19 @@ tile is written out tap by tap when it is compiled, so that every sum lives in o
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from convatlas.ops.kernels.vector import (
-    _emit_add_to_doubles,
-    _emit_load,
-    _emit_prefetch,
-    _emit_store,
-    _emit_store_past_cache,
-    _vec_ir,
-    bytes_of,
-    intrinsic,
+from convatlas.ops.kernels.memory_access import (
+    emit_add_to_doubles,
+    emit_load,
+    emit_prefetch,
+    emit_store,
+    emit_store_past_cache,
 )
+from convatlas.ops.kernels.vector import VECTOR, bytes_of, emit_fma, intrinsic
 
 COLUMNS = 4
 AHEAD = 16  # columns from a tile to the line asked for: the best of 8, 16 and 48 as measured
 
-_zero = ir.Constant(_vec_ir, [0.0] * 16)
-
-
-def _multiply_add(builder, a, b, c):
-    kind = ir.FunctionType(_vec_ir, [_vec_ir] * 3)
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v16f32")
-    return builder.call(function, [a, b, c])
+_zero = ir.Constant(VECTOR, [0.0] * 16)
 
 
 def _at(builder, base, pitch, index):
@@ -55,12 +47,12 @@ class _Row:
                 index = _at(self.builder, self.first, ir.Constant(self.first.type, 1), place)
                 inside = self.builder.icmp_unsigned("<", index, self.size)
                 address = self.builder.select(inside, address, self.nothing)
-            self.loaded[place] = _emit_load(self.builder, address, self.width)
+            self.loaded[place] = emit_load(self.builder, address, self.width)
         return self.loaded[place]
 
 
 def _multiply_into(builder, slot, a, b):
-    builder.store(_multiply_add(builder, a, b, builder.load(slot)), slot)
+    builder.store(emit_fma(builder, a, b, builder.load(slot)), slot)
 
 
 @intrinsic(prefer_literal=True)
@@ -90,7 +82,7 @@ def filter_columns(
     Each is the sum over `rows` rows of `taps` taps. x is the address of column `first`, which
     may lie before the row or, with its neighbours, beyond its `size` columns: those count as
     zero. Pitches are bytes; taps and stride are literals; `stream` writes around the caches.
-    The last `fresh` rows were not read by the outputs above and are asked for ahead (1 or 2).
+    The last `fresh` rows were not read by the outputs above and are asked for ahead (0, 1 or 2).
     """
     taps_n, stride_n, width = taps.literal_value, stride.literal_value, bytes_of(kind)
     reach = (COLUMNS - 1) * stride_n + taps_n
@@ -99,7 +91,7 @@ def filter_columns(
         _, _, _, x, xrow, xcol, w, wrow, wcol, rows, first, size, *target = args
         out, ocol, count, vectors, stream, fresh = target
         number = rows.type
-        sums = [cgutils.alloca_once(builder, _vec_ir) for _ in range(COLUMNS)]
+        sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(COLUMNS)]
         ahead = builder.mul(builder.sub(rows, ir.Constant(number, 1)), xrow)
         ahead = builder.add(ahead, builder.mul(xcol, ir.Constant(number, AHEAD)))
 
@@ -111,7 +103,7 @@ def filter_columns(
                 weights = builder.add(weights_here, builder.mul(loop.index, wrow))
                 inputs = _Row(builder, row, xcol, width, first, size if guard else None)
                 for tap in range(taps_n):
-                    weight = _emit_load(builder, _at(builder, weights, wcol, tap), 4)
+                    weight = emit_load(builder, _at(builder, weights, wcol, tap), 4)
                     for column in range(COLUMNS):
                         _multiply_into(
                             builder, sums[column], inputs[column * stride_n + tap], weight
@@ -119,13 +111,13 @@ def filter_columns(
 
         def put(address, value, past):
             if past:
-                _emit_store_past_cache(builder, address, value)
+                emit_store_past_cache(builder, address, value)
             else:
-                _emit_store(builder, address, value, width)
+                emit_store(builder, address, value, width)
 
         def ask(place):
             for column in range(COLUMNS * stride_n):
-                _emit_prefetch(builder, _at(builder, place, xcol, column))
+                emit_prefetch(builder, _at(builder, place, xcol, column))
 
         def write(guard, past):
             with cgutils.for_range(builder, vectors) as loop:
@@ -133,7 +125,8 @@ def filter_columns(
                 here = builder.add(x, step)
                 below = builder.mul(loop.index, ir.Constant(number, 16 * 4))
                 taps_of(here, builder.add(w, below), guard)
-                ask(builder.add(here, ahead))
+                with builder.if_then(builder.icmp_signed(">", fresh, ir.Constant(number, 0))):
+                    ask(builder.add(here, ahead))
                 with builder.if_then(builder.icmp_signed(">", fresh, ir.Constant(number, 1))):
                     ask(builder.sub(builder.add(here, ahead), xrow))
                 base = builder.add(out, step)
@@ -207,7 +200,7 @@ def weight_columns(
     def codegen(context, builder, signature, args):
         _, _, _, x, xrow, xcol, offset, size, dy, dyrow, dycol, columns, rows, *target = args
         vectors, totals, pitch = target
-        sums = [cgutils.alloca_once(builder, _vec_ir) for _ in range(taps_n)]
+        sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(taps_n)]
         number = columns.type
         four = ir.Constant(number, COLUMNS)
         tiles = builder.sdiv(builder.add(columns, ir.Constant(number, COLUMNS - 1)), four)
@@ -243,7 +236,7 @@ def weight_columns(
             place = builder.mul(vector_loop.index, ir.Constant(number, 16 * 8))
             place = builder.add(totals, place)
             for tap, slot in enumerate(sums):
-                _emit_add_to_doubles(builder, _at(builder, place, pitch, tap), builder.load(slot))
+                emit_add_to_doubles(builder, _at(builder, place, pitch, tap), builder.load(slot))
         return context.get_dummy_value()
 
     return types.void(taps, stride, kind, *[types.intp] * 13), codegen

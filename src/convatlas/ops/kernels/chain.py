@@ -1,0 +1,104 @@
+"""Values that pass from one fast layer to the next with a batch norm still to be applied.
+
+A `Value` never leaves the layers that know it: whoever else is next gets the finished tensor.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.ops.kernels.plan import output_size
+from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.unit_calls import fits_registers
+from convatlas.ops.kernels.units import (
+    Norm,
+    depthwise_unit,
+    normalise,
+    pointwise_unit,
+    with_statistics,
+)
+
+
+class Value:
+    """What a layer gives the next: finished, or raw with the norm and activation to apply."""
+
+    __slots__ = ("_finished", "norm", "raw")
+
+    def __init__(self, raw: Any, norm: Norm | None = None):
+        self.raw, self.norm, self._finished = raw, norm, None
+
+    def finished(self) -> Any:
+        """The tensor that plain layers would have made; computed once."""
+        if self.norm is None:
+            return self.raw
+        if self._finished is None:
+            self._finished = normalise(self.raw, self.norm)
+        return self._finished
+
+    def source(self) -> tuple[Tensor, Norm | None]:
+        """What a fused convolution reads: raw values and their norm, unless already finished."""
+        if self.norm is None or self._finished is not None:
+            return self.finished(), None
+        return self.raw, self.norm
+
+    def __add__(self, other: Any) -> "Value":
+        if not isinstance(other, Value):
+            return Value(self.finished() + other)
+        for one, two in ((self, other), (other, self)):
+            _, norm = two.source()
+            if norm is not None and norm.act == "identity" and _alike(one, two):
+                return Value(normalise(two.raw, norm, one.finished()))
+        return Value(self.finished() + other.finished())
+
+    __radd__ = __add__
+
+
+def _alike(one: Value, two: Value) -> bool:
+    a, b = one.raw, two.raw
+    return isinstance(a, Tensor) and a.shape == b.shape and a.dtype == b.dtype and usable(a)
+
+
+def batch_statistics(norm: nn.BatchNorm2d) -> bool:
+    """Whether the norm takes mean and variance from the batch, with float32 parameters."""
+    return norm.training and (norm.weight is None or norm.weight.dtype == torch.float32)
+
+
+def convolve(value: Value, conv: nn.Conv2d, eps: float) -> tuple[Tensor, Tensor] | None:
+    """The convolution of a value and the statistics of the result; None: no kernel for it."""
+    if not _takes(value.raw, conv):
+        return None
+    stride, padding, dilation = conv.stride, conv.padding, conv.dilation
+    if 1 < conv.groups == conv.in_channels == conv.out_channels:
+        raw, norm = value.source()
+        return depthwise_unit(
+            _rows(raw), norm, conv.weight,
+            eps=eps, stride=stride, padding=padding, dilation=dilation,
+        )  # fmt: skip  # what it is of, then how
+    plain = (conv.groups, conv.kernel_size, stride, padding) == (1, (1, 1), (1, 1), (0, 0))
+    if plain and fits_registers():
+        raw, norm = value.source()
+        return pointwise_unit(_rows(raw), norm, conv.weight, eps=eps)
+    y = conv(value.finished())
+    return with_statistics(_rows(y), eps=eps)
+
+
+def _takes(x: Any, conv: nn.Conv2d) -> bool:
+    """Float32 maps of which the result has more than one value a channel, and no bias."""
+    if not isinstance(x, Tensor) or not usable(x, conv.weight) or conv.bias is not None:
+        return False
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return False
+    if x.dim() != 4 or x.dtype != torch.float32 or conv.weight.dtype != x.dtype:
+        return False
+    if x.shape[1] != conv.in_channels or x.numel() == 0 or conv.out_channels < 2:
+        return False
+    if isinstance(conv.padding, str):
+        return False
+    sizes = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    sides = [output_size(*size) for size in zip(x.shape[2:], *sizes, strict=True)]
+    return min(sides) > 0 and x.shape[0] * sides[0] * sides[1] > 1
+
+
+def _rows(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,137 @@
+"""What all kernels over rows of channels share: the table of per-channel numbers, and sums.
+
+Every worker sums a fixed range of rows, float32 within a run and float64 beyond; workers are
+added up in a fixed order.
+"""
+
+import numpy as np
+
+from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.memory_access import (
+    add_to_doubles,
+    element_bytes,
+    get_double,
+    get_float,
+    load,
+    load_lanes,
+    put_float,
+    store,
+    store_lanes,
+    store_past_cache,
+)
+from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, splat, sub
+
+NOUGHT = np.float32(0)
+RUN = 64  # rows whose sum stays in float32
+# Rows of the table of per-channel numbers, each `padded` float32 long.
+PIVOT, MEAN, SCALE, SHIFT, SLOPE, OFFSET = range(6)
+TABLE = 6
+# A worker's sums: two of float64, then two of float32 for the current run.
+SUMS_BYTES = 2 * 8 + 2 * 4
+
+
+@inner
+def take(row, c, table, padded):
+    """Sixteen numbers of one row of the table."""
+    return load(table + (row * padded + c) * 4, FLOAT32)
+
+
+@inner
+def clear(sums, padded):
+    """Set a worker's sums to zero."""
+    for c in range(0, padded * SUMS_BYTES, 64):
+        store(sums + c, splat(NOUGHT), FLOAT32)
+
+
+@inner
+def flush(sums, padded):
+    """Move the float32 sums of a run to the float64 ones."""
+    short = sums + 2 * padded * 8
+    for c in range(0, 2 * padded, LANES):
+        add_to_doubles(sums + c * 8, load(short + c * 4, FLOAT32))
+        store(short + c * 4, splat(NOUGHT), FLOAT32)
+
+
+@inner
+def get(place, lanes, kind):
+    """A vector, or the first `lanes` of one."""
+    return load(place, kind) if lanes >= LANES else load_lanes(place, 0, lanes, kind)
+
+
+@inner
+def put(place, value, lanes, kind, stream):
+    """Write a vector, or the first `lanes` of one; `stream` writes around the caches."""
+    if stream:
+        store_past_cache(place, value)
+    elif lanes >= LANES:
+        store(place, value, kind)
+    else:
+        store_lanes(place, value, lanes, kind)
+
+
+@inner
+def add_statistics(x, count, channels, table, sums, padded, kind):
+    """Add sum and sum of squares of (x - pivot) over a few rows."""
+    size, short = element_bytes(kind), sums + 2 * padded * 8
+    for c in range(0, channels, LANES):
+        pivot = take(PIVOT, c, table, padded)
+        a = load(short + c * 4, FLOAT32)
+        b = load(short + (padded + c) * 4, FLOAT32)
+        for row in range(count):
+            v = sub(get(x + (row * channels + c) * size, channels - c, kind), pivot)
+            a, b = add(a, v), fma(v, v, b)
+        store(short + c * 4, a, FLOAT32)
+        store(short + (padded + c) * 4, b, FLOAT32)
+
+
+@inner
+def gather(sums, parts, padded, which, channel, channels, fold):
+    """One channel's float64 total over workers and folded rows, in a fixed order."""
+    result = 0.0
+    for part in range(parts):
+        for k in range(fold):
+            place = which * padded + k * channels + channel
+            result += get_double(sums + part * padded * SUMS_BYTES + place * 8)
+    return result
+
+
+@inner
+def repeat(table, row, padded, channel, channels, fold, value):
+    """Put a number in the table, once for every row that is folded into one."""
+    for k in range(fold):
+        put_float(table + (row * padded + k * channels + channel) * 4, np.float32(value))
+
+
+@inner
+def fill_table(table, padded, channels, fold, weight, bias, stats):
+    """Scale and shift of each channel from stats (mean, variance, 1 / standard deviation)."""
+    for channel in range(channels):
+        mean = np.float64(get_float(stats + channel * 4))
+        inverse = np.float64(get_float(stats + (2 * channels + channel) * 4))
+        scale = inverse * (get_float(weight + channel * 4) if weight else NOUGHT + 1)
+        shift = (get_float(bias + channel * 4) if bias else NOUGHT) - mean * scale
+        repeat(table, MEAN, padded, channel, channels, fold, mean)
+        repeat(table, SCALE, padded, channel, channels, fold, scale)
+        repeat(table, SHIFT, padded, channel, channels, fold, shift)
+        repeat(table, SLOPE, padded, channel, channels, fold, inverse)
+
+
+@inner
+def clear_table(table, padded):
+    """Set the table to zero."""
+    for c in range(0, TABLE * padded, LANES):
+        store(table + c * 4, splat(NOUGHT), FLOAT32)
+
+
+@inner
+def finish_statistics(sums, parts, padded, table, each, fold, number, stats, eps):
+    """Write mean, unbiased variance and 1 / standard deviation from sums about the pivot."""
+    for channel in range(each):
+        pivot = np.float64(get_float(table + (PIVOT * padded + channel) * 4))
+        first_moment = gather(sums, parts, padded, 0, channel, each, fold) / number
+        second_moment = gather(sums, parts, padded, 1, channel, each, fold) / number
+        variance = max(0.0, second_moment - first_moment * first_moment)
+        put_float(stats + channel * 4, np.float32(pivot + first_moment))
+        unbiased = variance * number / max(number - 1.0, 1.0)
+        put_float(stats + (each + channel) * 4, np.float32(unbiased))
+        put_float(stats + (2 * each + channel) * 4, np.float32(1.0 / np.sqrt(variance + eps)))

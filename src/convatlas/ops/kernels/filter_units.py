@@ -1,0 +1,212 @@
+"""Depthwise convolution over rows of channels with the batch norms on both its sides fused in.
+
+A task takes the image rows that a block of output rows needs, normalised, into scratch memory,
+and runs the plain filter there. Zeros stand left and right of the image in scratch memory, and
+room for whole tiles, so that no tile needs to ask whether a column is inside.
+"""
+
+import numpy as np
+from numba import prange
+
+from convatlas.ops.kernels import plan as p
+from convatlas.ops.kernels.channel_rows import (
+    SUMS_BYTES,
+    clear,
+    clear_table,
+    finish_statistics,
+    flush,
+)
+from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.filter_rows import filter_rows, weight_rows
+from convatlas.ops.kernels.memory_access import store
+from convatlas.ops.kernels.unit_rows import (
+    fill_slopes,
+    finish_gradients,
+    prepare_input,
+    put_gradients,
+    put_rows,
+    set_pivot,
+    take_gradients,
+    take_rows,
+)
+from convatlas.ops.kernels.vector import FLOAT32, splat
+
+NOUGHT = np.float32(0)
+
+
+@inner
+def _inputs(q, first, end):
+    """The rows that output rows [first, end) read, inside the image."""
+    last = (end - 1) * q[p.H_STRIDE] + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP]
+    low = max(0, first * q[p.H_STRIDE] + q[p.H_OFFSET])
+    return low, max(low, min(q[p.H_SIZE], last + 1))
+
+
+@inner
+def _clear_scratch(scratch, size):
+    """Zeros: the columns left and right of the image keep them, as its padding."""
+    for place in range(0, size, 64):
+        store(scratch + place, splat(NOUGHT), FLOAT32)
+
+
+@inner
+def _take_image(q, x, seen, start, stop, width, channels, table, padded, normed, act, low, high):
+    """Rows [start, stop) of an image into scratch."""
+    for row in range(start, stop):
+        here, there = x + row * width * channels * 4, seen + (row - start) * q[p.X_H]
+        take_rows(here, there, q[p.X_W], width, channels, table, padded, normed, act, low, high)
+
+
+@inner
+def _outputs(
+    q, x, seen, left, w, padded, made, first, end, width, channels, table, normed, act, low, high,
+    kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """Output rows [first, end) of the image x into scratch `made`, by way of scratch `seen`."""
+    start, stop = _inputs(q, first, end)
+    _take_image(
+        q, x, seen + left, start, stop, width, channels, table, padded, normed, act, low, high
+    )
+    filter_rows(
+        q, seen - start * q[p.X_H], w, padded, made - first * q[p.OUT_H], 0, first, end, kind
+    )
+
+
+@kernel("int64[:,::1]," + ",".join(["intp"] * 23) + ",float64,float32,float32")
+def forward(
+    plans, x, w, y, images, width, columns, left, channels, padded, block, parts, scratch,
+    scratch_bytes, made_at, stream, act, stats_x, weight_x, bias_x, table_x, table_y, sums, stats,
+    eps, low, high, kind,
+):  # fmt: skip  # as above
+    """y = the filter over normed x, and the statistics of y if they are wanted.
+
+    An image has rows of `width` columns and its result rows of `columns`; in scratch memory rows
+    are longer, and begin `left` bytes before the image.
+    """
+    q = plans[0]
+    prepare_input(table_x, padded, channels, weight_x, bias_x, stats_x)
+    clear_table(table_y, padded)
+    rows, image = q[p.H_OUT], q[p.H_SIZE] * width * channels * 4
+    blocks = (rows + block - 1) // block
+    tasks = images * blocks
+    _clear_scratch(scratch, made_at)
+    _outputs(
+        q, x, scratch, left, w, padded, scratch + made_at, 0, 1, width, channels, table_x, stats_x,
+        act, low, high, kind,
+    )  # fmt: skip  # as above
+    set_pivot(table_y, padded, scratch + made_at)
+    for part in prange(parts):
+        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+        made = seen + made_at
+        clear(own, padded)
+        _clear_scratch(seen, made_at)
+        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+            n, first = task // blocks, task % blocks * block
+            end = min(rows, first + block)
+            _outputs(
+                q, x + n * image, seen, left, w, padded, made, first, end, width, channels,
+                table_x, stats_x, act, low, high, kind,
+            )  # fmt: skip  # as above
+            for row in range(first, end):
+                here = made + (row - first) * q[p.OUT_H]
+                target = y + (n * rows + row) * columns * channels * 4
+                if stats:
+                    put_rows(
+                        here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream
+                    )
+                else:
+                    put_gradients(
+                        here, q[p.OUT_W], 0, target, columns, channels, table_y, padded, own, 0,
+                        act, low, high, stream,
+                    )  # fmt: skip  # as above
+            flush(own, padded)
+    number = float(images * rows * columns)
+    if stats:
+        finish_statistics(sums, parts, padded, table_y, channels, 1, number, stats, eps)
+
+
+@inner
+def _needed(plans, first, end):
+    """The rows of the output's gradient that a block needs, for both gradients."""
+    rows = plans[0, p.H_OUT]
+    start, stop = first, min(rows, end)
+    for k in range(1, plans.shape[0]):
+        q = plans[k]
+        if q[p.H_TAPS] > 0:
+            start = min(start, first + q[p.H_OFFSET])
+            stop = max(stop, end + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP])
+    start = min(rows, max(0, start))
+    return start, max(start, min(rows, stop))
+
+
+@inner
+def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded, pulled):
+    """Rows [start, stop) of the gradient of an image's result into scratch."""
+    for row in range(start, stop):
+        place, there = row * columns * channels * 4, given + (row - start) * q[p.OUT_H]
+        take_gradients(
+            dy + place, y + place, there, q[p.OUT_W], columns, channels, table, padded, pulled
+        )
+
+
+@kernel("int64[:,::1]," + ",".join(["intp"] * 30) + ",float32,float32")
+def backward(
+    plans, dy, y, x, w, dx, dw, images, width, columns, left, given_left, channels, padded, block,
+    parts, scratch, scratch_bytes, given_at, passed_at, stream, act, stats_x, weight_x, bias_x,
+    table_x, table_y, sums, result, stats_y, dstats, low, high, kind,
+):  # fmt: skip  # as above
+    """Gradients of x (and its norm, in `result`) and, for each worker apart, of the weights.
+
+    Row 0 of plans is the forward pass, the others the input gradient. Rows of the result in
+    scratch begin `given_left` bytes before the result.
+    """
+    q = plans[0]
+    prepare_input(table_x, padded, channels, weight_x, bias_x, stats_x)
+    clear_table(table_y, padded)
+    if dstats:
+        number = float(images * q[p.H_OUT] * columns)
+        fill_slopes(table_y, padded, channels, number, stats_y, dstats)
+    height, stride, column = q[p.H_SIZE], q[p.H_STRIDE], channels * 4
+    length = max((height + stride - 1) // stride, q[p.H_OUT])
+    blocks = (length + block - 1) // block
+    tasks, dw_bytes = images * blocks, q[p.H_TAPS] * q[p.W_TAPS] * padded * 8
+    for part in prange(parts):
+        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+        given, passed = seen + given_at, seen + passed_at
+        clear(own, padded)
+        _clear_scratch(seen, passed_at)
+        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+            n, first = task // blocks, task % blocks * block
+            end = min(length, first + block)
+            start, stop = _needed(plans, first, end)
+            place = n * q[p.H_OUT] * columns * column
+            _take_result(
+                q, dy + place, y + place, given + given_left, start, stop, columns, channels,
+                table_y, padded, dstats,
+            )  # fmt: skip  # as above
+            base = given - start * q[p.OUT_H]
+            begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
+            image = n * height * width * column
+            _take_image(
+                q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
+                stats_x, act, low, high,
+            )  # fmt: skip  # as above
+            weight_rows(
+                q, seen - begin * q[p.X_H], base + given_left, dw + part * dw_bytes, padded, 0,
+                first, end, kind,
+            )  # fmt: skip  # as above
+            if dx:
+                for k in range(1, plans.shape[0]):
+                    r = plans[k]
+                    target = passed - first * r[p.OUT_H]
+                    filter_rows(r, base, w, padded, target, 0, first, end, kind)
+                line = plans[1, p.OUT_H] // stride
+                for row in range(first * stride, min(height, end * stride)):
+                    here, place = passed + (row - first * stride) * line, row * width * column
+                    put_gradients(
+                        here, q[p.X_W], x + image + place, dx + image + place, width, channels,
+                        table_x, padded, own, stats_x, act, low, high, stream,
+                    )  # fmt: skip  # as above
+                flush(own, padded)
+    if stats_x:
+        finish_gradients(sums, parts, padded, table_x, channels, weight_x, result)

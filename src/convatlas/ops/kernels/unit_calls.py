@@ -1,0 +1,260 @@
+"""Call the kernels of `units.py`: memory, blocks and arguments."""
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
+from convatlas.ops.kernels.depthwise import output_sides, plans_of, tap_major
+from convatlas.ops.kernels.plan import ASK, STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
+
+KIND = np.float32(0)
+SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
+SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
+COLUMNS = 4  # of a register tile (`tiles.py`)
+MOST_ROWS = 192  # of a block: float32 sums run no longer
+
+
+# Neither norm nor activation: (statistics, scale, shift), epsilon, activation.
+NO_NORM = ((None, None, None), 0.0, (0, -math.inf, math.inf))
+
+
+@lru_cache(maxsize=1)
+def fits_registers() -> bool:
+    """Whether a tile of our matrix product fits this processor's registers."""
+    from convatlas.ops.kernels import product
+
+    return product.fits_registers()
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where the tensor lies; 0: there is none."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def rows_of(x: Tensor) -> int:
+    """How many rows of channels it has."""
+    return x.numel() // x.shape[1]
+
+
+def _empty(shape, like: Tensor) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)
+
+
+def streams(*tensors: Tensor) -> int:
+    """Whether to write around the caches: large, and every row starts at a line."""
+    large = tensors[0].numel() * 4 > STREAM_BYTES and tensors[0].shape[1] % LANES == 0
+    return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
+
+
+class Scratch:
+    """One piece of memory for everything a kernel needs beside its tensors."""
+
+    def __init__(self, **sizes: int):
+        self.places, total = {}, 0
+        for name, size in sizes.items():
+            self.places[name] = total
+            total += -(-size // 64) * 64
+        self.memory = torch.empty(total + 64, dtype=torch.uint8)
+        self.start = -(-self.memory.data_ptr() // 64) * 64
+
+    def __getitem__(self, name: str) -> int:
+        return self.start + self.places[name]
+
+
+def _slivers(matrix: Tensor) -> Tensor:
+    """A (steps, columns) matrix as four vectors of columns after the other, each step by step."""
+    steps, columns = matrix.shape
+    if columns % LANES:
+        matrix = F.pad(matrix, (0, padded(columns) - columns))
+    wide = padded(columns) // 64 * 64
+    result = torch.empty(steps * padded(columns))
+    if wide:
+        body = result[: steps * wide].view(wide // 64, steps, 64)
+        body.copy_(matrix[:, :wide].unflatten(1, (-1, 64)).transpose(0, 1))
+    if wide < matrix.shape[1]:
+        result[steps * wide :].view(steps, -1).copy_(matrix[:, wide:])
+    return result
+
+
+def _block(bytes_a_row: int, rows: int) -> int:
+    most = min(MOST_ROWS, SCRATCH_BYTES // bytes_a_row, rows)
+    return max(6, most // 6 * 6)
+
+
+def pointwise(
+    x: Tensor, weight: Tensor, norm: tuple, eps: float, act: tuple
+) -> tuple[Tensor, Tensor]:
+    """The 1x1 convolution of a unit and the statistics of its result."""
+    from convatlas.ops.kernels import product_rows
+
+    rows, (n, k) = rows_of(x), weight.shape[:2]
+    parts = min(rows, torch.get_num_threads())
+    y, stats = _empty((x.shape[0], n, *x.shape[2:]), x), torch.empty(3, n)
+    block = _block(pitch(k) + pitch(n), rows)
+    each = block * (pitch(k) + pitch(n))
+    scratch = Scratch(
+        rows=parts * each,
+        table_x=padded(k) * TABLE_BYTES,
+        table_y=padded(n) * TABLE_BYTES,
+        sums=parts * padded(n) * SUMS_BYTES,
+    )
+    slivers = _slivers(weight.reshape(n, k).t())
+    product_rows.forward(
+        x.data_ptr(), rows, k, n, slivers.data_ptr(), y.data_ptr(), streams(y), block, parts,
+        scratch["rows"], each, act[0], *map(address, norm), scratch["table_x"],
+        scratch["table_y"], scratch["sums"], stats.data_ptr(), eps, *act[1:], KIND,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return y, stats
+
+
+def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
+    """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
+    from convatlas.ops.kernels import product_rows
+
+    dy = dy.contiguous(memory_format=torch.channels_last)
+    rows, (n, k) = rows_of(x), weight.shape[:2]
+    parts = min(rows, torch.get_num_threads())
+    dx = torch.empty_like(x) if need_x else None
+    result = torch.empty(5, k)
+    a_row = 2 * pitch(k) + pitch(n)
+    block = _block(a_row, rows)
+    dw = torch.empty(parts, n + 5, padded(k))
+    scratch = Scratch(
+        rows=parts * block * a_row,
+        table_x=padded(k) * TABLE_BYTES,
+        table_y=padded(n) * TABLE_BYTES,
+        sums=parts * padded(k) * SUMS_BYTES,
+    )
+    slivers = _slivers(weight.reshape(n, k))
+    product_rows.backward(
+        dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n, slivers.data_ptr(),
+        dw.data_ptr(), 0 if dx is None else streams(dx), block, parts, scratch["rows"],
+        block * a_row, act[0], *map(address, norm), scratch["table_x"], scratch["table_y"],
+        scratch["sums"], result.data_ptr(), stats.data_ptr(), address(dstats),
+        dw.stride(0) * 4, *act[1:], KIND,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    dw = (dw[0] if parts == 1 else dw.sum(0))[:n, :k].reshape(weight.shape)
+    return dx, dw, result
+
+
+class _Filter(NamedTuple):
+    """A depthwise filter in scratch memory: its plans, and the columns of each row there."""
+
+    plans: np.ndarray
+    left: int  # columns of zeros before the image, and before the gradient of its result
+    given_left: int
+    seen: int  # columns of the image with its zeros
+    made: int  # of the result, in whole tiles
+    given: int  # of the result's gradient with its zeros
+    passed: int  # of the image's gradient
+
+
+def _whole_tiles(columns: int) -> int:
+    return (columns + COLUMNS - 1) // COLUMNS * COLUMNS
+
+
+@lru_cache(maxsize=1024)
+def _in_scratch(kernel, sizes, source, target, channels, back: bool) -> _Filter:
+    """How a filter runs where rows are as long as its tiles would like them."""
+    (_, stride), (_, left), (_, dilation) = sizes
+    width, columns, step = source[1], target[1], pitch(channels) // 4
+    made = _whole_tiles(columns)
+    passed = _whole_tiles(-(-width // stride))
+    seen = max(left + width, stride * (made - 1) + dilation * (kernel[1] - 1) + 1)
+    sides = list(backward_side(width, columns, kernel[1], stride, left, dilation))
+    offsets = [side[3] for _, _, side in sides if side[5]]
+    ends = [side[3] + (side[5] - 1) * side[4] for _, _, side in sides if side[5]]
+    given_left = max([0, *(-offset for offset in offsets)])
+    given = given_left + max([made, *(passed + end for end in ends)])
+    before = (0, 1, seen * step, step)
+    after = (0, 1, (given if back else made) * step, step)
+    gradient = (0, 1, passed * stride * step, step)
+    plans = plans_of(
+        (kernel, *sizes),
+        source,
+        target,
+        (before, after, gradient),
+        4,
+        padded(channels),
+        False,
+        True,
+    ).copy()
+    plans[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
+    plans[1:, W_SIZE], plans[1:, W_OUT] = given, passed
+    plans[1:, W_OFFSET] += given_left
+    plans[:, ASK] = 0
+    return _Filter(plans, left, given_left, seen, made, given, passed * stride)
+
+
+def depthwise(x, weight, norm, eps, act, sizes, statistics: bool = True) -> tuple[Tensor, Any]:
+    """The depthwise convolution of a unit and, if wanted, the statistics of its result."""
+    from convatlas.ops.kernels import filter_units
+
+    source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
+    (images, channels), parts = x.shape[:2], torch.get_num_threads()
+    f = _in_scratch(tuple(weight.shape[2:]), sizes, source, target, channels, False)
+    y = _empty((images, channels, *target), x)
+    stats = torch.empty(3, channels) if statistics else None
+    step, stride = pitch(channels), sizes[0][0]
+    reach = sizes[2][0] * (weight.shape[2] - 1) + 1
+    block = (SCRATCH_BYTES // step - f.seen * reach) // (f.seen * stride + f.made)
+    block = max(1, min(target[0], block))
+    seen = step * f.seen * min(source[0], stride * block + reach)
+    each, w = seen + step * f.made * block, tap_major(weight)[0]
+    scratch = Scratch(
+        rows=parts * each,
+        table_x=padded(channels) * TABLE_BYTES,
+        table_y=padded(channels) * TABLE_BYTES,
+        sums=parts * padded(channels) * SUMS_BYTES,
+    )
+    filter_units.forward(
+        f.plans, x.data_ptr(), w.data_ptr(), y.data_ptr(), images, source[1], target[1],
+        f.left * step, channels, padded(channels), block, parts, scratch["rows"], each, seen,
+        streams(y), act[0], *map(address, norm), scratch["table_x"], scratch["table_y"],
+        scratch["sums"], address(stats), eps, *act[1:], KIND,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    return y, stats
+
+
+def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
+    """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
+    from convatlas.ops.kernels import filter_units
+
+    dy = dy.contiguous(memory_format=torch.channels_last)
+    (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
+    parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
+    f = _in_scratch(kernel, sizes, tuple(source), target, channels, True)
+    dx, result = torch.empty_like(x) if need_x else None, torch.empty(5, channels)
+    step, stride = pitch(channels), sizes[0][0]
+    reach = sizes[2][0] * (kernel[0] - 1) + 1
+    length = max(target[0], -(-source[0] // stride))
+    rest = (f.seen + 2 * f.given) * reach
+    block = (SCRATCH_BYTES // step - rest) // ((f.seen + f.passed) * stride + f.given)
+    block = max(1, min(length, block))
+    seen = step * f.seen * min(source[0], stride * block + reach)
+    given = step * f.given * min(target[0], block + 2 * reach)
+    each = seen + given + step * f.passed * stride * block
+    taps, w = math.prod(kernel), tap_major(weight)[0]
+    dw = torch.zeros(parts, taps, padded(channels), dtype=torch.float64)
+    scratch = Scratch(
+        rows=parts * each,
+        table_x=padded(channels) * TABLE_BYTES,
+        table_y=padded(channels) * TABLE_BYTES,
+        sums=parts * padded(channels) * SUMS_BYTES,
+    )
+    filter_units.backward(
+        f.plans, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), address(dx),
+        dw.data_ptr(), images, source[1], target[1], f.left * step, f.given_left * step, channels,
+        padded(channels), block, parts, scratch["rows"], each, seen, seen + given,
+        0 if dx is None else streams(dx), act[0], *map(address, norm), scratch["table_x"],
+        scratch["table_y"], scratch["sums"], result.data_ptr(), address(stats), address(dstats),
+        *act[1:], KIND,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
+    dw = dw.sum(0)[:, :channels].t().float().reshape(weight.shape)
+    return dx, dw.contiguous(), result

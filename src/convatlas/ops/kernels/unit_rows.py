@@ -1,0 +1,231 @@
+"""Rows of channels on their way into and out of a convolution: float32, channels_last.
+
+Before a convolution its input is normalised and activated into scratch memory that fits the L2
+cache; behind it the result is summed for its batch norm while it is written. The way back does
+the same with the gradients. So the normalised tensor never exists in memory.
+"""
+
+import numpy as np
+
+from convatlas.ops.kernels.activation import CLIP, activate, through
+from convatlas.ops.kernels.channel_rows import (
+    MEAN,
+    OFFSET,
+    PIVOT,
+    SCALE,
+    SHIFT,
+    SLOPE,
+    clear_table,
+    fill_table,
+    gather,
+    get,
+    put,
+    take,
+)
+from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.memory_access import get_float, load, put_float, store
+from convatlas.ops.kernels.vector import (
+    FLOAT32,
+    LANES,
+    add,
+    between,
+    fma,
+    largest,
+    mul,
+    smallest,
+    splat,
+    sub,
+)
+
+NOUGHT = np.float32(0)
+TOGETHER = 6  # rows taken at once, so that their sums stay in registers
+
+
+@inner
+def fill_slopes(table, padded, channels, rows, stats, dstats):
+    """What the gradient of mean and deviation adds to that of each value: slope and offset."""
+    for channel in range(channels):
+        mean, inverse = stats + channel * 4, stats + (2 * channels + channel) * 4
+        deviation = np.float64(get_float(inverse))
+        pull = np.float64(get_float(dstats + (2 * channels + channel) * 4))
+        slope = -pull * deviation * deviation * deviation / rows
+        offset = np.float64(get_float(dstats + channel * 4)) / rows
+        put_float(table + (MEAN * padded + channel) * 4, get_float(mean))
+        put_float(table + (SLOPE * padded + channel) * 4, np.float32(slope))
+        put_float(table + (OFFSET * padded + channel) * 4, np.float32(offset))
+
+
+@inner
+def prepare_input(table, padded, channels, weight, bias, stats):
+    """The table of an input that is normalised on the way in; stats 0: it is taken as it is."""
+    clear_table(table, padded)
+    if stats:
+        fill_table(table, padded, channels, 1, weight, bias, stats)
+
+
+def _taking(clipped):
+    """`take_rows` for normalised rows; what clips to a range has a loop of its own."""
+
+    @inner
+    def take_normed(x, out, pitch, count, channels, table, padded, act, low, high):
+        lowest, highest = splat(low), splat(high)
+        for row in range(count):
+            here, there = x + row * channels * 4, out + row * pitch
+            for c in range(0, channels, LANES):
+                value = get(here + c * 4, channels - c, FLOAT32)
+                scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
+                value = fma(value, scale, shift)
+                if clipped:
+                    value = smallest(largest(value, lowest), highest)
+                else:
+                    value = activate(act, value, lowest, highest)
+                store(there + c * 4, value, FLOAT32)
+
+    return take_normed
+
+
+_take_clipped, _take_activated = _taking(True), _taking(False)
+
+
+@inner
+def take_rows(x, out, pitch, count, channels, table, padded, normed, act, low, high):
+    """Copy rows to scratch as whole vectors, normalised and activated if `normed`."""
+    if normed and act == CLIP:
+        _take_clipped(x, out, pitch, count, channels, table, padded, act, low, high)
+    elif normed:
+        _take_activated(x, out, pitch, count, channels, table, padded, act, low, high)
+    else:
+        for row in range(count):
+            here, there = x + row * channels * 4, out + row * pitch
+            for c in range(0, channels, LANES):
+                store(there + c * 4, get(here + c * 4, channels - c, FLOAT32), FLOAT32)
+
+
+@inner
+def take_gradients(dy, y, out, pitch, count, channels, table, padded, pulled):
+    """Copy rows of gradients to scratch; `pulled` adds what mean and deviation of y pass back."""
+    if not pulled:
+        take_rows(dy, out, pitch, count, channels, table, padded, 0, CLIP, NOUGHT, NOUGHT)
+        return
+    for row in range(count):
+        here, there = row * channels * 4, out + row * pitch
+        for c in range(0, channels, LANES):
+            value = get(y + here + c * 4, channels - c, FLOAT32)
+            slope, offset = take(SLOPE, c, table, padded), take(OFFSET, c, table, padded)
+            pull = fma(sub(value, take(MEAN, c, table, padded)), slope, offset)
+            gradient = get(dy + here + c * 4, channels - c, FLOAT32)
+            store(there + c * 4, add(gradient, pull), FLOAT32)
+
+
+@inner
+def set_pivot(table, padded, row):
+    """Take a first row of results as what sums of squares are taken about."""
+    for c in range(0, padded, LANES):
+        store(table + (PIVOT * padded + c) * 4, load(row + c * 4, FLOAT32), FLOAT32)
+
+
+def _putting(stream):
+    """`put_rows` by way of the caches or around them."""
+
+    @inner
+    def put_some(source, pitch, y, count, channels, table, padded, sums):
+        short = sums + 2 * padded * 8
+        for row in range(0, count, TOGETHER):
+            end = min(count, row + TOGETHER)
+            for c in range(0, channels, LANES):
+                pivot, lanes = take(PIVOT, c, table, padded), channels - c
+                a = load(short + c * 4, FLOAT32)
+                b = load(short + (padded + c) * 4, FLOAT32)
+                for r in range(row, end):
+                    value = load(source + r * pitch + c * 4, FLOAT32)
+                    put(y + (r * channels + c) * 4, value, lanes, FLOAT32, stream)
+                    off = sub(value, pivot)
+                    a, b = add(a, off), fma(off, off, b)
+                store(short + c * 4, a, FLOAT32)
+                store(short + (padded + c) * 4, b, FLOAT32)
+
+    return put_some
+
+
+_put_near, _put_past = _putting(False), _putting(True)
+
+
+@inner
+def put_rows(source, pitch, y, count, channels, table, padded, sums, stream):
+    """Write rows from scratch to y and add their sum and sum of squares about the pivot."""
+    if stream:
+        _put_past(source, pitch, y, count, channels, table, padded, sums)
+    else:
+        _put_near(source, pitch, y, count, channels, table, padded, sums)
+
+
+def _pulling(clipped, stream):
+    """`put_gradients` behind a norm, for one way to write and the activations that clip or not."""
+
+    @inner
+    def put_normed(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high):
+        short, lowest, highest = sums + 2 * padded * 8, splat(low), splat(high)
+        for row in range(0, count, TOGETHER):
+            end = min(count, row + TOGETHER)
+            for c in range(0, channels, LANES):
+                lanes = channels - c
+                scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
+                mean = take(MEAN, c, table, padded)
+                a = load(short + c * 4, FLOAT32)
+                b = load(short + (padded + c) * 4, FLOAT32)
+                for r in range(row, end):
+                    g, place = get(source + r * pitch + c * 4, lanes, FLOAT32), r * channels + c
+                    value = get(x + place * 4, lanes, FLOAT32)
+                    before = fma(value, scale, shift)
+                    if clipped:
+                        g = between(before, lowest, highest, g)
+                    else:
+                        g = through(act, before, lowest, highest, g)
+                    a, b = add(a, g), fma(g, sub(value, mean), b)
+                    put(dx + place * 4, mul(g, scale), lanes, FLOAT32, stream)
+                store(short + c * 4, a, FLOAT32)
+                store(short + (padded + c) * 4, b, FLOAT32)
+
+    return put_normed
+
+
+_pull_near, _pull_past = _pulling(True, False), _pulling(True, True)
+_pull_activated = _pulling(False, False)
+
+
+@inner
+def put_gradients(
+    source, pitch, x, dx, count, channels, table, padded, sums, normed, act, low, high, stream
+):
+    """Write the gradient of x from the gradient of what the convolution saw, and add its sums.
+
+    Not `normed`: the rows go to dx as they are.
+    """
+    if not normed:
+        for row in range(count):
+            here, there = source + row * pitch, dx + row * channels * 4
+            for c in range(0, channels, LANES):
+                lanes = channels - c
+                put(there + c * 4, get(here + c * 4, lanes, FLOAT32), lanes, FLOAT32, stream)
+    elif act != CLIP:
+        _pull_activated(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high)
+    elif stream:
+        _pull_past(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high)
+    else:
+        _pull_near(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high)
+
+
+@inner
+def finish_gradients(sums, parts, padded, table, channels, weight, result):
+    """Write the gradients of scale, shift, mean, variance (none) and 1 / standard deviation."""
+    for channel in range(channels):
+        total = gather(sums, parts, padded, 0, channel, channels, 1)
+        total_off = gather(sums, parts, padded, 1, channel, channels, 1)
+        inverse = np.float64(get_float(table + (SLOPE * padded + channel) * 4))
+        scale = np.float64(get_float(table + (SCALE * padded + channel) * 4))
+        factor = np.float64(get_float(weight + channel * 4)) if weight else 1.0
+        put_float(result + channel * 4, np.float32(total_off * inverse))
+        put_float(result + (channels + channel) * 4, np.float32(total))
+        put_float(result + (2 * channels + channel) * 4, np.float32(-scale * total))
+        put_float(result + (3 * channels + channel) * 4, np.float32(0))
+        put_float(result + (4 * channels + channel) * 4, np.float32(factor * total_off))

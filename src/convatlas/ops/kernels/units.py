@@ -1,0 +1,218 @@
+"""A convolution together with the batch norm before it and the statistics of the one behind it.
+
+A training step splits a batch norm in two: its statistics are summed where its input is written,
+and its scale, shift and activation are applied where its output is read. Each function here is
+differentiable by itself; the gradient of the statistics carries what one half owes the other.
+Float32, channels_last.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convatlas.ops.kernels.channel_layout import padded
+from convatlas.ops.kernels.norm_act import _TORCH, ACTIVATIONS
+from convatlas.ops.kernels.unit_calls import (
+    KIND,
+    SUMS_BYTES,
+    TABLE_BYTES,
+    Scratch,
+    address,
+    depthwise,
+    depthwise_back,
+    pointwise,
+    pointwise_back,
+    rows_of,
+    streams,
+)
+
+
+class Norm(NamedTuple):
+    """A batch norm to apply: statistics (mean, variance, 1 / deviation), parameters, activation."""
+
+    stats: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    act: str
+
+
+def _plain_norm(x: Tensor, stats, weight, bias, *, act: str) -> Tensor:
+    """The same through torch operators, differentiable as often as one likes."""
+    scale = stats[2] if weight is None else stats[2] * weight
+    y = (x - stats[0][:, None, None]) * scale[:, None, None]
+    return _TORCH[act](y if bias is None else y + bias[:, None, None])
+
+
+def _plain_statistics(y: Tensor, eps: float) -> Tensor:
+    variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
+    count = rows_of(y)
+    unbiased = (variance * (count / max(count - 1, 1))).detach()
+    return torch.stack((mean, unbiased, (variance + eps).rsqrt()))
+
+
+def _plain_gradients(function, inputs, needs, outputs):
+    """Gradients with a graph of their own, for a gradient that is itself differentiated."""
+    found = function(*inputs)
+    found = found if isinstance(found, tuple) else (found,)
+    pairs = [(y, dy) for y, dy in zip(found, outputs, strict=True) if dy is not None]
+    asked = [t for t, need in zip(inputs, needs, strict=True) if need]
+    ys, dys = zip(*pairs, strict=True)
+    grads = iter(torch.autograd.grad(ys, asked, dys, create_graph=True, allow_unused=True))
+    return [next(grads) if need else None for need in needs]
+
+
+class _Unit(torch.autograd.Function):
+    """(x, its norm or None three times, weights) -> (y, statistics of y)."""
+
+    @staticmethod
+    def forward(ctx, x, stats_x, scale, shift, weight, act: str, eps: float, sizes):
+        norm, known = (stats_x, scale, shift), ACTIVATIONS[act]
+        if sizes is None:
+            y, stats = pointwise(x, weight, norm, eps, known)
+        else:
+            y, stats = depthwise(x, weight, norm, eps, known, sizes)
+        ctx.save_for_backward(x, stats_x, scale, shift, weight, y, stats)
+        ctx.act, ctx.eps, ctx.sizes = act, eps, sizes
+        ctx.set_materialize_grads(False)
+        return y, stats
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        dy, dstats = gradients
+        x, stats_x, scale, shift, weight, y, stats = ctx.saved_tensors
+        needs, act, sizes = ctx.needs_input_grad[:5], ctx.act, ctx.sizes
+        if torch.is_grad_enabled():
+            inputs = (x, stats_x, scale, shift, weight)
+            plain = _plain_unit(act, ctx.eps, sizes)
+            return *_plain_gradients(plain, inputs, needs, gradients), None, None, None
+        dy = torch.zeros_like(y) if dy is None else dy
+        given = (dy, dstats, x, y, weight, (stats_x, scale, shift), stats, ACTIVATIONS[act])
+        need_x = any(needs[:4])
+        if sizes is None:
+            dx, dw, result = pointwise_back(*given, need_x)
+        else:
+            dx, dw, result = depthwise_back(*given, sizes, need_x)
+        found = (dx, result[2:5], result[0], result[1], dw)
+        wanted = [g if need else None for g, need in zip(found, needs, strict=True)]
+        return *wanted, None, None, None
+
+
+def _plain_unit(act: str, eps: float, sizes):
+    def function(x, stats_x, scale, shift, weight):
+        if stats_x is not None:
+            x = _plain_norm(x, stats_x, scale, shift, act=act)
+        stride, padding, dilation = sizes or (1, 0, 1)
+        groups = x.shape[1] if sizes else 1
+        y = F.conv2d(x, weight, None, stride, padding, dilation, groups)
+        return y, _plain_statistics(y, eps)
+
+    return function
+
+
+class _Statistics(torch.autograd.Function):
+    """y -> (y, its statistics), so that the gradient of both comes back in one pass."""
+
+    @staticmethod
+    def forward(ctx, y: Tensor, eps: float):
+        from convatlas.ops.kernels.norm_act import statistics_of
+
+        stats, ctx.eps = statistics_of(y, eps), eps
+        ctx.save_for_backward(y, stats)
+        ctx.set_materialize_grads(False)
+        return y.view_as(y), stats
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        from convatlas.ops.kernels import norm_units
+
+        dy, dstats = gradients
+        y, stats = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            plain = lambda y: (y, _plain_statistics(y, ctx.eps))  # noqa: E731  # used once
+            return *_plain_gradients(plain, (y,), (True,), gradients), None
+        if dstats is None:
+            return dy, None
+        dy = torch.zeros_like(y) if dy is None else dy
+        dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
+        dx, scratch = torch.empty_like(y), Scratch(table=padded(channels) * TABLE_BYTES)
+        norm_units.statistics_back(
+            dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows_of(y), channels, padded(channels),
+            torch.get_num_threads(), scratch["table"], stats.data_ptr(),
+            dstats.contiguous().data_ptr(), streams(dx), KIND,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+        return dx, None
+
+
+class _Normalise(torch.autograd.Function):
+    """act(norm(x)) + residual, at given statistics."""
+
+    @staticmethod
+    def forward(ctx, x, stats, weight, bias, residual, act: str):
+        from convatlas.ops.kernels.norm_act import normalised
+
+        ctx.save_for_backward(x, stats, weight, bias)
+        ctx.act = act
+        return normalised(x, stats, weight, bias, residual, ACTIVATIONS[act])
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        from convatlas.ops.kernels import norm_units
+
+        dy, needs = gradients[0], ctx.needs_input_grad
+        x, stats, weight, bias = ctx.saved_tensors
+        last = dy if needs[4] else None
+        if torch.is_grad_enabled():
+            inputs = (x, stats, weight, bias)
+            plain = partial(_plain_norm, act=ctx.act)
+            return *_plain_gradients(plain, inputs, needs[:4], (dy,)), last, None
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        channels, parts, act = x.shape[1], torch.get_num_threads(), ACTIVATIONS[ctx.act]
+        dx, result = torch.empty_like(x), torch.empty(5, channels)
+        scratch = Scratch(
+            table=padded(channels) * TABLE_BYTES, sums=parts * padded(channels) * SUMS_BYTES
+        )
+        norm_units.normalise_back(
+            dy.data_ptr(), x.data_ptr(), dx.data_ptr(), rows_of(x), channels, padded(channels),
+            parts, scratch["table"], address(weight), address(bias), stats.data_ptr(),
+            scratch["sums"], result.data_ptr(), act[0], streams(dx), *act[1:], KIND,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+        found = (dx, result[2:5], result[0], result[1])
+        wanted = [g if need else None for g, need in zip(found, needs[:4], strict=True)]
+        return *wanted, last, None
+
+
+def pointwise_unit(x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float) -> Any:
+    """1x1 convolution of the normalised x, and the statistics of the result.
+
+    Shape: x (n, c, h, w), weight (d, c, 1, 1) -> (n, d, h, w), statistics (3, d)
+    """
+    return _unit(x, norm, weight, eps, None)
+
+
+def depthwise_unit(
+    x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float, stride, padding, dilation
+) -> Any:
+    """Depthwise convolution of the normalised x, and the statistics of the result.
+
+    Shape: x (n, c, h, w), weight (c, 1, k, l) -> (n, c, ho, wo), statistics (3, c)
+    """
+    return _unit(x, norm, weight, eps, (tuple(stride), tuple(padding), tuple(dilation)))
+
+
+def _unit(x: Tensor, norm: Norm | None, weight: Tensor, eps: float, sizes) -> Any:
+    if norm is None:
+        return _Unit.apply(x, None, None, None, weight, "identity", eps, sizes)
+    return _Unit.apply(x, norm.stats, norm.weight, norm.bias, weight, norm.act, eps, sizes)
+
+
+def with_statistics(y: Tensor, *, eps: float) -> Any:
+    """y and its statistics, for a convolution that torch computes."""
+    return _Statistics.apply(y, eps)
+
+
+def normalise(x: Tensor, norm: Norm, residual: Tensor | None = None) -> Any:
+    """What the norm makes of x, plus residual."""
+    return _Normalise.apply(x, *norm[:3], residual, norm.act)
