@@ -38,7 +38,7 @@ def test_same_answers_as_pytorchcv(assert_same_answers):
     for stage, units in enumerate(repeats):
         for unit in range(units):
             theirs = f"features.stage{stage + 1}.unit{unit + 1}.bottleneck"
-            mine = f"stages.{stage}.0.{unit}.residue"
+            mine = f"body.{stage}.0.{unit}.residue"
             shift = 2 if stage == unit == 0 else 0  # no norm and ReLU in front
             pairs.append(
                 (f"{theirs}.conv1" if shift else f"{theirs}.conv1.conv", f"{mine}.{2 - shift}")
@@ -108,7 +108,7 @@ def test_injective_network_has_more_numbers_than_the_image():
 def test_one_block_equals_a_plain_second_computation():
     torch.manual_seed(0)
     model = randomised(IRevNet(repeats=(1, 1)))
-    block, state = model.stages[1][0][0], model.stages[1][0].state_dict()
+    block, state = model.body[1][0][0], model.stages[1][0].state_dict()
     a, b = torch.randn(2, 2, 24, 4, 4, dtype=torch.float64)
 
     def norm_relu(at, x):
@@ -157,8 +157,8 @@ def test_width_changes_the_inside_of_blocks_and_nothing_between_them():
     narrow, wide = IRevNet(repeats=(2, 2), width=0.5), IRevNet(repeats=(2, 2), width=2)
     x = torch.rand(2, 3, 16, 16)
     assert narrow.features(x).shape == wide.features(x).shape
-    assert narrow.stages[1][0][0].residue[2].out_channels == 12
-    assert wide.stages[1][0][0].residue[2].out_channels == 48
+    assert narrow.body[1][0][0].residue[2].out_channels == 12
+    assert wide.body[1][0][0].residue[2].out_channels == 48
 
 
 def test_dropout_stands_in_every_block_of_the_cifar_form_only():

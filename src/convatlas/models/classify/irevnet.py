@@ -137,7 +137,7 @@ class IRevNet(nn.Module):
             first = [ReversibleSequence(*couplings[:kept], recompute=False)] if kept else []
             rest = ReversibleSequence(*couplings[kept:], recompute=recompute)
             stages.append(nn.Sequential(*first, rest))
-        self.stages = nn.Sequential(*stages)
+        self.body = nn.Sequential(*stages)
         self.head = nn.Sequential(nn.BatchNorm2d(2 * channels), nn.ReLU())
         self.classifier = nn.Linear(2 * channels, num_classes)
         draw_he_normal(self)
@@ -154,7 +154,7 @@ class IRevNet(nn.Module):
                 f"{self.min_size}, got {tuple(x.shape)}; pad or resize the images first"
             )
         moved = downsample(x, self.image_block)
-        return self.stages(F.pad(moved, (0, 0, 0, 0, 0, self.pad)))
+        return self.body(F.pad(moved, (0, 0, 0, 0, 0, self.pad)))
 
     def inverse(self, features: Tensor) -> Tensor:
         """The images that `features` makes these maps of, up to rounding.
