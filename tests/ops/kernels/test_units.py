@@ -86,6 +86,7 @@ def check_unit(shape, weight_shape, act, normed, error, **sizes):
         ((3, 17, 3, 3), 5),  # no whole vector, no whole tile
         ((1, 3, 3, 4), 2),
         ((2, 200, 5, 5), 328),
+        ((2, 512, 3, 4), 520),  # weights that are turned sliver by sliver
     ],
 )
 def test_pointwise_equals_norm_then_convolution(shape, out, act, normed, relative_error):

@@ -5,18 +5,18 @@ caches, around them; both gradients share one read of what they have in common.
 """
 
 import math
-from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.ops.kernels.plan import STREAM_BYTES, output_size, plan
+from convatlas.ops.kernels.channel_layout import LANES
+from convatlas.ops.kernels.filter_layout import output_sides, plans_of, tap_major
+from convatlas.ops.kernels.plan import STREAM_BYTES
 from convatlas.ops.kernels.switch import usable
 
 BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
-LANES = 16
 SCRATCH_SIDE = 28  # the smallest map of stride two that gains by a copy
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
@@ -85,13 +85,6 @@ def _fits(x: Tensor, weight: Tensor, stride, padding, dilation) -> bool:
     return min(output_sides(x.shape, weight.shape, stride, padding, dilation)) > 0
 
 
-def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
-    """Height and width of the result."""
-    sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
-    height, width = (output_size(*side) for side in sides)
-    return height, width
-
-
 def by_rows(x: Tensor) -> bool:
     """Whether the channels are what lies together in memory."""
     return x.shape[1] > 1 and x.stride(1) == 1
@@ -110,31 +103,10 @@ def _empty(shape, like: Tensor, rows: bool) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_format(rows))
 
 
-@lru_cache(maxsize=4096)
-def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> np.ndarray:
-    """The forward plan and, where the input gradient is needed, its plans below."""
-    x_pitch, out_pitch, dx_pitch = ((size * p for p in pitch) for pitch in pitches)
-    x_pitch, out_pitch, dx_pitch = tuple(x_pitch), tuple(out_pitch), tuple(dx_pitch)
-    rows = plan(False, source, target, *sizes, channels, x_pitch, out_pitch, stream)
-    if needed:
-        rows += plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
-    return np.array(rows, dtype=np.int64)
-
-
 def _streams(out: Tensor, rows: bool) -> bool:
     aligned = out.data_ptr() % 64 == 0 and out.shape[1] % LANES == 0
     large = out.numel() * 4 > STREAM_BYTES
     return rows and out.dtype == torch.float32 and aligned and large
-
-
-def tap_major(weight: Tensor) -> tuple[Tensor, int]:
-    """Float32 weights as (k * l, c), c filled up with zeros to whole vectors."""
-    channels = weight.shape[0]
-    padded = math.ceil(channels / LANES) * LANES
-    taps = weight.reshape(channels, -1).float()
-    if padded == channels:
-        return taps.t().contiguous(), padded
-    return F.pad(taps, (0, 0, 0, padded - channels)).t().contiguous(), padded
 
 
 def _block(row_bytes: int, rows: int) -> int:

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
-from convatlas.ops.kernels.depthwise import output_sides, plans_of, tap_major
+from convatlas.ops.kernels.filter_layout import output_sides, plans_of, tap_major
 from convatlas.ops.kernels.plan import ASK, STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
 
 KIND = np.float32(0)
 SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
 SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
 COLUMNS = 4  # of a register tile (`tiles.py`)
+LARGE = 1 << 18  # weights from which turning them is felt
 MOST_ROWS = 192  # of a block: float32 sums run no longer
 
 
@@ -76,7 +77,12 @@ def _slivers(matrix: Tensor) -> Tensor:
     result = torch.empty(steps * padded(columns))
     if wide:
         body = result[: steps * wide].view(wide // 64, steps, 64)
-        body.copy_(matrix[:, :wide].unflatten(1, (-1, 64)).transpose(0, 1))
+        columns_64 = matrix[:, :wide].unflatten(1, (-1, 64)).transpose(0, 1)
+        if matrix.numel() < LARGE:
+            body.copy_(columns_64)
+        else:  # torch turns large matrices fast, but only two-dimensional ones
+            for target, source in zip(body, columns_64, strict=True):
+                target.copy_(source)
     if wide < matrix.shape[1]:
         result[steps * wide :].view(steps, -1).copy_(matrix[:, wide:])
     return result
