@@ -1,34 +1,79 @@
-"""What is ruled out before a step of it is run."""
+"""Who is counted and tried, given the time there is."""
+
+import math
 
 import pytest
 
 from convatlas.data import open_images
-from convatlas.job.choosing import choose_entrants
+from convatlas.job.choosing import choose_entrants, count_all, fresh_candidates, trainable_macs
 from convatlas.job.contest import Contest
+from convatlas.models import find_entry
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
-from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 
 
-def test_a_network_that_no_machine_could_train_in_the_time_is_never_built(monkeypatch):
-    contest = Contest(open_images("digits"), Recipe(), StopRequest(), Silent())
-    huge = Candidate("vgg19", {"in_channels": 1, "num_classes": 10, "width": 1.5}, 224)
-    options = {"in_channels": 1, "num_classes": 10, "size": 21}
-    small = Candidate("linear_classifier", options, 21)
-    counted = [count_candidate(candidate, Budget()) for candidate in (huge, small)]
-    assert all(c.fits for c in counted)
-    build = Candidate.build
+@pytest.fixture(scope="module")
+def contest():
+    return Contest(open_images("digits"), Recipe(), StopRequest(), Silent())
 
-    def watched(candidate):
-        if candidate is huge:
-            pytest.fail("the huge network was built")
-        return build(candidate)
 
-    monkeypatch.setattr(Candidate, "build", watched)
+def counted_of(contest, *names, most_macs=math.inf, seconds=60.0):
+    entries = [find_entry(name) for name in names]
+    rows = fresh_candidates(entries, contest.data, fixed_width=False)
+    return count_all(rows, Budget(), most_macs=most_macs, seconds=seconds, progress=Silent())
+
+
+def test_more_work_than_the_time_allows_is_left_out_and_says_so(contest, monkeypatch):
+    def build(candidate):
+        pytest.fail(f"{candidate.name} was built")
+
+    counted = counted_of(contest, "vgg19", "linear_classifier", most_macs=50_000)
+    assert {c.candidate.name for c in counted if c.fits} == {"linear_classifier"}
+    (late,) = [c for c in counted if c.candidate.name == "vgg19"]
+    assert late.untimely
+    assert late.reason.startswith("too slow: ")
+    assert "50.0 k at the most" in late.reason
     entrants, others = choose_entrants(counted, Budget(), contest, seconds=60)
-    assert [e.record.model for e in entrants] == ["linear_classifier"]
-    (left_out,) = others
-    assert left_out.reason.startswith("too slow: a pass over the images takes ")
+    assert {e.record.model for e in entrants} == {"linear_classifier"}
+    assert [o.status for o in others if o.model == "vgg19"] == ["not trained"]
+
+
+def test_narrower_and_smaller_ones_take_the_place_of_those_that_are_too_slow(contest):
+    counted = counted_of(contest, "resnet20_cifar", most_macs=4e6)
+    fitting = [c for c in counted if c.fits]
+    assert fitting
+    assert all(c.cost.macs <= 4e6 for c in fitting)
+    assert max(c.candidate.options["width"] for c in fitting) < 1
+
+
+def test_where_everything_is_too_slow_the_least_work_is_tried(contest):
+    counted = counted_of(contest, "resnet56_cifar", "resnet20_cifar", most_macs=1000)
+    (tried,) = [c for c in counted if c.fits]
+    assert tried.candidate.name == "resnet20_cifar"
+    assert tried.candidate.size == 21
+    assert tried.candidate.options["width"] == 0.25
+
+
+def test_when_the_time_for_counting_is_up_the_rest_is_named_uncounted(contest):
+    names = [n for n in ("lenet5_modern", "squeezenet", "resnet20_cifar", "mobilenet_v2")]
+    names += ["mobilenet_v1", "shufflenet_v2", "squeezenext23", "linear_classifier", "nin_cifar"]
+    names += ["densenet40_k12_cifar", "pydmobilenet29_cifar", "mnasnet_small", "fbnet_a"]
+    names += ["mobilenet_v3_small"]
+    counted = counted_of(contest, *names, seconds=0.0)
+    late = [c for c in counted if c.untimely]
+    assert len({c.candidate.name for c in counted if c.fits}) == 12
+    assert len(late) == len(names) - 12
+    assert all(c.reason == "not counted: the time for counting was up" for c in late)
+
+
+def test_the_work_that_can_be_trained_grows_with_the_time(contest):
+    short, long = (trainable_macs(contest, s, transfer=False) for s in (30, 60))
+    assert long == pytest.approx(2 * short)
+    # 80 steps of the first of three places' rounds, each step three times the forward work.
+    images = 80 * contest.recipe.batch_size
+    rate = short * 3 * images / (30 / 2 / 3)
+    assert 1e8 < rate < 1e13  # multiply-adds a second of some machine
+    assert Candidate("lenet5", {}, 32).checkpoint is None

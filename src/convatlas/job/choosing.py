@@ -1,5 +1,6 @@
 """From everything registered to the entrants of the contest: counted, measured, chosen."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +13,16 @@ from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
-from convatlas.search.counted import Counted, count_network, nearest_misses, not_counted
+from convatlas.search.counted import (
+    Counted,
+    count_candidate,
+    count_network,
+    nearest_misses,
+    not_counted,
+)
 from convatlas.search.halving import plan_rungs
 from convatlas.search.pool import choose_pool
-from convatlas.search.promise import promising_first
+from convatlas.search.promise import estimate, promising_first
 from convatlas.search.space import Candidate, input_sizes, ladders, transfer_ladders
 
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
@@ -26,6 +33,7 @@ SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
 LEAST_STEPS_TRANSFER = 25  # for weights that know images already
 Ladders = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
+LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 
@@ -33,6 +41,7 @@ def count_all(
     rows: Ladders,
     budget: Budget,
     *,
+    most_macs: float,
     seconds: float,
     progress: Progress,
 ) -> list[Counted]:
@@ -40,6 +49,7 @@ def count_all(
 
     Args:
         rows: by the name of the network, from `fresh_candidates` or `transfer_candidates`.
+        most_macs: of an image, as `trainable_macs` gives it.
         seconds: after which the networks whose turn has not come are left uncounted, once enough
             of the others fit.
     """
@@ -47,16 +57,46 @@ def count_all(
     bar = progress.bar("counting candidates", len(rows), unit="networks")
     counted: list[Counted] = []
     fitting = 0
-    for done, name in enumerate(promising_first(rows, budget), start=1):
+    likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
+    order = promising_first(rows, budget.model_copy(update={"macs": likely}))
+    for done, name in enumerate(order, start=1):
         if fitting >= MOST_PLACES and time.perf_counter() - start > seconds:
             counted.append(not_counted(rows[name]))
             continue
-        found = list(count_network(rows[name], budget))
+        found = list(count_network(rows[name], budget, most_macs))
         fitting += any(c.fits for c in found)
         counted += found
         bar.update(done, note=name)
     bar.close()
+    if not fitting:
+        counted += _quickest(counted, budget)
     return counted
+
+
+def _quickest(counted: Sequence[Counted], budget: Budget) -> list[Counted]:
+    """Where only the time speaks against everything, the one with the least work after all."""
+    late = [c.candidate for c in counted if c.untimely]
+    guesses = {c: guess.macs for c in late if (guess := estimate(c)) is not None}
+    return [count_candidate(min(guesses, key=guesses.__getitem__), budget)] if guesses else []
+
+
+def trainable_macs(contest: Contest, seconds: float, *, transfer: bool) -> float:
+    """Multiply-adds of an image above which not even the first round could teach anything.
+
+    Reached by nobody: it is what the machine could do if training were one large matrix product.
+    """
+    return contest.most_macs(_longest_pass(contest, seconds, transfer=transfer))
+
+
+def _longest_pass(contest: Contest, seconds: float, *, transfer: bool) -> float:
+    """Seconds that a pass over the training images may take where the fewest take part."""
+    least = _least_epochs(contest, transfer=transfer)
+    return plan_rungs(LEAST_PLACES, seconds)[0].seconds / least
+
+
+def _least_epochs(contest: Contest, *, transfer: bool) -> float:
+    steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
+    return max(LEAST_EPOCHS, (LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS) / steps_a_pass)
 
 
 def fresh_candidates(entries: Sequence[Entry], images: ImageData, *, fixed_width: bool) -> Ladders:
@@ -101,18 +141,14 @@ def choose_entrants(
     if not fitting:
         raise _nothing_fits(counted)
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
-    steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
-    least_steps = LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS
-    least_epochs = max(LEAST_EPOCHS, least_steps / steps_a_pass)
-    longest = plan_rungs(LEAST_PLACES, seconds)[0].seconds / least_epochs
-    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds, longest)
+    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
     pool = choose_pool(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
-        least_epochs=least_epochs,
+        least_epochs=_least_epochs(contest, transfer=transfer),
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:
@@ -132,15 +168,10 @@ class _Measured:
     """Costs that only running shows: asked for those candidates whose turn has come."""
 
     def __init__(
-        self,
-        contest: Contest,
-        budget: Budget,
-        records: dict[int, Contender],
-        seconds: float,
-        longest: float,
+        self, contest: Contest, budget: Budget, records: dict[int, Contender], seconds: float
     ):
         self._contest, self._budget, self._records = contest, budget, records
-        self._seconds_left, self._longest = seconds, longest  # the latter of one pass
+        self._seconds_left = seconds
         self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
         self.over: dict[int, Counted] = {}
 
@@ -149,9 +180,6 @@ class _Measured:
 
         Infinite for one that is over the budget once measured, so that it takes no place.
         """
-        least = self._contest.least_epoch_seconds(counted)
-        if least > self._longest:
-            return least
         if not self.fits(counted):
             return float("inf")
         assert counted.cost is not None
@@ -205,7 +233,7 @@ def _record(counted: Counted) -> Contender:
 def _status(counted: Counted) -> str:
     if counted.excess:
         return "over budget"
-    return "not trained" if counted.fits or counted.skipped else "unsuited"
+    return "not trained" if counted.fits or counted.untimely else "unsuited"
 
 
 def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:

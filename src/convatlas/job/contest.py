@@ -102,17 +102,15 @@ class Contest:
             self._thread_counts[candidate] = step.threads
         return step.seconds * len(self.data.splits["train"]) / batch
 
-    def least_epoch_seconds(self, counted: Counted) -> float:
-        """What a pass must take at the speed of one large matrix product, the fastest there is.
+    def most_macs(self, pass_seconds: float) -> float:
+        """Multiply-adds of an image with which a pass over the training images takes so long.
 
-        It rules a far too costly network out before a step of it fills the memory.
+        At the speed of one large matrix product, the fastest there is.
         """
         if self._macs_per_s is None:
             x = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
             self._macs_per_s = MATRIX_SIDE**3 / fastest_threads(lambda: x @ x).seconds
-        assert counted.cost is not None
-        images = len(self.data.splits["train"])
-        return BACKWARD * counted.cost.macs * images / self._macs_per_s
+        return pass_seconds * self._macs_per_s / (BACKWARD * len(self.data.splits["train"]))
 
     def latency(self, counted: Counted) -> float:
         """Median seconds of one image through the network on this machine."""

@@ -18,6 +18,7 @@ from convatlas.job.choosing import (
     choose_entrants,
     count_all,
     fresh_candidates,
+    trainable_macs,
     transfer_candidates,
 )
 from convatlas.job.config import FILE_NAMES, Contender, RunConfig
@@ -100,12 +101,10 @@ def fit(
             rows = transfer_candidates(starts, images)
         else:
             rows = fresh_candidates(entries, images, fixed_width=model is not None)
-        counted = count_all(
-            rows,
-            budget,
-            seconds=COUNTING_SHARE * time_limit_s,
-            progress=progress,
-        )
+        counting = COUNTING_SHARE * time_limit_s
+        seconds = _training_seconds(time_limit_s, time.perf_counter() - start + counting)
+        most_macs = trainable_macs(contest, seconds, transfer=pretrained)
+        counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=progress)
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
         entrants, others = choose_entrants(counted, budget, contest, seconds)
         images.save_split(folder / FILE_NAMES["split"])

@@ -1,10 +1,12 @@
 """Candidates with their costs: what fits the budget, what does not and by how much."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from convatlas.atlas.human import human
 from convatlas.atlas.index import read_index
 from convatlas.cost import Cost, count
 from convatlas.models.registry import find_entry
@@ -20,14 +22,14 @@ SURE_SHARE = {"macs": 0.5, "params": 0.2}
 class Counted:
     """A candidate, its cost (None where it was not counted) and why it is out, if it is.
 
-    `skipped`: nothing was found out about it.
+    `untimely`: nothing but the time speaks against it, that for counting or that for training.
     """
 
     candidate: Candidate
     cost: Cost | None
     reason: str = ""
     excess: dict[str, float] = field(default_factory=dict)
-    skipped: bool = False
+    untimely: bool = False
 
     @property
     def fits(self) -> bool:
@@ -35,28 +37,33 @@ class Counted:
         return not self.reason
 
 
-def count_network(ladders: Sequence[Sequence[Candidate]], budget: Budget) -> Iterator[Counted]:
+def count_network(
+    ladders: Sequence[Sequence[Candidate]], budget: Budget, most_macs: float = math.inf
+) -> Iterator[Counted]:
     """One network at all its sizes and widths: those that fit, and the nearest that do not.
 
     Each ladder is one size, widest first. If the narrowest at the smallest size is too much,
     everything else is, and it stands for all. Else each ladder is counted downwards from the
     first width that might fit, until two do.
+
+    Args:
+        most_macs: of an image; above it training would take longer than there is time.
     """
     least = min((ladder[-1] for ladder in ladders), key=lambda candidate: candidate.size)
-    smallest = _surely_over(least, budget) or count_candidate(least, budget)
-    if smallest.cost is None or smallest.excess:
-        takes_another = smallest.cost is None and not smallest.excess
-        if not takes_another:
-            yield smallest
-            return
+    smallest = _held(least, budget, most_macs)
+    if smallest.excess or smallest.untimely:
+        yield smallest
+        return
     for ladder in ladders:
-        yield from _count_ladder(ladder, budget)
+        yield from _count_ladder(ladder, budget, most_macs)
 
 
-def _count_ladder(ladder: Sequence[Candidate], budget: Budget) -> Iterator[Counted]:
+def _count_ladder(
+    ladder: Sequence[Candidate], budget: Budget, most_macs: float
+) -> Iterator[Counted]:
     fitting, over = 0, None
     for candidate in ladder:
-        counted = _surely_over(candidate, budget) or count_candidate(candidate, budget)
+        counted = _held(candidate, budget, most_macs)
         if counted.fits:
             fitting += 1
             yield counted
@@ -64,10 +71,29 @@ def _count_ladder(ladder: Sequence[Candidate], budget: Budget) -> Iterator[Count
                 break
         else:
             over = counted
-            if counted.cost is None and not counted.excess:
+            if counted.cost is None and not counted.excess and not counted.untimely:
                 break  # a size that it cannot take is no better at another width
     if over is not None and not fitting:
         yield over
+
+
+def _held(candidate: Candidate, budget: Budget, most_macs: float) -> Counted:
+    """A candidate held against the budget and the time, counted only where that can tell."""
+    ruled_out = _surely_out(candidate, budget, most_macs)
+    if ruled_out is not None:
+        return ruled_out
+    counted = count_candidate(candidate, budget)
+    if counted.cost is not None and counted.fits and counted.cost.macs > most_macs:
+        return _too_slow(counted.candidate, counted.cost, counted.cost.macs, most_macs)
+    return counted
+
+
+def _too_slow(candidate: Candidate, cost: Cost | None, macs: float, most_macs: float) -> Counted:
+    reason = (
+        f"too slow: {human(macs)} multiply-adds an image, and in this time training can do "
+        f"{human(most_macs)} at the most"
+    )
+    return Counted(candidate, cost, reason, untimely=True)
 
 
 def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
@@ -88,7 +114,7 @@ def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
     return Counted(candidate, cost, reason, excess)
 
 
-def _surely_over(candidate: Candidate, budget: Budget) -> Counted | None:
+def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Counted | None:
     """What the published count already rules out needs no count of its own.
 
     Both fall at most with the square of the width, and work with the square of the size.
@@ -100,19 +126,17 @@ def _surely_over(candidate: Candidate, budget: Budget) -> Counted | None:
     width = candidate.options.get("width", published) / published
     size = candidate.size / known.input[-1]
     narrowed = min(width, width**2)
-    excess = budget.excess(
-        params=SURE_SHARE["params"] * known.params * narrowed,
-        macs=SURE_SHARE["macs"] * known.macs * narrowed * size**2,
-    )
+    macs = SURE_SHARE["macs"] * known.macs * narrowed * size**2
+    excess = budget.excess(params=SURE_SHARE["params"] * known.params * narrowed, macs=macs)
     if not excess:
-        return None
+        return _too_slow(candidate, None, macs, most_macs) if macs > most_macs else None
     over = ", ".join(f"{name} at least {times:.1f} x" for name, times in excess.items())
     return Counted(candidate, None, f"{over} the budget, by its published count", excess)
 
 
 def not_counted(ladders: Sequence[Sequence[Candidate]]) -> Counted:
     """One line for a network whose turn to be counted did not come."""
-    return Counted(ladders[0][0], None, "not counted: the time for counting was up", skipped=True)
+    return Counted(ladders[0][0], None, "not counted: the time for counting was up", untimely=True)
 
 
 def _least_file(cost: Cost) -> int:
