@@ -27,11 +27,11 @@ demo: setup
 	$(BIN)/convatlas fit digits --max-params 100k --max-macs 5M --time-limit 2m --out runs/demo --force
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The everyday suite: without the tests that export, compile or train.
 quick: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 check: setup
 	$(BIN)/ruff format --check src tests benchmarks docs

@@ -25,7 +25,9 @@ def test_an_unknown_name_offers_the_nearest():
 
 
 def test_an_unknown_option_offers_the_nearest_and_lists_all():
-    with pytest.raises(UsageError, match="no option 'widht'; nearest: width; it takes ") as caught:
+    with pytest.raises(
+        UsageError, match=r"no option 'widht'; nearest: width, .*; it takes "
+    ) as caught:
         create_model("resnet18", widht=2)
     assert "stem_stride" in str(caught.value)
 
@@ -40,7 +42,7 @@ def test_an_unknown_option_offers_the_nearest_and_lists_all():
         ({"width": float("nan")}, "width must be a number above 0, got nan"),
         ({"width": "wide"}, "width must be a number above 0, got 'wide'"),
         ({"stem_stride": 3}, "stem_stride must be one of 4, 2, 1, got 3"),
-        ({"depth": 51}, "depth must be one of 18, 34, 50, 101, 152, got 51"),
+        ({"depth": 51}, "depth must be one of 18, 34, 50, 101, 152, 200, got 51"),
     ],
 )
 def test_a_senseless_value_is_refused(options, message):

@@ -108,7 +108,7 @@ def test_injective_network_has_more_numbers_than_the_image():
 def test_one_block_equals_a_plain_second_computation():
     torch.manual_seed(0)
     model = randomised(IRevNet(repeats=(1, 1)))
-    block, state = model.body[1][0][0], model.stages[1][0].state_dict()
+    block, state = model.body[1][0][0], model.body[1][0].state_dict()
     a, b = torch.randn(2, 2, 24, 4, 4, dtype=torch.float64)
 
     def norm_relu(at, x):
