@@ -20,7 +20,6 @@ exclude_patterns = ["_build", "families"]  # the words of a family stand in its 
 html_theme = "furo"
 html_title = "convatlas"
 html_static_path = ["reference/static"]
-html_js_files = [("plotly.min.js", {"loading_method": "defer"})]
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"

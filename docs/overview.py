@@ -10,6 +10,7 @@ from convatlas.atlas.listing import Listed, rows
 from convatlas.models import find_entry
 
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10"}
+AT = {"x": 0, "xanchor": "left", "y": 1.12, "yanchor": "top"}  # of the buttons
 COSTS = {"macs": "multiply-adds", "params": "parameters"}
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star")
 
@@ -23,6 +24,8 @@ def overview_page() -> str:
         "between multiply-adds and parameters above the picture. Papers train and test in "
         "different ways (crops, resolution, augmentation), so points of two papers compare "
         "roughly; a hollow point was tested in another way than one plain pass.",
+        # Before the pictures and not deferred, for their own scripts run where they stand.
+        '```{raw} html\n<script src="../_static/plotly.min.js"></script>\n```',
     ]
     for dataset, words in DATASETS.items():
         listed = [row for row in rows() if row.published and row.published.dataset == dataset]
@@ -85,7 +88,7 @@ def _buttons(order: list[str], families: dict[str, list[Listed]]) -> dict[str, A
         ]
         change = [{"x": values}, {"xaxis.title.text": words}]
         buttons.append({"label": words, "method": "update", "args": change})
-    return {"type": "buttons", "direction": "right", "x": 0, "y": 1.1, "buttons": buttons}
+    return {"type": "buttons", "direction": "right", "buttons": buttons, **AT}
 
 
 def write_plotly(folder: Path) -> None:

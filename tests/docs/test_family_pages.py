@@ -96,3 +96,5 @@ def test_overview_shows_every_published_point_under_both_costs(docs):
     for row in rows:
         assert row.name in page
     assert page.count('"label":"parameters"') == len(overview.DATASETS)
+    # The script that draws is loaded before the first picture asks for it.
+    assert 0 < page.index("plotly.min.js") < page.index("Plotly.newPlot")
