@@ -33,6 +33,12 @@ def test_the_published_count_is_its_own_guess():
     assert (guess.params, guess.macs) == (known.params, known.macs)
 
 
+def test_a_candidate_of_the_name_s_own_width_has_its_published_params():
+    entry = find_entry("mobilenet_v2_w0.5")
+    (row,) = ladders(entry, channels=3, num_classes=10, sizes=[96], fixed_width=True)
+    assert estimate(row[0]).params == read_index()["mobilenet_v2_w0.5"].params
+
+
 def test_what_cannot_fit_is_counted_last_and_the_user_s_own_first(monkeypatch):
     monkeypatch.setattr("convatlas.models.registry._entries", dict(_entries))
     register("my_own", find_entry("resnet18").cls)

@@ -41,12 +41,10 @@ def estimate(candidate: Candidate) -> Estimate | None:
     known = read_index().get(candidate.name)
     if known is None:
         return None
-    published = find_entry(candidate.name).defaults
-    width = candidate.options.get("width", 1.0) / published.get("width", 1.0)
-    stem = published.get("stem_stride", 1) / candidate.options.get("stem_stride", 1)
-    if "stem_stride" not in candidate.options:
-        stem = 1.0
-    side = candidate.size / known.input[-1] * stem
+    published = {"width": 1.0, "stem_stride": 1, **find_entry(candidate.name).defaults}
+    chosen = {**published, **candidate.options}
+    width = chosen["width"] / published["width"]
+    side = candidate.size / known.input[-1] * published["stem_stride"] / chosen["stem_stride"]
     return Estimate(known.params * width**2, known.macs * width**2 * side**2)
 
 
