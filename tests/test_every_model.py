@@ -27,7 +27,8 @@ NO_WIDTH = {
 SIZES = {
     **dict.fromkeys(("darknet53", "cspdarknet53", "cspdarknet53_mish"), 256),
     **{f"darknet_{form}": 256 for form in ("reference", "resnet10", "resnet50", "resnext50")},
-    **{f"cspresn{form}50{mish}": 256 for form in ("et", "ext") for mish in ("", "_mish")},
+    "cspdarknet53_elastic": 256,
+    **{f"cspresn{f}50{k}": 256 for f in ("et", "ext") for k in ("", "_mish", "_elastic")},
     **{f"efficientnet_b{n}": s for n, s in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
     **{f"efficientnet_lite{n}": s for n, s in enumerate((224, 240, 260, 280, 300))},
     "fbnet_96_0.35_1": 96,

@@ -9,7 +9,7 @@ from convatlas.models.classify.peleenet import STAGES, PeleeNet
 
 COUNTS = {  # with norms; of the CSP form only rounded figures are known: see the claims
     "peleenet": (2_802_248, 507_757_568),
-    "csppeleenet": (2_856_488, 446_141_440),
+    "csppeleenet": (2_831_944 + 11_776, 445_338_624),
 }
 
 
@@ -47,8 +47,8 @@ def test_same_answers_as_pytorchcv(assert_same_answers):
 
 def test_half_of_the_channels_pass_a_cross_stage_by_untouched():
     torch.manual_seed(0)
-    model = PeleeNet(cross_stage=True, width=0.5).double().eval()
-    block = model.stages[1][2]
+    model = PeleeNet(partial=0.5, width=0.5).double().eval()
+    block = model.stages[1][1]
     x = torch.randn(2, 64, 4, 4, dtype=torch.float64)
     y = block(x)
     assert torch.equal(y[:, :32], x[:, :32])
@@ -70,9 +70,10 @@ def test_half_of_the_channels_pass_a_cross_stage_by_untouched():
 
 def test_cross_stage_form_pools_before_its_second_transition():
     for cross_stage in (False, True):
-        model = PeleeNet(cross_stage=cross_stage, width=0.5)
+        model = PeleeNet(partial=0.5 if cross_stage else 0.0, width=0.5)
         assert [isinstance(s[0], nn.AvgPool2d) for s in model.stages] == [False, True, True, True]
-        assert isinstance(model.stages[1][1], nn.Sequential) == cross_stage
+        # The first stage has PeleeNet's own transition in every form.
+        assert len(model.stages[2]) == (3 if cross_stage else 10)
 
 
 def test_swish_is_the_only_activation_of_its_form():

@@ -1,7 +1,8 @@
 """CSPNet: half of a stage's channels pass it by, so that work and gradients are not duplicated.
 
 A stage splits its input by two 1 x 1 convolutions (one here, cut in two). One part goes through the
-units, the other past them; both are concatenated and mixed by a last 1 x 1.
+units, the other past them; both are concatenated and mixed by a last 1 x 1. In the Elastic forms
+half of each unit works at half the size.
 
 Source:  Wang et al., CVPR-W 2020, arXiv:1911.11929, figure 3; the layers from the configuration
          files of the authors' repository.
@@ -17,7 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, draw_he_normal, round_channels
-from convatlas.models.classify.darknet import SLOPE, Act, bottleneck, darknet_unit, leaky, stem
+from convatlas.models.classify.darknet import (
+    SLOPE,
+    Act,
+    bottleneck,
+    bottleneck_residue,
+    darknet_residue,
+    darknet_unit,
+    leaky,
+    stem,
+)
+from convatlas.models.classify.elastic_unit import ElasticUnit
 from convatlas.models.registry import register
 
 
@@ -53,6 +64,7 @@ CSPRESNEXT50 = (
     Stage(1024, 1024, 1024, 1024, 2, 2048),
 )
 GROUPS = 32
+ELASTIC_GROUPS = 16  # of the 3 x 3 in each half of a unit
 
 
 class CrossStage(nn.Module):
@@ -95,7 +107,9 @@ def _cross_stage(
     )
 
 
-def _scaled(stage: Stage, width: float) -> Stage:
+def _scaled(stage: Stage, width: float, elastic: bool) -> Stage:
+    if elastic:  # the units keep their channels, from the first one on
+        stage = stage._replace(start=stage.past)
     channels = {
         name: round_channels(getattr(stage, name) * width)
         for name in ("down", "past", "start", "narrow", "out")
@@ -107,6 +121,7 @@ class CSPDarknet(nn.Module):
     """Image classifier: Darknet-53 whose stages half of the channels pass by.
 
     Args:
+        elastic: half of each unit works at half the size, both halves without narrowing.
         width: multiplies every channel count.
         in_channels: channels of the image.
         num_classes: length of the output.
@@ -121,6 +136,7 @@ class CSPDarknet(nn.Module):
     def __init__(
         self,
         *,
+        elastic: bool = False,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
@@ -133,10 +149,12 @@ class CSPDarknet(nn.Module):
         channels = round_channels(CSPDARKNET53[0].down / 2 * width)
         stages: list[nn.Module] = [nn.Sequential(ConvNormAct(in_channels, channels, act=act))]
         for each in CSPDARKNET53:
-            stage = _scaled(each, width)
+            stage = _scaled(each, width, elastic)
             down = ConvNormAct(channels, stage.down, stride=2, act=act)
 
             def unit(channels: int, narrow: int = stage.narrow) -> nn.Module:
+                if elastic:
+                    return ElasticUnit(channels, lambda half: darknet_residue(half, half, act))
                 return darknet_unit(channels, narrow, act)
 
             stages.append(nn.Sequential(down, _cross_stage(stage.down, stage, unit, act)))
@@ -167,6 +185,8 @@ class CSPResNet(nn.Module):
 
     Args:
         grouped: the 3 x 3 convolutions in 32 groups, with more channels: ResNeXt.
+        elastic: half of each unit works at half the size, both halves without narrowing; grouped,
+            each has 16 groups.
         width: multiplies every channel count.
         in_channels: channels of the image.
         num_classes: length of the output.
@@ -183,6 +203,7 @@ class CSPResNet(nn.Module):
         self,
         *,
         grouped: bool = False,
+        elastic: bool = False,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
@@ -196,13 +217,15 @@ class CSPResNet(nn.Module):
         channels = round_channels(64 * width)
         stages = stem(in_channels, channels, stem_stride, "CSPResNet", act)
         for each in CSPRESNEXT50 if grouped else CSPRESNET50:
-            stage = _scaled(each, width)
+            stage = _scaled(each, width, elastic)
             if stage.down:
                 down = _down(channels, stage.down, groups, act)
                 stages.append([down])
                 channels = stage.down
 
             def unit(channels: int, stage: Stage = stage) -> nn.Module:
+                if elastic:
+                    return _elastic_bottleneck(channels, grouped, act)
                 return bottleneck(channels, stage.narrow, stage.past, groups=groups, act=act)
 
             stages[-1].append(_cross_stage(channels, stage, unit, act))
@@ -228,6 +251,15 @@ class CSPResNet(nn.Module):
         return model, model.example(batch=2, size=64)
 
 
+def _elastic_bottleneck(channels: int, grouped: bool, act: Act) -> ElasticUnit:
+    groups = ELASTIC_GROUPS if grouped else 1
+
+    def residue(half: int) -> nn.Module:
+        return bottleneck_residue(half, half, half, groups=groups, act=act)
+
+    return ElasticUnit(channels, residue, act())
+
+
 def _down(in_channels: int, channels: int, groups: int, act: Act) -> nn.Module:
     groups = math.gcd(groups, in_channels, channels)
     return ConvNormAct(in_channels, channels, stride=2, groups=groups, act=act)
@@ -236,6 +268,9 @@ def _down(in_channels: int, channels: int, groups: int, act: Act) -> nn.Module:
 register("cspresnet50", CSPResNet)
 register("cspresnext50", CSPResNet, grouped=True)
 register("cspdarknet53", CSPDarknet)
+register("cspresnet50_elastic", CSPResNet, elastic=True)
+register("cspresnext50_elastic", CSPResNet, grouped=True, elastic=True)
+register("cspdarknet53_elastic", CSPDarknet, elastic=True)
 register("cspresnet50_mish", CSPResNet, mish=True)
 register("cspresnext50_mish", CSPResNet, grouped=True, mish=True)
 register("cspdarknet53_mish", CSPDarknet, mish=True)

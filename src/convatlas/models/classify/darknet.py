@@ -80,12 +80,16 @@ class Unit(nn.Module):
         return self.after(self.residue(x) + self.shortcut(x))
 
 
-def darknet_unit(channels: int, narrow: int, act: Act = leaky) -> Unit:
-    """1 x 1 to fewer channels, 3 x 3 back, and the sum left as it is."""
-    residue = nn.Sequential(
+def darknet_residue(channels: int, narrow: int, act: Act = leaky) -> nn.Sequential:
+    """1 x 1 to fewer channels, 3 x 3 back."""
+    return nn.Sequential(
         ConvNormAct(channels, narrow, 1, act=act), ConvNormAct(narrow, channels, act=act)
     )
-    return Unit(residue, nn.Identity(), nn.Identity())
+
+
+def darknet_unit(channels: int, narrow: int, act: Act = leaky) -> Unit:
+    """Darknet-53's residue, and the sum left as it is."""
+    return Unit(darknet_residue(channels, narrow, act), nn.Identity(), nn.Identity())
 
 
 class Darknet53(nn.Module):
@@ -256,6 +260,27 @@ def stem(
     return [first, [nn.MaxPool2d(2, ceil_mode=True)]] if stem_stride == 4 else [first]
 
 
+def bottleneck_residue(
+    in_channels: int,
+    narrow: int,
+    out_channels: int,
+    *,
+    groups: int,
+    stride: int = 1,
+    act: Act = leaky,
+) -> nn.Sequential:
+    """1 x 1, 3 x 3, and a linear 1 x 1.
+
+    Args:
+        groups: of the 3 x 3; fewer where they do not divide its channels.
+    """
+    return nn.Sequential(
+        ConvNormAct(in_channels, narrow, 1, act=act),
+        ConvNormAct(narrow, narrow, stride=stride, groups=math.gcd(groups, narrow), act=act),
+        ConvNormAct(narrow, out_channels, 1, act=None),
+    )
+
+
 def bottleneck(
     in_channels: int,
     narrow: int,
@@ -265,15 +290,9 @@ def bottleneck(
     stride: int = 1,
     act: Act = leaky,
 ) -> Unit:
-    """1 x 1, 3 x 3, 1 x 1 and the shortcut, then the activation.
-
-    Args:
-        groups: of the 3 x 3; fewer where they do not divide its channels.
-    """
-    residue = nn.Sequential(
-        ConvNormAct(in_channels, narrow, 1, act=act),
-        ConvNormAct(narrow, narrow, stride=stride, groups=math.gcd(groups, narrow), act=act),
-        ConvNormAct(narrow, out_channels, 1, act=None),
+    """`bottleneck_residue` and the shortcut, then the activation."""
+    residue = bottleneck_residue(
+        in_channels, narrow, out_channels, groups=groups, stride=stride, act=act
     )
     return Unit(residue, overlap(in_channels, out_channels, stride), act())
 

@@ -8,7 +8,7 @@ Source:  Huang et al., CVPR 2017, arXiv:1608.06993, table 1; the memory-efficien
 Claims:  claims/densenet.toml
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -135,10 +135,27 @@ class DenseBlock(nn.Module):
         self.out_channels = in_channels + layers * growth
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = [x]
-        for layer in self.layers:
-            maps.append(layer(maps))
-        return torch.cat(maps, dim=1)
+        return with_new_maps(x, self.layers)
+
+
+def with_new_maps(x: Tensor, layers: Iterable[nn.Module]) -> Tensor:
+    """The input and, behind it, the maps of each layer, which reads all that were there before.
+
+    Shape: (n, c, h, w) -> (n, c + what the layers make, h, w)
+    """
+    maps = [x]
+    for layer in layers:
+        maps.append(layer(maps))
+    return torch.cat(maps, dim=1)
+
+
+def stem(in_channels: int, channels: int, stem_stride: int, model: str) -> list[list[nn.Module]]:
+    """A 7 x 7 convolution and pooling by 3 x 3, a list a resolution; less for small images."""
+    check_option(model, "stem_stride", stem_stride, (4, 2, 1))
+    if stem_stride == 1:
+        return [[ConvNormAct(in_channels, channels, 3)]]
+    first: list[nn.Module] = [ConvNormAct(in_channels, channels, 7, stride=2)]
+    return [first] if stem_stride == 2 else [first, [nn.MaxPool2d(3, stride=2, padding=1)]]
 
 
 def transition(in_channels: int, out_channels: int, *, dropout: float = 0.0) -> nn.Sequential:
@@ -188,19 +205,13 @@ class DenseNet(nn.Module):
     ):
         super().__init__()
         check_option("DenseNet", "depth", depth, FORMS)
-        check_option("DenseNet", "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
         # Three transitions need two pixels for one; the stem rounds up.
         self.min_size = 7 * stem_stride + 1
         growth, repeats = FORMS[depth]
         growth = scaled(growth, width)
         channels = 2 * growth
-        stem = ConvNormAct(in_channels, channels, 7, stride=2)
-        if stem_stride == 1:
-            stem = ConvNormAct(in_channels, channels, 3)
-        stages: list[list[nn.Module]] = [[stem]]
-        if stem_stride == 4:
-            stages.append([nn.MaxPool2d(3, stride=2, padding=1)])
+        stages = stem(in_channels, channels, stem_stride, "DenseNet")
         for index, layers in enumerate(repeats):
             if index > 0:
                 half = int(channels * COMPRESSION)

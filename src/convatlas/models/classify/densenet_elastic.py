@@ -1,0 +1,144 @@
+"""DenseNet-201-Elastic: each layer looks at all maps at full and at half size.
+
+A layer's 1 x 1 and 3 x 3 convolutions are there twice, with half of the channels between them: once
+on the maps as they are and once on the pooled ones, made as large again. Their sum is what the
+layer adds.
+
+Source:  Wang et al., "ELASTIC", CVPR 2019, arXiv:1812.05262, section 3; the layers from the
+         authors' code.
+Claims:  claims/cspnet.toml
+Differs: the authors leave the pooling out where a map has 7 x 7 pixels, here it is left out in the
+         last block, the same at the published size; at odd sizes the pooling rounds up.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convatlas.blocks import check_image, draw_he_normal
+from convatlas.models.classify.densenet import (
+    COMPRESSION,
+    NormActConv,
+    scaled,
+    stem,
+    transition,
+    with_new_maps,
+)
+from convatlas.models.registry import register
+
+GROWTH, LAYERS = 32, (10, 20, 40, 30)
+BOTTLENECK = 2  # of each of the two ways; both together have what a layer of DenseNet has
+
+
+class ElasticLayer(nn.Module):
+    """Concatenate all maps so far and make `growth` new ones, seen at full and at half size.
+
+    Args:
+        far: pool before the second way and enlarge after it; without, both see the same size.
+
+    Shape: list of (n, c_i, h, w), in_channels together -> (n, growth, h, w)
+    """
+
+    def __init__(self, in_channels: int, growth: int, *, far: bool = True):
+        super().__init__()
+        inner = BOTTLENECK * growth
+        self.norm = nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU())
+        self.near = _way(in_channels, inner, growth)
+        self.far = _way(in_channels, inner, growth)
+        self.pooled = far
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        x = self.norm(torch.cat(list(maps), dim=1))
+        if not self.pooled:
+            return self.near(x) + self.far(x)
+        far = self.far(F.avg_pool2d(x, 2, ceil_mode=True))
+        return self.near(x) + F.interpolate(far, size=x.shape[2:], mode="bilinear")
+
+
+def _way(in_channels: int, inner: int, growth: int) -> nn.Sequential:
+    """The convolutions of one way, behind the norm that both share."""
+    first = nn.Conv2d(in_channels, inner, 1, bias=False)
+    return nn.Sequential(first, NormActConv(inner, growth, 3))
+
+
+class ElasticBlock(nn.Module):
+    """Layers of which each reads the input and all layers before it; everything is passed on.
+
+    Shape: (n, in_channels, h, w) -> (n, in_channels + layers * growth, h, w)
+    """
+
+    def __init__(self, in_channels: int, growth: int, layers: int, *, far: bool = True):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            ElasticLayer(in_channels + i * growth, growth, far=far) for i in range(layers)
+        )
+        self.out_channels = in_channels + layers * growth
+
+    def forward(self, x: Tensor) -> Tensor:
+        return with_new_maps(x, self.layers)
+
+
+class ElasticDenseNet(nn.Module):
+    """Image classifier, DenseNet-201 with its layers spread anew over the four blocks.
+
+    Args:
+        width: multiplies the growth and, with it, every channel count.
+        in_channels: channels of the image.
+        num_classes: length of the output.
+        stem_stride: 4 as published; 2 leaves out the pooling after the first convolution; 1 also
+            makes that convolution 3 x 3 without stride, for images under 64 pixels.
+
+    Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from `min_size` up: 29 pixels
+        as published, 15 and 8 with a smaller stem_stride.
+    """
+
+    min_size = 29
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        stem_stride: int = 4,
+    ):
+        super().__init__()
+        self.in_channels = in_channels
+        # Three transitions need two pixels for one; the stem rounds up.
+        self.min_size = 7 * stem_stride + 1
+        growth = scaled(GROWTH, width)
+        channels = 2 * growth
+        stages = stem(in_channels, channels, stem_stride, "ElasticDenseNet")
+        for index, layers in enumerate(LAYERS):
+            if index > 0:
+                half = int(channels * COMPRESSION)
+                stages.append([transition(channels, half)])
+                channels = half
+            block = ElasticBlock(channels, growth, layers, far=index < len(LAYERS) - 1)
+            stages[-1].append(block)
+            channels = block.out_channels
+        stages[-1] += [nn.BatchNorm2d(channels), nn.ReLU()]
+        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+        self.classifier = nn.Linear(channels, num_classes)
+        draw_he_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_image(x, "ElasticDenseNet", channels=self.in_channels, min_size=self.min_size)
+        return self.classifier(self.stages(x).mean((2, 3)))
+
+    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
+        """An input of the size that the published figures hold for."""
+        return (torch.rand(batch, self.in_channels, size, size),)
+
+    @classmethod
+    def tiny(
+        cls, *, in_channels: int = 3, num_classes: int = 5
+    ) -> "tuple[ElasticDenseNet, tuple[Tensor]]":
+        """The smallest honest build and a batch of two: for tests and first steps."""
+        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
+        return model, model.example(batch=2, size=64)
+
+
+register("densenet201_elastic", ElasticDenseNet)
