@@ -88,8 +88,9 @@ class CSPDenseNet(nn.Module):
                 stages[-1] += [PartialDense(past, block), nn.BatchNorm2d(channels), nn.ReLU()]
                 break
             half = int(channels * COMPRESSION)
+            kept = block.out_channels
             if fusion != "first":
-                kept = block.out_channels if fusion == "csp" else max(1, half - past)
+                kept = kept if fusion == "csp" else max(1, half - past)
                 through.append(NormActConv(block.out_channels, kept, 1))
             stages[-1].append(PartialDense(past, nn.Sequential(*through)))
             if fusion == "last":

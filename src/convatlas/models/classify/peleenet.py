@@ -140,8 +140,10 @@ class PeleeNet(nn.Module):
             if two and fusion != "first":
                 dense.append(ConvNormAct(inputs[-1], inputs[-1], 1, act=act))
             stages[-1] += [PartialDense(past, nn.Sequential(*dense))] if partial else dense
-            mix = [] if two and fusion == "last" else [ConvNormAct(channels, channels, 1, act=act)]
-            pool = [nn.AvgPool2d(2)] if index < len(STAGES) - 1 else []
+            mix: list[nn.Module] = (
+                [] if two and fusion == "last" else [ConvNormAct(channels, channels, 1, act=act)]
+            )
+            pool: list[nn.Module] = [nn.AvgPool2d(2)] if index < len(STAGES) - 1 else []
             if two and pool:
                 stages.append([*pool, *mix])
             else:
