@@ -8,12 +8,10 @@ else fresh pages would be most of what is measured. With `--device cuda` only to
 import argparse
 import math
 import time
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 
-from convatlas.ops.kernels import depthwise as kernel_file
 from convatlas.ops.kernels import depthwise_conv1d, depthwise_conv2d, keep_freed_memory
 from machine import write_results
 
@@ -128,28 +126,6 @@ def images(clock, batch, device, dtype):
             yield {"what": name, "batch": batch, "dtype": str(dtype)[6:]} | row
 
 
-def paths(clock, batch):
-    """Our forward pass at stride two, straight and by way of scratch memory."""
-    shapes = sorted({shape for found in SHAPES_2D.values() for shape in found if shape[3] == 2})
-    for channels, side, kernel, stride in shapes:
-        x = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last)
-        weight = torch.randn(channels, 1, kernel, kernel)
-
-        def forward(by_scratch, x=x, weight=weight, stride=stride):
-            with mock.patch.object(kernel_file, "by_scratch", return_value=by_scratch):
-                depthwise_conv2d(x, weight, stride=stride, padding=weight.shape[2] // 2)
-
-        calls = {"straight": lambda f=forward: f(False), "by scratch": lambda f=forward: f(True)}
-        found = clock.least(calls)
-        yield {
-            "what": f"{channels}x{side}x{side} k{kernel} s{stride}",
-            "batch": batch,
-            "straight_ms": found["straight"] * 1e3,
-            "by_scratch_ms": found["by scratch"] * 1e3,
-            "straight_over_by_scratch": found["straight"] / found["by scratch"],
-        }
-
-
 def sequences(clock, batch, device, dtype):
     for dilation in DILATIONS:
         options = {"dilation": dilation, "padding": dilation}
@@ -188,14 +164,9 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", choices=["images", "sequences"])
-    parser.add_argument("--paths", action="store_true", help="compare our own two ways instead")
     options = parser.parse_args()
     clock, dtype = Clock(options.device, options.rounds), getattr(torch, options.dtype)
     keep_freed_memory()
-    if options.paths:
-        found = list(paths(clock, options.batch))
-        write_results("depthwise_paths", [_rounded(row) for row in found])
-        return
     rows = []
     if options.only != "sequences":
         found = list(images(clock, options.batch, options.device, dtype))

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 
 from convatlas.ops.kernels import depthwise_conv1d, depthwise_conv2d, enabled
-from convatlas.ops.kernels.depthwise import by_scratch
 
 FORMATS = {"rows": torch.channels_last, "planes": torch.contiguous_format}
 
@@ -267,9 +266,6 @@ def test_export_sees_an_ordinary_convolution():
     torch.testing.assert_close(program.module()(x, weight), depthwise_conv2d(x, weight, padding=1))
 
 
-def test_a_stride_of_two_that_goes_through_scratch_memory_is_the_same(relative_error):
-    x, weight = inputs((2, 40, 37, 30), (3, 3))
-    assert by_scratch(x, (3, 3), (2, 2))
+def test_a_large_map_of_stride_two_is_the_same(relative_error):
+    x, weight = inputs((2, 48, 37, 30), (3, 3))
     check(x, weight, relative_error, stride=2, padding=1)
-    assert not by_scratch(x[:, :, :20], (3, 3), (2, 2))
-    assert not by_scratch(x, (3, 3), (1, 1))

@@ -17,7 +17,6 @@ from convatlas.ops.kernels.plan import STREAM_BYTES
 from convatlas.ops.kernels.switch import usable
 
 BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
-SCRATCH_SIDE = 28  # the smallest map of stride two that gains by a copy
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
 
@@ -113,28 +112,11 @@ def _block(row_bytes: int, rows: int) -> int:
     return max(1, min(rows, BLOCK_BYTES // max(1, row_bytes)))
 
 
-def by_scratch(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, int]) -> bool:
-    """Whether the forward pass is faster by way of scratch memory (`filter_units`).
-
-    `benchmarks/depthwise.py --paths` measures both ways. A stride of two reads so many lines that
-    a copy made row by row, which the processor foresees, pays; small maps and large kernels are
-    bound by arithmetic, and there the copy only costs.
-    """
-    if x.dtype != torch.float32 or not x.is_contiguous(memory_format=torch.channels_last):
-        return False
-    return stride == (2, 2) and max(kernel) <= 3 and min(x.shape[2:]) >= SCRATCH_SIDE
-
-
 def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
     from convatlas.ops.kernels import filter_planes, filter_rows
 
     x, stride, padding, dilation = _settled(x), tuple(stride), tuple(padding), tuple(dilation)
     rows = by_rows(x)
-    if rows and by_scratch(x, tuple(weight.shape[2:]), stride):
-        from convatlas.ops.kernels.unit_calls import NO_NORM, depthwise
-
-        sizes = (stride, padding, dilation)
-        return depthwise(x, weight, *NO_NORM, sizes, statistics=False)[0]
     n, channels = x.shape[:2]
     source, target = (
         tuple(x.shape[2:]),

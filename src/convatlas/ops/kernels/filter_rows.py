@@ -11,13 +11,14 @@ from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.memory_access import (
     add_to_doubles,
+    ask_for,
     element_bytes,
     load,
     load_lanes,
     store,
     store_lanes,
 )
-from convatlas.ops.kernels.tiles import COLUMNS, filter_columns, weight_columns
+from convatlas.ops.kernels.tiles import COLUMNS, LINE, filter_columns, weight_columns
 from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, splat
 
 NOUGHT = np.float32(0)
@@ -233,6 +234,17 @@ def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
 
 
 @inner
+def _ask_rows(q, x, n, first, end):
+    """Ask for the inputs of output rows [first, end), in the order in which they lie."""
+    last = q[p.H_STRIDE] * (end - 1) + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP]
+    top = max(0, q[p.H_STRIDE] * first + q[p.H_OFFSET])
+    bottom = min(q[p.H_SIZE], last + 1)
+    here = x + n * q[p.X_N]
+    for line in range(here + top * q[p.X_H], here + bottom * q[p.X_H], LINE):
+        ask_for(line)
+
+
+@inner
 def weight_rows(q, x, dy, sums, padded, n, first, end, kind):
     """Add to the weight gradient what output rows [first, end) of image n give; q is forward."""
     size, pitch, stride = element_bytes(kind), padded * 8, q[p.H_STRIDE]
@@ -285,4 +297,5 @@ def backward(plans, x, dy, w, padded, dx, sums, parts, images, block, need_x, ne
                     filter_rows(plans[k], dy, w, padded, dx, n, first, first + block, kind)
             if need_w:
                 own = sums + part * bytes_each
+                _ask_rows(plans[0], x, n, first, min(first + block, plans[0, p.H_OUT]))
                 weight_rows(plans[0], x, dy, own, padded, n, first, first + block, kind)

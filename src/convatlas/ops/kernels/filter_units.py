@@ -110,19 +110,10 @@ def forward(
             for row in range(first, end):
                 here = made + (row - first) * q[p.OUT_H]
                 target = y + (n * rows + row) * columns * channels * 4
-                if stats:
-                    put_rows(
-                        here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream
-                    )
-                else:
-                    put_gradients(
-                        here, q[p.OUT_W], 0, target, columns, channels, table_y, padded, own, 0,
-                        act, low, high, stream,
-                    )  # fmt: skip  # as above
+                put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
             flush(own, padded)
     number = float(images * rows * columns)
-    if stats:
-        finish_statistics(sums, parts, padded, table_y, channels, 1, number, stats, eps)
+    finish_statistics(sums, parts, padded, table_y, channels, 1, number, stats, eps)
 
 
 @inner

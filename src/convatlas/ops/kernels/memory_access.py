@@ -217,12 +217,23 @@ def store_past_cache(typingctx, address, value):
 
 
 def emit_prefetch(builder, address):
-    """Ask for a line of memory; any address is allowed."""
+    """Ask for a line of memory in the L2 cache; any address is allowed."""
     byte = ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    hints = [ir.Constant(I32, value) for value in (0, 3, 1)]  # read, keep, data
+    hints = [ir.Constant(I32, value) for value in (0, 2, 1)]  # read, L2, data
     builder.call(function, [builder.inttoptr(address, byte), *hints])
+
+
+@intrinsic
+def ask_for(typingctx, address):
+    """Ask for the line of memory at an address; any address is allowed."""
+
+    def codegen(context, builder, signature, args):
+        emit_prefetch(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
 
 
 @intrinsic

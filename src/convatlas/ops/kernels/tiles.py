@@ -17,6 +17,7 @@ from convatlas.ops.kernels.memory_access import (
 from convatlas.ops.kernels.vector import VECTOR, bytes_of, emit_fma, intrinsic
 
 COLUMNS = 4
+LINE = 64  # bytes
 AHEAD = 16  # columns from a tile to the line asked for: the best of 8, 16 and 48 as measured
 
 _zero = ir.Constant(VECTOR, [0.0] * 16)
@@ -115,9 +116,14 @@ def filter_columns(
             else:
                 emit_store(builder, address, value, width)
 
-        def ask(place):
-            for column in range(COLUMNS * stride_n):
-                emit_prefetch(builder, _at(builder, place, xcol, column))
+        def ask(place, loop):
+            # The lines of these columns from the first to the last, not channel by channel: memory
+            # and what foresees its use are fastest in order.
+            lines = COLUMNS * stride_n * width // 4
+            step = builder.mul(loop.index, ir.Constant(number, LINE * lines))
+            start = builder.add(place, step)
+            for line in range(lines):
+                emit_prefetch(builder, builder.add(start, ir.Constant(number, LINE * line)))
 
         def write(guard, past):
             with cgutils.for_range(builder, vectors) as loop:
@@ -126,9 +132,9 @@ def filter_columns(
                 below = builder.mul(loop.index, ir.Constant(number, 16 * 4))
                 taps_of(here, builder.add(w, below), guard)
                 with builder.if_then(builder.icmp_signed(">", fresh, ir.Constant(number, 0))):
-                    ask(builder.add(here, ahead))
+                    ask(builder.add(x, ahead), loop)
                 with builder.if_then(builder.icmp_signed(">", fresh, ir.Constant(number, 1))):
-                    ask(builder.sub(builder.add(here, ahead), xrow))
+                    ask(builder.sub(builder.add(x, ahead), xrow), loop)
                 base = builder.add(out, step)
                 for column, slot in enumerate(sums):
                     address = _at(builder, base, ocol, column)

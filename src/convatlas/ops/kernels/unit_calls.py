@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +19,6 @@ SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
 COLUMNS = 4  # of a register tile (`tiles.py`)
 LARGE = 1 << 18  # weights from which turning them is felt
 MOST_ROWS = 192  # of a block: float32 sums run no longer
-
-
-# Neither norm nor activation: (statistics, scale, shift), epsilon, activation.
-NO_NORM = ((None, None, None), 0.0, (0, -math.inf, math.inf))
 
 
 @lru_cache(maxsize=1)
@@ -198,15 +194,15 @@ def _in_scratch(kernel, sizes, source, target, channels, back: bool) -> _Filter:
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
-def depthwise(x, weight, norm, eps, act, sizes, statistics: bool = True) -> tuple[Tensor, Any]:
-    """The depthwise convolution of a unit and, if wanted, the statistics of its result."""
+def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
+    """The depthwise convolution of a unit and the statistics of its result."""
     from convatlas.ops.kernels import filter_units
 
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
     f = _in_scratch(tuple(weight.shape[2:]), sizes, source, target, channels, False)
     y = _empty((images, channels, *target), x)
-    stats = torch.empty(3, channels) if statistics else None
+    stats = torch.empty(3, channels)
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
     block = (SCRATCH_BYTES // step - f.seen * reach) // (f.seen * stride + f.made)
@@ -223,7 +219,7 @@ def depthwise(x, weight, norm, eps, act, sizes, statistics: bool = True) -> tupl
         f.plans, x.data_ptr(), w.data_ptr(), y.data_ptr(), images, source[1], target[1],
         f.left * step, channels, padded(channels), block, parts, scratch["rows"], each, seen,
         streams(y), act[0], *map(address, norm), scratch["table_x"], scratch["table_y"],
-        scratch["sums"], address(stats), eps, *act[1:], KIND,
+        scratch["sums"], stats.data_ptr(), eps, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     return y, stats
 
