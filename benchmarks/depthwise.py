@@ -1,4 +1,7 @@
-"""Depthwise convolution beside torch and beside the time to copy its input and output.
+"""Depthwise convolution beside torch and beside two limits: copying, and arithmetic.
+
+The first is the time to copy as many bytes as input and output have, the second that of the
+multiply-adds at the speed of a large matrix product; no forward pass is faster than either.
 
 Torch is timed in both memory formats and the faster sum of forward and backward counts. All take
 turns, and the least time of each is compared. The process keeps freed memory, for torch as for us:
@@ -31,6 +34,7 @@ SHAPES_2D = {
     ),
 }
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128)  # of Conv-TasNet: 512 channels, kernel 3
+SIDE = 1024  # of the matrices whose product tells the speed of arithmetic
 LENGTH = 3200  # about four seconds at 8 kHz with a step of 10 samples
 
 
@@ -80,10 +84,17 @@ def copying(x, y):
     return lambda: target.copy_(source)
 
 
+def multiplying(device, dtype):
+    """A large matrix product: what arithmetic alone allows."""
+    a, b = (torch.rand(SIDE, SIDE, device=device, dtype=dtype) for _ in range(2))
+    return lambda: a @ b
+
+
 def measure(clock, x, weight, ours, torchs, formats):
-    """One row: torch per memory format, ours, copying."""
+    """One row: torch per memory format, ours, the limits."""
     y = torchs(x, weight).detach()
-    dy, calls = torch.randn_like(y), {"copy": copying(x, y)}
+    calls = {"copy": copying(x, y), "product": multiplying(x.device, x.dtype)}
+    dy, macs = torch.randn_like(y), y.numel() * weight[0].numel()
     for name, change in formats.items():
         sides = both_ways(torchs, change(x), weight, change(dy))
         calls[f"torch {name} forward"], calls[f"torch {name} both"] = sides
@@ -92,13 +103,19 @@ def measure(clock, x, weight, ours, torchs, formats):
         calls["ours forward"], calls["ours both"] = both_ways(ours, *best)
     found = clock.least(calls)
     peer = min((name for name in formats), key=lambda name: found[f"torch {name} both"])
-    result = {"best_torch": peer, "copy_ms": found["copy"] * 1e3}
+    result = {
+        "best_torch": peer,
+        "copy_ms": found["copy"] * 1e3,
+        "arithmetic_ms": found["product"] * macs / SIDE**3 * 1e3,
+    }
     for side in ("forward", "both"):
         result[f"torch_{side}_ms"] = found[f"torch {peer} {side}"] * 1e3
         if ours is not None:
             result[f"ours_{side}_ms"] = found[f"ours {side}"] * 1e3
     prefix = "torch" if ours is None else "ours"
-    result["forward_over_copy"] = result[f"{prefix}_forward_ms"] / result["copy_ms"]
+    forward, limit = result[f"{prefix}_forward_ms"], max(result["copy_ms"], result["arithmetic_ms"])
+    result["forward_over_copy"] = forward / result["copy_ms"]
+    result["forward_over_limit"] = forward / limit
     if ours is not None:
         result["torch_over_ours_both"] = result["torch_both_ms"] / result["ours_both_ms"]
     return result
@@ -146,7 +163,7 @@ def sequences(clock, batch, device, dtype):
 def geometric_mean(rows, what):
     """A last row with the geometric means of the ratios."""
     result = dict.fromkeys(rows[0]) | {"what": f"geometric mean of {what}"}
-    for name in ("forward_over_copy", "torch_over_ours_both"):
+    for name in ("forward_over_copy", "forward_over_limit", "torch_over_ours_both"):
         if name in rows[0]:
             logs = [math.log(row[name]) for row in rows]
             result[name] = math.exp(sum(logs) / len(logs))
