@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from convatlas.errors import UsageError
 from convatlas.models import create_model
 from convatlas.models.classify.peleenet import STAGES, PeleeNet
+from convatlas.ops import SqueezeExcite
 
 COUNTS = {  # with norms; of the CSP form only rounded figures are known: see the claims
     "peleenet": (2_802_248, 507_757_568),
@@ -90,3 +91,29 @@ def test_smaller_stem_takes_smaller_images():
         model(torch.rand(1, 3, 15, 14))
     with pytest.raises(UsageError, match="stem_stride must be one of 4, 2, got 1"):
         PeleeNet(stem_stride=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("peleenet_swish_se", 2.81), ("csppeleenet_swish_se", 2.85)]
+)
+def test_gates_bring_the_published_parameters(name, published):
+    with torch.device("meta"):
+        model = create_model(name)
+    norms = sum(
+        p.numel() for m in model.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()
+    )
+    numbers = sum(p.numel() for p in model.parameters()) - norms
+    assert round(numbers / 1e6, 2) == published
+
+
+def test_each_layer_has_a_gate_behind_each_of_its_two_1x1():
+    layer = PeleeNet(gates=True, width=0.5).stages[0][1]
+    for way in (layer.near, layer.far):
+        assert [isinstance(m, SqueezeExcite) for m in way[0]] == [False, False, False, True]
+
+
+def test_impossible_shares_and_fusions_are_refused():
+    with pytest.raises(UsageError, match="PeleeNet: partial must be from 0 to below 1, got -1"):
+        PeleeNet(partial=-1)
+    with pytest.raises(UsageError, match="fusion must be one of csp, first, last, got late"):
+        PeleeNet(fusion="late")
