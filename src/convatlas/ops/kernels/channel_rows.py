@@ -10,11 +10,8 @@ from convatlas.ops.kernels.compiled import inner
 from convatlas.ops.kernels.memory_access import (
     add_to_doubles,
     element_bytes,
-    get_double,
-    get_float,
     load,
     load_lanes,
-    put_float,
     store,
     store_lanes,
     store_past_cache,
@@ -82,56 +79,3 @@ def add_statistics(x, count, channels, table, sums, padded, kind):
             a, b = add(a, v), fma(v, v, b)
         store(short + c * 4, a, FLOAT32)
         store(short + (padded + c) * 4, b, FLOAT32)
-
-
-@inner
-def gather(sums, parts, padded, which, channel, channels, fold):
-    """One channel's float64 total over workers and folded rows, in a fixed order."""
-    result = 0.0
-    for part in range(parts):
-        for k in range(fold):
-            place = which * padded + k * channels + channel
-            result += get_double(sums + part * padded * SUMS_BYTES + place * 8)
-    return result
-
-
-@inner
-def repeat(table, row, padded, channel, channels, fold, value):
-    """Put a number in the table, once for every row that is folded into one."""
-    for k in range(fold):
-        put_float(table + (row * padded + k * channels + channel) * 4, np.float32(value))
-
-
-@inner
-def fill_table(table, padded, channels, fold, weight, bias, stats):
-    """Scale and shift of each channel from stats (mean, variance, 1 / standard deviation)."""
-    for channel in range(channels):
-        mean = np.float64(get_float(stats + channel * 4))
-        inverse = np.float64(get_float(stats + (2 * channels + channel) * 4))
-        scale = inverse * (get_float(weight + channel * 4) if weight else NOUGHT + 1)
-        shift = (get_float(bias + channel * 4) if bias else NOUGHT) - mean * scale
-        repeat(table, MEAN, padded, channel, channels, fold, mean)
-        repeat(table, SCALE, padded, channel, channels, fold, scale)
-        repeat(table, SHIFT, padded, channel, channels, fold, shift)
-        repeat(table, SLOPE, padded, channel, channels, fold, inverse)
-
-
-@inner
-def clear_table(table, padded):
-    """Set the table to zero."""
-    for c in range(0, TABLE * padded, LANES):
-        store(table + c * 4, splat(NOUGHT), FLOAT32)
-
-
-@inner
-def finish_statistics(sums, parts, padded, table, each, fold, number, stats, eps):
-    """Write mean, unbiased variance and 1 / standard deviation from sums about the pivot."""
-    for channel in range(each):
-        pivot = np.float64(get_float(table + (PIVOT * padded + channel) * 4))
-        first_moment = gather(sums, parts, padded, 0, channel, each, fold) / number
-        second_moment = gather(sums, parts, padded, 1, channel, each, fold) / number
-        variance = max(0.0, second_moment - first_moment * first_moment)
-        put_float(stats + channel * 4, np.float32(pivot + first_moment))
-        unbiased = variance * number / max(number - 1.0, 1.0)
-        put_float(stats + (each + channel) * 4, np.float32(unbiased))
-        put_float(stats + (2 * each + channel) * 4, np.float32(1.0 / np.sqrt(variance + eps)))

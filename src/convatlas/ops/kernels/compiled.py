@@ -1,7 +1,9 @@
 """Compile a kernel at its first call, keep the machine code on disk, run it on torch's threads."""
 
+import ctypes
 import hashlib
 import importlib
+import inspect
 import logging
 import os
 import platform
@@ -10,9 +12,11 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
-import torch
+from convatlas.ops.kernels import workers
+from convatlas.ops.kernels.call import Layout, begin_part, parts_of, reader
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
@@ -44,51 +48,44 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convatlas"
 
 
-class Kernel:
-    """A parallel function compiled at its first call for each kind of element.
+def _worker(call):
+    """What every thread runs: parts of the work until none is left. `kernel` gives the names."""
+    parts = parts_of(call)
+    part = begin_part(call)
+    while part < parts:
+        body(part, parts, *arguments(call), kind)  # type: ignore[name-defined]  # noqa: F821  # see Kernel
+        part = begin_part(call)
 
-    The last argument is the marker of the kind (`vector.py`). Calls that may come from several
-    Python threads at once take turns only where Numba's thread pool needs it ("workqueue").
+
+class Kernel:
+    """A function of part, parts, arguments, marker that is called without the first.
+
+    It runs once for every part, on as many threads as torch has. It is compiled at the first call
+    for each kind of element, which the type of the marker tells (`vector.py`).
     """
 
-    def __init__(self, function: Callable[..., None], arguments: str):
-        self.function, self.arguments = function, arguments
+    def __init__(self, function: Callable[..., None], kinds: list[str]):
+        self.function, self.layout = function, Layout(kinds)
         self.compiled: dict[type, Any] = {}
 
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, parts: int, *args: Any) -> None:
         kind = type(args[-1])
-        if kind not in self.compiled:
-            _compile(self, kind)
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-        if _needs_turns():
-            with _turn:
-                self.compiled[kind](*args)
-        else:
-            self.compiled[kind](*args)
+        compiled = self.compiled.get(kind) or _compile(self, args[-1])
+        call = self.layout.write(parts, args[:-1])
+        workers.run(compiled.address, ctypes.addressof(call), parts)
 
 
-_turn, _building = threading.Lock(), threading.RLock()
+_building = threading.RLock()
 
 
-@lru_cache(maxsize=1)
-def _needs_turns() -> bool:
-    return numba.threading_layer() == "workqueue"
-
-
-def _compile(kernel: Kernel, kind: type) -> None:
+def _compile(kernel: Kernel, marker: Any) -> Any:
     with _building:
+        kind = type(marker)
         if kind in kernel.compiled:
-            return
-        signature = f"void({kernel.arguments},{kind.__name__})"
+            return kernel.compiled[kind]
+        module = kernel.function.__module__.rpartition(".")[2]
+        name = f"{module}.{kernel.function.__name__}"
         folder, before = cache_folder(), numba.config.CACHE_DIR
-        threads = torch.get_num_threads()
-        numba.config.CACHE_DIR = str(folder)
-        try:
-            build = numba.njit(parallel=True, nogil=True, error_model="numpy", cache=True)
-            compiled = build(kernel.function)
-        finally:
-            numba.config.CACHE_DIR = before
-        name = f"{kernel.function.__module__.rpartition('.')[2]}.{kernel.function.__name__}"
         mark = folder / f"{name}.{kind.__name__}.{platform.node()}"
         if not mark.exists():
             log.warning(
@@ -97,15 +94,27 @@ def _compile(kernel: Kernel, kind: type) -> None:
                 kind.__name__,
                 folder,
             )
-        compiled.compile(signature)
-        compiled.disable_compile()
+        # Numba finds machine code on disk by a function's name and its closure, and a closure over
+        # other compiled functions is never the same again. So they are its global names.
+        known = {"body": inner(kernel.function), "arguments": reader(kernel.layout.kinds)}
+        known |= {"kind": marker, "begin_part": begin_part, "parts_of": parts_of}
+        worker = FunctionType(_worker.__code__, known, "_worker")
+        worker.__module__, worker.__qualname__ = __name__, f"{name}.{kind.__name__}"
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            build = numba.cfunc("void(intp)", cache=True, error_model="numpy")
+            kernel.compiled[kind] = build(worker)
+        finally:
+            numba.config.CACHE_DIR = before
         mark.touch()
-        # Numba starts its pool here and tells OpenMP its own count; torch asks OpenMP for it.
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        kernel.compiled[kind] = compiled
+        return kernel.compiled[kind]
 
 
-def kernel(arguments: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Mark a function as a parallel kernel: the Numba types of all arguments but the last."""
-    return lambda function: Kernel(function, arguments)
+def kernel(**kinds: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Mark a function as a parallel kernel; `kinds` (`call.py`) of arguments that are not whole."""
+
+    def mark(function: Callable[..., None]) -> Kernel:
+        names = list(inspect.signature(function).parameters)[2:-1]  # part, parts ... marker
+        return Kernel(function, [kinds.get(name, "intp") for name in names])
+
+    return mark

@@ -130,13 +130,16 @@ def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
         w, padded = tap_major(weight)
         row_bytes = channels * size * (source[1] * stride[0] + target[1])
         filter_rows.forward(
-            plans, x.data_ptr(), w.data_ptr(), padded, out.data_ptr(), n,
+            torch.get_num_threads(), plans, x.data_ptr(), w.data_ptr(), padded, out.data_ptr(), n,
             _block(row_bytes, target[0]), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
     else:
         w = weight.float().contiguous()
         taps = weight.shape[2] * weight.shape[3]
-        filter_planes.forward(plans, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps, kind)
+        filter_planes.forward(
+            torch.get_num_threads(), plans, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
+            kind,
+        )  # fmt: skip  # as above
     return out
 
 
@@ -165,16 +168,16 @@ def _backward(
         sums = torch.zeros(parts, taps, padded, dtype=torch.float64)
         row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
         filter_rows.backward(
-            plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), padded, dx.data_ptr(),
-            sums.data_ptr(), parts, n, _block(row_bytes, target[0]), int(need_x), int(need_w), kind,
+            parts, plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), padded, dx.data_ptr(),
+            sums.data_ptr(), n, _block(row_bytes, target[0]), int(need_x), int(need_w), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
         dw = sums.sum(0)[:, :channels].t()
     else:
         w = weight.float().contiguous()
         sums = torch.zeros(n, channels, taps, dtype=torch.float64)
         filter_planes.backward(
-            plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), dx.data_ptr(), sums.data_ptr(), n,
-            taps, int(need_x), int(need_w), kind,
+            torch.get_num_threads(), plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
+            dx.data_ptr(), sums.data_ptr(), n, taps, int(need_x), int(need_w), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
         dw = sums.sum(0)
     return dx, dw.to(weight.dtype).reshape(weight.shape).contiguous()

@@ -4,7 +4,6 @@ The vector runs along w. Weights come as PyTorch keeps them, (c, k, k).
 """
 
 import numpy as np
-from numba import prange
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
@@ -143,24 +142,26 @@ def weight_plane(q, x, dy, sums, kind):
             put_double(sums + (row * q[p.KERNEL_W] + tap) * 8, np.float64(total(add(a, b))))
 
 
-@kernel("int64[:,::1],intp,intp,intp,intp,intp")
-def forward(plans, x, w, out, images, taps, kind):
+@kernel(plans="plans")
+def forward(part, parts, plans, x, w, out, images, taps, kind):
     """The whole filter, one plane a task; `taps` is the weights of a channel."""
     q = plans[0]
-    for task in prange(images * q[p.CHANNELS]):
+    tasks = images * q[p.CHANNELS]
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
         n, c = task // q[p.CHANNELS], task % q[p.CHANNELS]
         source, target = x + n * q[p.X_N] + c * q[p.X_C], out + n * q[p.OUT_N] + c * q[p.OUT_C]
         filter_plane(q, source, w + c * taps * 4, target, kind)
 
 
-@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp,intp,intp,intp")
-def backward(plans, x, dy, w, dx, sums, images, taps, need_x, need_w, kind):
+@kernel(plans="plans")
+def backward(part, parts, plans, x, dy, w, dx, sums, images, taps, need_x, need_w, kind):
     """Both gradients a plane at a time; sums is (n, c, taps) in float64.
 
     Row 0 of plans is the forward pass, the others the input gradient.
     """
     q = plans[0]
-    for task in prange(images * q[p.CHANNELS]):
+    tasks = images * q[p.CHANNELS]
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
         n, c = task // q[p.CHANNELS], task % q[p.CHANNELS]
         gradient = dy + n * q[p.OUT_N] + c * q[p.OUT_C]
         if need_x:

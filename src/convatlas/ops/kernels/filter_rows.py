@@ -5,7 +5,6 @@ their loads need no mask.
 """
 
 import numpy as np
-from numba import prange
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner, kernel
@@ -267,35 +266,35 @@ def weight_rows(q, x, dy, sums, padded, n, first, end, kind):
             _plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
 
 
-@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp")
-def forward(plans, x, w, padded, out, images, block, kind):
+@kernel(plans="plans")
+def forward(part, parts, plans, x, w, padded, out, images, block, kind):
     """The whole filter, `block` output rows a task."""
     q = plans[0]
     blocks = (q[p.H_OUT] + block - 1) // block
-    for task in prange(images * blocks):
+    tasks = images * blocks
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
         first = task % blocks * block
         filter_rows(q, x, w, padded, out, task // blocks, first, first + block, kind)
 
 
-@kernel("int64[:,::1],intp,intp,intp,intp,intp,intp,intp,intp,intp,intp,intp")
-def backward(plans, x, dy, w, padded, dx, sums, parts, images, block, need_x, need_w, kind):
+@kernel(plans="plans")
+def backward(part, parts, plans, x, dy, w, padded, dx, sums, images, block, need_x, need_w, kind):
     """Both gradients a block of rows at a time, so that dy comes from memory once.
 
-    Row 0 of plans is the forward pass, the others the input gradient. `parts` workers each sum
-    the weight gradient of a fixed range of blocks, which keeps the order of addition.
+    Row 0 of plans is the forward pass, the others the input gradient. Each part sums the weight
+    gradient of a fixed range of blocks by itself, which keeps the order of addition.
     """
     length = plans[0, p.H_OUT]
     for k in range(1, plans.shape[0]):
         length = max(length, plans[k, p.H_OUT])
     blocks = (length + block - 1) // block
     tasks, bytes_each = images * blocks, plans[0, p.H_TAPS] * plans[0, p.W_TAPS] * padded * 8
-    for part in prange(parts):
-        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-            n, first = task // blocks, task % blocks * block
-            if need_x:
-                for k in range(1, plans.shape[0]):
-                    filter_rows(plans[k], dy, w, padded, dx, n, first, first + block, kind)
-            if need_w:
-                own = sums + part * bytes_each
-                _ask_rows(plans[0], x, n, first, min(first + block, plans[0, p.H_OUT]))
-                weight_rows(plans[0], x, dy, own, padded, n, first, first + block, kind)
+    own = sums + part * bytes_each
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+        n, first = task // blocks, task % blocks * block
+        if need_x:
+            for k in range(1, plans.shape[0]):
+                filter_rows(plans[k], dy, w, padded, dx, n, first, first + block, kind)
+        if need_w:
+            _ask_rows(plans[0], x, n, first, min(first + block, plans[0, p.H_OUT]))
+            weight_rows(plans[0], x, dy, own, padded, n, first, first + block, kind)

@@ -6,23 +6,13 @@ room for whole tiles, so that no tile needs to ask whether a column is inside.
 """
 
 import numpy as np
-from numba import prange
 
 from convatlas.ops.kernels import plan as p
-from convatlas.ops.kernels.channel_rows import (
-    SUMS_BYTES,
-    clear,
-    clear_table,
-    finish_statistics,
-    flush,
-)
+from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.filter_rows import filter_rows, weight_rows
 from convatlas.ops.kernels.memory_access import store
 from convatlas.ops.kernels.unit_rows import (
-    fill_slopes,
-    finish_gradients,
-    prepare_input,
     put_gradients,
     put_rows,
     set_pivot,
@@ -72,48 +62,50 @@ def _outputs(
     )
 
 
-@kernel("int64[:,::1]," + ",".join(["intp"] * 23) + ",float64,float32,float32")
-def forward(
-    plans, x, w, y, images, width, columns, left, channels, padded, block, parts, scratch,
-    scratch_bytes, made_at, stream, act, stats_x, weight_x, bias_x, table_x, table_y, sums, stats,
-    eps, low, high, kind,
+@kernel(plans="plans", low="float32", high="float32")
+def pivots(
+    part, parts, plans, x, w, width, left, channels, padded, scratch, made_at, act, stats_x,
+    table_x, table_y, low, high, kind,
 ):  # fmt: skip  # as above
-    """y = the filter over normed x, and the statistics of y if they are wanted.
+    """The first result of every channel, in the table of their statistics."""
+    _clear_scratch(scratch, made_at)
+    _outputs(
+        plans[0], x, scratch, left, w, padded, scratch + made_at, 0, 1, width, channels, table_x,
+        stats_x, act, low, high, kind,
+    )  # fmt: skip  # as above
+    set_pivot(table_y, padded, scratch + made_at)
+
+
+@kernel(plans="plans", low="float32", high="float32")
+def forward(
+    part, parts, plans, x, w, y, images, width, columns, left, channels, padded, block, scratch,
+    scratch_bytes, made_at, stream, act, stats_x, table_x, table_y, sums, low, high, kind,
+):  # fmt: skip  # as above
+    """y = the filter over normed x, and the sums for the statistics of y.
 
     An image has rows of `width` columns and its result rows of `columns`; in scratch memory rows
     are longer, and begin `left` bytes before the image.
     """
     q = plans[0]
-    prepare_input(table_x, padded, channels, weight_x, bias_x, stats_x)
-    clear_table(table_y, padded)
     rows, image = q[p.H_OUT], q[p.H_SIZE] * width * channels * 4
     blocks = (rows + block - 1) // block
     tasks = images * blocks
-    _clear_scratch(scratch, made_at)
-    _outputs(
-        q, x, scratch, left, w, padded, scratch + made_at, 0, 1, width, channels, table_x, stats_x,
-        act, low, high, kind,
-    )  # fmt: skip  # as above
-    set_pivot(table_y, padded, scratch + made_at)
-    for part in prange(parts):
-        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
-        made = seen + made_at
-        clear(own, padded)
-        _clear_scratch(seen, made_at)
-        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-            n, first = task // blocks, task % blocks * block
-            end = min(rows, first + block)
-            _outputs(
-                q, x + n * image, seen, left, w, padded, made, first, end, width, channels,
-                table_x, stats_x, act, low, high, kind,
-            )  # fmt: skip  # as above
-            for row in range(first, end):
-                here = made + (row - first) * q[p.OUT_H]
-                target = y + (n * rows + row) * columns * channels * 4
-                put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
-            flush(own, padded)
-    number = float(images * rows * columns)
-    finish_statistics(sums, parts, padded, table_y, channels, 1, number, stats, eps)
+    own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+    made = seen + made_at
+    clear(own, padded)
+    _clear_scratch(seen, made_at)
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+        n, first = task // blocks, task % blocks * block
+        end = min(rows, first + block)
+        _outputs(
+            q, x + n * image, seen, left, w, padded, made, first, end, width, channels,
+            table_x, stats_x, act, low, high, kind,
+        )  # fmt: skip  # as above
+        for row in range(first, end):
+            here = made + (row - first) * q[p.OUT_H]
+            target = y + (n * rows + row) * columns * channels * 4
+            put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
+        flush(own, padded)
 
 
 @inner
@@ -140,64 +132,56 @@ def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded,
         )
 
 
-@kernel("int64[:,::1]," + ",".join(["intp"] * 30) + ",float32,float32")
+@kernel(plans="plans", low="float32", high="float32")
 def backward(
-    plans, dy, y, x, w, dx, dw, images, width, columns, left, given_left, channels, padded, block,
-    parts, scratch, scratch_bytes, given_at, passed_at, stream, act, stats_x, weight_x, bias_x,
-    table_x, table_y, sums, result, stats_y, dstats, low, high, kind,
+    part, parts, plans, dy, y, x, w, dx, dw, images, width, columns, left, given_left, channels,
+    padded, block, scratch, scratch_bytes, given_at, passed_at, stream, act, stats_x, table_x,
+    table_y, sums, dstats, low, high, kind,
 ):  # fmt: skip  # as above
-    """Gradients of x (and its norm, in `result`) and, for each worker apart, of the weights.
+    """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights.
 
     Row 0 of plans is the forward pass, the others the input gradient. Rows of the result in
     scratch begin `given_left` bytes before the result.
     """
     q = plans[0]
-    prepare_input(table_x, padded, channels, weight_x, bias_x, stats_x)
-    clear_table(table_y, padded)
-    if dstats:
-        number = float(images * q[p.H_OUT] * columns)
-        fill_slopes(table_y, padded, channels, number, stats_y, dstats)
     height, stride, column = q[p.H_SIZE], q[p.H_STRIDE], channels * 4
     length = max((height + stride - 1) // stride, q[p.H_OUT])
     blocks = (length + block - 1) // block
     tasks, dw_bytes = images * blocks, q[p.H_TAPS] * q[p.W_TAPS] * padded * 8
-    for part in prange(parts):
-        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
-        given, passed = seen + given_at, seen + passed_at
-        clear(own, padded)
-        _clear_scratch(seen, passed_at)
-        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-            n, first = task // blocks, task % blocks * block
-            end = min(length, first + block)
-            start, stop = _needed(plans, first, end)
-            place = n * q[p.H_OUT] * columns * column
-            _take_result(
-                q, dy + place, y + place, given + given_left, start, stop, columns, channels,
-                table_y, padded, dstats,
-            )  # fmt: skip  # as above
-            base = given - start * q[p.OUT_H]
-            begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
-            image = n * height * width * column
-            _take_image(
-                q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
-                stats_x, act, low, high,
-            )  # fmt: skip  # as above
-            weight_rows(
-                q, seen - begin * q[p.X_H], base + given_left, dw + part * dw_bytes, padded, 0,
-                first, end, kind,
-            )  # fmt: skip  # as above
-            if dx:
-                for k in range(1, plans.shape[0]):
-                    r = plans[k]
-                    target = passed - first * r[p.OUT_H]
-                    filter_rows(r, base, w, padded, target, 0, first, end, kind)
-                line = plans[1, p.OUT_H] // stride
-                for row in range(first * stride, min(height, end * stride)):
-                    here, place = passed + (row - first * stride) * line, row * width * column
-                    put_gradients(
-                        here, q[p.X_W], x + image + place, dx + image + place, width, channels,
-                        table_x, padded, own, stats_x, act, low, high, stream,
-                    )  # fmt: skip  # as above
-                flush(own, padded)
-    if stats_x:
-        finish_gradients(sums, parts, padded, table_x, channels, weight_x, result)
+    own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+    given, passed = seen + given_at, seen + passed_at
+    clear(own, padded)
+    _clear_scratch(seen, passed_at)
+    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+        n, first = task // blocks, task % blocks * block
+        end = min(length, first + block)
+        start, stop = _needed(plans, first, end)
+        place = n * q[p.H_OUT] * columns * column
+        _take_result(
+            q, dy + place, y + place, given + given_left, start, stop, columns, channels,
+            table_y, padded, dstats,
+        )  # fmt: skip  # as above
+        base = given - start * q[p.OUT_H]
+        begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
+        image = n * height * width * column
+        _take_image(
+            q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
+            stats_x, act, low, high,
+        )  # fmt: skip  # as above
+        weight_rows(
+            q, seen - begin * q[p.X_H], base + given_left, dw + part * dw_bytes, padded, 0,
+            first, end, kind,
+        )  # fmt: skip  # as above
+        if dx:
+            for k in range(1, plans.shape[0]):
+                r = plans[k]
+                target = passed - first * r[p.OUT_H]
+                filter_rows(r, base, w, padded, target, 0, first, end, kind)
+            line = plans[1, p.OUT_H] // stride
+            for row in range(first * stride, min(height, end * stride)):
+                here, place = passed + (row - first * stride) * line, row * width * column
+                put_gradients(
+                    here, q[p.X_W], x + image + place, dx + image + place, width, channels,
+                    table_x, padded, own, stats_x, act, low, high, stream,
+                )  # fmt: skip  # as above
+            flush(own, padded)

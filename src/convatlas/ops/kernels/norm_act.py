@@ -19,7 +19,8 @@ LANES = 16
 WIDE = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
 # A worker sums two float64 and two float32 a channel; the table holds six float32.
 _SUMS_BYTES, _TABLE_BYTES = 24, 24
-_MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
+_FLOAT32 = np.float32(0)  # also what the tables hold
+_MARK = {torch.float32: _FLOAT32, torch.bfloat16: np.uint16(0)}
 _INF = float("inf")
 
 # What the kernels know: a number (`activation.py`) and the bounds of the ones that clip.
@@ -115,6 +116,7 @@ class _Rows:
         channels = x.shape[1]
         count = x.numel() // channels
         self.fold = _fold(count, channels)
+        self.each, self.number = channels, float(count)
         self.rows, self.channels = count // self.fold, channels * self.fold
         self.padded = (self.channels + LANES - 1) // LANES * LANES
         self.parts = torch.get_num_threads()
@@ -137,14 +139,19 @@ def _address(tensor: Tensor | None) -> int:
 
 def statistics_of(x: Tensor, eps: float) -> Tensor:
     """Mean, unbiased variance and 1 / standard deviation of each channel, (3, c)."""
-    from convatlas.ops.kernels import norm_rows
+    from convatlas.ops.kernels import norm_rows, norm_tables
 
     rows, stats = _Rows(x), torch.empty(3, x.shape[1])
-    scratch, table = rows.scratch()
-    start = scratch.data_ptr()
+    scratch, table_at = rows.scratch()
+    sums, source = scratch.data_ptr(), x.data_ptr()
+    table, padded = sums + table_at, rows.padded
+    norm_tables.fill_pivots(1, source, rows.each, rows.fold, table, padded, rows.kind)
     norm_rows.statistics(
-        x.data_ptr(), rows.rows, rows.channels, rows.fold, start + table, rows.padded, start,
-        rows.parts, stats.data_ptr(), eps, rows.kind,
+        rows.parts, source, rows.rows, rows.channels, table, padded, sums, rows.kind
+    )
+    norm_tables.write_statistics(
+        1, sums, rows.parts, padded, table, rows.each, rows.fold, rows.number, stats.data_ptr(),
+        eps, _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     return stats
 
@@ -153,15 +160,19 @@ def normalised(
     x: Tensor, stats: Tensor, weight, bias, residual, act: tuple[int, float, float]
 ) -> Tensor:
     """act(norm(x) + residual) at given statistics."""
-    from convatlas.ops.kernels import norm_rows
+    from convatlas.ops.kernels import norm_rows, norm_tables
 
     rows, y, extra = _Rows(x), torch.empty_like(x), _same_format(residual)
-    scratch, table = rows.scratch()
-    norm_rows.normalise(
-        x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, rows.fold,
-        scratch.data_ptr() + table, rows.padded, rows.parts, _address(weight), _address(bias),
-        stats.data_ptr(), *act, rows.streams(y), rows.kind,
+    scratch, table_at = rows.scratch()
+    table = scratch.data_ptr() + table_at
+    norm_tables.fill(
+        1, table, rows.padded, rows.each, rows.fold, _address(weight), _address(bias),
+        stats.data_ptr(), _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
+    norm_rows.normalise(
+        rows.parts, x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, table,
+        rows.padded, *act, rows.streams(y), rows.kind,
+    )  # fmt: skip  # as above
     return y
 
 
@@ -183,21 +194,31 @@ def _backward(
     dy: Tensor, x: Tensor, weight, bias, residual, stats: Tensor,
     act: int, low: float, high: float, batch: bool, need_residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip  # as the operator declares them
-    from convatlas.ops.kernels import norm_rows
+    from convatlas.ops.kernels import norm_rows, norm_tables
 
     rows = _Rows(x)
     dy, extra = dy.contiguous(memory_format=torch.channels_last), _same_format(residual)
     dx, dextra = torch.empty_like(x), torch.empty_like(x) if need_residual else None
-    scratch, table = rows.scratch()
-    sums, table = scratch.data_ptr(), scratch.data_ptr() + table
-    result = torch.empty(2, x.shape[1])
+    scratch, table_at = rows.scratch()
+    sums, padded, result = scratch.data_ptr(), rows.padded, torch.empty(2, x.shape[1])
+    table, sides = sums + table_at, (x.data_ptr(), _address(extra), dy.data_ptr())
     stream = rows.streams(dx) if dextra is None else rows.streams(dx, dextra)
-    norm_rows.gradients(
-        x.data_ptr(), _address(extra), dy.data_ptr(), dx.data_ptr(), _address(dextra), rows.rows,
-        rows.channels, rows.fold, table, rows.padded, sums, rows.parts, _address(weight),
-        _address(bias), stats.data_ptr(), result.data_ptr(), act, low, high, int(batch), stream,
-        rows.kind,
+    norm_tables.fill(
+        1, table, padded, rows.each, rows.fold, _address(weight), _address(bias), stats.data_ptr(),
+        _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
+    norm_rows.gradient_sums(
+        rows.parts, *sides, rows.rows, rows.channels, table, padded, sums, act, low, high,
+        rows.kind,
+    )  # fmt: skip  # as above
+    norm_tables.fill_pulls(
+        1, sums, rows.parts, padded, table, rows.each, rows.fold, rows.number, int(batch),
+        result.data_ptr(), _FLOAT32,
+    )  # fmt: skip  # as above
+    norm_rows.gradients(
+        rows.parts, *sides, dx.data_ptr(), _address(dextra), rows.rows, rows.channels, table,
+        padded, act, low, high, stream, rows.kind,
+    )  # fmt: skip  # as above
     return dx, result, x.new_empty(0) if dextra is None else dextra
 
 

@@ -4,21 +4,10 @@ A block of rows is normalised into scratch memory, multiplied there, and summed 
 written. Backward a block gives both gradients while it is in the cache.
 """
 
-from numba import prange
-
-from convatlas.ops.kernels.channel_rows import (
-    SUMS_BYTES,
-    clear,
-    clear_table,
-    finish_statistics,
-    flush,
-)
+from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.product import TILE_ROWS, add_products, multiply
 from convatlas.ops.kernels.unit_rows import (
-    fill_slopes,
-    finish_gradients,
-    prepare_input,
     put_gradients,
     put_rows,
     set_pivot,
@@ -44,68 +33,61 @@ def _whole(rows):
     return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
 
 
-@kernel(",".join(["intp"] * 19) + ",float64,float32,float32")
-def forward(
-    x, rows, k, n, slivers, y, stream, block, parts, scratch, scratch_bytes, act, stats_x, weight_x,
-    bias_x, table_x, table_y, sums, stats, eps, low, high, kind,
-):  # fmt: skip  # one argument a line would hide the function below its signature
-    """y = normed x times the weights, and the statistics of y."""
+@kernel(low="float32", high="float32")
+def pivots(
+    part, parts, x, k, n, slivers, block, scratch, act, stats_x, table_x, table_y, low, high, kind
+):
+    """The first row of the result, in the table of its statistics."""
     k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
-    vectors = n_padded // LANES
-    prepare_input(table_x, k_padded, k, weight_x, bias_x, stats_x)
-    clear_table(table_y, n_padded)
     take_rows(x, scratch, k_pitch, 1, k, table_x, k_padded, stats_x, act, low, high)
     result = scratch + block * k_pitch
-    multiply(scratch, k_pitch, slivers, k, vectors, result, n_pitch, TILE_ROWS)
+    multiply(scratch, k_pitch, slivers, k, n_padded // LANES, result, n_pitch, TILE_ROWS)
     set_pivot(table_y, n_padded, result)
-    for part in prange(parts):
-        own, source = sums + part * n_padded * SUMS_BYTES, scratch + part * scratch_bytes
-        target, end = source + block * k_pitch, (part + 1) * rows // parts
-        clear(own, n_padded)
-        for first in range(part * rows // parts, end, block):
-            count, here = min(block, end - first), x + first * k * 4
-            take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-            multiply(source, k_pitch, slivers, k, vectors, target, n_pitch, _whole(count))
-            there = y + first * n * 4
-            put_rows(target, n_pitch, there, count, n, table_y, n_padded, own, stream)
-            flush(own, n_padded)
-    finish_statistics(sums, parts, n_padded, table_y, n, 1, float(rows), stats, eps)
 
 
-@kernel(",".join(["intp"] * 25) + ",float32,float32")
+@kernel(low="float32", high="float32")
+def forward(
+    part, parts, x, rows, k, n, slivers, y, stream, block, scratch, scratch_bytes, act, stats_x,
+    table_x, table_y, sums, low, high, kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """y = normed x times the weights, and the sums for the statistics of y."""
+    k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
+    own, source = sums + part * n_padded * SUMS_BYTES, scratch + part * scratch_bytes
+    target, end = source + block * k_pitch, (part + 1) * rows // parts
+    clear(own, n_padded)
+    for first in range(part * rows // parts, end, block):
+        count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
+        take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
+        vectors = n_padded // LANES
+        multiply(source, k_pitch, slivers, k, vectors, target, n_pitch, _whole(count))
+        put_rows(target, n_pitch, there, count, n, table_y, n_padded, own, stream)
+        flush(own, n_padded)
+
+
+@kernel(low="float32", high="float32")
 def backward(
-    dy, y, x, dx, rows, k, n, slivers, dw, stream, block, parts, scratch, scratch_bytes, act,
-    stats_x, weight_x, bias_x, table_x, table_y, sums, result, stats_y, dstats, dw_bytes, low, high,
-    kind,
+    part, parts, dy, y, x, dx, rows, k, n, slivers, dw, stream, block, scratch, scratch_bytes, act,
+    stats_x, table_x, table_y, sums, dstats, dw_bytes, low, high, kind,
 ):  # fmt: skip  # as above
-    """Gradients of x (and its norm, in `result`) and, for each worker apart, of the weights."""
+    """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights."""
     k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
     vectors = k_padded // LANES
-    prepare_input(table_x, k_padded, k, weight_x, bias_x, stats_x)
-    clear_table(table_y, n_padded)
-    if dstats:
-        fill_slopes(table_y, n_padded, n, float(rows), stats_y, dstats)
-    for part in prange(parts):
-        own, seen = sums + part * k_padded * SUMS_BYTES, scratch + part * scratch_bytes
-        given, start = seen + block * k_pitch, part * rows // parts
-        passed, end = given + block * n_pitch, (part + 1) * rows // parts
-        clear(own, k_padded)
-        for first in range(start, end, block):
-            count, here, there = min(block, end - first), first * k * 4, first * n * 4
-            take_gradients(
-                dy + there, y + there, given, n_pitch, count, n, table_y, n_padded, dstats
-            )
-            take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-            if dx:
-                multiply(given, n_pitch, slivers, n, vectors, passed, k_pitch, _whole(count))
-                put_gradients(
-                    passed, k_pitch, x + here, dx + here, count, k, table_x, k_padded, own,
-                    stats_x, act, low, high, stream,
-                )  # fmt: skip  # as above
-            add_products(
-                given, n_pitch, seen, k_pitch, count, n, vectors, dw + part * dw_bytes,
-                k_padded * 4, first > start,
+    own, seen = sums + part * k_padded * SUMS_BYTES, scratch + part * scratch_bytes
+    given, start = seen + block * k_pitch, part * rows // parts
+    passed, end = given + block * n_pitch, (part + 1) * rows // parts
+    clear(own, k_padded)
+    for first in range(start, end, block):
+        count, here, there = min(block, end - first), first * k * 4, first * n * 4
+        take_gradients(dy + there, y + there, given, n_pitch, count, n, table_y, n_padded, dstats)
+        take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
+        if dx:
+            multiply(given, n_pitch, slivers, n, vectors, passed, k_pitch, _whole(count))
+            put_gradients(
+                passed, k_pitch, x + here, dx + here, count, k, table_x, k_padded, own,
+                stats_x, act, low, high, stream,
             )  # fmt: skip  # as above
-            flush(own, k_padded)
-    if stats_x:
-        finish_gradients(sums, parts, k_padded, table_x, k, weight_x, result)
+        add_products(
+            given, n_pitch, seen, k_pitch, count, n, vectors, dw + part * dw_bytes,
+            k_padded * 4, first > start,
+        )  # fmt: skip  # as above
+        flush(own, k_padded)

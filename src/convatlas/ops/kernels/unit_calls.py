@@ -89,6 +89,61 @@ def _block(bytes_a_row: int, rows: int) -> int:
     return max(6, most // 6 * 6)
 
 
+class _Tables:
+    """The tables of both sides of a convolution, and the sums of its workers, in scratch memory.
+
+    x is the side that is normalised on the way in, y the one whose statistics are wanted.
+    """
+
+    def __init__(self, scratch: Scratch, norm: tuple, x_channels: int, y_channels: int, parts: int):
+        from convatlas.ops.kernels import norm_tables
+
+        self.kernels, self.parts = norm_tables, parts
+        self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
+        self.x_channels, self.y_channels = x_channels, y_channels
+        self.stats_x, self.weight, self.bias = map(address, norm)
+        norm_tables.fill(
+            1, self.x, padded(x_channels), x_channels, 1, self.weight, self.bias, self.stats_x,
+            KIND,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+
+    def fill_y(self, rows: int = 0, stats: Tensor | None = None, dstats: Tensor | None = None):
+        """Zeros, or what the gradients of the statistics add to that of y."""
+        channels = self.y_channels
+        self.kernels.fill_slopes(
+            1, self.y, padded(channels), channels, rows, address(stats), address(dstats), KIND
+        )
+
+    def statistics(self, rows: int, eps: float) -> Tensor:
+        """Those of y."""
+        channels, stats = self.y_channels, torch.empty(3, self.y_channels)
+        self.kernels.write_statistics(
+            1, self.sums, self.parts, padded(channels), self.y, channels, 1, rows,
+            stats.data_ptr(), eps, KIND,
+        )  # fmt: skip  # as above
+        return stats
+
+    def gradients(self) -> Tensor:
+        """Those of the norm of x: rows for scale, shift, mean, variance and 1 / deviation."""
+        channels = self.x_channels
+        result = torch.empty(5, channels)
+        if self.stats_x:
+            self.kernels.write_gradients(
+                1, self.sums, self.parts, padded(channels), self.x, channels, self.weight,
+                result.data_ptr(), KIND,
+            )  # fmt: skip  # as above
+        return result
+
+
+def _scratch(parts: int, each: int, x_channels: int, y_channels: int, summed: int) -> Scratch:
+    return Scratch(
+        rows=parts * each,
+        table_x=padded(x_channels) * TABLE_BYTES,
+        table_y=padded(y_channels) * TABLE_BYTES,
+        sums=parts * padded(summed) * SUMS_BYTES,
+    )
+
+
 def pointwise(
     x: Tensor, weight: Tensor, norm: tuple, eps: float, act: tuple
 ) -> tuple[Tensor, Tensor]:
@@ -97,22 +152,22 @@ def pointwise(
 
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
-    y, stats = _empty((x.shape[0], n, *x.shape[2:]), x), torch.empty(3, n)
+    y = _empty((x.shape[0], n, *x.shape[2:]), x)
     block = _block(pitch(k) + pitch(n), rows)
     each = block * (pitch(k) + pitch(n))
-    scratch = Scratch(
-        rows=parts * each,
-        table_x=padded(k) * TABLE_BYTES,
-        table_y=padded(n) * TABLE_BYTES,
-        sums=parts * padded(n) * SUMS_BYTES,
-    )
-    slivers = _slivers(weight.reshape(n, k).t())
-    product_rows.forward(
-        x.data_ptr(), rows, k, n, slivers.data_ptr(), y.data_ptr(), streams(y), block, parts,
-        scratch["rows"], each, act[0], *map(address, norm), scratch["table_x"],
-        scratch["table_y"], scratch["sums"], stats.data_ptr(), eps, *act[1:], KIND,
+    scratch = _scratch(parts, each, k, n, summed=n)
+    slivers, tables = _slivers(weight.reshape(n, k).t()), _Tables(scratch, norm, k, n, parts)
+    tables.fill_y()
+    product_rows.pivots(
+        1, x.data_ptr(), k, n, slivers.data_ptr(), block, scratch["rows"], act[0], tables.stats_x,
+        tables.x, tables.y, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    return y, stats
+    product_rows.forward(
+        parts, x.data_ptr(), rows, k, n, slivers.data_ptr(), y.data_ptr(), streams(y), block,
+        scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
+        KIND,
+    )  # fmt: skip  # as above
+    return y, tables.statistics(rows, eps)
 
 
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
@@ -123,26 +178,20 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
     dx = torch.empty_like(x) if need_x else None
-    result = torch.empty(5, k)
     a_row = 2 * pitch(k) + pitch(n)
     block = _block(a_row, rows)
     dw = torch.empty(parts, n + 5, padded(k))
-    scratch = Scratch(
-        rows=parts * block * a_row,
-        table_x=padded(k) * TABLE_BYTES,
-        table_y=padded(n) * TABLE_BYTES,
-        sums=parts * padded(k) * SUMS_BYTES,
-    )
-    slivers = _slivers(weight.reshape(n, k))
+    scratch = _scratch(parts, block * a_row, k, n, summed=k)
+    slivers, tables = _slivers(weight.reshape(n, k)), _Tables(scratch, norm, k, n, parts)
+    tables.fill_y(rows, stats, dstats)
     product_rows.backward(
-        dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n, slivers.data_ptr(),
-        dw.data_ptr(), 0 if dx is None else streams(dx), block, parts, scratch["rows"],
-        block * a_row, act[0], *map(address, norm), scratch["table_x"], scratch["table_y"],
-        scratch["sums"], result.data_ptr(), stats.data_ptr(), address(dstats),
-        dw.stride(0) * 4, *act[1:], KIND,
+        parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
+        slivers.data_ptr(), dw.data_ptr(), 0 if dx is None else streams(dx), block,
+        scratch["rows"], block * a_row, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
+        address(dstats), dw.stride(0) * 4, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     dw = (dw[0] if parts == 1 else dw.sum(0))[:n, :k].reshape(weight.shape)
-    return dx, dw, result
+    return dx, dw, tables.gradients()
 
 
 class _Filter(NamedTuple):
@@ -202,26 +251,26 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
     f = _in_scratch(tuple(weight.shape[2:]), sizes, source, target, channels, False)
     y = _empty((images, channels, *target), x)
-    stats = torch.empty(3, channels)
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
     block = (SCRATCH_BYTES // step - f.seen * reach) // (f.seen * stride + f.made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     each, w = seen + step * f.made * block, tap_major(weight)[0]
-    scratch = Scratch(
-        rows=parts * each,
-        table_x=padded(channels) * TABLE_BYTES,
-        table_y=padded(channels) * TABLE_BYTES,
-        sums=parts * padded(channels) * SUMS_BYTES,
-    )
-    filter_units.forward(
-        f.plans, x.data_ptr(), w.data_ptr(), y.data_ptr(), images, source[1], target[1],
-        f.left * step, channels, padded(channels), block, parts, scratch["rows"], each, seen,
-        streams(y), act[0], *map(address, norm), scratch["table_x"], scratch["table_y"],
-        scratch["sums"], stats.data_ptr(), eps, *act[1:], KIND,
+    scratch = _scratch(parts, each, channels, channels, summed=channels)
+    tables = _Tables(scratch, norm, channels, channels, parts)
+    tables.fill_y()
+    filter_units.pivots(
+        1, f.plans, x.data_ptr(), w.data_ptr(), source[1], f.left * step, channels,
+        padded(channels), scratch["rows"], seen, act[0], tables.stats_x, tables.x, tables.y,
+        *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    return y, stats
+    filter_units.forward(
+        parts, f.plans, x.data_ptr(), w.data_ptr(), y.data_ptr(), images, source[1], target[1],
+        f.left * step, channels, padded(channels), block, scratch["rows"], each, seen, streams(y),
+        act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
+    )  # fmt: skip  # as above
+    return y, tables.statistics(rows_of(y), eps)
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
@@ -232,7 +281,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
     parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
     f = _in_scratch(kernel, sizes, tuple(source), target, channels, True)
-    dx, result = torch.empty_like(x) if need_x else None, torch.empty(5, channels)
+    dx = torch.empty_like(x) if need_x else None
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (kernel[0] - 1) + 1
     length = max(target[0], -(-source[0] // stride))
@@ -244,19 +293,15 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     each = seen + given + step * f.passed * stride * block
     taps, w = math.prod(kernel), tap_major(weight)[0]
     dw = torch.zeros(parts, taps, padded(channels), dtype=torch.float64)
-    scratch = Scratch(
-        rows=parts * each,
-        table_x=padded(channels) * TABLE_BYTES,
-        table_y=padded(channels) * TABLE_BYTES,
-        sums=parts * padded(channels) * SUMS_BYTES,
-    )
+    scratch = _scratch(parts, each, channels, channels, summed=channels)
+    tables = _Tables(scratch, norm, channels, channels, parts)
+    tables.fill_y(rows_of(y), stats, dstats)
     filter_units.backward(
-        f.plans, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), address(dx),
+        parts, f.plans, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), address(dx),
         dw.data_ptr(), images, source[1], target[1], f.left * step, f.given_left * step, channels,
-        padded(channels), block, parts, scratch["rows"], each, seen, seen + given,
-        0 if dx is None else streams(dx), act[0], *map(address, norm), scratch["table_x"],
-        scratch["table_y"], scratch["sums"], result.data_ptr(), address(stats), address(dstats),
-        *act[1:], KIND,
+        padded(channels), block, scratch["rows"], each, seen, seen + given,
+        0 if dx is None else streams(dx), act[0], tables.stats_x, tables.x, tables.y, tables.sums,
+        address(dstats), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     dw = dw.sum(0)[:, :channels].t().float().reshape(weight.shape)
-    return dx, dw.contiguous(), result
+    return dx, dw.contiguous(), tables.gradients()

@@ -15,15 +15,12 @@ from convatlas.ops.kernels.channel_rows import (
     SCALE,
     SHIFT,
     SLOPE,
-    clear_table,
-    fill_table,
-    gather,
     get,
     put,
     take,
 )
 from convatlas.ops.kernels.compiled import inner
-from convatlas.ops.kernels.memory_access import get_float, load, put_float, store
+from convatlas.ops.kernels.memory_access import load, store
 from convatlas.ops.kernels.vector import (
     FLOAT32,
     LANES,
@@ -39,28 +36,6 @@ from convatlas.ops.kernels.vector import (
 
 NOUGHT = np.float32(0)
 TOGETHER = 6  # rows taken at once, so that their sums stay in registers
-
-
-@inner
-def fill_slopes(table, padded, channels, rows, stats, dstats):
-    """What the gradient of mean and deviation adds to that of each value: slope and offset."""
-    for channel in range(channels):
-        mean, inverse = stats + channel * 4, stats + (2 * channels + channel) * 4
-        deviation = np.float64(get_float(inverse))
-        pull = np.float64(get_float(dstats + (2 * channels + channel) * 4))
-        slope = -pull * deviation * deviation * deviation / rows
-        offset = np.float64(get_float(dstats + channel * 4)) / rows
-        put_float(table + (MEAN * padded + channel) * 4, get_float(mean))
-        put_float(table + (SLOPE * padded + channel) * 4, np.float32(slope))
-        put_float(table + (OFFSET * padded + channel) * 4, np.float32(offset))
-
-
-@inner
-def prepare_input(table, padded, channels, weight, bias, stats):
-    """The table of an input that is normalised on the way in; stats 0: it is taken as it is."""
-    clear_table(table, padded)
-    if stats:
-        fill_table(table, padded, channels, 1, weight, bias, stats)
 
 
 def _taking(clipped):
@@ -213,19 +188,3 @@ def put_gradients(
         _pull_past(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high)
     else:
         _pull_near(source, pitch, x, dx, count, channels, table, padded, sums, act, low, high)
-
-
-@inner
-def finish_gradients(sums, parts, padded, table, channels, weight, result):
-    """Write the gradients of scale, shift, mean, variance (none) and 1 / standard deviation."""
-    for channel in range(channels):
-        total = gather(sums, parts, padded, 0, channel, channels, 1)
-        total_off = gather(sums, parts, padded, 1, channel, channels, 1)
-        inverse = np.float64(get_float(table + (SLOPE * padded + channel) * 4))
-        scale = np.float64(get_float(table + (SCALE * padded + channel) * 4))
-        factor = np.float64(get_float(weight + channel * 4)) if weight else 1.0
-        put_float(result + channel * 4, np.float32(total_off * inverse))
-        put_float(result + (channels + channel) * 4, np.float32(total))
-        put_float(result + (2 * channels + channel) * 4, np.float32(-scale * total))
-        put_float(result + (3 * channels + channel) * 4, np.float32(0))
-        put_float(result + (4 * channels + channel) * 4, np.float32(factor * total_off))

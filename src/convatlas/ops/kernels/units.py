@@ -126,7 +126,7 @@ class _Statistics(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        from convatlas.ops.kernels import norm_units
+        from convatlas.ops.kernels import norm_tables, norm_units
 
         dy, dstats = gradients
         y, stats = ctx.saved_tensors
@@ -137,11 +137,14 @@ class _Statistics(torch.autograd.Function):
             return dy, None
         dy = torch.zeros_like(y) if dy is None else dy
         dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
-        dx, scratch = torch.empty_like(y), Scratch(table=padded(channels) * TABLE_BYTES)
+        dx, whole, rows = torch.empty_like(y), padded(channels), rows_of(y)
+        scratch, dstats = Scratch(table=whole * TABLE_BYTES), dstats.contiguous()
+        norm_tables.fill_slopes(
+            1, scratch["table"], whole, channels, rows, stats.data_ptr(), dstats.data_ptr(), KIND
+        )
         norm_units.statistics_back(
-            dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows_of(y), channels, padded(channels),
-            torch.get_num_threads(), scratch["table"], stats.data_ptr(),
-            dstats.contiguous().data_ptr(), streams(dx), KIND,
+            torch.get_num_threads(), dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows, channels,
+            whole, scratch["table"], streams(dx), KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
         return dx, None
 
@@ -159,7 +162,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        from convatlas.ops.kernels import norm_units
+        from convatlas.ops.kernels import norm_tables, norm_units
 
         dy, needs = gradients[0], ctx.needs_input_grad
         x, stats, weight, bias = ctx.saved_tensors
@@ -171,14 +174,19 @@ class _Normalise(torch.autograd.Function):
         dy = dy.contiguous(memory_format=torch.channels_last)
         channels, parts, act = x.shape[1], torch.get_num_threads(), ACTIVATIONS[ctx.act]
         dx, result = torch.empty_like(x), torch.empty(5, channels)
-        scratch = Scratch(
-            table=padded(channels) * TABLE_BYTES, sums=parts * padded(channels) * SUMS_BYTES
+        whole = padded(channels)
+        scratch = Scratch(table=whole * TABLE_BYTES, sums=parts * whole * SUMS_BYTES)
+        table, sums = scratch["table"], scratch["sums"]
+        norm_tables.fill(
+            1, table, whole, channels, 1, address(weight), address(bias), stats.data_ptr(), KIND
         )
         norm_units.normalise_back(
-            dy.data_ptr(), x.data_ptr(), dx.data_ptr(), rows_of(x), channels, padded(channels),
-            parts, scratch["table"], address(weight), address(bias), stats.data_ptr(),
-            scratch["sums"], result.data_ptr(), act[0], streams(dx), *act[1:], KIND,
+            parts, dy.data_ptr(), x.data_ptr(), dx.data_ptr(), rows_of(x), channels, whole, table,
+            sums, act[0], streams(dx), *act[1:], KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
+        norm_tables.write_gradients(
+            1, sums, parts, whole, table, channels, address(weight), result.data_ptr(), KIND
+        )
         found = (dx, result[2:5], result[0], result[1])
         wanted = [g if need else None for g, need in zip(found, needs[:4], strict=True)]
         return *wanted, last, None

@@ -1,0 +1,103 @@
+"""The arguments of a kernel as one piece of memory: written by Python, read by compiled code.
+
+Eight bytes each: the part of the work that nobody has begun, the number of parts, the arguments.
+"""
+
+import ctypes
+import struct
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.np.arrayobj import populate_array
+
+from convatlas.ops.kernels.vector import intrinsic
+
+PLACE = 8  # bytes
+HEAD = 2  # places before the arguments
+# Kinds of arguments by their Numba names, and how Python writes them. "plans" is an array of rows
+# of integers (`plan.py`): its address, its rows and its columns.
+FORMATS = {"intp": "q", "float64": "d", "float32": "f4x", "plans": "qqq"}
+PLANS = types.Array(types.int64, 2, "C")
+
+
+class Layout:
+    """How the arguments of one kernel lie in memory."""
+
+    def __init__(self, kinds: list[str]):
+        self.kinds = kinds
+        self.struct = struct.Struct("=" + HEAD * "q" + "".join(FORMATS[kind] for kind in kinds))
+        self.with_plans = "plans" in kinds
+
+    def write(self, parts: int, arguments: tuple[Any, ...]) -> Any:
+        """A buffer for one call."""
+        if self.with_plans:  # which always come first
+            plans: np.ndarray = arguments[0]
+            arguments = plans.ctypes.data, *plans.shape, *arguments[1:]
+        return ctypes.create_string_buffer(self.struct.pack(0, parts, *arguments))
+
+
+def _place(builder, call, index, kind):
+    address = builder.add(call, ir.Constant(call.type, index * PLACE))
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+@intrinsic
+def begin_part(typingctx, call):
+    """The number of a part that no other worker has begun."""
+
+    def codegen(context, builder, signature, args):
+        number = args[0].type
+        place = _place(builder, args[0], 0, number)
+        return builder.atomic_rmw("add", place, ir.Constant(number, 1), "monotonic")
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
+def parts_of(typingctx, call):
+    """How many parts the work has."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(_place(builder, args[0], 1, args[0].type))
+
+    return types.intp(types.intp), codegen
+
+
+def _read_plans(context, builder, call, index):
+    number = call.type
+    size = ir.Constant(number, PLACE)
+    data, rows, columns = (builder.load(_place(builder, call, index + i, number)) for i in range(3))
+    array = context.make_array(PLANS)(context, builder)
+    populate_array(
+        array,
+        data=builder.inttoptr(data, number.as_pointer()),
+        shape=cgutils.pack_array(builder, [rows, columns]),
+        strides=cgutils.pack_array(builder, [builder.mul(columns, size), size]),
+        itemsize=size,
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+def reader(kinds: list[str]) -> Any:
+    """A function for compiled code: the address of a call -> the tuple of its arguments."""
+    made = types.Tuple([PLANS if kind == "plans" else getattr(types, kind) for kind in kinds])
+
+    @intrinsic
+    def arguments(typingctx, call):
+        def codegen(context, builder, signature, args):
+            values, index = [], HEAD
+            for kind, type_of in zip(kinds, made, strict=True):
+                if kind == "plans":
+                    values.append(_read_plans(context, builder, args[0], index))
+                else:
+                    known = context.get_value_type(type_of)
+                    values.append(builder.load(_place(builder, args[0], index, known)))
+                index += struct.calcsize("=" + FORMATS[kind]) // PLACE
+            return context.make_tuple(builder, made, values)
+
+        return made(types.intp), codegen
+
+    return arguments
