@@ -64,8 +64,8 @@ class Kernel:
     for each kind of element, which the type of the marker tells (`vector.py`).
     """
 
-    def __init__(self, function: Callable[..., None], kinds: list[str]):
-        self.function, self.layout = function, Layout(kinds)
+    def __init__(self, function: Callable[..., None], name: str, kinds: list[str]):
+        self.function, self.name, self.layout = function, name, Layout(kinds)
         self.compiled: dict[type, Any] = {}
 
     def __call__(self, parts: int, *args: Any) -> None:
@@ -83,13 +83,11 @@ def _compile(kernel: Kernel, marker: Any) -> Any:
         kind = type(marker)
         if kind in kernel.compiled:
             return kernel.compiled[kind]
-        module = kernel.function.__module__.rpartition(".")[2]
-        name = f"{module}.{kernel.function.__name__}"
-        folder, before = cache_folder(), numba.config.CACHE_DIR
+        name, folder, before = kernel.name, cache_folder(), numba.config.CACHE_DIR
         mark = folder / f"{name}.{kind.__name__}.{platform.node()}"
         if not mark.exists():
             log.warning(
-                "convatlas: compiling %s (%s) for this machine, once: some 5 to 20 s; kept in %s",
+                "convatlas: compiling %s (%s) for this machine, once: 1 to 10 s; kept in %s",
                 name,
                 kind.__name__,
                 folder,
@@ -110,11 +108,16 @@ def _compile(kernel: Kernel, marker: Any) -> Any:
         return kernel.compiled[kind]
 
 
-def kernel(**kinds: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Mark a function as a parallel kernel; `kinds` (`call.py`) of arguments that are not whole."""
+def kernel(variant: str = "", /, **kinds: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Mark a function as a parallel kernel; `kinds` (`call.py`) of arguments that are not whole.
+
+    variant: tells functions of the same name apart that were made for different cases.
+    """
 
     def mark(function: Callable[..., None]) -> Kernel:
+        module = function.__module__.rpartition(".")[2]
         names = list(inspect.signature(function).parameters)[2:-1]  # part, parts ... marker
-        return Kernel(function, [kinds.get(name, "intp") for name in names])
+        full_name = ".".join(filter(None, (module, function.__name__, variant)))
+        return Kernel(function, full_name, [kinds.get(name, "intp") for name in names])
 
     return mark

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.ops.kernels.channel_layout import LANES
-from convatlas.ops.kernels.filter_layout import output_sides, plans_of, tap_major
+from convatlas.ops.kernels.channel_layout import LANES, padded
+from convatlas.ops.kernels.filter_layout import output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES
 from convatlas.ops.kernels.switch import usable
 
@@ -108,12 +108,14 @@ def _streams(out: Tensor, rows: bool) -> bool:
     return rows and out.dtype == torch.float32 and aligned and large
 
 
-def _block(row_bytes: int, rows: int) -> int:
-    return max(1, min(rows, BLOCK_BYTES // max(1, row_bytes)))
+def _block(row_bytes: int, rows: int, images: int) -> int:
+    """Rows of a task: what fits the cache, and few enough that every thread has work."""
+    shared = -(-rows * images // torch.get_num_threads())
+    return max(1, min(rows, shared, BLOCK_BYTES // max(1, row_bytes)))
 
 
 def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
-    from convatlas.ops.kernels import filter_planes, filter_rows
+    from convatlas.ops.kernels import filter_planes, row_kernels
 
     x, stride, padding, dilation = _settled(x), tuple(stride), tuple(padding), tuple(dilation)
     rows = by_rows(x)
@@ -126,18 +128,19 @@ def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
     sizes = (tuple(weight.shape[2:]), stride, padding, dilation)
     pitches, size, kind = (x.stride(), out.stride(), x.stride()), x.element_size(), _MARK[x.dtype]
     plans = plans_of(sizes, source, target, pitches, size, channels, _streams(out, rows), False)
+    parts, taps = torch.get_num_threads(), math.prod(weight.shape[2:])
     if rows:
-        w, padded = tap_major(weight)
+        w, whole = weight.contiguous(), padded(channels)
+        turned = torch.empty(parts * taps * whole)
         row_bytes = channels * size * (source[1] * stride[0] + target[1])
-        filter_rows.forward(
-            torch.get_num_threads(), plans, x.data_ptr(), w.data_ptr(), padded, out.data_ptr(), n,
-            _block(row_bytes, target[0]), kind,
+        row_kernels.forward(plans.forward)(
+            parts, plans.rows, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), whole,
+            out.data_ptr(), n, _block(row_bytes, target[0], n), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
     else:
         w = weight.float().contiguous()
-        taps = weight.shape[2] * weight.shape[3]
         filter_planes.forward(
-            torch.get_num_threads(), plans, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
+            parts, plans.rows, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
             kind,
         )  # fmt: skip  # as above
     return out
@@ -146,7 +149,7 @@ def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
 def _backward(
     dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
-    from convatlas.ops.kernels import filter_planes, filter_rows
+    from convatlas.ops.kernels import filter_planes, filter_weights, row_kernels
 
     x = _settled(x)
     rows = by_rows(x)
@@ -161,26 +164,32 @@ def _backward(
     plans = plans_of(
         (kernel, stride, padding, dilation), source, target, pitches, size, channels, stream, need_x
     )
-    taps = math.prod(kernel)
+    parts, taps = torch.get_num_threads(), math.prod(kernel)
     if rows:
-        w, padded = tap_major(weight)
-        parts = torch.get_num_threads()
-        sums = torch.zeros(parts, taps, padded, dtype=torch.float64)
+        w, whole = weight.contiguous(), padded(channels)
+        dw = torch.empty(weight.shape, dtype=x.dtype)
+        turned = torch.empty(parts * taps * whole)
+        sums = torch.empty(parts * taps * whole, dtype=torch.float64)
         row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
-        filter_rows.backward(
-            parts, plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), padded, dx.data_ptr(),
-            sums.data_ptr(), n, _block(row_bytes, target[0]), int(need_x), int(need_w), kind,
+        row_kernels.backward(plans.forward, plans.backward)(
+            parts, plans.rows, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps, turned.data_ptr(),
+            whole, dx.data_ptr(), sums.data_ptr(), n, _block(row_bytes, target[0], n),
+            int(need_x), int(need_w), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
-        dw = sums.sum(0)[:, :channels].t()
+        if need_w:
+            filter_weights.write_gradient(
+                1, sums.data_ptr(), parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(),
+                kind,
+            )  # fmt: skip  # as above
     else:
         w = weight.float().contiguous()
         sums = torch.zeros(n, channels, taps, dtype=torch.float64)
         filter_planes.backward(
-            torch.get_num_threads(), plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
+            parts, plans.rows, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
             dx.data_ptr(), sums.data_ptr(), n, taps, int(need_x), int(need_w), kind,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
-        dw = sums.sum(0)
-    return dx, dw.to(weight.dtype).reshape(weight.shape).contiguous()
+        )  # fmt: skip  # as above
+        dw = sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()
+    return dx, dw
 
 
 def _forward_shape(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:

@@ -1,38 +1,49 @@
-"""What every depthwise kernel is handed: the sizes of its result, its plans and its weights."""
+"""What every depthwise kernel is handed: the sizes of its result and its plans."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor
 
-from convatlas.ops.kernels.channel_layout import padded
-from convatlas.ops.kernels.plan import output_size, plan
+from convatlas.ops.kernels import plan as p
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
     """Height and width of the result."""
     sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
-    height, width = (output_size(*side) for side in sides)
+    height, width = (p.output_size(*side) for side in sides)
     return height, width
 
 
+Tiles = tuple[tuple[int, int], ...]
+
+
+class Plans(NamedTuple):
+    """What a depthwise kernel does, and what it must have been compiled for."""
+
+    rows: np.ndarray  # the forward plan and, where it is needed, those of the input gradient
+    forward: Tiles  # pairs of taps and stride: one, or none
+    backward: Tiles
+
+
+def _tiles(rows: Sequence[tuple[int, ...]]) -> Tiles:
+    return tuple(sorted({(row[p.W_TAPS], row[p.W_STRIDE]) for row in rows if row[p.TILED]}))
+
+
 @lru_cache(maxsize=4096)
-def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> np.ndarray:
-    """The forward plan and, where the input gradient is needed, its plans below."""
-    x_pitch, out_pitch, dx_pitch = ((size * p for p in pitch) for pitch in pitches)
-    x_pitch, out_pitch, dx_pitch = tuple(x_pitch), tuple(out_pitch), tuple(dx_pitch)
-    rows = plan(False, source, target, *sizes, channels, x_pitch, out_pitch, stream)
+def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> Plans:
+    """The plans of a layer; `needed` says whether its input gradient is."""
+    x_pitch, out_pitch, dx_pitch = (tuple(size * step for step in pitch) for pitch in pitches)
+    forward = p.plan(False, source, target, *sizes, channels, x_pitch, out_pitch, stream)
+    backward = ()
     if needed:
-        rows += plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
-    return np.array(rows, dtype=np.int64)
+        backward = p.plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
+    rows = np.array(forward + backward, dtype=np.int64)
+    return Plans(rows, _tiles(forward), _tiles(backward))
 
 
-def tap_major(weight: Tensor) -> tuple[Tensor, int]:
-    """Float32 weights as (k * l, c), c filled up with zeros to whole vectors."""
-    channels = weight.shape[0]
-    whole = padded(channels)
-    taps = weight.reshape(channels, -1).float()
-    if whole == channels:
-        return taps.t().contiguous(), whole
-    return F.pad(taps, (0, 0, 0, whole - channels)).t().contiguous(), whole
+def variant(*choices: Tiles) -> str:
+    """The name of a kernel compiled for these: such as 3by1, or 3by2_1by1+2by1."""
+    sides = ("+".join(f"{taps}by{stride}" for taps, stride in tiles) for tiles in choices)
+    return "_".join(side or "plain" for side in sides)

@@ -1,26 +1,27 @@
 """Depthwise filters over arrays whose channels are contiguous: (n, h, w, c) in memory.
 
-Weights and their gradient come tap by tap, (k, k, c), with c padded to whole vectors, so that
-their loads need no mask.
+Weights and their gradient are held tap by tap (`filter_weights.py`).
 """
 
 import numpy as np
 
 from convatlas.ops.kernels import plan as p
-from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.filter_tiles import filter_columns
 from convatlas.ops.kernels.memory_access import (
     add_to_doubles,
-    ask_for,
     element_bytes,
     load,
     load_lanes,
     store,
     store_lanes,
 )
-from convatlas.ops.kernels.tiles import COLUMNS, LINE, filter_columns, weight_columns
+from convatlas.ops.kernels.tiles import COLUMNS, PADDING, WIDE, WIDE_STREAMS
 from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, splat
+from convatlas.ops.kernels.weight_tiles import KERNEL_ROWS, weight_columns
 
 NOUGHT = np.float32(0)
+AHEAD = 64  # columns from a tile to the lines asked for
 
 
 @inner
@@ -35,71 +36,94 @@ def end_tap(place, step, size, taps):
     return min(taps, (size - 1 - place) // step + 1)
 
 
-def _tiled_row(taps, stride):
-    """The function that writes one output row for one number of taps and stride, tile by tile."""
+def _wide(taps, stride):
+    """Whether a row is best taken in wide tiles: in fewer steps, and without unknown padding."""
+    lefts, rights = PADDING[taps, stride]
+    most_left, right, most_right = lefts[-1], rights[min(1, len(rights) - 1)], rights[-1]
 
     @inner
-    def write_row(q, kind, x, xrow, w, wrow, wcol, rows, out):
+    def wide(q):
+        columns = q[p.W_OUT]
+        if taps in (4, 7) or columns < WIDE:
+            return False
+        steps, narrow = (columns + WIDE - 1) // WIDE, (columns + COLUMNS - 1) // COLUMNS
+        if steps * (WIDE + 1) > narrow * (COLUMNS + 1):
+            return False
+        before = -q[p.W_OFFSET]
+        beyond = stride * (columns - 1) - before + taps - q[p.W_SIZE]
+        known = beyond <= 0 or beyond in (right, most_right)
+        # The last tile starts early where columns are left over; the one before it must be inside.
+        inside = columns % WIDE == 0 or columns % WIDE * stride >= beyond
+        return (before <= 0 or before == most_left) and known and inside
+
+    return wide
+
+
+def _tiled_row(taps, stride, edges):
+    """The function that writes one output row for one number of taps and stride, tile by tile."""
+    wide = _wide(taps, stride)
+
+    @inner
+    def write_row(q, kind, x, xrow, w, wrow, wcol, rows, out, asks, other):
         xcol, ocol, vectors = q[p.X_W], q[p.OUT_W], q[p.CHANNELS] // LANES
         size, columns, past = q[p.W_SIZE], q[p.W_OUT], q[p.STREAM]
-        for k in range(0, columns, COLUMNS):
-            first = stride * k + q[p.W_OFFSET]
-            filter_columns(
-                taps,
-                stride,
-                kind,
-                x + first * xcol,
-                xrow,
-                xcol,
-                w,
-                wrow,
-                wcol,
-                rows,
-                first,
-                size,
-                out + k * ocol,
-                ocol,
-                columns - k,
-                vectors,
-                past,
-                q[p.ASK],
-            )
+        # Ahead in the last row; the row above is new too where outputs move on by two.
+        fresh = q[p.ASK] if asks else 0
+        ahead = (rows - 1) * xrow + AHEAD * xcol
+        groups = stride if fresh else 0
+        above = ahead - xrow
+        groups_too = stride if fresh > 1 else 0
+        if other:
+            groups_too = q[p.WHOLE]
+        if (taps in WIDE_STREAMS or not past) and wide(q):
+            for at in range(0, columns, WIDE):
+                k = min(at, columns - WIDE)  # the last columns once more rather than fewer
+                first = stride * k + q[p.W_OFFSET]
+                here, there = x + first * xcol, out + k * ocol
+                too = other + there if other else here + above
+                filter_columns(
+                    WIDE, taps, stride, edges, kind, here, xrow, xcol, w, wrow, wcol, rows, first,
+                    size, there, ocol, WIDE, vectors, past, here + ahead, groups, too, groups_too,
+                )  # fmt: skip  # one argument a line would hide the loops
+        else:
+            for at in range(0, columns, COLUMNS):
+                k = min(at, max(0, columns - COLUMNS))
+                first = stride * k + q[p.W_OFFSET]
+                here, there = x + first * xcol, out + k * ocol
+                too = other + there if other else here + above
+                filter_columns(
+                    COLUMNS, taps, stride, edges, kind, here, xrow, xcol, w, wrow, wcol, rows,
+                    first, size, there, ocol, columns - k, vectors, past, here + ahead, groups, too,
+                    groups_too,
+                )  # fmt: skip  # as above
 
     return write_row
 
 
-_row_1, _row_2, _row_3, _row_4 = (_tiled_row(taps, 1) for taps in (1, 2, 3, 4))
-_row_5, _row_7 = _tiled_row(5, 1), _tiled_row(7, 1)
-_row_3_by_2, _row_5_by_2, _row_7_by_2 = (_tiled_row(taps, 2) for taps in (3, 5, 7))
+def _choice(tiles, edges):
+    """The function that writes a row by whichever of these pairs of taps and stride it has."""
+    if not tiles:
+        return _no_row
+    (taps, stride), rest = tiles[0], _choice(tiles[1:], edges)
+    row = _tiled_row(taps, stride, edges)
 
-
-@inner
-def _columns(q, kind, x, xrow, w, wrow, wcol, rows, out):
-    """One output row at whole vectors of channels; the plan marks only these taps as tiled."""
-    taps, stride = q[p.W_TAPS], q[p.W_STRIDE]
-    if stride == 2:
-        if taps == 3:
-            _row_3_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
-        elif taps == 5:
-            _row_5_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
+    @inner
+    def write(q, kind, x, xrow, w, wrow, wcol, rows, out, asks, other):
+        if q[p.W_TAPS] == taps and q[p.W_STRIDE] == stride:
+            row(q, kind, x, xrow, w, wrow, wcol, rows, out, asks, other)
         else:
-            _row_7_by_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    elif taps == 3:
-        _row_3(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    elif taps == 1:
-        _row_1(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    elif taps == 2:
-        _row_2(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    elif taps == 4:
-        _row_4(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    elif taps == 5:
-        _row_5(q, kind, x, xrow, w, wrow, wcol, rows, out)
-    else:
-        _row_7(q, kind, x, xrow, w, wrow, wcol, rows, out)
+            rest(q, kind, x, xrow, w, wrow, wcol, rows, out, asks, other)
+
+    return write
 
 
 @inner
-def _column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low):
+def _no_row(q, kind, x, xrow, w, wrow, wcol, rows, out, asks, other):
+    """No tile fits."""
+
+
+@inner
+def write_column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low):
     """Output column k at channels from `low` up, with the taps that lie inside the input."""
     size, step = element_bytes(kind), q[p.W_STEP]
     place = q[p.W_STRIDE] * k + q[p.W_OFFSET]
@@ -138,58 +162,84 @@ def _column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low):
 
 
 @inner
-def filter_rows(q, x, w, padded, out, n, first, end, kind):
-    """Output rows [first, end) of image n, as plan row q says."""
+def row_of(q, x, w, padded, j):
+    """Where output row j of an image finds its inputs and weights, and how many rows it has.
+
+    Two addresses, each with the bytes to the next row, the bytes from tap to tap, and the rows.
+    """
     wrow, wcol = q[p.KERNEL_W] * padded * 4, q[p.W_WEIGHT_STEP] * padded * 4
-    whole = q[p.CHANNELS] - q[p.CHANNELS] % LANES
-    for j in range(first, min(end, q[p.H_OUT])):
-        place = q[p.H_STRIDE] * j + q[p.H_OFFSET]
-        top = first_tap(place, q[p.H_STEP])
-        rows = end_tap(place, q[p.H_STEP], q[p.H_SIZE], q[p.H_TAPS]) - top
-        base = x + n * q[p.X_N] + (place + top * q[p.H_STEP]) * q[p.X_H]
-        xrow, wstep = q[p.H_STEP] * q[p.X_H], q[p.H_WEIGHT_STEP] * wrow
-        weights = w + (q[p.H_WEIGHT] + top * q[p.H_WEIGHT_STEP]) * wrow
-        weights += q[p.W_WEIGHT] * padded * 4
-        target = out + q[p.OUT_START] + n * q[p.OUT_N] + j * q[p.OUT_H]
-        low = 0
-        if q[p.TILED]:
-            _columns(q, kind, base, xrow, weights, wstep, wcol, rows, target)
-            low = whole
-        if low < q[p.CHANNELS]:
-            for k in range(q[p.W_OUT]):
-                _column(q, kind, base, xrow, weights, wstep, wcol, rows, k, target, low)
+    place = q[p.H_STRIDE] * j + q[p.H_OFFSET]
+    top = first_tap(place, q[p.H_STEP])
+    rows = end_tap(place, q[p.H_STEP], q[p.H_SIZE], q[p.H_TAPS]) - top
+    weights = w + (q[p.H_WEIGHT] + top * q[p.H_WEIGHT_STEP]) * wrow
+    weights += q[p.W_WEIGHT] * padded * 4
+    inputs, xrow = x + (place + top * q[p.H_STEP]) * q[p.X_H], q[p.H_STEP] * q[p.X_H]
+    return inputs, xrow, weights, q[p.H_WEIGHT_STEP] * wrow, wcol, rows
+
+
+def filter_rows(tiles, edges):
+    """The function that writes output rows, compiled for these pairs of taps and stride.
+
+    `edges` is 0 where zeros stand beside the rows in memory, so that no tile needs to look.
+    """
+    columns = _choice(tiles, edges)
+
+    @inner
+    def write_rows(q, x, w, padded, out, n, first, end, asks, other, kind):
+        """Output rows [first, end) of image n, as plan row q says.
+
+        `asks` for the inputs ahead; `other` (0: nothing) is how far from each output something
+        lies that will be read next and is asked for too.
+        """
+        for j in range(first, min(end, q[p.H_OUT])):
+            row = row_of(q, x + n * q[p.X_N], w, padded, j)
+            target, low = out + q[p.OUT_START] + n * q[p.OUT_N] + j * q[p.OUT_H], 0
+            if q[p.TILED]:
+                columns(q, kind, *row, target, asks, other)
+                low = q[p.CHANNELS] - q[p.CHANNELS] % LANES
+            if low < q[p.CHANNELS]:
+                for k in range(q[p.W_OUT]):
+                    write_column(q, kind, *row, k, target, low)
+
+    return write_rows
+
+
+def _tiled_sums(taps, stride, edges):
+    """The function that adds up the weight gradient for one number of taps and stride."""
+    wide = _wide(taps, stride)
+
+    @inner
+    def add_sums(q, x, dy, first, rows, target, padded, asked, kind):
+        """Add what `rows` rows of dy from `first` on give, at whole vectors of channels."""
+        width, offset, size, vectors = (
+            q[p.W_OUT],
+            q[p.W_OFFSET],
+            q[p.W_SIZE],
+            q[p.CHANNELS] // LANES,
+        )
+        pitch = padded * 8
+        for r in range(0, q[p.H_TAPS], KERNEL_ROWS):
+            top = q[p.H_STRIDE] * first + q[p.H_OFFSET] + r * q[p.H_STEP]
+            there, count = target + r * taps * pitch, min(KERNEL_ROWS, q[p.H_TAPS] - r)
+            if width % WIDE == 0 and wide(q):
+                weight_columns(
+                    WIDE, taps, stride, edges, kind, x, q[p.X_H], q[p.X_W], top, q[p.H_STEP],
+                    q[p.H_STRIDE], q[p.H_SIZE], count, offset, size, dy, q[p.OUT_H], q[p.OUT_W],
+                    width, rows, vectors, there, pitch, taps * pitch, 0 if r else asked,
+                )  # fmt: skip  # one argument a line would hide the loop
+            else:
+                weight_columns(
+                    COLUMNS, taps, stride, edges, kind, x, q[p.X_H], q[p.X_W], top, q[p.H_STEP],
+                    q[p.H_STRIDE], q[p.H_SIZE], count, offset, size, dy, q[p.OUT_H], q[p.OUT_W],
+                    width, rows, vectors, there, pitch, taps * pitch, 0 if r else asked,
+                )  # fmt: skip  # as above
+
+    return add_sums
 
 
 @inner
-def _tile_sums(q, x, xrow, dy, rows, target, pitch, kind):
-    """Add to the taps of one kernel row, at whole vectors of channels, what `rows` rows give."""
-    taps, offset, size, n = q[p.W_TAPS], q[p.W_OFFSET], q[p.W_SIZE], q[p.W_OUT]
-    xcol, dyrow, dycol, c = q[p.X_W], q[p.OUT_H], q[p.OUT_W], q[p.CHANNELS] // LANES
-    if q[p.W_STRIDE] == 2:
-        if taps == 3:
-            weight_columns(
-                3, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-            )
-        elif taps == 5:
-            weight_columns(
-                5, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-            )
-        else:
-            weight_columns(
-                7, 2, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-            )
-    elif taps == 3:
-        weight_columns(
-            3, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-        )
-    elif taps == 5:
-        weight_columns(
-            5, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-        )
-    else:
-        weight_columns(
-            7, 1, kind, x, xrow, xcol, offset, size, dy, dyrow, dycol, n, rows, c, target, pitch
-        )
+def _no_sums(q, x, dy, first, rows, target, padded, asked, kind):
+    """No tile fits."""
 
 
 @inner
@@ -232,69 +282,37 @@ def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
             )
 
 
-@inner
-def _ask_rows(q, x, n, first, end):
-    """Ask for the inputs of output rows [first, end), in the order in which they lie."""
-    last = q[p.H_STRIDE] * (end - 1) + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP]
-    top = max(0, q[p.H_STRIDE] * first + q[p.H_OFFSET])
-    bottom = min(q[p.H_SIZE], last + 1)
-    here = x + n * q[p.X_N]
-    for line in range(here + top * q[p.X_H], here + bottom * q[p.X_H], LINE):
-        ask_for(line)
+def weight_rows(tiles, edges):
+    """The function that adds up the weight gradient, compiled for one pair of taps and stride.
 
-
-@inner
-def weight_rows(q, x, dy, sums, padded, n, first, end, kind):
-    """Add to the weight gradient what output rows [first, end) of image n give; q is forward."""
-    size, pitch, stride = element_bytes(kind), padded * 8, q[p.H_STRIDE]
-    tiled = q[p.TILED] and q[p.W_TAPS] > 2 and q[p.W_TAPS] != 4
-    for row in range(q[p.H_TAPS]):
-        start = q[p.H_OFFSET] + row * q[p.H_STEP]
-        low = max(first, -(start // stride))
-        high = min(min(end, q[p.H_OUT]), (q[p.H_SIZE] - 1 - start) // stride + 1)
-        if low >= high:
-            continue
-        xs = x + n * q[p.X_N] + (stride * low + start) * q[p.X_H]
-        ys = dy + n * q[p.OUT_N] + low * q[p.OUT_H]
-        target = sums + row * q[p.KERNEL_W] * padded * 8
-        xrow, done = stride * q[p.X_H], 0
-        if tiled:
-            _tile_sums(q, xs, xrow, ys, high - low, target, pitch, kind)
-            done = q[p.CHANNELS] - q[p.CHANNELS] % LANES
-        for c in range(done, q[p.CHANNELS], LANES):
-            lanes, here, there = q[p.CHANNELS] - c, xs + c * size, ys + c * size
-            _plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
-
-
-@kernel(plans="plans")
-def forward(part, parts, plans, x, w, padded, out, images, block, kind):
-    """The whole filter, `block` output rows a task."""
-    q = plans[0]
-    blocks = (q[p.H_OUT] + block - 1) // block
-    tasks = images * blocks
-    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-        first = task % blocks * block
-        filter_rows(q, x, w, padded, out, task // blocks, first, first + block, kind)
-
-
-@kernel(plans="plans")
-def backward(part, parts, plans, x, dy, w, padded, dx, sums, images, block, need_x, need_w, kind):
-    """Both gradients a block of rows at a time, so that dy comes from memory once.
-
-    Row 0 of plans is the forward pass, the others the input gradient. Each part sums the weight
-    gradient of a fixed range of blocks by itself, which keeps the order of addition.
+    tiles: that pair, or nothing; edges: as for `filter_rows`.
     """
-    length = plans[0, p.H_OUT]
-    for k in range(1, plans.shape[0]):
-        length = max(length, plans[k, p.H_OUT])
-    blocks = (length + block - 1) // block
-    tasks, bytes_each = images * blocks, plans[0, p.H_TAPS] * plans[0, p.W_TAPS] * padded * 8
-    own = sums + part * bytes_each
-    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-        n, first = task // blocks, task % blocks * block
-        if need_x:
-            for k in range(1, plans.shape[0]):
-                filter_rows(plans[k], dy, w, padded, dx, n, first, first + block, kind)
-        if need_w:
-            _ask_rows(plans[0], x, n, first, min(first + block, plans[0, p.H_OUT]))
-            weight_rows(plans[0], x, dy, own, padded, n, first, first + block, kind)
+    taps, stride = tiles[0] if tiles else (0, 1)
+    fits = taps in (3, 5, 7)
+    tile_sums = _tiled_sums(taps, stride, edges) if fits else _no_sums
+
+    @inner
+    def add_rows(q, x, dy, sums, padded, n, first, end, asked, kind):
+        """Add to the weight gradient what output rows [first, end) of image n give; q is forward.
+
+        Meanwhile memory is asked for as much as these rows of dy from `asked` on; 0: for nothing.
+        """
+        size, pitch, stride, done = element_bytes(kind), padded * 8, q[p.H_STRIDE], 0
+        x += n * q[p.X_N]
+        dy += n * q[p.OUT_N]
+        end = min(end, q[p.H_OUT])
+        if fits and q[p.TILED]:
+            done = q[p.CHANNELS] - q[p.CHANNELS] % LANES
+            here = dy + first * q[p.OUT_H]
+            tile_sums(q, x, here, first, end - first, sums, padded, asked, kind)
+        for row in range(q[p.H_TAPS] if done < q[p.CHANNELS] else 0):
+            start = q[p.H_OFFSET] + row * q[p.H_STEP]
+            low = max(first, -(start // stride))
+            high = min(end, (q[p.H_SIZE] - 1 - start) // stride + 1)
+            xs, ys = x + (stride * low + start) * q[p.X_H], dy + low * q[p.OUT_H]
+            target, xrow = sums + row * q[p.KERNEL_W] * pitch, stride * q[p.X_H]
+            for c in range(done, q[p.CHANNELS], LANES):
+                lanes, here, there = q[p.CHANNELS] - c, xs + c * size, ys + c * size
+                _plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
+
+    return add_rows

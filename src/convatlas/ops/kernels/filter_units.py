@@ -5,12 +5,16 @@ and runs the plain filter there. Zeros stand left and right of the image in scra
 room for whole tiles, so that no tile needs to ask whether a column is inside.
 """
 
+from functools import cache
+
 import numpy as np
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
-from convatlas.ops.kernels.compiled import inner, kernel
-from convatlas.ops.kernels.filter_rows import filter_rows, weight_rows
+from convatlas.ops.kernels.compiled import Kernel, inner, kernel
+from convatlas.ops.kernels.filter_layout import Tiles, variant
+from convatlas.ops.kernels.filter_rows import filter_rows, row_of, weight_rows, write_column
+from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
 from convatlas.ops.kernels.memory_access import store
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
@@ -47,65 +51,22 @@ def _take_image(q, x, seen, start, stop, width, channels, table, padded, normed,
         take_rows(here, there, q[p.X_W], width, channels, table, padded, normed, act, low, high)
 
 
-@inner
-def _outputs(
-    q, x, seen, left, w, padded, made, first, end, width, channels, table, normed, act, low, high,
-    kind,
-):  # fmt: skip  # one argument a line would hide the function below its signature
-    """Output rows [first, end) of the image x into scratch `made`, by way of scratch `seen`."""
-    start, stop = _inputs(q, first, end)
-    _take_image(
-        q, x, seen + left, start, stop, width, channels, table, padded, normed, act, low, high
-    )
-    filter_rows(
-        q, seen - start * q[p.X_H], w, padded, made - first * q[p.OUT_H], 0, first, end, kind
-    )
-
-
 @kernel(plans="plans", low="float32", high="float32")
 def pivots(
-    part, parts, plans, x, w, width, left, channels, padded, scratch, made_at, act, stats_x,
-    table_x, table_y, low, high, kind,
-):  # fmt: skip  # as above
-    """The first result of every channel, in the table of their statistics."""
+    part, parts, plans, x, w, taps, turned, width, left, channels, padded, scratch, made_at, act,
+    stats_x, table_x, table_y, low, high, kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """Turn the weights, and put the first result of every channel in the table of statistics."""
+    q, made = plans[0], scratch + made_at
+    turn_weights(w, channels, taps, padded, turned, kind)
     _clear_scratch(scratch, made_at)
-    _outputs(
-        plans[0], x, scratch, left, w, padded, scratch + made_at, 0, 1, width, channels, table_x,
-        stats_x, act, low, high, kind,
-    )  # fmt: skip  # as above
-    set_pivot(table_y, padded, scratch + made_at)
-
-
-@kernel(plans="plans", low="float32", high="float32")
-def forward(
-    part, parts, plans, x, w, y, images, width, columns, left, channels, padded, block, scratch,
-    scratch_bytes, made_at, stream, act, stats_x, table_x, table_y, sums, low, high, kind,
-):  # fmt: skip  # as above
-    """y = the filter over normed x, and the sums for the statistics of y.
-
-    An image has rows of `width` columns and its result rows of `columns`; in scratch memory rows
-    are longer, and begin `left` bytes before the image.
-    """
-    q = plans[0]
-    rows, image = q[p.H_OUT], q[p.H_SIZE] * width * channels * 4
-    blocks = (rows + block - 1) // block
-    tasks = images * blocks
-    own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
-    made = seen + made_at
-    clear(own, padded)
-    _clear_scratch(seen, made_at)
-    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-        n, first = task // blocks, task % blocks * block
-        end = min(rows, first + block)
-        _outputs(
-            q, x + n * image, seen, left, w, padded, made, first, end, width, channels,
-            table_x, stats_x, act, low, high, kind,
-        )  # fmt: skip  # as above
-        for row in range(first, end):
-            here = made + (row - first) * q[p.OUT_H]
-            target = y + (n * rows + row) * columns * channels * 4
-            put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
-        flush(own, padded)
+    start, stop = _inputs(q, 0, 1)
+    _take_image(
+        q, x, scratch + left, start, stop, width, channels, table_x, padded, stats_x, act, low, high
+    )
+    row = row_of(q, scratch - start * q[p.X_H], turned, padded, 0)
+    write_column(q, kind, *row, 0, made, 0)
+    set_pivot(table_y, padded, made)
 
 
 @inner
@@ -132,56 +93,110 @@ def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded,
         )
 
 
-@kernel(plans="plans", low="float32", high="float32")
-def backward(
-    part, parts, plans, dy, y, x, w, dx, dw, images, width, columns, left, given_left, channels,
-    padded, block, scratch, scratch_bytes, given_at, passed_at, stream, act, stats_x, table_x,
-    table_y, sums, dstats, low, high, kind,
-):  # fmt: skip  # as above
-    """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights.
+@cache
+def forward(tiles: Tiles) -> Kernel:
+    """The kernel of a forward pass."""
+    write_rows = filter_rows(tiles, 0)
 
-    Row 0 of plans is the forward pass, the others the input gradient. Rows of the result in
-    scratch begin `given_left` bytes before the result.
-    """
-    q = plans[0]
-    height, stride, column = q[p.H_SIZE], q[p.H_STRIDE], channels * 4
-    length = max((height + stride - 1) // stride, q[p.H_OUT])
-    blocks = (length + block - 1) // block
-    tasks, dw_bytes = images * blocks, q[p.H_TAPS] * q[p.W_TAPS] * padded * 8
-    own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
-    given, passed = seen + given_at, seen + passed_at
-    clear(own, padded)
-    _clear_scratch(seen, passed_at)
-    for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-        n, first = task // blocks, task % blocks * block
-        end = min(length, first + block)
-        start, stop = _needed(plans, first, end)
-        place = n * q[p.H_OUT] * columns * column
-        _take_result(
-            q, dy + place, y + place, given + given_left, start, stop, columns, channels,
-            table_y, padded, dstats,
-        )  # fmt: skip  # as above
-        base = given - start * q[p.OUT_H]
-        begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
-        image = n * height * width * column
-        _take_image(
-            q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
-            stats_x, act, low, high,
-        )  # fmt: skip  # as above
-        weight_rows(
-            q, seen - begin * q[p.X_H], base + given_left, dw + part * dw_bytes, padded, 0,
-            first, end, kind,
-        )  # fmt: skip  # as above
-        if dx:
-            for k in range(1, plans.shape[0]):
-                r = plans[k]
-                target = passed - first * r[p.OUT_H]
-                filter_rows(r, base, w, padded, target, 0, first, end, kind)
-            line = plans[1, p.OUT_H] // stride
-            for row in range(first * stride, min(height, end * stride)):
-                here, place = passed + (row - first * stride) * line, row * width * column
-                put_gradients(
-                    here, q[p.X_W], x + image + place, dx + image + place, width, channels,
-                    table_x, padded, own, stats_x, act, low, high, stream,
-                )  # fmt: skip  # as above
+    @kernel(variant(tiles), plans="plans", low="float32", high="float32")
+    def forward(
+        part, parts, plans, x, turned, y, images, width, columns, left, channels, padded, block,
+        scratch, scratch_bytes, made_at, stream, act, stats_x, table_x, table_y, sums, low, high,
+        kind,
+    ):  # fmt: skip  # as above
+        """y = the filter over normed x, and the sums for the statistics of y.
+
+        An image has rows of `width` columns and its result rows of `columns`; in scratch memory
+        rows are longer, and begin `left` bytes before the image.
+        """
+        q = plans[0]
+        rows, image = q[p.H_OUT], q[p.H_SIZE] * width * channels * 4
+        blocks = (rows + block - 1) // block
+        tasks = images * blocks
+        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+        made = seen + made_at
+        clear(own, padded)
+        _clear_scratch(seen, made_at)
+        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+            n, first = task // blocks, task % blocks * block
+            end = min(rows, first + block)
+            start, stop = _inputs(q, first, end)
+            _take_image(
+                q, x + n * image, seen + left, start, stop, width, channels, table_x, padded,
+                stats_x, act, low, high,
+            )  # fmt: skip  # as above
+            rows_seen, rows_made = seen - start * q[p.X_H], made - first * q[p.OUT_H]
+            write_rows(q, rows_seen, turned, padded, rows_made, 0, first, end, 0, 0, kind)
+            for row in range(first, end):
+                here = made + (row - first) * q[p.OUT_H]
+                target = y + (n * rows + row) * columns * channels * 4
+                put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
             flush(own, padded)
+
+    return forward
+
+
+@cache
+def backward(tiles: Tiles, tiles_back: Tiles) -> Kernel:
+    """The kernel of the way back."""
+    write_rows, add_rows = filter_rows(tiles_back, 0), weight_rows(tiles, 0)
+
+    @kernel(variant(tiles, tiles_back), plans="plans", low="float32", high="float32")
+    def backward(
+        part, parts, plans, dy, y, x, w, taps, turned, dx, dw, images, width, columns, left,
+        given_left, channels, padded, block, scratch, scratch_bytes, given_at, passed_at, stream,
+        act, stats_x, table_x, table_y, sums, dstats, low, high, kind,
+    ):  # fmt: skip  # as above
+        """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights.
+
+        Row 0 of plans is the forward pass, the others the input gradient. Rows of the result in
+        scratch begin `given_left` bytes before the result.
+        """
+        q = plans[0]
+        height, stride, column = q[p.H_SIZE], q[p.H_STRIDE], channels * 4
+        length = max((height + stride - 1) // stride, q[p.H_OUT])
+        blocks = (length + block - 1) // block
+        tasks, size = images * blocks, taps * padded
+        dw += part * size * 8
+        turned += part * size * 4
+        turn_weights(w, channels, taps, padded, turned, kind)
+        clear_sums(dw, size)
+        own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
+        given, passed = seen + given_at, seen + passed_at
+        clear(own, padded)
+        _clear_scratch(seen, passed_at)
+        for task in range(part * tasks // parts, (part + 1) * tasks // parts):
+            n, first = task // blocks, task % blocks * block
+            end = min(length, first + block)
+            start, stop = _needed(plans, first, end)
+            place = n * q[p.H_OUT] * columns * column
+            _take_result(
+                q, dy + place, y + place, given + given_left, start, stop, columns, channels,
+                table_y, padded, dstats,
+            )  # fmt: skip  # as above
+            base = given - start * q[p.OUT_H]
+            begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
+            image = n * height * width * column
+            _take_image(
+                q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
+                stats_x, act, low, high,
+            )  # fmt: skip  # as above
+            add_rows(
+                q, seen - begin * q[p.X_H], base + given_left, dw, padded, 0,
+                first, end, 0, kind,
+            )  # fmt: skip  # as above
+            if dx:
+                for k in range(1, plans.shape[0]):
+                    r = plans[k]
+                    target = passed - first * r[p.OUT_H]
+                    write_rows(r, base, turned, padded, target, 0, first, end, 0, 0, kind)
+                line = plans[1, p.OUT_H] // stride
+                for row in range(first * stride, min(height, end * stride)):
+                    here, place = passed + (row - first * stride) * line, row * width * column
+                    put_gradients(
+                        here, q[p.X_W], x + image + place, dx + image + place, width, channels,
+                        table_x, padded, own, stats_x, act, low, high, stream,
+                    )  # fmt: skip  # as above
+                flush(own, padded)
+
+    return backward

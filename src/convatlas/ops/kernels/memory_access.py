@@ -278,6 +278,23 @@ def add_to_doubles(typingctx, address, a):
 
 
 @intrinsic
+def sum_of_doubles(typingctx, address, count, pitch):
+    """Sixteen float64 totals added up over `count` places `pitch` bytes apart, as float32."""
+
+    def codegen(context, builder, signature, args):
+        address, count, pitch = args
+        wide = ir.VectorType(ir.DoubleType(), LANES)
+        result = cgutils.alloca_once_value(builder, ir.Constant(wide, [0.0] * LANES))
+        with cgutils.for_range(builder, count) as loop:
+            place = builder.add(address, builder.mul(loop.index, pitch))
+            value = builder.load(pointer_to(builder, place, wide), align=8)
+            builder.store(builder.fadd(builder.load(result), value), result)
+        return builder.fptrunc(builder.load(result), VECTOR)
+
+    return vector(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
 def get_double(typingctx, address):
     """Read one float64."""
 

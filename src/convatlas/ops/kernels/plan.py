@@ -9,6 +9,8 @@ import math
 from functools import lru_cache
 from itertools import product
 
+from convatlas.ops.kernels.channel_layout import LANES
+
 # Fields of a row; the W_ block repeats the H_ block for the second axis.
 H_SIZE, H_OUT, H_STRIDE, H_OFFSET, H_STEP, H_TAPS, H_WEIGHT, H_WEIGHT_STEP = range(8)
 W_SIZE, W_OUT, W_STRIDE, W_OFFSET, W_STEP, W_TAPS, W_WEIGHT, W_WEIGHT_STEP = range(8, 16)
@@ -16,6 +18,7 @@ CHANNELS, KERNEL_W, TILED, STREAM = 16, 17, 18, 19
 X_N, X_C, X_H, X_W = 20, 21, 22, 23  # pitches of the input in bytes
 OUT_START, OUT_N, OUT_C, OUT_H, OUT_W = 24, 25, 26, 27, 28
 ASK = 29  # rows of an output row that the one above did not read: asked for ahead; 0: in a cache
+WHOLE = 30  # columns of the other side that begin with one of ours; 0: another row has them
 
 TILES = {1: (1, 2, 3, 4, 5, 7), 2: (3, 5, 7)}  # taps for which tiles are compiled, by stride
 STREAM_BYTES = 8 << 20  # results above this leave the caches before they are read again
@@ -70,10 +73,11 @@ def plan(
     sides = [list(axis(*side)) for side in zip(*shapes, strict=True)]
     rows = []
     for (row, row_step, h), (column, column_step, w) in product(*sides):
-        tiled = w[4] == 1 and w[5] in TILES.get(w[2], ())
+        tiled = channels >= LANES and w[4] == 1 and w[5] in TILES.get(w[2], ())
         _, _, out_h, out_w = out_pitch
         start = row * out_h + column * out_w
         out = (start, out_pitch[0], out_pitch[1], row_step * out_h, column_step * out_w)
         rest = (channels, kernel[1], int(tiled), int(stream))
-        rows.append((*h, *w, *rest, *x_pitch, *out, h[2]))
+        begun = column_step if column == 0 else 0
+        rows.append((*h, *w, *rest, *x_pitch, *out, h[2], begun))
     return tuple(rows)

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
-from convatlas.ops.kernels.filter_layout import output_sides, plans_of, tap_major
-from convatlas.ops.kernels.plan import ASK, STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
+from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
 
 KIND = np.float32(0)
 SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
 SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
-COLUMNS = 4  # of a register tile (`tiles.py`)
+COLUMNS, WIDE = 4, 7  # of a register tile (`tiles.py`)
 LARGE = 1 << 18  # weights from which turning them is felt
 MOST_ROWS = 192  # of a block: float32 sums run no longer
 
@@ -197,7 +197,7 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
 class _Filter(NamedTuple):
     """A depthwise filter in scratch memory: its plans, and the columns of each row there."""
 
-    plans: np.ndarray
+    plans: Plans
     left: int  # columns of zeros before the image, and before the gradient of its result
     given_left: int
     seen: int  # columns of the image with its zeros
@@ -206,7 +206,9 @@ class _Filter(NamedTuple):
     passed: int  # of the image's gradient
 
 
-def _whole_tiles(columns: int) -> int:
+def _whole_tiles(columns: int, taps: int) -> int:
+    if columns % WIDE == 0 and taps in (3, 5):
+        return columns
     return (columns + COLUMNS - 1) // COLUMNS * COLUMNS
 
 
@@ -215,8 +217,8 @@ def _in_scratch(kernel, sizes, source, target, channels, back: bool) -> _Filter:
     """How a filter runs where rows are as long as its tiles would like them."""
     (_, stride), (_, left), (_, dilation) = sizes
     width, columns, step = source[1], target[1], pitch(channels) // 4
-    made = _whole_tiles(columns)
-    passed = _whole_tiles(-(-width // stride))
+    made = _whole_tiles(columns, kernel[1])
+    passed = _whole_tiles(-(-width // stride), kernel[1])
     seen = max(left + width, stride * (made - 1) + dilation * (kernel[1] - 1) + 1)
     sides = list(backward_side(width, columns, kernel[1], stride, left, dilation))
     offsets = [side[3] for _, _, side in sides if side[5]]
@@ -235,11 +237,11 @@ def _in_scratch(kernel, sizes, source, target, channels, back: bool) -> _Filter:
         padded(channels),
         False,
         True,
-    ).copy()
-    plans[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
-    plans[1:, W_SIZE], plans[1:, W_OUT] = given, passed
-    plans[1:, W_OFFSET] += given_left
-    plans[:, ASK] = 0
+    )
+    plans = plans._replace(rows=plans.rows.copy())
+    plans.rows[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
+    plans.rows[1:, W_SIZE], plans.rows[1:, W_OUT] = given, passed
+    plans.rows[1:, W_OFFSET] += given_left
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
@@ -256,26 +258,27 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
     block = (SCRATCH_BYTES // step - f.seen * reach) // (f.seen * stride + f.made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
-    each, w = seen + step * f.made * block, tap_major(weight)[0]
+    each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
+    turned = torch.empty(taps * padded(channels))
     scratch = _scratch(parts, each, channels, channels, summed=channels)
     tables = _Tables(scratch, norm, channels, channels, parts)
     tables.fill_y()
     filter_units.pivots(
-        1, f.plans, x.data_ptr(), w.data_ptr(), source[1], f.left * step, channels,
-        padded(channels), scratch["rows"], seen, act[0], tables.stats_x, tables.x, tables.y,
-        *act[1:], KIND,
+        1, f.plans.rows, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
+        f.left * step, channels, padded(channels), scratch["rows"], seen, act[0], tables.stats_x,
+        tables.x, tables.y, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    filter_units.forward(
-        parts, f.plans, x.data_ptr(), w.data_ptr(), y.data_ptr(), images, source[1], target[1],
-        f.left * step, channels, padded(channels), block, scratch["rows"], each, seen, streams(y),
-        act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
+    filter_units.forward(f.plans.forward)(
+        parts, f.plans.rows, x.data_ptr(), turned.data_ptr(), y.data_ptr(), images, source[1],
+        target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
+        streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
     return y, tables.statistics(rows_of(y), eps)
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
-    from convatlas.ops.kernels import filter_units
+    from convatlas.ops.kernels import filter_units, filter_weights
 
     dy = dy.contiguous(memory_format=torch.channels_last)
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
@@ -291,17 +294,20 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     seen = step * f.seen * min(source[0], stride * block + reach)
     given = step * f.given * min(target[0], block + 2 * reach)
     each = seen + given + step * f.passed * stride * block
-    taps, w = math.prod(kernel), tap_major(weight)[0]
-    dw = torch.zeros(parts, taps, padded(channels), dtype=torch.float64)
+    taps, w, whole = math.prod(kernel), weight.contiguous(), padded(channels)
+    sums = torch.empty(parts * taps * whole, dtype=torch.float64)
+    turned, dw = torch.empty(parts * taps * whole), torch.empty(weight.shape)
     scratch = _scratch(parts, each, channels, channels, summed=channels)
     tables = _Tables(scratch, norm, channels, channels, parts)
     tables.fill_y(rows_of(y), stats, dstats)
-    filter_units.backward(
-        parts, f.plans, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), address(dx),
-        dw.data_ptr(), images, source[1], target[1], f.left * step, f.given_left * step, channels,
-        padded(channels), block, scratch["rows"], each, seen, seen + given,
-        0 if dx is None else streams(dx), act[0], tables.stats_x, tables.x, tables.y, tables.sums,
-        address(dstats), *act[1:], KIND,
+    filter_units.backward(f.plans.forward, f.plans.backward)(
+        parts, f.plans.rows, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
+        turned.data_ptr(), address(dx), sums.data_ptr(), images, source[1], target[1],
+        f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],
+        each, seen, seen + given, 0 if dx is None else streams(dx), act[0], tables.stats_x,
+        tables.x, tables.y, tables.sums, address(dstats), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    dw = dw.sum(0)[:, :channels].t().float().reshape(weight.shape)
-    return dx, dw.contiguous(), tables.gradients()
+    filter_weights.write_gradient(
+        1, sums.data_ptr(), parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(), KIND
+    )
+    return dx, dw, tables.gradients()
