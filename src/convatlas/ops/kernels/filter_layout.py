@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convatlas.ops.kernels import plan as p
+from convatlas.ops.kernels.channel_layout import LANES
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
@@ -16,19 +17,24 @@ def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int,
     return height, width
 
 
+# Pairs of taps and stride that have tiles; PLAIN: also what has none, a tap at a time.
 Tiles = tuple[tuple[int, int], ...]
+PLAIN = (0, 0)
 
 
 class Plans(NamedTuple):
     """What a depthwise kernel does, and what it must have been compiled for."""
 
     rows: np.ndarray  # the forward plan and, where it is needed, those of the input gradient
-    forward: Tiles  # pairs of taps and stride: one, or none
+    forward: Tiles
     backward: Tiles
 
 
 def _tiles(rows: Sequence[tuple[int, ...]]) -> Tiles:
-    return tuple(sorted({(row[p.W_TAPS], row[p.W_STRIDE]) for row in rows if row[p.TILED]}))
+    found = {(row[p.W_TAPS], row[p.W_STRIDE]) if row[p.TILED] else PLAIN for row in rows}
+    if any(row[p.CHANNELS] % LANES for row in rows):
+        found.add(PLAIN)
+    return tuple(sorted(found))
 
 
 @lru_cache(maxsize=4096)
@@ -46,4 +52,4 @@ def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> 
 def variant(*choices: Tiles) -> str:
     """The name of a kernel compiled for these: such as 3by1, or 3by2_1by1+2by1."""
     sides = ("+".join(f"{taps}by{stride}" for taps, stride in tiles) for tiles in choices)
-    return "_".join(side or "plain" for side in sides)
+    return "_".join(side.replace("0by0", "plain") for side in sides)

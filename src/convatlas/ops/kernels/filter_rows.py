@@ -7,6 +7,7 @@ import numpy as np
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.filter_layout import PLAIN
 from convatlas.ops.kernels.filter_tiles import filter_columns
 from convatlas.ops.kernels.memory_access import (
     add_to_doubles,
@@ -105,6 +106,8 @@ def _choice(tiles, edges):
     if not tiles:
         return _no_row
     (taps, stride), rest = tiles[0], _choice(tiles[1:], edges)
+    if (taps, stride) == PLAIN:
+        return rest
     row = _tiled_row(taps, stride, edges)
 
     @inner
@@ -162,6 +165,17 @@ def write_column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low):
 
 
 @inner
+def _all_columns(q, kind, x, xrow, w, wrow, wcol, rows, out, low):
+    for k in range(q[p.W_OUT]):
+        write_column(q, kind, x, xrow, w, wrow, wcol, rows, k, out, low)
+
+
+@inner
+def _no_columns(q, kind, x, xrow, w, wrow, wcol, rows, out, low):
+    """Tiles take all channels."""
+
+
+@inner
 def row_of(q, x, w, padded, j):
     """Where output row j of an image finds its inputs and weights, and how many rows it has.
 
@@ -178,11 +192,11 @@ def row_of(q, x, w, padded, j):
 
 
 def filter_rows(tiles, edges):
-    """The function that writes output rows, compiled for these pairs of taps and stride.
+    """The function that writes output rows, compiled for these tiles.
 
     `edges` is 0 where zeros stand beside the rows in memory, so that no tile needs to look.
     """
-    columns = _choice(tiles, edges)
+    columns, plain_columns = _choice(tiles, edges), _all_columns if PLAIN in tiles else _no_columns
 
     @inner
     def write_rows(q, x, w, padded, out, n, first, end, asks, other, kind):
@@ -198,8 +212,7 @@ def filter_rows(tiles, edges):
                 columns(q, kind, *row, target, asks, other)
                 low = q[p.CHANNELS] - q[p.CHANNELS] % LANES
             if low < q[p.CHANNELS]:
-                for k in range(q[p.W_OUT]):
-                    write_column(q, kind, *row, k, target, low)
+                plain_columns(q, kind, *row, target, low)
 
     return write_rows
 
@@ -282,14 +295,20 @@ def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
             )
 
 
-def weight_rows(tiles, edges):
-    """The function that adds up the weight gradient, compiled for one pair of taps and stride.
+@inner
+def _no_plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
+    """Tiles take all channels."""
 
-    tiles: that pair, or nothing; edges: as for `filter_rows`.
+
+def weight_rows(tiles, edges):
+    """The function that adds up the weight gradient, compiled for the tiles of a forward pass.
+
+    edges: as for `filter_rows`.
     """
-    taps, stride = tiles[0] if tiles else (0, 1)
+    taps, stride = tiles[-1]
     fits = taps in (3, 5, 7)
     tile_sums = _tiled_sums(taps, stride, edges) if fits else _no_sums
+    plain_sums = _no_plain_sums if fits and PLAIN not in tiles else _plain_sums
 
     @inner
     def add_rows(q, x, dy, sums, padded, n, first, end, asked, kind):
@@ -313,6 +332,6 @@ def weight_rows(tiles, edges):
             target, xrow = sums + row * q[p.KERNEL_W] * pitch, stride * q[p.X_H]
             for c in range(done, q[p.CHANNELS], LANES):
                 lanes, here, there = q[p.CHANNELS] - c, xs + c * size, ys + c * size
-                _plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
+                plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
 
     return add_rows

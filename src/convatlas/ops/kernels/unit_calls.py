@@ -4,20 +4,16 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.ops.kernels.unit_tables import KIND, Tables, address, scratch_for
 
-KIND = np.float32(0)
-SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
 SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
 COLUMNS, WIDE = 4, 7  # of a register tile (`tiles.py`)
-LARGE = 1 << 18  # weights from which turning them is felt
 MOST_ROWS = 192  # of a block: float32 sums run no longer
 
 
@@ -27,11 +23,6 @@ def fits_registers() -> bool:
     from convatlas.ops.kernels import product
 
     return product.fits_registers()
-
-
-def address(tensor: Tensor | None) -> int:
-    """Where the tensor lies; 0: there is none."""
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def rows_of(x: Tensor) -> int:
@@ -49,99 +40,24 @@ def streams(*tensors: Tensor) -> int:
     return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
 
 
-class Scratch:
-    """One piece of memory for everything a kernel needs beside its tensors."""
+def _slivers(weight: Tensor, columns_first: bool) -> Tensor:
+    """Weights (n, k) as the product reads them: with k steps of n columns, or n steps of k."""
+    from convatlas.ops.kernels import product_slivers
 
-    def __init__(self, **sizes: int):
-        self.places, total = {}, 0
-        for name, size in sizes.items():
-            self.places[name] = total
-            total += -(-size // 64) * 64
-        self.memory = torch.empty(total + 64, dtype=torch.uint8)
-        self.start = -(-self.memory.data_ptr() // 64) * 64
-
-    def __getitem__(self, name: str) -> int:
-        return self.start + self.places[name]
-
-
-def _slivers(matrix: Tensor) -> Tensor:
-    """A (steps, columns) matrix as four vectors of columns after the other, each step by step."""
-    steps, columns = matrix.shape
-    if columns % LANES:
-        matrix = F.pad(matrix, (0, padded(columns) - columns))
-    wide = padded(columns) // 64 * 64
+    n, k = weight.shape[:2]
+    weight = weight.contiguous()
+    steps, columns, pitches = (k, n, (4, 4 * k)) if columns_first else (n, k, (4 * k, 4))
     result = torch.empty(steps * padded(columns))
-    if wide:
-        body = result[: steps * wide].view(wide // 64, steps, 64)
-        columns_64 = matrix[:, :wide].unflatten(1, (-1, 64)).transpose(0, 1)
-        if matrix.numel() < LARGE:
-            body.copy_(columns_64)
-        else:  # torch turns large matrices fast, but only two-dimensional ones
-            for target, source in zip(body, columns_64, strict=True):
-                target.copy_(source)
-    if wide < matrix.shape[1]:
-        result[steps * wide :].view(steps, -1).copy_(matrix[:, wide:])
+    product_slivers.write_slivers(
+        torch.get_num_threads(), weight.data_ptr(), steps, columns, *pitches, result.data_ptr(),
+        KIND,
+    )  # fmt: skip  # a kernel's arguments, as it declares them
     return result
 
 
 def _block(bytes_a_row: int, rows: int) -> int:
     most = min(MOST_ROWS, SCRATCH_BYTES // bytes_a_row, rows)
     return max(6, most // 6 * 6)
-
-
-class _Tables:
-    """The tables of both sides of a convolution, and the sums of its workers, in scratch memory.
-
-    x is the side that is normalised on the way in, y the one whose statistics are wanted.
-    """
-
-    def __init__(self, scratch: Scratch, norm: tuple, x_channels: int, y_channels: int, parts: int):
-        from convatlas.ops.kernels import norm_tables
-
-        self.kernels, self.parts = norm_tables, parts
-        self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
-        self.x_channels, self.y_channels = x_channels, y_channels
-        self.stats_x, self.weight, self.bias = map(address, norm)
-        norm_tables.fill(
-            1, self.x, padded(x_channels), x_channels, 1, self.weight, self.bias, self.stats_x,
-            KIND,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
-
-    def fill_y(self, rows: int = 0, stats: Tensor | None = None, dstats: Tensor | None = None):
-        """Zeros, or what the gradients of the statistics add to that of y."""
-        channels = self.y_channels
-        self.kernels.fill_slopes(
-            1, self.y, padded(channels), channels, rows, address(stats), address(dstats), KIND
-        )
-
-    def statistics(self, rows: int, eps: float) -> Tensor:
-        """Those of y."""
-        channels, stats = self.y_channels, torch.empty(3, self.y_channels)
-        self.kernels.write_statistics(
-            1, self.sums, self.parts, padded(channels), self.y, channels, 1, rows,
-            stats.data_ptr(), eps, KIND,
-        )  # fmt: skip  # as above
-        return stats
-
-    def gradients(self) -> Tensor:
-        """Those of the norm of x: rows for scale, shift, mean, variance and 1 / deviation."""
-        channels = self.x_channels
-        result = torch.empty(5, channels)
-        if self.stats_x:
-            self.kernels.write_gradients(
-                1, self.sums, self.parts, padded(channels), self.x, channels, self.weight,
-                result.data_ptr(), KIND,
-            )  # fmt: skip  # as above
-        return result
-
-
-def _scratch(parts: int, each: int, x_channels: int, y_channels: int, summed: int) -> Scratch:
-    return Scratch(
-        rows=parts * each,
-        table_x=padded(x_channels) * TABLE_BYTES,
-        table_y=padded(y_channels) * TABLE_BYTES,
-        sums=parts * padded(summed) * SUMS_BYTES,
-    )
 
 
 def pointwise(
@@ -155,8 +71,8 @@ def pointwise(
     y = _empty((x.shape[0], n, *x.shape[2:]), x)
     block = _block(pitch(k) + pitch(n), rows)
     each = block * (pitch(k) + pitch(n))
-    scratch = _scratch(parts, each, k, n, summed=n)
-    slivers, tables = _slivers(weight.reshape(n, k).t()), _Tables(scratch, norm, k, n, parts)
+    scratch = scratch_for(parts, each, k, n, summed=n)
+    slivers, tables = _slivers(weight, columns_first=True), Tables(scratch, norm, k, n, parts)
     tables.fill_y()
     product_rows.pivots(
         1, x.data_ptr(), k, n, slivers.data_ptr(), block, scratch["rows"], act[0], tables.stats_x,
@@ -181,8 +97,8 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     a_row = 2 * pitch(k) + pitch(n)
     block = _block(a_row, rows)
     dw = torch.empty(parts, n + 5, padded(k))
-    scratch = _scratch(parts, block * a_row, k, n, summed=k)
-    slivers, tables = _slivers(weight.reshape(n, k)), _Tables(scratch, norm, k, n, parts)
+    scratch = scratch_for(parts, block * a_row, k, n, summed=k)
+    slivers, tables = _slivers(weight, columns_first=False), Tables(scratch, norm, k, n, parts)
     tables.fill_y(rows, stats, dstats)
     product_rows.backward(
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
@@ -213,7 +129,7 @@ def _whole_tiles(columns: int, taps: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _in_scratch(kernel, sizes, source, target, channels, back: bool) -> _Filter:
+def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filter:
     """How a filter runs where rows are as long as its tiles would like them."""
     (_, stride), (_, left), (_, dilation) = sizes
     width, columns, step = source[1], target[1], pitch(channels) // 4
@@ -251,7 +167,7 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
 
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
-    f = _in_scratch(tuple(weight.shape[2:]), sizes, source, target, channels, False)
+    f = _inscratch_for(tuple(weight.shape[2:]), sizes, source, target, channels, False)
     y = _empty((images, channels, *target), x)
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
@@ -260,8 +176,8 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
     seen = step * f.seen * min(source[0], stride * block + reach)
     each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
     turned = torch.empty(taps * padded(channels))
-    scratch = _scratch(parts, each, channels, channels, summed=channels)
-    tables = _Tables(scratch, norm, channels, channels, parts)
+    scratch = scratch_for(parts, each, channels, channels, summed=channels)
+    tables = Tables(scratch, norm, channels, channels, parts)
     tables.fill_y()
     filter_units.pivots(
         1, f.plans.rows, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
@@ -283,7 +199,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     dy = dy.contiguous(memory_format=torch.channels_last)
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
     parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
-    f = _in_scratch(kernel, sizes, tuple(source), target, channels, True)
+    f = _inscratch_for(kernel, sizes, tuple(source), target, channels, True)
     dx = torch.empty_like(x) if need_x else None
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (kernel[0] - 1) + 1
@@ -297,8 +213,8 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     taps, w, whole = math.prod(kernel), weight.contiguous(), padded(channels)
     sums = torch.empty(parts * taps * whole, dtype=torch.float64)
     turned, dw = torch.empty(parts * taps * whole), torch.empty(weight.shape)
-    scratch = _scratch(parts, each, channels, channels, summed=channels)
-    tables = _Tables(scratch, norm, channels, channels, parts)
+    scratch = scratch_for(parts, each, channels, channels, summed=channels)
+    tables = Tables(scratch, norm, channels, channels, parts)
     tables.fill_y(rows_of(y), stats, dstats)
     filter_units.backward(f.plans.forward, f.plans.backward)(
         parts, f.plans.rows, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,

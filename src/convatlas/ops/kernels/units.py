@@ -16,11 +16,6 @@ from torch import Tensor
 from convatlas.ops.kernels.channel_layout import padded
 from convatlas.ops.kernels.norm_act import _TORCH, ACTIVATIONS
 from convatlas.ops.kernels.unit_calls import (
-    KIND,
-    SUMS_BYTES,
-    TABLE_BYTES,
-    Scratch,
-    address,
     depthwise,
     depthwise_back,
     pointwise,
@@ -28,6 +23,7 @@ from convatlas.ops.kernels.unit_calls import (
     rows_of,
     streams,
 )
+from convatlas.ops.kernels.unit_tables import KIND, SUMS_BYTES, TABLE_BYTES, Scratch, address
 
 
 class Norm(NamedTuple):

@@ -1,0 +1,86 @@
+"""The memory of a fused convolution: tables of both its sides, and sums of its workers."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convatlas.ops.kernels.channel_layout import padded
+
+KIND = np.float32(0)
+SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where the tensor lies; 0: there is none."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+class Scratch:
+    """One piece of memory for everything a kernel needs beside its tensors."""
+
+    def __init__(self, **sizes: int):
+        self.places, total = {}, 0
+        for name, size in sizes.items():
+            self.places[name] = total
+            total += -(-size // 64) * 64
+        self.memory = torch.empty(total + 64, dtype=torch.uint8)
+        self.start = -(-self.memory.data_ptr() // 64) * 64
+
+    def __getitem__(self, name: str) -> int:
+        return self.start + self.places[name]
+
+
+def scratch_for(parts: int, each: int, x_channels: int, y_channels: int, summed: int) -> Scratch:
+    """For the rows, tables and sums of a convolution's workers, of `each` bytes of rows."""
+    return Scratch(
+        rows=parts * each,
+        table_x=padded(x_channels) * TABLE_BYTES,
+        table_y=padded(y_channels) * TABLE_BYTES,
+        sums=parts * padded(summed) * SUMS_BYTES,
+    )
+
+
+class Tables:
+    """The tables of both sides of a convolution, and the sums of its workers, in scratch memory.
+
+    x is the side that is normalised on the way in, y the one whose statistics are wanted.
+    """
+
+    def __init__(self, scratch: Scratch, norm: tuple, x_channels: int, y_channels: int, parts: int):
+        from convatlas.ops.kernels import norm_tables
+
+        self.kernels, self.parts = norm_tables, parts
+        self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
+        self.x_channels, self.y_channels = x_channels, y_channels
+        self.stats_x, self.weight, self.bias = map(address, norm)
+        norm_tables.fill(
+            1, self.x, padded(x_channels), x_channels, 1, self.weight, self.bias, self.stats_x,
+            KIND,
+        )  # fmt: skip  # a kernel's arguments, as it declares them
+
+    def fill_y(self, rows: int = 0, stats: Tensor | None = None, dstats: Tensor | None = None):
+        """Zeros, or what the gradients of the statistics add to that of y."""
+        channels = self.y_channels
+        self.kernels.fill_slopes(
+            1, self.y, padded(channels), channels, rows, address(stats), address(dstats), KIND
+        )
+
+    def statistics(self, rows: int, eps: float) -> Tensor:
+        """Those of y."""
+        channels, stats = self.y_channels, torch.empty(3, self.y_channels)
+        self.kernels.write_statistics(
+            1, self.sums, self.parts, padded(channels), self.y, channels, 1, rows,
+            stats.data_ptr(), eps, KIND,
+        )  # fmt: skip  # as above
+        return stats
+
+    def gradients(self) -> Tensor:
+        """Those of the norm of x: rows for scale, shift, mean, variance and 1 / deviation."""
+        channels = self.x_channels
+        result = torch.empty(5, channels)
+        if self.stats_x:
+            self.kernels.write_gradients(
+                1, self.sums, self.parts, padded(channels), self.x, channels, self.weight,
+                result.data_ptr(), KIND,
+            )  # fmt: skip  # as above
+        return result
