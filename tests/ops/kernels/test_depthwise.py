@@ -70,6 +70,16 @@ def test_equals_torch_in_float64_for_odd_shapes(layout, shape, kernel, sizes, re
     check(x, weight, relative_error, **sizes)
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize("padding", [0, 1, 2, 4])
+def test_rows_of_every_width_are_the_same_however_their_tiles_meet_the_padding(
+    kernel, stride, padding, relative_error
+):
+    for width in range(max(1, kernel - 2 * padding), 32):
+        x, weight = inputs((1, 16, 6, width), (kernel, kernel))
+        check(x, weight, relative_error, stride=stride, padding=padding)
+
+
 def test_large_results_that_go_around_the_caches_are_the_same(relative_error):
     x, weight = inputs((2, 96, 112, 112), (3, 3))
     check(x, weight, relative_error, padding=1)

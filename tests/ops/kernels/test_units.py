@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from convatlas.ops.kernels.unit_calls import _slivers
 from convatlas.ops.kernels.units import (
     Norm,
     depthwise_unit,
@@ -189,3 +190,15 @@ def test_only_the_gradients_that_are_asked_for_are_made():
     y.sum().backward()
     assert weight.grad is not None
     assert x.grad is None
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (16, 64), (37, 50), (100, 33), (70, 130), (128, 16)])
+def test_slivers_hold_the_weights_vector_by_vector(n, k):
+    weight = torch.randn(n, k, 1, 1)
+    for columns_first, matrix in ((True, weight[:, :, 0, 0].t()), (False, weight[:, :, 0, 0])):
+        expected = []
+        for start in range(0, matrix.shape[1], 64):
+            part = matrix[:, start : start + 64]
+            expected.append(F.pad(part, (0, -part.shape[1] % 16)).flatten())
+        found = _slivers(weight, columns_first=columns_first)
+        assert torch.equal(found, torch.cat(expected))

@@ -7,7 +7,6 @@ import ctypes
 import struct
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.arrayobj import populate_array
@@ -17,7 +16,7 @@ from convatlas.ops.kernels.vector import intrinsic
 PLACE = 8  # bytes
 HEAD = 2  # places before the arguments
 # Kinds of arguments by their Numba names, and how Python writes them. "plans" is an array of rows
-# of integers (`plan.py`): its address, its rows and its columns.
+# of integers (`plan.py`), given as its address, its rows and its columns.
 FORMATS = {"intp": "q", "float64": "d", "float32": "f4x", "plans": "qqq"}
 PLANS = types.Array(types.int64, 2, "C")
 
@@ -28,13 +27,9 @@ class Layout:
     def __init__(self, kinds: list[str]):
         self.kinds = kinds
         self.struct = struct.Struct("=" + HEAD * "q" + "".join(FORMATS[kind] for kind in kinds))
-        self.with_plans = "plans" in kinds
 
     def write(self, parts: int, arguments: tuple[Any, ...]) -> Any:
         """A buffer for one call."""
-        if self.with_plans:  # which always come first
-            plans: np.ndarray = arguments[0]
-            arguments = plans.ctypes.data, *plans.shape, *arguments[1:]
         return ctypes.create_string_buffer(self.struct.pack(0, parts, *arguments))
 
 

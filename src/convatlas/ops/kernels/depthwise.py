@@ -134,13 +134,13 @@ def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
         turned = torch.empty(parts * taps * whole)
         row_bytes = channels * size * (source[1] * stride[0] + target[1])
         row_kernels.forward(plans.forward)(
-            parts, plans.rows, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), whole,
+            parts, *plans.place, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), whole,
             out.data_ptr(), n, _block(row_bytes, target[0], n), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
     else:
         w = weight.float().contiguous()
         filter_planes.forward(
-            parts, plans.rows, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
+            parts, *plans.place, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
             kind,
         )  # fmt: skip  # as above
     return out
@@ -172,7 +172,7 @@ def _backward(
         sums = torch.empty(parts * taps * whole, dtype=torch.float64)
         row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
         row_kernels.backward(plans.forward, plans.backward)(
-            parts, plans.rows, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps, turned.data_ptr(),
+            parts, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps, turned.data_ptr(),
             whole, dx.data_ptr(), sums.data_ptr(), n, _block(row_bytes, target[0], n),
             int(need_x), int(need_w), kind,
         )  # fmt: skip  # a kernel's arguments, as it declares them
@@ -185,7 +185,7 @@ def _backward(
         w = weight.float().contiguous()
         sums = torch.zeros(n, channels, taps, dtype=torch.float64)
         filter_planes.backward(
-            parts, plans.rows, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
+            parts, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
             dx.data_ptr(), sums.data_ptr(), n, taps, int(need_x), int(need_w), kind,
         )  # fmt: skip  # as above
         dw = sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()

@@ -10,6 +10,7 @@ from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_layout import LANES
 
 
+@lru_cache(maxsize=4096)
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
     """Height and width of the result."""
     sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
@@ -28,6 +29,12 @@ class Plans(NamedTuple):
     rows: np.ndarray  # the forward plan and, where it is needed, those of the input gradient
     forward: Tiles
     backward: Tiles
+    place: tuple[int, int, int]  # the address of the rows, how many, and how long they are
+
+    @classmethod
+    def of(cls, rows: np.ndarray, forward: Tiles, backward: Tiles) -> "Plans":
+        """Found out once: asking an array for its address takes as long as a small layer."""
+        return cls(rows, forward, backward, (rows.ctypes.data, *rows.shape))
 
 
 def _tiles(rows: Sequence[tuple[int, ...]]) -> Tiles:
@@ -46,7 +53,7 @@ def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> 
     if needed:
         backward = p.plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
     rows = np.array(forward + backward, dtype=np.int64)
-    return Plans(rows, _tiles(forward), _tiles(backward))
+    return Plans.of(rows, _tiles(forward), _tiles(backward))
 
 
 def variant(*choices: Tiles) -> str:

@@ -40,6 +40,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stay_out_of_forks)
 
 
+_PLAIN = (Tensor, torch.nn.Parameter)
 _loads: bool | None = None
 
 
@@ -73,14 +74,13 @@ def usable(*tensors: Tensor | None) -> bool:
     profiler of operators) see ordinary torch operators instead.
     """
     given = [tensor for tensor in tensors if tensor is not None]
-    first = given[0]
-    if not _allowed or first.dtype not in (torch.float32, torch.bfloat16):
+    if not _allowed or given[0].dtype not in (torch.float32, torch.bfloat16):
         return False
-    if any(tensor.device.type != "cpu" for tensor in given):
+    if not all([tensor.is_cpu for tensor in given]):  # a list: this runs before every small layer
         return False
     if torch.compiler.is_compiling():
         return not torch.compiler.is_exporting() and available()
-    plain = all(type(t) in (Tensor, torch.nn.Parameter) for t in given)
+    plain = all([type(tensor) in _PLAIN for tensor in given])
     return plain and not _watched() and available()
 
 

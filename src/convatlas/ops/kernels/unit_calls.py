@@ -154,10 +154,11 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filt
         False,
         True,
     )
-    plans = plans._replace(rows=plans.rows.copy())
-    plans.rows[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
-    plans.rows[1:, W_SIZE], plans.rows[1:, W_OUT] = given, passed
-    plans.rows[1:, W_OFFSET] += given_left
+    rows = plans.rows.copy()
+    rows[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
+    rows[1:, W_SIZE], rows[1:, W_OUT] = given, passed
+    rows[1:, W_OFFSET] += given_left
+    plans = Plans.of(rows, plans.forward, plans.backward)
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
@@ -180,12 +181,12 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
     tables = Tables(scratch, norm, channels, channels, parts)
     tables.fill_y()
     filter_units.pivots(
-        1, f.plans.rows, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
+        1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
         f.left * step, channels, padded(channels), scratch["rows"], seen, act[0], tables.stats_x,
         tables.x, tables.y, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     filter_units.forward(f.plans.forward)(
-        parts, f.plans.rows, x.data_ptr(), turned.data_ptr(), y.data_ptr(), images, source[1],
+        parts, *f.plans.place, x.data_ptr(), turned.data_ptr(), y.data_ptr(), images, source[1],
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
         streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
@@ -217,7 +218,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     tables = Tables(scratch, norm, channels, channels, parts)
     tables.fill_y(rows_of(y), stats, dstats)
     filter_units.backward(f.plans.forward, f.plans.backward)(
-        parts, f.plans.rows, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
+        parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
         turned.data_ptr(), address(dx), sums.data_ptr(), images, source[1], target[1],
         f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],
         each, seen, seen + given, 0 if dx is None else streams(dx), act[0], tables.stats_x,
