@@ -53,6 +53,22 @@ def test_the_first_use_says_what_it_waits_for_and_the_second_finds_it(tmp_path):
 
 
 @pytest.mark.slow
+def test_code_from_disk_does_not_meet_that_of_another_case(tmp_path):
+    code = """
+        import torch
+        from convatlas.ops.kernels import depthwise_conv2d
+        for side in {}:
+            x = torch.randn(1, 16, 9, 9).to(memory_format=torch.channels_last).requires_grad_()
+            weight = torch.randn(16, 1, side, side)
+            y = depthwise_conv2d(x, weight)
+            torch.testing.assert_close(y, torch.conv2d(x, weight, groups=16))
+    """
+    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    python(code.format([3]), **place)
+    python(code.format([5, 3]), **place)  # 5 was compiled here, under the names that 3 had there
+
+
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_does_not_stop_it(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")

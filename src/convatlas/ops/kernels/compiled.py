@@ -20,7 +20,19 @@ from convatlas.ops.kernels.call import Layout, begin_part, parts_of, reader
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
-inner: Any = numba.njit(nogil=True, error_model="numpy")
+
+
+def inner(function: FunctionType) -> Any:
+    """Compile a function that kernels call, under a name that tells what it closes over.
+
+    Machine code from disk brings its functions along by name. To the linker two of one name are
+    one, so those that a function makes for different cases must not share theirs.
+    """
+    known = [cell.cell_contents for cell in function.__closure__ or ()]
+    if known:
+        names = repr([getattr(value, "__qualname__", value) for value in known])
+        function.__qualname__ += "." + hashlib.sha256(names.encode()).hexdigest()[:16]
+    return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 @lru_cache(maxsize=1)

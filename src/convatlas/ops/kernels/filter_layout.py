@@ -10,7 +10,6 @@ from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_layout import LANES
 
 
-@lru_cache(maxsize=4096)
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
     """Height and width of the result."""
     sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)

@@ -53,12 +53,8 @@ def _gather(sums, workers, padded, which, channel, channels, fold):
     return result
 
 
-@kernel()
-def fill(part, parts, table, padded, channels, fold, weight, bias, stats, kind):
-    """Scale and shift of each channel from stats (mean, variance, 1 / standard deviation).
-
-    stats 0: a table of zeros; weight or bias 0: there is none.
-    """
+@inner
+def _fill(table, padded, channels, fold, weight, bias, stats):
     _clear(table, padded)
     for channel in range(channels if stats else 0):
         mean = np.float64(get_float(stats + channel * 4))
@@ -71,19 +67,8 @@ def fill(part, parts, table, padded, channels, fold, weight, bias, stats, kind):
         _repeat(table, SLOPE, padded, channel, channels, fold, inverse)
 
 
-@kernel()
-def fill_pivots(part, parts, x, channels, fold, table, padded, kind):
-    """A table whose pivots are the first row of x."""
-    _clear(table, padded)
-    size = element_bytes(kind)
-    for channel in range(channels):
-        pivot = total(load_lanes(x + channel * size, 0, 1, kind))
-        _repeat(table, PIVOT, padded, channel, channels, fold, pivot)
-
-
-@kernel(rows="float64")
-def fill_slopes(part, parts, table, padded, channels, rows, stats, dstats, kind):
-    """What the gradient of mean and deviation adds to that of each value; dstats 0: nothing."""
+@inner
+def _fill_slopes(table, padded, channels, rows, stats, dstats):
     _clear(table, padded)
     for channel in range(channels if dstats else 0):
         mean, inverse = stats + channel * 4, stats + (2 * channels + channel) * 4
@@ -94,6 +79,41 @@ def fill_slopes(part, parts, table, padded, channels, rows, stats, dstats, kind)
         put_float(table + (MEAN * padded + channel) * 4, get_float(mean))
         put_float(table + (SLOPE * padded + channel) * 4, np.float32(slope))
         put_float(table + (OFFSET * padded + channel) * 4, np.float32(offset))
+
+
+@kernel()
+def fill(part, parts, table, padded, channels, fold, weight, bias, stats, kind):
+    """Scale and shift of each channel from stats (mean, variance, 1 / standard deviation).
+
+    stats 0: a table of zeros; weight or bias 0: there is none.
+    """
+    _fill(table, padded, channels, fold, weight, bias, stats)
+
+
+@kernel(rows="float64")
+def fill_slopes(part, parts, table, padded, channels, rows, stats, dstats, kind):
+    """What the gradient of mean and deviation adds to that of each value; dstats 0: nothing."""
+    _fill_slopes(table, padded, channels, rows, stats, dstats)
+
+
+@kernel(rows="float64")
+def fill_both(
+    part, parts, table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y,
+    channels_y, rows, stats_y, dstats, kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """The tables of both sides of a convolution: `fill` for x and `fill_slopes` for y."""
+    _fill(table_x, padded_x, channels_x, 1, weight, bias, stats_x)
+    _fill_slopes(table_y, padded_y, channels_y, rows, stats_y, dstats)
+
+
+@kernel()
+def fill_pivots(part, parts, x, channels, fold, table, padded, kind):
+    """A table whose pivots are the first row of x."""
+    _clear(table, padded)
+    size = element_bytes(kind)
+    for channel in range(channels):
+        pivot = total(load_lanes(x + channel * size, 0, 1, kind))
+        _repeat(table, PIVOT, padded, channel, channels, fold, pivot)
 
 
 @kernel(number="float64", eps="float64")

@@ -72,8 +72,8 @@ def pointwise(
     block = _block(pitch(k) + pitch(n), rows)
     each = block * (pitch(k) + pitch(n))
     scratch = scratch_for(parts, each, k, n, summed=n)
-    slivers, tables = _slivers(weight, columns_first=True), Tables(scratch, norm, k, n, parts)
-    tables.fill_y()
+    slivers = _slivers(weight, columns_first=True)
+    tables = Tables(scratch, norm, (k, n), parts, rows)
     product_rows.pivots(
         1, x.data_ptr(), k, n, slivers.data_ptr(), block, scratch["rows"], act[0], tables.stats_x,
         tables.x, tables.y, *act[1:], KIND,
@@ -83,7 +83,7 @@ def pointwise(
         scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
         KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(rows, eps)
+    return y, tables.statistics(eps)
 
 
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
@@ -98,8 +98,8 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     block = _block(a_row, rows)
     dw = torch.empty(parts, n + 5, padded(k))
     scratch = scratch_for(parts, block * a_row, k, n, summed=k)
-    slivers, tables = _slivers(weight, columns_first=False), Tables(scratch, norm, k, n, parts)
-    tables.fill_y(rows, stats, dstats)
+    slivers = _slivers(weight, columns_first=False)
+    tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
     product_rows.backward(
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
         slivers.data_ptr(), dw.data_ptr(), 0 if dx is None else streams(dx), block,
@@ -178,8 +178,7 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
     each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
     turned = torch.empty(taps * padded(channels))
     scratch = scratch_for(parts, each, channels, channels, summed=channels)
-    tables = Tables(scratch, norm, channels, channels, parts)
-    tables.fill_y()
+    tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y))
     filter_units.pivots(
         1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
         f.left * step, channels, padded(channels), scratch["rows"], seen, act[0], tables.stats_x,
@@ -190,7 +189,7 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
         streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(rows_of(y), eps)
+    return y, tables.statistics(eps)
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
@@ -215,8 +214,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     sums = torch.empty(parts * taps * whole, dtype=torch.float64)
     turned, dw = torch.empty(parts * taps * whole), torch.empty(weight.shape)
     scratch = scratch_for(parts, each, channels, channels, summed=channels)
-    tables = Tables(scratch, norm, channels, channels, parts)
-    tables.fill_y(rows_of(y), stats, dstats)
+    tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
     filter_units.backward(f.plans.forward, f.plans.backward)(
         parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
         turned.data_ptr(), address(dx), sums.data_ptr(), images, source[1], target[1],

@@ -46,30 +46,27 @@ class Tables:
     x is the side that is normalised on the way in, y the one whose statistics are wanted.
     """
 
-    def __init__(self, scratch: Scratch, norm: tuple, x_channels: int, y_channels: int, parts: int):
+    def __init__(
+        self, scratch: Scratch, norm: tuple, channels: tuple[int, int], parts: int, rows: int,
+        stats: Tensor | None = None, dstats: Tensor | None = None,
+    ):  # fmt: skip  # as above
+        """channels: of x and of y; stats and dstats: of y and their gradient, on the way back."""
         from convatlas.ops.kernels import norm_tables
 
-        self.kernels, self.parts = norm_tables, parts
+        self.kernels, self.parts, self.rows = norm_tables, parts, rows
         self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
-        self.x_channels, self.y_channels = x_channels, y_channels
+        self.x_channels, self.y_channels = channels
         self.stats_x, self.weight, self.bias = map(address, norm)
-        norm_tables.fill(
-            1, self.x, padded(x_channels), x_channels, 1, self.weight, self.bias, self.stats_x,
-            KIND,
+        norm_tables.fill_both(
+            1, self.x, padded(channels[0]), channels[0], self.weight, self.bias, self.stats_x,
+            self.y, padded(channels[1]), channels[1], rows, address(stats), address(dstats), KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
 
-    def fill_y(self, rows: int = 0, stats: Tensor | None = None, dstats: Tensor | None = None):
-        """Zeros, or what the gradients of the statistics add to that of y."""
-        channels = self.y_channels
-        self.kernels.fill_slopes(
-            1, self.y, padded(channels), channels, rows, address(stats), address(dstats), KIND
-        )
-
-    def statistics(self, rows: int, eps: float) -> Tensor:
+    def statistics(self, eps: float) -> Tensor:
         """Those of y."""
         channels, stats = self.y_channels, torch.empty(3, self.y_channels)
         self.kernels.write_statistics(
-            1, self.sums, self.parts, padded(channels), self.y, channels, 1, rows,
+            1, self.sums, self.parts, padded(channels), self.y, channels, 1, self.rows,
             stats.data_ptr(), eps, KIND,
         )  # fmt: skip  # as above
         return stats
