@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from convatlas.ops.kernels.chain import Value, batch_statistics, convolve
+from convatlas.ops.kernels.chain import Value, convolve
 from convatlas.ops.kernels.depthwise import depthwise_conv2d
 from convatlas.ops.kernels.freed_memory import keep_freed_memory
 from convatlas.ops.kernels.norm_act import batch_norm_act
 from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.unit_tables import NOT_RUNNING, Running
 from convatlas.ops.kernels.units import Norm
 
 _ACTIVATIONS: dict[type, str] = {
@@ -143,13 +144,16 @@ class _FastBatchNorm2d(_Fast):
                 return 1.0 / float(layer.num_batches_tracked)
         return layer.momentum or 0.0
 
-    def keep_statistics(self, stats: Tensor) -> None:
-        """Let the running statistics follow those of a batch."""
-        layer, momentum = cast(nn.BatchNorm2d, self), self.count_batch()
-        if layer.track_running_stats and layer.running_mean is not None:
-            with torch.no_grad():
-                layer.running_mean.lerp_(stats[0], momentum)
-                cast(Tensor, layer.running_var).lerp_(stats[1], momentum)
+    def running(self) -> Running:
+        """What a kernel that sees a batch in training has to let follow it."""
+        layer = cast(nn.BatchNorm2d, self)
+        if not layer.track_running_stats:
+            return NOT_RUNNING
+        mean, var, counted = layer.running_mean, layer.running_var, layer.num_batches_tracked
+        known = counted is not None and counted.dtype == torch.int64 and counted.is_cpu
+        if layer.momentum is None or not known:
+            return Running(mean, var, None, self.count_batch())
+        return Running(mean, var, counted, layer.momentum)
 
 
 class _FastSequential(_Fast):
@@ -159,15 +163,15 @@ class _FastSequential(_Fast):
         return self.run(Value(x)).finished()
 
     def run(self, value: Value) -> Value:
-        layers = list(cast(nn.Sequential, self))
-        while layers:
-            value, used = _step(value, layers)
-            del layers[:used]
+        layers, at = list(cast(nn.Sequential, self)), 0
+        while at < len(layers):
+            value, used = _step(value, layers[at : at + 3])
+            at += used
         return value
 
 
 def _step(value: Value, layers: list[nn.Module]) -> tuple[Value, int]:
-    """Run what comes next: a convolution with its norm and activation, or one of these."""
+    """Run the first of up to three layers: a convolution with norm and activation, or one alone."""
     conv = layers[0] if isinstance(layers[0], _FastConv2d) else None
     norm = layers[1 if conv else 0] if len(layers) > (1 if conv else 0) else None
     if not isinstance(norm, _FastBatchNorm2d):
@@ -187,14 +191,8 @@ def _step(value: Value, layers: list[nn.Module]) -> tuple[Value, int]:
 
 def _convolved(value: Value, conv: Any, norm: Any, act: str) -> Value | None:
     """In training: convolve, and leave norm and activation to whoever reads the result."""
-    if not batch_statistics(norm) or conv.out_channels != norm.num_features:
-        return None
-    made = convolve(value, conv, norm.eps)
-    if made is None:
-        return None
-    raw, stats = made
-    norm.keep_statistics(stats.detach())
-    return Value(raw, Norm(stats, norm.weight, norm.bias, act))
+    made = convolve(value, conv, norm)
+    return made and Value(made[0], Norm(made[1], norm.weight, norm.bias, act))
 
 
 def run_layer(value: Value, layer: nn.Module) -> Value:
@@ -261,5 +259,9 @@ def _hooked(*layers: Any) -> bool:
         return True
     if hooks._global_backward_hooks or hooks._global_backward_pre_hooks:
         return True
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(layer, kind) for layer in layers for kind in kinds)
+    for layer in layers:
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            return True
+        if layer._backward_hooks or layer._backward_pre_hooks:
+            return True
+    return False

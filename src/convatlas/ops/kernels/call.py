@@ -3,7 +3,6 @@
 Eight bytes each: the part of the work that nobody has begun, the number of parts, the arguments.
 """
 
-import ctypes
 import struct
 from typing import Any
 
@@ -28,9 +27,9 @@ class Layout:
         self.kinds = kinds
         self.struct = struct.Struct("=" + HEAD * "q" + "".join(FORMATS[kind] for kind in kinds))
 
-    def write(self, parts: int, arguments: tuple[Any, ...]) -> Any:
-        """A buffer for one call."""
-        return ctypes.create_string_buffer(self.struct.pack(0, parts, *arguments))
+    def write(self, parts: int, arguments: tuple[Any, ...]) -> bytes:
+        """The memory of one call. The threads count in it, so nobody else may hold it."""
+        return self.struct.pack(0, parts, *arguments)
 
 
 def _place(builder, call, index, kind):
@@ -39,8 +38,11 @@ def _place(builder, call, index, kind):
 
 
 @intrinsic
-def begin_part(typingctx, call):
-    """The number of a part that no other worker has begun."""
+def count_up(typingctx, address):
+    """Add one to the whole number at an address; returns what it was before.
+
+    At the address of a call: the number of a part that no other thread has begun.
+    """
 
     def codegen(context, builder, signature, args):
         number = args[0].type

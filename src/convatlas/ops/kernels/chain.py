@@ -59,45 +59,53 @@ def _alike(one: Value, two: Value) -> bool:
     return isinstance(a, Tensor) and a.shape == b.shape and a.dtype == b.dtype and usable(a)
 
 
-def batch_statistics(norm: nn.BatchNorm2d) -> bool:
-    """Whether the norm takes mean and variance from the batch, with float32 parameters."""
-    return norm.training and (norm.weight is None or norm.weight.dtype == torch.float32)
+def convolve(value: Value, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor] | None:
+    """The convolution of a value, and the statistics of the result for the batch norm behind it.
 
-
-def convolve(value: Value, conv: nn.Conv2d, eps: float) -> tuple[Tensor, Tensor] | None:
-    """The convolution of a value and the statistics of the result; None: no kernel for it."""
-    if not _takes(value.raw, conv):
+    The running statistics of the norm follow. None: no kernel for it.
+    """
+    weight = conv.weight
+    if not _takes(value.raw, conv, weight, norm):
         return None
-    stride, padding, dilation = conv.stride, conv.padding, conv.dilation
     if 1 < conv.groups == conv.in_channels == conv.out_channels:
-        raw, norm = value.source()
+        raw, before = value.source()
         return depthwise_unit(
-            _rows(raw), norm, conv.weight,
-            eps=eps, stride=stride, padding=padding, dilation=dilation,
+            _rows(raw), before, weight, eps=norm.eps, running=norm.running(),
+            stride=conv.stride, padding=conv.padding, dilation=conv.dilation,
         )  # fmt: skip  # what it is of, then how
-    plain = (conv.groups, conv.kernel_size, stride, padding) == (1, (1, 1), (1, 1), (0, 0))
-    if plain and fits_registers():
-        raw, norm = value.source()
-        return pointwise_unit(_rows(raw), norm, conv.weight, eps=eps)
+    plain = (conv.groups, conv.kernel_size, conv.stride, conv.padding)
+    if plain == (1, (1, 1), (1, 1), (0, 0)) and fits_registers():
+        raw, before = value.source()
+        return pointwise_unit(_rows(raw), before, weight, eps=norm.eps, running=norm.running())
     y = conv(value.finished())
-    return with_statistics(_rows(y), eps=eps)
+    return with_statistics(_rows(y), eps=norm.eps, running=norm.running())
 
 
-def _takes(x: Any, conv: nn.Conv2d) -> bool:
-    """Float32 maps of which the result has more than one value a channel, and no bias."""
-    if not isinstance(x, Tensor) or not usable(x, conv.weight) or conv.bias is not None:
+def _takes(x: Any, conv: nn.Conv2d, weight: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """Float32 maps of which the result has more than one value a channel, and no bias.
+
+    The norm takes mean and variance from the batch, and its numbers lie where a kernel can write.
+    """
+    if not norm.training or conv.out_channels != norm.num_features or conv.bias is not None:
+        return False
+    numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    given = [weight, *[t for t in numbers if t is not None]]
+    if not isinstance(x, Tensor) or not usable(x, *given):
+        return False
+    if not all([t.dtype == torch.float32 and t.is_contiguous() for t in given[1:]]):
         return False
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
-    if x.dim() != 4 or x.dtype != torch.float32 or conv.weight.dtype != x.dtype:
+    if x.dim() != 4 or x.dtype != torch.float32 or weight.dtype != x.dtype:
         return False
-    if x.shape[1] != conv.in_channels or x.numel() == 0 or conv.out_channels < 2:
+    shape = x.shape
+    if shape[1] != conv.in_channels or x.numel() == 0 or conv.out_channels < 2:
         return False
     if isinstance(conv.padding, str):
         return False
     sizes = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
-    sides = [output_size(*size) for size in zip(x.shape[2:], *sizes, strict=True)]
-    return min(sides) > 0 and x.shape[0] * sides[0] * sides[1] > 1
+    sides = [output_size(*size) for size in zip(shape[2:], *sizes, strict=True)]
+    return min(sides) > 0 and shape[0] * sides[0] * sides[1] > 1
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Compile a kernel at its first call, keep the machine code on disk, run it on torch's threads."""
 
-import ctypes
 import hashlib
 import importlib
 import inspect
@@ -16,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from convatlas.ops.kernels import workers
-from convatlas.ops.kernels.call import Layout, begin_part, parts_of, reader
+from convatlas.ops.kernels.call import Layout, count_up, parts_of, reader
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
@@ -63,10 +62,10 @@ def _user_cache() -> Path:
 def _worker(call):
     """What every thread runs: parts of the work until none is left. `kernel` gives the names."""
     parts = parts_of(call)
-    part = begin_part(call)
+    part = count_up(call)
     while part < parts:
         body(part, parts, *arguments(call), kind)  # type: ignore[name-defined]  # noqa: F821  # see Kernel
-        part = begin_part(call)
+        part = count_up(call)
 
 
 class Kernel:
@@ -78,19 +77,17 @@ class Kernel:
 
     def __init__(self, function: Callable[..., None], name: str, kinds: list[str]):
         self.function, self.name, self.layout = function, name, Layout(kinds)
-        self.compiled: dict[type, Any] = {}
+        self.compiled: dict[type, workers.Work] = {}
 
     def __call__(self, parts: int, *args: Any) -> None:
-        kind = type(args[-1])
-        compiled = self.compiled.get(kind) or _compile(self, args[-1])
-        call = self.layout.write(parts, args[:-1])
-        workers.run(compiled.address, ctypes.addressof(call), parts)
+        work = self.compiled.get(type(args[-1])) or _compile(self, args[-1])
+        workers.run(work, self.layout.write(parts, args[:-1]), parts)
 
 
 _building = threading.RLock()
 
 
-def _compile(kernel: Kernel, marker: Any) -> Any:
+def _compile(kernel: Kernel, marker: Any) -> workers.Work:
     with _building:
         kind = type(marker)
         if kind in kernel.compiled:
@@ -107,13 +104,13 @@ def _compile(kernel: Kernel, marker: Any) -> Any:
         # Numba finds machine code on disk by a function's name and its closure, and a closure over
         # other compiled functions is never the same again. So they are its global names.
         known = {"body": inner(kernel.function), "arguments": reader(kernel.layout.kinds)}
-        known |= {"kind": marker, "begin_part": begin_part, "parts_of": parts_of}
+        known |= {"kind": marker, "count_up": count_up, "parts_of": parts_of}
         worker = FunctionType(_worker.__code__, known, "_worker")
         worker.__module__, worker.__qualname__ = __name__, f"{name}.{kind.__name__}"
         numba.config.CACHE_DIR = str(folder)
         try:
             build = numba.cfunc("void(intp)", cache=True, error_model="numpy")
-            kernel.compiled[kind] = build(worker)
+            kernel.compiled[kind] = workers.Work(build(worker))
         finally:
             numba.config.CACHE_DIR = before
         mark.touch()

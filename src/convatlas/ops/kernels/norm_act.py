@@ -14,6 +14,7 @@ from torch import Tensor
 
 from convatlas.ops.kernels.plan import STREAM_BYTES
 from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.unit_tables import NOT_RUNNING, Running, address
 
 LANES = 16
 WIDE = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
@@ -133,12 +134,11 @@ class _Rows:
         return int(large and self.full and all(out.data_ptr() % 64 == 0 for out in outputs))
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def statistics_of(x: Tensor, eps: float, running: Running = NOT_RUNNING) -> Tensor:
+    """Mean, unbiased variance and 1 / standard deviation of each channel, (3, c).
 
-
-def statistics_of(x: Tensor, eps: float) -> Tensor:
-    """Mean, unbiased variance and 1 / standard deviation of each channel, (3, c)."""
+    The running ones follow them.
+    """
     from convatlas.ops.kernels import norm_rows, norm_tables
 
     rows, stats = _Rows(x), torch.empty(3, x.shape[1])
@@ -151,7 +151,7 @@ def statistics_of(x: Tensor, eps: float) -> Tensor:
     )
     norm_tables.write_statistics(
         1, sums, rows.parts, padded, table, rows.each, rows.fold, rows.number, stats.data_ptr(),
-        eps, _FLOAT32,
+        eps, *running.arguments(), _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     return stats
 
@@ -166,11 +166,11 @@ def normalised(
     scratch, table_at = rows.scratch()
     table = scratch.data_ptr() + table_at
     norm_tables.fill(
-        1, table, rows.padded, rows.each, rows.fold, _address(weight), _address(bias),
+        1, table, rows.padded, rows.each, rows.fold, address(weight), address(bias),
         stats.data_ptr(), _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     norm_rows.normalise(
-        rows.parts, x.data_ptr(), _address(extra), y.data_ptr(), rows.rows, rows.channels, table,
+        rows.parts, x.data_ptr(), address(extra), y.data_ptr(), rows.rows, rows.channels, table,
         rows.padded, *act, rows.streams(y), rows.kind,
     )  # fmt: skip  # as above
     return y
@@ -201,10 +201,10 @@ def _backward(
     dx, dextra = torch.empty_like(x), torch.empty_like(x) if need_residual else None
     scratch, table_at = rows.scratch()
     sums, padded, result = scratch.data_ptr(), rows.padded, torch.empty(2, x.shape[1])
-    table, sides = sums + table_at, (x.data_ptr(), _address(extra), dy.data_ptr())
+    table, sides = sums + table_at, (x.data_ptr(), address(extra), dy.data_ptr())
     stream = rows.streams(dx) if dextra is None else rows.streams(dx, dextra)
     norm_tables.fill(
-        1, table, padded, rows.each, rows.fold, _address(weight), _address(bias), stats.data_ptr(),
+        1, table, padded, rows.each, rows.fold, address(weight), address(bias), stats.data_ptr(),
         _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     norm_rows.gradient_sums(
@@ -216,7 +216,7 @@ def _backward(
         result.data_ptr(), _FLOAT32,
     )  # fmt: skip  # as above
     norm_rows.gradients(
-        rows.parts, *sides, dx.data_ptr(), _address(dextra), rows.rows, rows.channels, table,
+        rows.parts, *sides, dx.data_ptr(), address(dextra), rows.rows, rows.channels, table,
         padded, act, low, high, stream, rows.kind,
     )  # fmt: skip  # as above
     return dx, result, x.new_empty(0) if dextra is None else dextra

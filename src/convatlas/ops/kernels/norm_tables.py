@@ -5,6 +5,7 @@ Each is called with one part. Sums of all workers are added up in a fixed order,
 
 import numpy as np
 
+from convatlas.ops.kernels.call import count_up
 from convatlas.ops.kernels.channel_rows import (
     MEAN,
     OFFSET,
@@ -116,11 +117,24 @@ def fill_pivots(part, parts, x, channels, fold, table, padded, kind):
         _repeat(table, PIVOT, padded, channel, channels, fold, pivot)
 
 
-@kernel(number="float64", eps="float64")
+@inner
+def _follow(running, value, momentum):
+    before = np.float64(get_float(running))
+    put_float(running, np.float32(before + momentum * (value - before)))
+
+
+@kernel(number="float64", eps="float64", momentum="float64")
 def write_statistics(
-    part, parts, sums, workers, padded, table, channels, fold, number, stats, eps, kind
-):
-    """Mean, unbiased variance and 1 / standard deviation from sums of x - pivot and its square."""
+    part, parts, sums, workers, padded, table, channels, fold, number, stats, eps, mean, var,
+    counted, momentum, kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """Mean, unbiased variance and 1 / standard deviation from sums of x - pivot and its square.
+
+    Running statistics `mean` and `var` follow them, and `counted` counts the batch; 0: there is
+    none.
+    """
+    if counted:
+        count_up(counted)
     for channel in range(channels):
         pivot = np.float64(get_float(table + (PIVOT * padded + channel) * 4))
         first_moment = _gather(sums, workers, padded, 0, channel, channels, fold) / number
@@ -128,6 +142,10 @@ def write_statistics(
         variance = max(0.0, second_moment - first_moment * first_moment)
         put_float(stats + channel * 4, np.float32(pivot + first_moment))
         unbiased = variance * number / max(number - 1.0, 1.0)
+        if mean:
+            _follow(mean + channel * 4, pivot + first_moment, momentum)
+        if var:
+            _follow(var + channel * 4, unbiased, momentum)
         put_float(stats + (channels + channel) * 4, np.float32(unbiased))
         put_float(stats + (2 * channels + channel) * 4, np.float32(1.0 / np.sqrt(variance + eps)))
 

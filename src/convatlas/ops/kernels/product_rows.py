@@ -4,8 +4,9 @@ A block of rows is normalised into scratch memory, multiplied there, and summed 
 written. Backward a block gives both gradients while it is in the cache.
 """
 
-from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
+from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush, put
 from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.memory_access import load
 from convatlas.ops.kernels.product import TILE_ROWS, add_products, multiply
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
@@ -14,7 +15,7 @@ from convatlas.ops.kernels.unit_rows import (
     take_gradients,
     take_rows,
 )
-from convatlas.ops.kernels.vector import LANES
+from convatlas.ops.kernels.vector import FLOAT32, LANES, add
 
 
 @inner
@@ -91,3 +92,16 @@ def backward(
             k_padded * 4, first > start,
         )  # fmt: skip  # as above
         flush(own, k_padded)
+
+
+@kernel()
+def write_gradient(part, parts, sums, workers, sums_bytes, n, k, dw, kind):
+    """The gradient of the weights (n, k) from what each worker of `backward` has summed."""
+    pitch = _padded(k) * 4
+    for row in range(part * n // parts, (part + 1) * n // parts):
+        for c in range(0, k, LANES):
+            here = sums + row * pitch + c * 4
+            value = load(here, FLOAT32)
+            for worker in range(1, workers):
+                value = add(value, load(here + worker * sums_bytes, FLOAT32))
+            put(dw + (row * k + c) * 4, value, k - c, FLOAT32, 0)

@@ -10,10 +10,11 @@ from torch import Tensor
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
-from convatlas.ops.kernels.unit_tables import KIND, Tables, address, scratch_for
+from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, scratch_for
 
 SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
 COLUMNS, WIDE = 4, 7  # of a register tile (`tiles.py`)
+TILE_ROWS = 6  # of a product (`product.py`)
 MOST_ROWS = 192  # of a block: float32 sums run no longer
 
 
@@ -57,11 +58,11 @@ def _slivers(weight: Tensor, columns_first: bool) -> Tensor:
 
 def _block(bytes_a_row: int, rows: int) -> int:
     most = min(MOST_ROWS, SCRATCH_BYTES // bytes_a_row, rows)
-    return max(6, most // 6 * 6)
+    return max(TILE_ROWS, most // TILE_ROWS * TILE_ROWS)
 
 
 def pointwise(
-    x: Tensor, weight: Tensor, norm: tuple, eps: float, act: tuple
+    x: Tensor, weight: Tensor, norm: tuple, eps: float, running: Running, act: tuple
 ) -> tuple[Tensor, Tensor]:
     """The 1x1 convolution of a unit and the statistics of its result."""
     from convatlas.ops.kernels import product_rows
@@ -83,7 +84,7 @@ def pointwise(
         scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
         KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(eps)
+    return y, tables.statistics(eps, running)
 
 
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
@@ -96,17 +97,20 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     dx = torch.empty_like(x) if need_x else None
     a_row = 2 * pitch(k) + pitch(n)
     block = _block(a_row, rows)
-    dw = torch.empty(parts, n + 5, padded(k))
+    sums_bytes = (n + TILE_ROWS - 1) * padded(k) * 4  # tiles write whole
+    sums, dw = torch.empty(parts * sums_bytes // 4), torch.empty(weight.shape)
     scratch = scratch_for(parts, block * a_row, k, n, summed=k)
     slivers = _slivers(weight, columns_first=False)
     tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
     product_rows.backward(
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
-        slivers.data_ptr(), dw.data_ptr(), 0 if dx is None else streams(dx), block,
+        slivers.data_ptr(), sums.data_ptr(), 0 if dx is None else streams(dx), block,
         scratch["rows"], block * a_row, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
-        address(dstats), dw.stride(0) * 4, *act[1:], KIND,
+        address(dstats), sums_bytes, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    dw = (dw[0] if parts == 1 else dw.sum(0))[:n, :k].reshape(weight.shape)
+    product_rows.write_gradient(
+        torch.get_num_threads(), sums.data_ptr(), parts, sums_bytes, n, k, dw.data_ptr(), KIND
+    )
     return dx, dw, tables.gradients()
 
 
@@ -162,7 +166,7 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filt
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
-def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
+def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tensor, Tensor]:
     """The depthwise convolution of a unit and the statistics of its result."""
     from convatlas.ops.kernels import filter_units
 
@@ -189,7 +193,7 @@ def depthwise(x, weight, norm, eps, act, sizes) -> tuple[Tensor, Tensor]:
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
         streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(eps)
+    return y, tables.statistics(eps, running)
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):

@@ -1,5 +1,7 @@
 """The memory of a fused convolution: tables of both its sides, and sums of its workers."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,22 @@ SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
 def address(tensor: Tensor | None) -> int:
     """Where the tensor lies; 0: there is none."""
     return 0 if tensor is None else tensor.data_ptr()
+
+
+class Running(NamedTuple):
+    """Running statistics of a batch norm, float32, which follow those of a batch."""
+
+    mean: Tensor | None
+    var: Tensor | None
+    counted: Tensor | None  # the batches so far, int64
+    momentum: float
+
+    def arguments(self) -> tuple[int, int, int, float]:
+        """As `write_statistics` takes them."""
+        return address(self.mean), address(self.var), address(self.counted), self.momentum
+
+
+NOT_RUNNING = Running(None, None, None, 0.0)
 
 
 class Scratch:
@@ -62,12 +80,12 @@ class Tables:
             self.y, padded(channels[1]), channels[1], rows, address(stats), address(dstats), KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
 
-    def statistics(self, eps: float) -> Tensor:
-        """Those of y."""
+    def statistics(self, eps: float, running: Running) -> Tensor:
+        """Those of y, which the running ones follow."""
         channels, stats = self.y_channels, torch.empty(3, self.y_channels)
         self.kernels.write_statistics(
             1, self.sums, self.parts, padded(channels), self.y, channels, 1, self.rows,
-            stats.data_ptr(), eps, KIND,
+            stats.data_ptr(), eps, *running.arguments(), KIND,
         )  # fmt: skip  # as above
         return stats
 

@@ -23,7 +23,15 @@ from convatlas.ops.kernels.unit_calls import (
     rows_of,
     streams,
 )
-from convatlas.ops.kernels.unit_tables import KIND, SUMS_BYTES, TABLE_BYTES, Scratch, address
+from convatlas.ops.kernels.unit_tables import (
+    KIND,
+    NOT_RUNNING,
+    SUMS_BYTES,
+    TABLE_BYTES,
+    Running,
+    Scratch,
+    address,
+)
 
 
 class Norm(NamedTuple):
@@ -64,12 +72,12 @@ class _Unit(torch.autograd.Function):
     """(x, its norm or None three times, weights) -> (y, statistics of y)."""
 
     @staticmethod
-    def forward(ctx, x, stats_x, scale, shift, weight, act: str, eps: float, sizes):
+    def forward(ctx, x, stats_x, scale, shift, weight, act: str, eps: float, running, sizes):
         norm, known = (stats_x, scale, shift), ACTIVATIONS[act]
         if sizes is None:
-            y, stats = pointwise(x, weight, norm, eps, known)
+            y, stats = pointwise(x, weight, norm, eps, running, known)
         else:
-            y, stats = depthwise(x, weight, norm, eps, known, sizes)
+            y, stats = depthwise(x, weight, norm, eps, running, known, sizes)
         ctx.save_for_backward(x, stats_x, scale, shift, weight, y, stats)
         ctx.act, ctx.eps, ctx.sizes = act, eps, sizes
         ctx.set_materialize_grads(False)
@@ -83,7 +91,7 @@ class _Unit(torch.autograd.Function):
         if torch.is_grad_enabled():
             inputs = (x, stats_x, scale, shift, weight)
             plain = _plain_unit(act, ctx.eps, sizes)
-            return *_plain_gradients(plain, inputs, needs, gradients), None, None, None
+            return *_plain_gradients(plain, inputs, needs, gradients), None, None, None, None
         dy = torch.zeros_like(y) if dy is None else dy
         given = (dy, dstats, x, y, weight, (stats_x, scale, shift), stats, ACTIVATIONS[act])
         need_x = any(needs[:4])
@@ -93,7 +101,7 @@ class _Unit(torch.autograd.Function):
             dx, dw, result = depthwise_back(*given, sizes, need_x)
         found = (dx, result[2:5], result[0], result[1], dw)
         wanted = [g if need else None for g, need in zip(found, needs, strict=True)]
-        return *wanted, None, None, None
+        return *wanted, None, None, None, None
 
 
 def _plain_unit(act: str, eps: float, sizes):
@@ -112,10 +120,10 @@ class _Statistics(torch.autograd.Function):
     """y -> (y, its statistics), so that the gradient of both comes back in one pass."""
 
     @staticmethod
-    def forward(ctx, y: Tensor, eps: float):
+    def forward(ctx, y: Tensor, eps: float, running: Running):
         from convatlas.ops.kernels.norm_act import statistics_of
 
-        stats, ctx.eps = statistics_of(y, eps), eps
+        stats, ctx.eps = statistics_of(y, eps, running), eps
         ctx.save_for_backward(y, stats)
         ctx.set_materialize_grads(False)
         return y.view_as(y), stats
@@ -128,9 +136,9 @@ class _Statistics(torch.autograd.Function):
         y, stats = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = lambda y: (y, _plain_statistics(y, ctx.eps))  # noqa: E731  # used once
-            return *_plain_gradients(plain, (y,), (True,), gradients), None
+            return *_plain_gradients(plain, (y,), (True,), gradients), None, None
         if dstats is None:
-            return dy, None
+            return dy, None, None
         dy = torch.zeros_like(y) if dy is None else dy
         dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
         dx, whole, rows = torch.empty_like(y), padded(channels), rows_of(y)
@@ -142,7 +150,7 @@ class _Statistics(torch.autograd.Function):
             torch.get_num_threads(), dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows, channels,
             whole, scratch["table"], streams(dx), KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
-        return dx, None
+        return dx, None, None
 
 
 class _Normalise(torch.autograd.Function):
@@ -188,33 +196,41 @@ class _Normalise(torch.autograd.Function):
         return *wanted, last, None
 
 
-def pointwise_unit(x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float) -> Any:
+def pointwise_unit(
+    x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float, running: Running = NOT_RUNNING
+) -> Any:
     """1x1 convolution of the normalised x, and the statistics of the result.
+
+    The running statistics follow those.
 
     Shape: x (n, c, h, w), weight (d, c, 1, 1) -> (n, d, h, w), statistics (3, d)
     """
-    return _unit(x, norm, weight, eps, None)
+    return _unit(x, norm, weight, eps, running, None)
 
 
 def depthwise_unit(
-    x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float, stride, padding, dilation
-) -> Any:
+    x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float, running: Running = NOT_RUNNING,
+    stride, padding, dilation,
+) -> Any:  # fmt: skip  # what it is of, then how
     """Depthwise convolution of the normalised x, and the statistics of the result.
+
+    The running statistics follow those.
 
     Shape: x (n, c, h, w), weight (c, 1, k, l) -> (n, c, ho, wo), statistics (3, c)
     """
-    return _unit(x, norm, weight, eps, (tuple(stride), tuple(padding), tuple(dilation)))
+    sizes = (tuple(stride), tuple(padding), tuple(dilation))
+    return _unit(x, norm, weight, eps, running, sizes)
 
 
-def _unit(x: Tensor, norm: Norm | None, weight: Tensor, eps: float, sizes) -> Any:
-    if norm is None:
-        return _Unit.apply(x, None, None, None, weight, "identity", eps, sizes)
-    return _Unit.apply(x, norm.stats, norm.weight, norm.bias, weight, norm.act, eps, sizes)
+def _unit(x: Tensor, norm: Norm | None, weight: Tensor, eps: float, running: Running, sizes) -> Any:
+    before = (None, None, None) if norm is None else norm[:3]
+    act = "identity" if norm is None else norm.act
+    return _Unit.apply(x, *before, weight, act, eps, running, sizes)
 
 
-def with_statistics(y: Tensor, *, eps: float) -> Any:
-    """y and its statistics, for a convolution that torch computes."""
-    return _Statistics.apply(y, eps)
+def with_statistics(y: Tensor, *, eps: float, running: Running = NOT_RUNNING) -> Any:
+    """y and its statistics, which the running ones follow, for a convolution by torch."""
+    return _Statistics.apply(y, eps, running)
 
 
 def normalise(x: Tensor, norm: Norm, residual: Tensor | None = None) -> Any:

@@ -14,6 +14,14 @@ import torch
 _function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
+class Work:
+    """A compiled function, as Python calls it and as OpenMP does."""
+
+    def __init__(self, compiled: Any):
+        self.compiled, self.address = compiled, compiled.address  # it lives as long as this
+        self.call = _function(compiled.address)
+
+
 @lru_cache(maxsize=1)
 def _team_of_torch() -> Any:
     """OpenMP's entry that runs a function on all threads of a team; None: torch has another one."""
@@ -31,19 +39,19 @@ def _own_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="convatlas-kernel")
 
 
-def run(function: int, call: int, parts: int) -> None:
-    """Call the C function at an address with a pointer, at once on up to `parts` threads.
+def run(work: Work, call: bytes, parts: int) -> None:
+    """Call a function with the memory of a call, at once on up to `parts` threads.
 
-    The functions share the work out among themselves (`call.py`), so fewer threads will do.
+    The threads share the work out among themselves (`call.py`), so fewer will do.
     """
-    threads = min(parts, torch.get_num_threads())
-    work = _function(function)
+    threads = min(parts, torch.get_num_threads()) if parts > 1 else 1
     if threads == 1:
-        work(call)
+        work.call(call)
     elif (start := _team_of_torch()) is not None:
-        start(function, call, threads, 0)
+        start(work.address, call, threads, 0)
     else:
-        others: list[Future[None]] = [_own_threads().submit(work, call) for _ in range(threads - 1)]
-        work(call)
+        pool = _own_threads()
+        others: list[Future[None]] = [pool.submit(work.call, call) for _ in range(threads - 1)]
+        work.call(call)
         for other in others:
             other.result()
