@@ -4,20 +4,13 @@ The work is bound by memory, so each result is written once and, where it is too
 caches, around them; both gradients share one read of what they have in common.
 """
 
-import math
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.ops.kernels.channel_layout import LANES, padded
-from convatlas.ops.kernels.filter_layout import output_sides, plans_of
-from convatlas.ops.kernels.plan import STREAM_BYTES
+from convatlas.ops.kernels.depthwise_layer import DepthwiseLayer, fits, layer_of
+from convatlas.ops.kernels.filter_layout import output_sides
 from convatlas.ops.kernels.switch import usable
-
-BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
-_MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
 
 def depthwise_conv2d(
@@ -41,13 +34,19 @@ def depthwise_conv2d(
     if torch.is_autocast_enabled("cpu") and x.device.type == "cpu":
         dtype = torch.get_autocast_dtype("cpu")
         x, weight = x.to(dtype), weight.to(dtype)
-    if not (usable(x, weight) and _fits(x, weight, stride, padding, dilation)):
-        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+    sizes = (stride, padding, dilation)
+    if not usable(x, weight):
+        return F.conv2d(x, weight, None, *sizes, x.shape[1])
     if torch.compiler.is_compiling():
-        return torch.ops.convatlas.depthwise_conv2d(x, weight, stride, padding, dilation)
+        if x.dtype == weight.dtype and fits(x.shape, weight.shape, *sizes):
+            return torch.ops.convatlas.depthwise_conv2d(x, weight, *sizes)
+        return F.conv2d(x, weight, None, *sizes, x.shape[1])
+    layer = layer_of(x, weight, *sizes)
+    if layer is None:
+        return F.conv2d(x, weight, None, *sizes, x.shape[1])
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return _Depthwise.apply(x, weight, stride, padding, dilation)
-    return _forward(x, weight, stride, padding, dilation)
+        return _Depthwise.apply(x, weight, layer)
+    return layer.forward(x, weight)
 
 
 def depthwise_conv1d(
@@ -73,134 +72,35 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def _fits(x: Tensor, weight: Tensor, stride, padding, dilation) -> bool:
-    """Shapes the kernels know; torch explains what is wrong with the others."""
-    if x.dim() != 4 or weight.dim() != 4 or x.dtype != weight.dtype:
-        return False
-    if weight.shape[0] != x.shape[1] or weight.shape[1] != 1 or x.numel() == 0:
-        return False
-    if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
-        return False
-    return min(output_sides(x.shape, weight.shape, stride, padding, dilation)) > 0
-
-
-def by_rows(x: Tensor) -> bool:
-    """Whether the channels are what lies together in memory."""
-    return x.shape[1] > 1 and x.stride(1) == 1
-
-
-def _settled(x: Tensor) -> Tensor:
-    """x with its channels or its columns together in memory."""
-    return x if by_rows(x) or x.stride(3) == 1 else x.contiguous()
-
-
-def _format(rows: bool) -> torch.memory_format:
-    return torch.channels_last if rows else torch.contiguous_format
-
-
-def _empty(shape, like: Tensor, rows: bool) -> Tensor:
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_format(rows))
-
-
-def _streams(out: Tensor, rows: bool) -> bool:
-    aligned = out.data_ptr() % 64 == 0 and out.shape[1] % LANES == 0
-    large = out.numel() * 4 > STREAM_BYTES
-    return rows and out.dtype == torch.float32 and aligned and large
-
-
-def _block(row_bytes: int, rows: int, images: int) -> int:
-    """Rows of a task: what fits the cache, and few enough that every thread has work."""
-    shared = -(-rows * images // torch.get_num_threads())
-    return max(1, min(rows, shared, BLOCK_BYTES // max(1, row_bytes)))
-
-
 def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
-    from convatlas.ops.kernels import filter_planes, row_kernels
-
-    x, stride, padding, dilation = _settled(x), tuple(stride), tuple(padding), tuple(dilation)
-    rows = by_rows(x)
-    n, channels = x.shape[:2]
-    source, target = (
-        tuple(x.shape[2:]),
-        output_sides(x.shape, weight.shape, stride, padding, dilation),
-    )
-    out = _empty((n, channels, *target), x, rows)
-    sizes = (tuple(weight.shape[2:]), stride, padding, dilation)
-    pitches, size, kind = (x.stride(), out.stride(), x.stride()), x.element_size(), _MARK[x.dtype]
-    plans = plans_of(sizes, source, target, pitches, size, channels, _streams(out, rows), False)
-    parts, taps = torch.get_num_threads(), math.prod(weight.shape[2:])
-    if rows:
-        w, whole = weight.contiguous(), padded(channels)
-        turned = torch.empty(parts * taps * whole)
-        row_bytes = channels * size * (source[1] * stride[0] + target[1])
-        row_kernels.forward(plans.forward)(
-            parts, *plans.place, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), whole,
-            out.data_ptr(), n, _block(row_bytes, target[0], n), kind,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
-    else:
-        w = weight.float().contiguous()
-        filter_planes.forward(
-            parts, *plans.place, x.data_ptr(), w.data_ptr(), out.data_ptr(), n, taps,
-            kind,
-        )  # fmt: skip  # as above
-    return out
+    layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
+    assert layer is not None  # only what fits gets here
+    return layer.forward(x, weight)
 
 
 def _backward(
     dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
-    from convatlas.ops.kernels import filter_planes, filter_weights, row_kernels
+    layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
+    assert layer is not None  # as above
+    return layer.backward(dy, x, weight, need_x, need_w)
 
-    x = _settled(x)
-    rows = by_rows(x)
-    dy = dy.contiguous(memory_format=_format(rows))
-    stride, padding, dilation = tuple(stride), tuple(padding), tuple(dilation)
-    n, channels = x.shape[:2]
-    source, target = tuple(x.shape[2:]), tuple(dy.shape[2:])
-    kernel = tuple(weight.shape[2:])
-    dx = _empty(x.shape if need_x else (0, 1, 1, 1), x, rows)
-    pitches, size, kind = (x.stride(), dy.stride(), dx.stride()), x.element_size(), _MARK[x.dtype]
-    stream = need_x and _streams(dx, rows)
-    plans = plans_of(
-        (kernel, stride, padding, dilation), source, target, pitches, size, channels, stream, need_x
-    )
-    parts, taps = torch.get_num_threads(), math.prod(kernel)
-    if rows:
-        w, whole = weight.contiguous(), padded(channels)
-        dw = torch.empty(weight.shape, dtype=x.dtype)
-        turned = torch.empty(parts * taps * whole)
-        sums = torch.empty(parts * taps * whole, dtype=torch.float64)
-        row_bytes = channels * size * (2 * source[1] * stride[0] + target[1])
-        row_kernels.backward(plans.forward, plans.backward)(
-            parts, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps, turned.data_ptr(),
-            whole, dx.data_ptr(), sums.data_ptr(), n, _block(row_bytes, target[0], n),
-            int(need_x), int(need_w), kind,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
-        if need_w:
-            filter_weights.write_gradient(
-                1, sums.data_ptr(), parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(),
-                kind,
-            )  # fmt: skip  # as above
-    else:
-        w = weight.float().contiguous()
-        sums = torch.zeros(n, channels, taps, dtype=torch.float64)
-        filter_planes.backward(
-            parts, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
-            dx.data_ptr(), sums.data_ptr(), n, taps, int(need_x), int(need_w), kind,
-        )  # fmt: skip  # as above
-        dw = sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()
-    return dx, dw
+
+def _empty(shape, like: Tensor) -> Tensor:
+    rows = like.shape[1] > 1 and like.stride(1) == 1
+    layout = torch.channels_last if rows else torch.contiguous_format
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 def _forward_shape(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
     shape = (*x.shape[:2], *output_sides(x.shape, weight.shape, stride, padding, dilation))
-    return _empty(shape, x, by_rows(x))
+    return _empty(shape, x)
 
 
 def _backward_shape(
     dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
-    dx = _empty(x.shape if need_x else (0, 1, 1, 1), x, by_rows(x))
+    dx = _empty(x.shape if need_x else (0, 1, 1, 1), x)
     return dx, torch.empty(weight.shape, dtype=weight.dtype, device=weight.device)
 
 
@@ -209,34 +109,40 @@ def _remember(ctx, inputs, output) -> None:
     ctx.save_for_backward(x, weight)
 
 
-def _pull_back(ctx, dy: Tensor, backward):
+def _pull_back(ctx, dy: Tensor, sizes, backward) -> tuple[Tensor | None, Tensor | None]:
     x, weight = ctx.saved_tensors
     need_x, need_w = ctx.needs_input_grad[:2]
     if torch.is_grad_enabled():  # the gradient will itself be differentiated: torch knows how
         mask, channels = [need_x, need_w, False], x.shape[1]
         dx, dw, _ = torch.ops.aten.convolution_backward(
-            dy, x, weight, None, *ctx.sizes, False, [0, 0], channels, mask
+            dy, x, weight, None, *sizes, False, [0, 0], channels, mask
         )
-        return dx, dw, None, None, None
-    dx, dw = backward(dy, x, weight, *ctx.sizes, need_x, need_w)
-    return dx if need_x else None, dw if need_w else None, None, None, None
+        return dx, dw
+    dx, dw = backward(dy, x, weight, need_x, need_w)
+    return dx if need_x else None, dw if need_w else None
 
 
 def _pull_back_operator(ctx, dy: Tensor):
-    return _pull_back(ctx, dy, torch.ops.convatlas.depthwise_conv2d_backward)
+    def backward(dy, x, weight, need_x, need_w):
+        operator = torch.ops.convatlas.depthwise_conv2d_backward
+        return operator(dy, x, weight, *ctx.sizes, need_x, need_w)
+
+    return *_pull_back(ctx, dy, ctx.sizes, backward), None, None, None
 
 
 class _Depthwise(torch.autograd.Function):
     """The same without torch's dispatch of Python operators, which takes as long as a small map."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
-        _remember(ctx, (x, weight, stride, padding, dilation), None)
-        return _forward(x, weight, stride, padding, dilation)
+    def forward(ctx, x: Tensor, weight: Tensor, layer: DepthwiseLayer) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.layer = layer
+        return layer.forward(x, weight)
 
     @staticmethod
     def backward(ctx, *gradients: Tensor):
-        return _pull_back(ctx, gradients[0], _backward)
+        (_, *sizes), backward = ctx.layer.sizes, ctx.layer.backward
+        return *_pull_back(ctx, gradients[0], sizes, backward), None
 
 
 _SIZES = "int[2] stride, int[2] padding, int[2] dilation"

@@ -21,7 +21,7 @@ ASK = 29  # rows of an output row that the one above did not read: asked for ahe
 WHOLE = 30  # columns of the other side that begin with one of ours; 0: another row has them
 
 TILES = {1: (1, 2, 3, 4, 5, 7), 2: (3, 5, 7)}  # taps for which tiles are compiled, by stride
-STREAM_BYTES = 8 << 20  # results above this leave the caches before they are read again
+STREAM_BYTES = 4 << 20  # results above this are written around the caches
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
