@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES
 
-BLOCK_BYTES = 384 << 10  # what a task touches at a time: about a third of a core's L2 cache
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 Pair = tuple[int, int]
 
@@ -87,10 +87,10 @@ class DepthwiseLayer:
         return self.plans[key]
 
     def _block(self, row_bytes: int) -> int:
-        """Rows of a task: what fits the cache, and few enough that every thread has work."""
+        """Rows of a task: a third of a core's cache, and few enough that every thread has work."""
         rows = self.target[0]
         shared = -(-rows * self.images // self.threads)
-        return max(1, min(rows, shared, BLOCK_BYTES // max(1, row_bytes)))
+        return max(1, min(rows, shared, cache_bytes() // 3 // max(1, row_bytes)))
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """The convolution."""

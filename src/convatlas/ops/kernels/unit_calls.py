@@ -7,15 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
 from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, scratch_for
 
-SCRATCH_BYTES = 448 << 10  # of a worker: about half of a core's L2 cache
 COLUMNS, WIDE = 4, 7  # of a register tile (`tiles.py`)
 TILE_ROWS = 6  # of a product (`product.py`)
-MOST_ROWS = 192  # of a block: float32 sums run no longer
+MOST_ROWS = 384  # of a block: float32 sums run no longer
 
 
 @lru_cache(maxsize=1)
@@ -24,6 +24,11 @@ def fits_registers() -> bool:
     from convatlas.ops.kernels import product
 
     return product.fits_registers()
+
+
+def _scratch_bytes() -> int:
+    """Of a worker: two thirds of a core's cache, so that weights are read seldom."""
+    return cache_bytes() * 2 // 3
 
 
 def rows_of(x: Tensor) -> int:
@@ -57,7 +62,7 @@ def _slivers(weight: Tensor, columns_first: bool) -> Tensor:
 
 
 def _block(bytes_a_row: int, rows: int) -> int:
-    most = min(MOST_ROWS, SCRATCH_BYTES // bytes_a_row, rows)
+    most = min(MOST_ROWS, _scratch_bytes() // bytes_a_row, rows)
     return max(TILE_ROWS, most // TILE_ROWS * TILE_ROWS)
 
 
@@ -176,7 +181,7 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
     y = _empty((images, channels, *target), x)
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
-    block = (SCRATCH_BYTES // step - f.seen * reach) // (f.seen * stride + f.made)
+    block = (_scratch_bytes() // step - f.seen * reach) // (f.seen * stride + f.made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
@@ -209,7 +214,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     reach = sizes[2][0] * (kernel[0] - 1) + 1
     length = max(target[0], -(-source[0] // stride))
     rest = (f.seen + 2 * f.given) * reach
-    block = (SCRATCH_BYTES // step - rest) // ((f.seen + f.passed) * stride + f.given)
+    block = (_scratch_bytes() // step - rest) // ((f.seen + f.passed) * stride + f.given)
     block = max(1, min(length, block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     given = step * f.given * min(target[0], block + 2 * reach)
