@@ -72,6 +72,46 @@ def test_training_gives_the_same_weights_and_running_statistics():
     torch.testing.assert_close(fast.eval()(x), plain.eval()(x), rtol=1e-4, atol=1e-5)
 
 
+def strided(norm):
+    """Running statistics with gaps between their values, which a kernel would write into."""
+    for name in ("running_mean", "running_var"):
+        norm._buffers[name] = torch.stack((norm._buffers[name],) * 2, 1)[:, 0]
+
+
+def short_count(norm):
+    norm.num_batches_tracked = norm.num_batches_tracked.int()
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ({"momentum": 0.3}, None),
+        ({"momentum": None}, None),
+        ({"affine": False}, None),
+        ({"track_running_stats": False}, None),
+        ({}, strided),
+        ({}, short_count),
+    ],
+)
+def test_every_kind_of_norm_keeps_the_running_statistics_of_torch(options, change):
+    plain = nn.Sequential(
+        nn.Conv2d(8, 24, 1, bias=False), nn.BatchNorm2d(24, **options), nn.ReLU6(),
+        nn.Conv2d(24, 24, 3, groups=24, bias=False), nn.BatchNorm2d(24, **options),
+    )  # fmt: skip  # a layer with its norm on a line
+    fast = accelerate_cpu(copy.deepcopy(plain), keep_memory=False)
+    for norm in (plain[1], plain[4], fast[1], fast[4]) if change else ():
+        change(norm)
+    for _ in range(3):
+        x = torch.randn(4, 8, 9, 9)
+        torch.testing.assert_close(fast(x), plain(x), rtol=1e-4, atol=1e-5)
+    for found, expected in zip(fast.buffers(), plain.buffers(), strict=True):
+        assert found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    if change is strided:
+        var = fast[1].running_var
+        assert torch.as_strided(var, var.shape, (2,), 1).eq(1).all()  # the gaps are as they were
+
+
 def graph_of(y):
     """Names of all steps of the way back."""
     seen, queue = set(), [y.grad_fn]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.ops.kernels.plan import output_size
-from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.switch import PLAIN, usable
 from convatlas.ops.kernels.unit_calls import fits_registers
 from convatlas.ops.kernels.units import (
     Norm,
@@ -65,7 +65,7 @@ def convolve(value: Value, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor] 
     The running statistics of the norm follow. None: no kernel for it.
     """
     weight = conv.weight
-    if not _takes(value.raw, conv, weight, norm):
+    if not (_takes_part(conv, weight, norm) and _known(value) and _fits(value.raw.shape, conv)):
         return None
     if 1 < conv.groups == conv.in_channels == conv.out_channels:
         raw, before = value.source()
@@ -81,27 +81,35 @@ def convolve(value: Value, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor] 
     return with_statistics(_rows(y), eps=norm.eps, running=norm.running())
 
 
-def _takes(x: Any, conv: nn.Conv2d, weight: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Float32 maps of which the result has more than one value a channel, and no bias.
-
-    The norm takes mean and variance from the batch, and its numbers lie where a kernel can write.
-    """
-    if not norm.training or conv.out_channels != norm.num_features or conv.bias is not None:
+def _takes_part(conv: nn.Conv2d, weight: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """No bias, a norm that takes its statistics from the batch, numbers that a kernel can read."""
+    if not norm.training or conv.bias is not None:
+        return False
+    if conv.out_channels != norm.num_features or conv.out_channels < 2:
         return False
     numbers = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    given = [weight, *[t for t in numbers if t is not None]]
-    if not isinstance(x, Tensor) or not usable(x, *given):
+    given = [t for t in numbers if t is not None]
+    if not all([t.is_contiguous() for t in given]):  # lists: this runs before every small layer
         return False
-    if not all([t.dtype == torch.float32 and t.is_contiguous() for t in given[1:]]):
+    given.append(weight)
+    return all([t.dtype is torch.float32 and t.is_cpu and type(t) in PLAIN for t in given])
+
+
+def _known(value: Value) -> bool:
+    """Whether the kernels may take it: a float32 map, as those that they made always are."""
+    x = value.raw
+    if value.norm is not None:
+        return True
+    if not isinstance(x, Tensor) or not usable(x):
         return False
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return False
-    if x.dim() != 4 or x.dtype != torch.float32 or weight.dtype != x.dtype:
-        return False
-    shape = x.shape
-    if shape[1] != conv.in_channels or x.numel() == 0 or conv.out_channels < 2:
-        return False
-    if isinstance(conv.padding, str):
+    return x.dim() == 4 and x.dtype is torch.float32
+
+
+def _fits(shape: torch.Size, conv: nn.Conv2d) -> bool:
+    """Whether the result has more than one value a channel."""
+    if shape[1] != conv.in_channels or 0 in shape or isinstance(conv.padding, str):
         return False
     sizes = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
     sides = [output_size(*size) for size in zip(shape[2:], *sizes, strict=True)]

@@ -40,7 +40,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stay_out_of_forks)
 
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+PLAIN = (Tensor, torch.nn.Parameter)  # others may mean something else by the same operators
 _loads: bool | None = None
 
 
@@ -80,7 +80,7 @@ def usable(*tensors: Tensor | None) -> bool:
         return False
     if torch.compiler.is_compiling():
         return not torch.compiler.is_exporting() and available()
-    plain = all([type(tensor) in _PLAIN for tensor in given])
+    plain = all([type(tensor) in PLAIN for tensor in given])
     return plain and not _watched() and available()
 
 
