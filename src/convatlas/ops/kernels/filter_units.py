@@ -37,10 +37,16 @@ def _inputs(q, first, end):
 
 
 @inner
-def _clear_scratch(scratch, size):
-    """Zeros: the columns left and right of the image keep them, as its padding."""
-    for place in range(0, size, 64):
-        store(scratch + place, splat(NOUGHT), FLOAT32)
+def _clear_sides(scratch, size, row, left, inside):
+    """Write zeros left and right of an image, as its padding; nothing else is written there.
+
+    Bytes: size of all rows, row of one, left before the image and inside it.
+    """
+    for here in range(scratch, scratch + size, row):
+        for place in range(here, here + left, 64):
+            store(place, splat(NOUGHT), FLOAT32)
+        for place in range(here + left + inside, here + row, 64):
+            store(place, splat(NOUGHT), FLOAT32)
 
 
 @inner
@@ -59,8 +65,8 @@ def pivots(
     """Turn the weights, and put the first result of every channel in the table of statistics."""
     q, made = plans[0], scratch + made_at
     turn_weights(w, channels, taps, padded, turned, kind)
-    _clear_scratch(scratch, made_at)
     start, stop = _inputs(q, 0, 1)
+    _clear_sides(scratch, (stop - start) * q[p.X_H], q[p.X_H], left, width * q[p.X_W])
     _take_image(
         q, x, scratch + left, start, stop, width, channels, table_x, padded, stats_x, act, low, high
     )
@@ -116,7 +122,7 @@ def forward(tiles: Tiles) -> Kernel:
         own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
         made = seen + made_at
         clear(own, padded)
-        _clear_scratch(seen, made_at)
+        _clear_sides(seen, made_at, q[p.X_H], left, width * q[p.X_W])
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
             n, first = task // blocks, task % blocks * block
             end = min(rows, first + block)
@@ -164,7 +170,9 @@ def backward(tiles: Tiles, tiles_back: Tiles) -> Kernel:
         own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
         given, passed = seen + given_at, seen + passed_at
         clear(own, padded)
-        _clear_scratch(seen, passed_at)
+        _clear_sides(seen, given_at, q[p.X_H], left, width * q[p.X_W])
+        area = passed_at - given_at
+        _clear_sides(given, area, q[p.OUT_H], given_left, columns * q[p.OUT_W])
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
             n, first = task // blocks, task % blocks * block
             end = min(length, first + block)
