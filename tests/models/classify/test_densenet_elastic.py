@@ -1,10 +1,19 @@
+import pytest
 import torch
 
-from convatlas.models.classify.densenet_elastic import ElasticLayer
+from convatlas.models.classify.densenet_elastic import ElasticDenseNet, ElasticLayer
 
 
 def test_counts_are_those_of_the_layers(counted):
     assert counted("densenet201_elastic") == (19_482_824, 4_266_065_536)
+
+
+def test_layers_are_four_counts():
+    blocks = [m for m in ElasticDenseNet(layers=(1, 2, 3, 4)).modules() if hasattr(m, "layers")]
+    assert [len(block.layers) for block in blocks] == [1, 2, 3, 4]
+    for wrong in ((1, 2, 3), (1, 2, 0, 4)):
+        with pytest.raises(ValueError, match="layers must be four counts, got"):
+            ElasticDenseNet(layers=wrong)
 
 
 def test_far_way_of_an_elastic_layer_sees_the_pooled_maps():

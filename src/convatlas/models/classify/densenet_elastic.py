@@ -84,6 +84,7 @@ class ElasticDenseNet(nn.Module):
     """Image classifier, DenseNet-201 with its layers spread anew over the four blocks.
 
     Args:
+        layers: in each of the four blocks.
         width: multiplies the growth and, with it, every channel count.
         in_channels: channels of the image.
         num_classes: length of the output.
@@ -99,24 +100,27 @@ class ElasticDenseNet(nn.Module):
     def __init__(
         self,
         *,
+        layers: Sequence[int] = LAYERS,
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
         stem_stride: int = 4,
     ):
         super().__init__()
+        if len(layers) != len(LAYERS) or min(layers) < 1:
+            raise ValueError(f"ElasticDenseNet: layers must be four counts, got {tuple(layers)}")
         self.in_channels = in_channels
         # Three transitions need two pixels for one; the stem rounds up.
         self.min_size = 7 * stem_stride + 1
         growth = scaled(GROWTH, width)
         channels = 2 * growth
         stages = stem(in_channels, channels, stem_stride, "ElasticDenseNet")
-        for index, layers in enumerate(LAYERS):
+        for index, count in enumerate(layers):
             if index > 0:
                 half = int(channels * COMPRESSION)
                 stages.append([transition(channels, half)])
                 channels = half
-            block = ElasticBlock(channels, growth, layers, far=index < len(LAYERS) - 1)
+            block = ElasticBlock(channels, growth, count, far=index < len(layers) - 1)
             stages[-1].append(block)
             channels = block.out_channels
         stages[-1] += [nn.BatchNorm2d(channels), nn.ReLU()]
@@ -137,7 +141,9 @@ class ElasticDenseNet(nn.Module):
         cls, *, in_channels: int = 3, num_classes: int = 5
     ) -> "tuple[ElasticDenseNet, tuple[Tensor]]":
         """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
+        model = cls(
+            layers=(4, 6, 8, 6), width=0.125, in_channels=in_channels, num_classes=num_classes
+        )
         return model, model.example(batch=2, size=64)
 
 
