@@ -246,6 +246,14 @@ def test_the_operators_keep_torchs_rules():
         torch.library.opcheck(torch.ops.convatlas.depthwise_conv2d.default, arguments)
 
 
+def test_the_operator_names_shapes_that_make_no_layer():
+    operator = torch.ops.convatlas.depthwise_conv2d
+    x, weight = torch.randn(1, 16, 4, 4), torch.randn(16, 1, 5, 5)
+    for given in (weight, torch.randn(8, 1, 3, 3), torch.randn(16, 1, 3, 3).bfloat16()):
+        with pytest.raises(ValueError, match=r"x \(1, 16, 4, 4\) and weight .* make no layer"):
+            operator(x, given, [1, 1], [0, 0], [1, 1])
+
+
 @pytest.mark.slow
 def test_compile_takes_the_operator_without_a_break():
     x, weight = inputs((2, 16, 6, 6), (3, 3))

@@ -72,17 +72,24 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
+def _layer(x: Tensor, weight: Tensor, stride, padding, dilation) -> DepthwiseLayer:
     layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
-    assert layer is not None  # only what fits gets here
-    return layer.forward(x, weight)
+    if layer is None:
+        raise ValueError(
+            f"convatlas::depthwise_conv2d: x {tuple(x.shape)} and weight {tuple(weight.shape)}"
+            f" make no layer of stride {stride}, padding {padding} and dilation {dilation}"
+        )
+    return layer
+
+
+def _forward(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
+    return _layer(x, weight, stride, padding, dilation).forward(x, weight)
 
 
 def _backward(
     dy: Tensor, x: Tensor, weight: Tensor, stride, padding, dilation, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
-    layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
-    assert layer is not None  # as above
+    layer = _layer(x, weight, stride, padding, dilation)
     return layer.backward(dy, x, weight, need_x, need_w)
 
 
