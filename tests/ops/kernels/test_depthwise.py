@@ -248,10 +248,11 @@ def test_the_operators_keep_torchs_rules():
 
 def test_the_operator_names_shapes_that_make_no_layer():
     operator = torch.ops.convatlas.depthwise_conv2d
-    x, weight = torch.randn(1, 16, 4, 4), torch.randn(16, 1, 5, 5)
-    for given in (weight, torch.randn(8, 1, 3, 3), torch.randn(16, 1, 3, 3).bfloat16()):
-        with pytest.raises(ValueError, match=r"x \(1, 16, 4, 4\) and weight .* make no layer"):
-            operator(x, given, [1, 1], [0, 0], [1, 1])
+    x, weight = torch.randn(1, 16, 4, 4), torch.randn(16, 1, 3, 3)
+    wrong = [(x, torch.randn(16, 1, 5, 5)), (x, torch.randn(8, 1, 3, 3)), (x, weight.bfloat16())]
+    for pair in (*wrong, (x.double(), weight.double())):
+        with pytest.raises(ValueError, match=r"x \(1, 16, 4, 4\) of .* make no layer of stride"):
+            operator(*pair, [1, 1], [0, 0], [1, 1])
 
 
 @pytest.mark.slow

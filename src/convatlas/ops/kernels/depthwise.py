@@ -76,8 +76,9 @@ def _layer(x: Tensor, weight: Tensor, stride, padding, dilation) -> DepthwiseLay
     layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
     if layer is None:
         raise ValueError(
-            f"convatlas::depthwise_conv2d: x {tuple(x.shape)} and weight {tuple(weight.shape)}"
-            f" make no layer of stride {stride}, padding {padding} and dilation {dilation}"
+            f"convatlas::depthwise_conv2d: x {tuple(x.shape)} of {x.dtype} and weight"
+            f" {tuple(weight.shape)} of {weight.dtype} make no layer of stride {stride},"
+            f" padding {padding} and dilation {dilation}"
         )
     return layer
 

@@ -1,7 +1,7 @@
 """A depthwise convolution of one shape: all that its calls have in common, found out once.
 
 Before a small map is filtered the processor's caches hold what the layer before has left there, so
-every line of Python costs ten times what it costs in a loop.
+every line of Python costs many times what it costs in a loop.
 """
 
 import math
@@ -41,7 +41,9 @@ def layer_of(
 
 @lru_cache(maxsize=1024)
 def _layer(shape, steps, dtype, weight_shape, weight_dtype, stride, padding, dilation, threads):
-    if dtype != weight_dtype or not fits(shape, weight_shape, stride, padding, dilation):
+    if dtype not in _MARK or dtype != weight_dtype:
+        return None
+    if not fits(shape, weight_shape, stride, padding, dilation):
         return None
     sides = output_sides(shape, weight_shape, stride, padding, dilation)
     sizes = (tuple(weight_shape[2:]), stride, padding, dilation)
