@@ -67,7 +67,7 @@ class Tables:
     def __init__(
         self, scratch: Scratch, norm: tuple, channels: tuple[int, int], parts: int, rows: int,
         stats: Tensor | None = None, dstats: Tensor | None = None,
-    ):  # fmt: skip  # as above
+    ):  # fmt: skip  # an argument a line would hide how they belong together
         """channels: of x and of y; stats and dstats: of y and their gradient, on the way back."""
         from convatlas.ops.kernels import norm_tables
 
