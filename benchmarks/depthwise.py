@@ -64,15 +64,15 @@ class Clock:
 
 
 def both_ways(function, x, weight, dy):
-    """Forward without a graph, and forward with both gradients."""
-    x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
+    """Forward of tensors that need no gradient, and forward with both gradients."""
+    plain = x.detach(), weight.detach()
+    needing = x.detach().requires_grad_(), weight.detach().requires_grad_()
 
     def forward():
-        with torch.no_grad():
-            function(x, weight)
+        function(*plain)
 
     def both():
-        torch.autograd.grad(function(x, weight), (x, weight), dy)
+        torch.autograd.grad(function(*needing), needing, dy)
 
     return forward, both
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.ops.kernels.depthwise_layer import DepthwiseLayer, fits, layer_of
+from convatlas.ops.kernels.depthwise_layer import DepthwiseLayer, fits, layer_of, pair
 from convatlas.ops.kernels.filter_layout import output_sides
-from convatlas.ops.kernels.switch import usable
+from convatlas.ops.kernels.switch import usable, usable_now
 
 
 def depthwise_conv2d(
@@ -30,18 +30,16 @@ def depthwise_conv2d(
 
     Cost: k * l multiply-adds per output element.
     """
-    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
     if torch.is_autocast_enabled("cpu") and x.device.type == "cpu":
         dtype = torch.get_autocast_dtype("cpu")
         x, weight = x.to(dtype), weight.to(dtype)
     sizes = (stride, padding, dilation)
-    if not usable(x, weight):
-        return F.conv2d(x, weight, None, *sizes, x.shape[1])
     if torch.compiler.is_compiling():
-        if x.dtype == weight.dtype and fits(x.shape, weight.shape, *sizes):
-            return torch.ops.convatlas.depthwise_conv2d(x, weight, *sizes)
+        pairs = tuple(pair(size) for size in sizes)
+        if usable(x, weight) and x.dtype == weight.dtype and fits(x.shape, weight.shape, *pairs):
+            return torch.ops.convatlas.depthwise_conv2d(x, weight, *pairs)
         return F.conv2d(x, weight, None, *sizes, x.shape[1])
-    layer = layer_of(x, weight, *sizes)
+    layer = layer_of(x, weight, *sizes) if usable_now(x, weight) else None
     if layer is None:
         return F.conv2d(x, weight, None, *sizes, x.shape[1])
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
@@ -68,12 +66,8 @@ def depthwise_conv1d(
     return y.squeeze(2)
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
-
-
 def _layer(x: Tensor, weight: Tensor, stride, padding, dilation) -> DepthwiseLayer:
-    layer = layer_of(x, weight, tuple(stride), tuple(padding), tuple(dilation))
+    layer = layer_of(x, weight, stride, padding, dilation)
     if layer is None:
         raise ValueError(
             f"convatlas::depthwise_conv2d: x {tuple(x.shape)} of {x.dtype} and weight"

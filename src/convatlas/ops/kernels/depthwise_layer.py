@@ -5,7 +5,9 @@ every line of Python costs many times what it costs in a loop.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +15,11 @@ from torch import Tensor
 
 from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded
-from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
+from convatlas.ops.kernels.filter_layout import output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES
+
+if TYPE_CHECKING:
+    from convatlas.ops.kernels.compiled import Kernel  # which needs Numba
 
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 Pair = tuple[int, int]
@@ -31,23 +36,30 @@ def fits(shape, weight_shape, stride: Pair, padding: Pair, dilation: Pair) -> bo
     return min(output_sides(shape, weight_shape, stride, padding, dilation)) > 0
 
 
-def layer_of(
-    x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
-) -> "DepthwiseLayer | None":
-    """The layer of these tensors; None: none fits them."""
-    known = (x.shape, x.stride(), x.dtype, weight.shape, weight.dtype)
-    return _layer(*known, stride, padding, dilation, torch.get_num_threads())
+def pair(value: int | Sequence[int]) -> Pair:
+    """A size along both axes."""
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def layer_of(x: Tensor, weight: Tensor, stride, padding, dilation) -> "DepthwiseLayer | None":
+    """The layer of these tensors; None: none fits them. Sizes are whole numbers or pairs."""
+    known = (x.shape, x.stride(), x.dtype, weight.shape, weight.dtype, torch.get_num_threads())
+    try:
+        return _layer(*known, stride, padding, dilation)
+    except TypeError:  # lists cannot be remembered
+        return _layer(*known, pair(stride), pair(padding), pair(dilation))
 
 
 @lru_cache(maxsize=1024)
-def _layer(shape, steps, dtype, weight_shape, weight_dtype, stride, padding, dilation, threads):
+def _layer(shape, steps, dtype, weight_shape, weight_dtype, threads, *sizes):
+    stride, padding, dilation = (pair(size) for size in sizes)
     if dtype not in _MARK or dtype != weight_dtype:
         return None
     if not fits(shape, weight_shape, stride, padding, dilation):
         return None
     sides = output_sides(shape, weight_shape, stride, padding, dilation)
-    sizes = (tuple(weight_shape[2:]), stride, padding, dilation)
-    return DepthwiseLayer(tuple(shape), steps, sides, sizes, dtype, threads)
+    known = (tuple(weight_shape[2:]), stride, padding, dilation)
+    return DepthwiseLayer(tuple(shape), steps, sides, known, dtype, threads)
 
 
 class DepthwiseLayer:
@@ -67,7 +79,7 @@ class DepthwiseLayer:
         self.x_steps = steps if self.settled else self._steps(self.source)
         self.out_steps, self.dx_steps = self._steps(self.target), self._steps(self.source)
         self.can_stream = self.rows and dtype == torch.float32 and self.channels % LANES == 0
-        self.plans: dict[tuple[bool, bool], Plans] = {}
+        self.ways: dict[tuple[bool, bool], _Way] = {}
 
     def _steps(self, sides: Pair) -> tuple[int, ...]:
         height, width = sides
@@ -75,44 +87,57 @@ class DepthwiseLayer:
             return (height * width * self.channels, 1, width * self.channels, self.channels)
         return (self.channels * height * width, height * width, width, 1)
 
-    def empty(self, shape: tuple[int, ...]) -> Tensor:
-        """A tensor in the memory format of the layer."""
-        return torch.empty(shape, dtype=self.dtype, memory_format=self.format)
+    def _way(self, back: bool, result: int) -> "_Way":
+        """How to compute a result that begins at this address."""
+        key = back, result % 64 == 0
+        return self.ways.get(key) or self._found(*key)
 
-    def _plans(self, back: bool, result: Tensor) -> Plans:
-        large = result.numel() * self.size > STREAM_BYTES
-        key = back, self.can_stream and large and result.data_ptr() % 64 == 0
-        if key not in self.plans:
-            steps = (self.x_steps, self.out_steps, self.dx_steps)
-            sides = (self.source, self.target, steps, self.size, self.channels)
-            self.plans[key] = plans_of(self.sizes, *sides, key[1], back)
-        return self.plans[key]
+    def _found(self, back: bool, aligned: bool) -> "_Way":
+        from convatlas.ops.kernels import filter_planes, row_kernels
+
+        steps = (self.x_steps, self.out_steps, self.dx_steps)
+        sides = (self.source, self.target, steps, self.size, self.channels)
+        area = math.prod(self.source if back else self.target)
+        large = self.images * self.channels * area * self.size > STREAM_BYTES
+        stream = self.can_stream and large and aligned
+        plans = plans_of(self.sizes, *sides, stream, back)
+        if not self.rows:
+            kernel = filter_planes.backward if back else filter_planes.forward
+        elif back:
+            kernel = row_kernels.backward(plans.sums, plans.backward)
+        else:
+            kernel = row_kernels.forward(plans.forward)
+        columns = self.source[1] * self.sizes[1][0] + (self.target[1] if back else 0)
+        way = _Way(kernel, plans.place, self._block(self.channels * self.size * columns))
+        return self.ways.setdefault((back, aligned), way)
 
     def _block(self, row_bytes: int) -> int:
-        """Rows of a task: a third of a core's cache, and few enough that every thread has work."""
+        """Rows of a task: a third of a core's cache, and few enough that every thread has work.
+
+        All tasks of an image are about as large: each begins with rows that it shares.
+        """
         rows = self.target[0]
         shared = -(-rows * self.images // self.threads)
-        return max(1, min(rows, shared, cache_bytes() // 3 // max(1, row_bytes)))
+        most = max(1, min(rows, shared, cache_bytes() // 3 // max(1, row_bytes)))
+        return -(-rows // -(-rows // most))
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """The convolution."""
-        from convatlas.ops.kernels import filter_planes, row_kernels
-
         x = x if self.settled else x.contiguous()
-        out = self.empty(self.out_shape)
-        plans = self._plans(False, out)
+        out = torch.empty_strided(self.out_shape, self.out_steps, dtype=self.dtype)
+        result = out.data_ptr()
+        way = self._way(False, result)
         if self.rows:
-            w, columns = weight.contiguous(), self.source[1] * self.sizes[1][0] + self.target[1]
-            turned = torch.empty(self.threads * self.taps * self.whole)
-            row_kernels.forward(plans.forward)(
-                self.threads, *plans.place, x.data_ptr(), w.data_ptr(), self.taps,
-                turned.data_ptr(), self.whole, out.data_ptr(), self.images,
-                self._block(self.channels * self.size * columns), self.kind,
+            w, turned = weight.contiguous(), _borrow(self.threads * self.taps * self.whole * 4)
+            way.kernel(
+                self.threads, *way.plans, x.data_ptr(), w.data_ptr(), self.taps,
+                turned.data_ptr(), self.whole, result, self.images, way.block, self.kind,
             )  # fmt: skip  # a kernel's arguments, as it declares them
+            _spare.append(turned)
         else:
             w = weight.float().contiguous()
-            filter_planes.forward(
-                self.threads, *plans.place, x.data_ptr(), w.data_ptr(), out.data_ptr(), self.images,
+            way.kernel(
+                self.threads, *way.plans, x.data_ptr(), w.data_ptr(), result, self.images,
                 self.taps, self.kind,
             )  # fmt: skip  # as above
         return out
@@ -121,33 +146,53 @@ class DepthwiseLayer:
         self, dy: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_w: bool
     ) -> tuple[Tensor, Tensor]:
         """The gradients of x and of the weights; empty or nothing where not needed."""
-        from convatlas.ops.kernels import filter_planes, filter_weights, row_kernels
+        from convatlas.ops.kernels import filter_weights
 
         x = x if self.settled else x.contiguous()
         dy, n, taps = dy.contiguous(memory_format=self.format), self.images, self.taps
-        dx = self.empty(self.shape if need_x else (0, 1, 1, 1))
-        plans = self._plans(need_x, dx)
+        shape = self.shape if need_x else (0, *self.shape[1:])
+        dx = torch.empty_strided(shape, self.dx_steps, dtype=self.dtype)
+        way = self._way(True, dx.data_ptr())
         if not self.rows:
             w = weight.float().contiguous()
             sums = torch.zeros(n, self.channels, taps, dtype=torch.float64)
-            filter_planes.backward(
-                self.threads, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(),
-                dx.data_ptr(), sums.data_ptr(), n, taps, int(need_x), int(need_w), self.kind,
+            way.kernel(
+                self.threads, *way.plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), dx.data_ptr(),
+                sums.data_ptr(), n, taps, int(need_x), int(need_w), self.kind,
             )  # fmt: skip  # a kernel's arguments, as it declares them
             return dx, sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()
         w, each = weight.contiguous(), taps * self.whole
         dw = torch.empty(weight.shape, dtype=self.dtype)
-        turned = torch.empty(self.threads * each)
-        sums = torch.empty(self.threads * each, dtype=torch.float64)
-        columns = 2 * self.source[1] * self.sizes[1][0] + self.target[1]
-        row_kernels.backward(plans.forward, plans.backward)(
-            self.threads, *plans.place, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps,
-            turned.data_ptr(), self.whole, dx.data_ptr(), sums.data_ptr(), n,
-            self._block(self.channels * self.size * columns), int(need_x), int(need_w), self.kind,
+        scratch = _borrow(self.threads * each * (8 + 4))
+        sums_at = scratch.data_ptr()
+        way.kernel(
+            self.threads, *way.plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps,
+            sums_at + self.threads * each * 8, self.whole, dx.data_ptr(), sums_at, n, way.block,
+            int(need_x), int(need_w), self.kind,
         )  # fmt: skip  # as above
         if need_w:
             filter_weights.write_gradient(
-                1, sums.data_ptr(), self.threads, each * 8, self.channels, taps, self.whole,
-                dw.data_ptr(), self.kind,
+                1, sums_at, self.threads, each * 8, self.channels, taps, self.whole, dw.data_ptr(),
+                self.kind,
             )  # fmt: skip  # as above
+        _spare.append(scratch)
         return dx, dw
+
+
+class _Way(NamedTuple):
+    """What a pass of a layer runs: the kernel, its plans, and the rows of a task."""
+
+    kernel: "Kernel"
+    plans: tuple[int, int, int]
+    block: int
+
+
+_spare: list[Tensor] = []  # memory between calls: getting it anew takes as long as a small layer
+
+
+def _borrow(size: int) -> Tensor:
+    """That many bytes, for a call alone until it puts them back; most calls need few."""
+    found = _spare.pop() if _spare else None
+    if found is None or found.numel() < size:
+        found = torch.empty(size, dtype=torch.uint8)
+    return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_layout import LANES
+from convatlas.ops.kernels.strip_sizes import Strip
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
@@ -17,30 +18,54 @@ def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int,
     return height, width
 
 
-# Pairs of taps and stride that have tiles; PLAIN: also what has none, a tap at a time.
-Tiles = tuple[tuple[int, int], ...]
-PLAIN = (0, 0)
+class Variant(NamedTuple):
+    """What a kernel is compiled for: strips, and whether also what has none (a tap at a time)."""
+
+    strips: tuple[Strip, ...]
+    plain: bool
+
+    def name(self) -> str:
+        """Such as 7of3x3by1x1."""
+        return "+".join([*(strip.name() for strip in self.strips), *["plain"] * self.plain])
+
+
+class Sums(NamedTuple):
+    """The same of a weight gradient: taps and stride of its tiles."""
+
+    tiles: tuple[tuple[int, int], ...]
+    plain: bool
+
+    def name(self) -> str:
+        """Such as 3by1."""
+        tiles = [f"{taps}by{stride}" for taps, stride in self.tiles]
+        return "+".join([*tiles, *["plain"] * self.plain])
 
 
 class Plans(NamedTuple):
     """What a depthwise kernel does, and what it must have been compiled for."""
 
     rows: np.ndarray  # the forward plan and, where it is needed, those of the input gradient
-    forward: Tiles
-    backward: Tiles
+    forward: Variant
+    sums: Sums
+    backward: Variant
     place: tuple[int, int, int]  # the address of the rows, how many, and how long they are
 
     @classmethod
-    def of(cls, rows: np.ndarray, forward: Tiles, backward: Tiles) -> "Plans":
+    def of(cls, rows: np.ndarray, forward: Variant, sums: Sums, backward: Variant) -> "Plans":
         """Found out once: asking an array for its address takes as long as a small layer."""
-        return cls(rows, forward, backward, (rows.ctypes.data, *rows.shape))
+        return cls(rows, forward, sums, backward, (rows.ctypes.data, *rows.shape))
 
 
-def _tiles(rows: Sequence[tuple[int, ...]]) -> Tiles:
-    found = {(row[p.W_TAPS], row[p.W_STRIDE]) if row[p.TILED] else PLAIN for row in rows}
-    if any(row[p.CHANNELS] % LANES for row in rows):
-        found.add(PLAIN)
-    return tuple(sorted(found))
+def _variant(rows: Sequence[tuple[int, ...]]) -> Variant:
+    sides = (p.H_TAPS, p.H_STRIDE, p.W_TAPS, p.W_STRIDE)
+    strips = {Strip(row[p.STRIP], *(row[side] for side in sides)) for row in rows if row[p.STRIP]}
+    plain = any(not row[p.STRIP] or row[p.CHANNELS] % LANES for row in rows)
+    return Variant(tuple(sorted(strips)), plain)
+
+
+def _sums(row: tuple[int, ...]) -> Sums:
+    tiles = ((row[p.W_TAPS], row[p.W_STRIDE]),) if row[p.TILED] else ()
+    return Sums(tiles, not row[p.TILED] or row[p.CHANNELS] % LANES > 0)
 
 
 @lru_cache(maxsize=4096)
@@ -52,10 +77,4 @@ def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> 
     if needed:
         backward = p.plan(True, source, target, *sizes, channels, out_pitch, dx_pitch, stream)
     rows = np.array(forward + backward, dtype=np.int64)
-    return Plans.of(rows, _tiles(forward), _tiles(backward))
-
-
-def variant(*choices: Tiles) -> str:
-    """The name of a kernel compiled for these: such as 3by1, or 3by2_1by1+2by1."""
-    sides = ("+".join(f"{taps}by{stride}" for taps, stride in tiles) for tiles in choices)
-    return "_".join(side.replace("0by0", "plain") for side in sides)
+    return Plans.of(rows, _variant(forward), _sums(forward[0]), _variant(backward))

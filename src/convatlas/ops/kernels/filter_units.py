@@ -12,8 +12,8 @@ import numpy as np
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
-from convatlas.ops.kernels.filter_layout import Tiles, variant
-from convatlas.ops.kernels.filter_rows import filter_rows, row_of, weight_rows, write_column
+from convatlas.ops.kernels.filter_layout import Sums, Variant
+from convatlas.ops.kernels.filter_rows import filter_rows, row_of, write_column
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
 from convatlas.ops.kernels.memory_access import store
 from convatlas.ops.kernels.unit_rows import (
@@ -24,6 +24,7 @@ from convatlas.ops.kernels.unit_rows import (
     take_rows,
 )
 from convatlas.ops.kernels.vector import FLOAT32, splat
+from convatlas.ops.kernels.weight_rows import weight_rows
 
 NOUGHT = np.float32(0)
 
@@ -100,11 +101,11 @@ def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded,
 
 
 @cache
-def forward(tiles: Tiles) -> Kernel:
+def forward(variant: Variant) -> Kernel:
     """The kernel of a forward pass."""
-    write_rows = filter_rows(tiles, 0)
+    write_rows = filter_rows(*variant)
 
-    @kernel(variant(tiles), plans="plans", low="float32", high="float32")
+    @kernel(variant.name(), plans="plans", low="float32", high="float32")
     def forward(
         part, parts, plans, x, turned, y, images, width, columns, left, channels, padded, block,
         scratch, scratch_bytes, made_at, stream, act, stats_x, table_x, table_y, sums, low, high,
@@ -143,11 +144,11 @@ def forward(tiles: Tiles) -> Kernel:
 
 
 @cache
-def backward(tiles: Tiles, tiles_back: Tiles) -> Kernel:
+def backward(summed: Sums, variant: Variant) -> Kernel:
     """The kernel of the way back."""
-    write_rows, add_rows = filter_rows(tiles_back, 0), weight_rows(tiles, 0)
+    write_rows, add_rows = filter_rows(*variant), weight_rows(*summed, 0)
 
-    @kernel(variant(tiles, tiles_back), plans="plans", low="float32", high="float32")
+    @kernel(f"{summed.name()}_{variant.name()}", plans="plans", low="float32", high="float32")
     def backward(
         part, parts, plans, dy, y, x, w, taps, turned, dx, dw, images, width, columns, left,
         given_left, channels, padded, block, scratch, scratch_bytes, given_at, passed_at, stream,

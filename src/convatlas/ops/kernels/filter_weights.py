@@ -23,8 +23,8 @@ NOUGHT = np.float32(0)
 def turn_weights(w, channels, taps, padded, target, kind):
     """Write torch's weights (channels, taps) to target as float32 (taps, padded)."""
     size = element_bytes(kind)
-    for tap in range(taps):
-        for c in range(0, padded, LANES):
+    for c in range(0, padded, LANES):
+        for tap in range(taps):
             here = w + (c * taps + tap) * size
             values = load_every(here, taps * size, 0, channels - c, kind)
             store(target + (tap * padded + c) * 4, values, FLOAT32)

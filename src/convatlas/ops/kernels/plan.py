@@ -10,18 +10,21 @@ from functools import lru_cache
 from itertools import product
 
 from convatlas.ops.kernels.channel_layout import LANES
+from convatlas.ops.kernels.strip_sizes import strip_columns
 
 # Fields of a row; the W_ block repeats the H_ block for the second axis.
 H_SIZE, H_OUT, H_STRIDE, H_OFFSET, H_STEP, H_TAPS, H_WEIGHT, H_WEIGHT_STEP = range(8)
 W_SIZE, W_OUT, W_STRIDE, W_OFFSET, W_STEP, W_TAPS, W_WEIGHT, W_WEIGHT_STEP = range(8, 16)
-CHANNELS, KERNEL_W, TILED, STREAM = 16, 17, 18, 19
+CHANNELS, KERNEL_W, STREAM = 16, 17, 18
+STRIP = 19  # columns of the strips that write outputs; 0: there are none
 X_N, X_C, X_H, X_W = 20, 21, 22, 23  # pitches of the input in bytes
 OUT_START, OUT_N, OUT_C, OUT_H, OUT_W = 24, 25, 26, 27, 28
-ASK = 29  # rows of an output row that the one above did not read: asked for ahead; 0: in a cache
-WHOLE = 30  # columns of the other side that begin with one of ours; 0: another row has them
+TILED = 29  # whether weight gradients are summed in tiles
 
-TILES = {1: (1, 2, 3, 4, 5, 7), 2: (3, 5, 7)}  # taps for which tiles are compiled, by stride
-STREAM_BYTES = 4 << 20  # results above this are written around the caches
+MOST_TAPS = 7  # of an axis, for which there are strips
+MOST_STRIDE = 2
+TILED_TAPS = (3, 5, 7)
+STREAM_BYTES = 1 << 20  # results above this are written around the caches
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -43,6 +46,12 @@ def backward_side(size: int, out: int, kernel: int, stride: int, padding: int, d
         last = taps[-1] if taps else 0
         offset = (r + padding - last * dilation) // stride
         yield r, stride, (out, count, 1, offset, back, len(taps), last, -every)
+
+
+def _has_strips(side: tuple[int, ...]) -> bool:
+    """Whether neighbouring taps of an axis meet neighbouring inputs, and are few."""
+    _, _, stride, _, step, taps, *_ = side
+    return step == 1 and 0 < taps <= MOST_TAPS and stride <= MOST_STRIDE
 
 
 @lru_cache(maxsize=4096)
@@ -73,11 +82,13 @@ def plan(
     sides = [list(axis(*side)) for side in zip(*shapes, strict=True)]
     rows = []
     for (row, row_step, h), (column, column_step, w) in product(*sides):
-        tiled = channels >= LANES and w[4] == 1 and w[5] in TILES.get(w[2], ())
         _, _, out_h, out_w = out_pitch
         start = row * out_h + column * out_w
         out = (start, out_pitch[0], out_pitch[1], row_step * out_h, column_step * out_w)
-        rest = (channels, kernel[1], int(tiled), int(stream))
-        begun = column_step if column == 0 else 0
-        rows.append((*h, *w, *rest, *x_pitch, *out, h[2], begun))
+        strip = 0
+        if channels >= LANES and _has_strips(h) and _has_strips(w):
+            strip = strip_columns(h[5], h[2], w[5], w[2], w[1])
+        tiled = channels >= LANES and w[4] == 1 and w[5] in TILED_TAPS and w[2] <= MOST_STRIDE
+        rest = (channels, kernel[1], int(stream), strip)
+        rows.append((*h, *w, *rest, *x_pitch, *out, int(tiled)))
     return tuple(rows)

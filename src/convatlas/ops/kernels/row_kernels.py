@@ -7,50 +7,63 @@ from functools import cache
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
-from convatlas.ops.kernels.filter_layout import Tiles, variant
-from convatlas.ops.kernels.filter_rows import filter_rows, weight_rows
+from convatlas.ops.kernels.filter_layout import Sums, Variant
+from convatlas.ops.kernels.filter_rows import filter_rows
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
-from convatlas.ops.kernels.memory_access import ask_for
+from convatlas.ops.kernels.memory_access import element_bytes, read_line
 from convatlas.ops.kernels.tiles import LINE
+from convatlas.ops.kernels.weight_rows import weight_rows
+
+MUCH = 4  # multiply-adds an input
 
 
 @inner
-def _ask_rows(q, x, n, first, end):
-    """Ask for the inputs of output rows [first, end), in the order in which they lie."""
-    last = q[p.H_STRIDE] * (end - 1) + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP]
-    top = max(0, q[p.H_STRIDE] * first + q[p.H_OFFSET])
-    bottom = min(q[p.H_SIZE], last + 1)
-    here = x + n * q[p.X_N]
-    for line in range(here + top * q[p.X_H], here + bottom * q[p.X_H], LINE):
-        ask_for(line)
+def _next_row(q, row):
+    """The first row of inputs that output rows from this one on read, and those above do not."""
+    return q[p.H_STRIDE] * (row - 1) + q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP] + 1
+
+
+@inner
+def _read_rows(q, x, first, end, kind):
+    """Read the inputs that output rows [first, end) of an image bring with them, and no others."""
+    top, bottom = _next_row(q, first) if first else 0, min(q[p.H_SIZE], _next_row(q, end))
+    row = (q[p.W_SIZE] - 1) * q[p.X_W] + q[p.CHANNELS] * element_bytes(kind)
+    for line in range(x + max(0, top) * q[p.X_H], x + (bottom - 1) * q[p.X_H] + row, LINE):
+        read_line(line)
 
 
 @cache
-def forward(tiles: Tiles) -> Kernel:
+def forward(variant: Variant) -> Kernel:
     """The kernel of a forward pass."""
-    write_rows = filter_rows(tiles, 1)
+    write_rows = filter_rows(*variant)
 
-    @kernel(variant(tiles), plans="plans")
+    @kernel(variant.name(), plans="plans")
     def forward(part, parts, plans, x, w, taps, turned, padded, out, images, block, kind):
         """The whole filter, `block` output rows a task; each part turns the weights for itself."""
         q = plans[0]
         turned += part * taps * padded * 4
         turn_weights(w, q[p.CHANNELS], taps, padded, turned, kind)
         blocks = (q[p.H_OUT] + block - 1) // block
-        tasks = images * blocks
+        tasks, groups = images * blocks, q[p.H_STRIDE] * q[p.W_STRIDE]
+        # Where there is much to compute, what the next task needs can come meanwhile.
+        asks = q[p.H_TAPS] * q[p.W_TAPS] >= MUCH * groups
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
-            first = task % blocks * block
-            write_rows(q, x, turned, padded, out, task // blocks, first, first + block, 1, 0, kind)
+            n, first = task // blocks, task % blocks * block
+            end = min(q[p.H_OUT], first + block)
+            if not asks:
+                _read_rows(q, x + n * q[p.X_N], first, end, kind)
+            asked = x + n * q[p.X_N] + _next_row(q, end) * q[p.X_H]
+            write_rows(q, x, turned, padded, out, n, first, end, asked, groups if asks else 0, kind)
 
     return forward
 
 
 @cache
-def backward(tiles: Tiles, tiles_back: Tiles) -> Kernel:
+def backward(sums: Sums, variant: Variant) -> Kernel:
     """The kernel of both gradients."""
-    write_rows, add_rows = filter_rows(tiles_back, 1), weight_rows(tiles, 1)
+    write_rows, add_rows = filter_rows(*variant), weight_rows(*sums, 1)
 
-    @kernel(variant(tiles, tiles_back), plans="plans")
+    @kernel(f"{sums.name()}_{variant.name()}", plans="plans")
     def backward(
         part, parts, plans, x, dy, w, taps, turned, padded, dx, sums, images, block, need_x, need_w,
         kind,
@@ -71,22 +84,22 @@ def backward(tiles: Tiles, tiles_back: Tiles) -> Kernel:
         clear_sums(own, size)
         # While the input gradient of a block is computed, its inputs are asked for; while its
         # weight gradient is, the gradient rows that the next block adds.
-        q, alone = plans[0], 0 if need_w else 1
-        last = q[p.H_OFFSET] + (q[p.H_TAPS] - 1) * q[p.H_STEP]
-        inputs = x - dx + (last - q[p.H_STRIDE] + 1) * q[p.X_H] if need_w else 0
-        below = 0
+        q, below = plans[0], 0
         for k in range(1, plans.shape[0]):
             below = max(below, plans[k, p.H_OFFSET] + (plans[k, p.H_TAPS] - 1) * plans[k, p.H_STEP])
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
             n, first = task // blocks, task % blocks * block
             end = first + block
+            gradients = dy + n * q[p.OUT_N] + (min(end, q[p.H_OUT]) + below) * q[p.OUT_H]
+            asked = x + n * q[p.X_N] + _next_row(q, first) * q[p.X_H] if need_w else gradients
             if need_x:
                 for k in range(1, plans.shape[0]):
-                    write_rows(plans[k], dy, turned, padded, dx, n, first, end, alone, inputs, kind)
+                    r, groups = plans[k], 1 if need_w or k == 1 else 0
+                    write_rows(r, dy, turned, padded, dx, n, first, end, asked, groups, kind)
+                    asked += block * r[p.W_OUT] * r[p.CHANNELS] * element_bytes(kind)
             elif need_w:
-                _ask_rows(q, x, n, first, min(end, q[p.H_OUT]))
+                _read_rows(q, x + n * q[p.X_N], first, min(end, q[p.H_OUT]), kind)
             if need_w:
-                asked = dy + n * q[p.OUT_N] + (min(end, q[p.H_OUT]) + below) * q[p.OUT_H]
-                add_rows(q, x, dy, own, padded, n, first, end, asked, kind)
+                add_rows(q, x, dy, own, padded, n, first, end, gradients, kind)
 
     return backward

@@ -40,6 +40,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stay_out_of_forks)
 
 
+DTYPES = (torch.float32, torch.bfloat16)
 PLAIN = (Tensor, torch.nn.Parameter)  # others may mean something else by the same operators
 _loads: bool | None = None
 
@@ -73,15 +74,25 @@ def usable(*tensors: Tensor | None) -> bool:
     Export, tracing, function transforms and whoever intercepts operators (a cost count, a
     profiler of operators) see ordinary torch operators instead.
     """
+    if not torch.compiler.is_compiling():
+        return usable_now(*tensors)
     given = [tensor for tensor in tensors if tensor is not None]
-    if not _allowed or given[0].dtype not in (torch.float32, torch.bfloat16):
+    if not _allowed or given[0].dtype not in DTYPES:
         return False
-    if not all([tensor.is_cpu for tensor in given]):  # a list: this runs before every small layer
+    if not all(tensor.is_cpu for tensor in given):
         return False
-    if torch.compiler.is_compiling():
-        return not torch.compiler.is_exporting() and available()
-    plain = all([type(tensor) in PLAIN for tensor in given])
-    return plain and not _watched() and available()
+    return not torch.compiler.is_exporting() and available()
+
+
+def usable_now(*tensors: Tensor | None) -> bool:
+    """The same where nothing is being compiled."""
+    for tensor in tensors:  # a plain loop: this runs before every small layer
+        if tensor is not None and not (tensor.is_cpu and type(tensor) in PLAIN):
+            return False
+    first = tensors[0]
+    if first is None or first.dtype not in DTYPES or not _allowed:
+        return False
+    return not _watched() and available()
 
 
 def _watched() -> bool:

@@ -13,7 +13,7 @@ from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import W_OFFSET, W_OUT, W_SIZE, backward_side
 from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, scratch_for
 
-COLUMNS, WIDE = 4, 7  # of a register tile (`tiles.py`)
+COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tiles.py`)
 TILE_ROWS = 6  # of a product (`product.py`)
 MOST_ROWS = 384  # of a block: float32 sums run no longer
 STREAM_BYTES = 1 << 20  # results above this, read again after a whole layer, go around the caches
@@ -127,7 +127,7 @@ class _Filter(NamedTuple):
     left: int  # columns of zeros before the image, and before the gradient of its result
     given_left: int
     seen: int  # columns of the image with its zeros
-    made: int  # of the result, in whole tiles
+    made: int  # of the result
     given: int  # of the result's gradient with its zeros
     passed: int  # of the image's gradient
 
@@ -140,11 +140,13 @@ def _whole_tiles(columns: int, taps: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filter:
-    """How a filter runs where rows are as long as its tiles would like them."""
+    """How a filter runs where rows are as long as its tiles would like them.
+
+    On the way back that is the result's gradient, which has zeros beyond its end.
+    """
     (_, stride), (_, left), (_, dilation) = sizes
     width, columns, step = source[1], target[1], pitch(channels) // 4
-    made = _whole_tiles(columns, kernel[1])
-    passed = _whole_tiles(-(-width // stride), kernel[1])
+    made, passed = _whole_tiles(columns, kernel[1]) if back else columns, -(-width // stride)
     seen = max(left + width, stride * (made - 1) + dilation * (kernel[1] - 1) + 1)
     sides = list(backward_side(width, columns, kernel[1], stride, left, dilation))
     offsets = [side[3] for _, _, side in sides if side[5]]
@@ -168,7 +170,7 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filt
     rows[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
     rows[1:, W_SIZE], rows[1:, W_OUT] = given, passed
     rows[1:, W_OFFSET] += given_left
-    plans = Plans.of(rows, plans.forward, plans.backward)
+    plans = Plans.of(rows, *plans[1:4])
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
@@ -225,7 +227,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     turned, dw = torch.empty(parts * taps * whole), torch.empty(weight.shape)
     scratch = scratch_for(parts, each, channels, channels, summed=channels)
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
-    filter_units.backward(f.plans.forward, f.plans.backward)(
+    filter_units.backward(f.plans.sums, f.plans.backward)(
         parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
         turned.data_ptr(), address(dx), sums.data_ptr(), images, source[1], target[1],
         f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],

@@ -1,16 +1,84 @@
-"""The tile of a depthwise filter's weight gradient: what a few columns give to every tap."""
+"""The tile of a depthwise filter's weight gradient: what a few columns give to every tap.
+
+It is written out tap by tap when it is compiled, so that every sum lives in one register.
+"""
 
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from convatlas.ops.kernels.memory_access import emit_add_to_doubles
-from convatlas.ops.kernels.tiles import Row, at, by_padding, emit_ask, multiply_into, pairs, zero
+from convatlas.ops.kernels.memory_access import emit_add_to_doubles, emit_load
+from convatlas.ops.kernels.tiles import at, emit_ask, multiply_into, pairs, zero
 from convatlas.ops.kernels.vector import LANES, VECTOR, bytes_of, intrinsic
 
+COLUMNS, WIDE = 4, 7  # of a tile
+# How many places of a tile's rows may lie in the padding, by (taps, stride): on the left, on the
+# right. These tiles are written out without them; any other asks place by place, and is narrow.
+PADDING = {
+    (1, 1): ((0,), (0,)),
+    (2, 1): ((0,), (0, 1)),
+    (3, 1): ((0, 1), (0, 1)),
+    (4, 1): ((0, 1), (0, 2)),
+    (5, 1): ((0, 2), (0, 2)),
+    (7, 1): ((0, 3), (0, 3)),
+    (3, 2): ((0, 1), (0, 1)),
+    (5, 2): ((0, 2), (0, 1, 2)),
+    (7, 2): ((0, 3), (0, 2, 3)),
+}
 KERNEL_ROWS = 3  # whose weights' gradients are summed at once
+
+
+class Row:
+    """Loads of one row of inputs, each place once, while a tile is written out.
+
+    A guarded row takes places outside [0, size) from a line of zeros: that is the padding.
+    """
+
+    def __init__(self, builder, base, pitch, width, first, size=None):
+        self.builder, self.base, self.pitch, self.width = builder, base, pitch, width
+        self.first, self.size, self.loaded = first, size, {}
+        if size is not None:
+            nothing = cgutils.alloca_once_value(builder, zero)
+            self.nothing = builder.ptrtoint(nothing, base.type)
+
+    def __getitem__(self, place):
+        if place not in self.loaded:
+            address = at(self.builder, self.base, self.pitch, place)
+            if self.size is not None:
+                index = at(self.builder, self.first, ir.Constant(self.first.type, 1), place)
+                inside = self.builder.icmp_unsigned("<", index, self.size)
+                address = self.builder.select(inside, address, self.nothing)
+            self.loaded[place] = emit_load(self.builder, address, self.width)
+        return self.loaded[place]
+
+
+def by_padding(builder, taps, stride, columns, first, size, full, write):
+    """Call `write(left, right)` for the padding that a tile meets, `write(None, None)` for others.
+
+    Wide tiles have no others; `full` says whether all columns of the tile are there.
+    """
+    number, reach = first.type, (columns - 1) * stride + taps
+    beyond = builder.sub(builder.add(first, ir.Constant(number, reach)), size)
+    missing = builder.neg(first), beyond
+
+    def choose(cases):
+        if not cases:
+            if columns == COLUMNS:
+                write(None, None)
+            return
+        fits = full
+        for places, known in zip(missing, cases[0], strict=True):
+            test = builder.icmp_signed("==" if known else "<=", places, ir.Constant(number, known))
+            fits = builder.and_(fits, test)
+        with builder.if_else(fits) as (yes, no):
+            with yes:
+                write(*cases[0])
+            with no:
+                choose(cases[1:])
+
+    choose(list(product(*PADDING[taps, stride])))
 
 
 @intrinsic(prefer_literal=True)

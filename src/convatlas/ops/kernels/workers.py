@@ -40,18 +40,18 @@ def _own_threads() -> ThreadPoolExecutor:
 
 
 def run(work: Work, call: bytes, parts: int) -> None:
-    """Call a function with the memory of a call, at once on up to `parts` threads.
+    """Call a function with the memory of a call, at once on `parts` threads.
 
-    The threads share the work out among themselves (`call.py`), so fewer will do.
+    The threads share the work out among themselves (`call.py`), so fewer will do. Nobody has more
+    parts than torch has threads.
     """
-    threads = min(parts, torch.get_num_threads()) if parts > 1 else 1
-    if threads == 1:
+    if parts == 1:
         work.call(call)
     elif (start := _team_of_torch()) is not None:
-        start(work.address, call, threads, 0)
+        start(work.address, call, parts, 0)
     else:
         pool = _own_threads()
-        others: list[Future[None]] = [pool.submit(work.call, call) for _ in range(threads - 1)]
+        others: list[Future[None]] = [pool.submit(work.call, call) for _ in range(parts - 1)]
         work.call(call)
         for other in others:
             other.result()

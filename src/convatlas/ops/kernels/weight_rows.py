@@ -1,0 +1,157 @@
+"""The weight gradient of a depthwise filter over rows of channels: (n, h, w, c) in memory.
+
+It is held tap by tap in float64 (`filter_weights.py`).
+"""
+
+import numpy as np
+
+from convatlas.ops.kernels import plan as p
+from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.memory_access import add_to_doubles, element_bytes, load_lanes
+from convatlas.ops.kernels.vector import LANES, add, fma, splat
+from convatlas.ops.kernels.weight_tiles import COLUMNS, KERNEL_ROWS, PADDING, WIDE, weight_columns
+
+NOUGHT = np.float32(0)
+
+
+def _wide(taps, stride):
+    """Whether a row is best taken in wide tiles: in fewer steps, and without unknown padding."""
+    lefts, rights = PADDING[taps, stride]
+    most_left, right, most_right = lefts[-1], rights[min(1, len(rights) - 1)], rights[-1]
+
+    @inner
+    def wide(q):
+        columns = q[p.W_OUT]
+        if taps in (4, 7) or columns < WIDE:
+            return False
+        steps, narrow = (columns + WIDE - 1) // WIDE, (columns + COLUMNS - 1) // COLUMNS
+        if steps * (WIDE + 1) > narrow * (COLUMNS + 1):
+            return False
+        before = -q[p.W_OFFSET]
+        beyond = stride * (columns - 1) - before + taps - q[p.W_SIZE]
+        known = beyond <= 0 or beyond in (right, most_right)
+        # The last tile starts early where columns are left over; the one before it must be inside.
+        inside = columns % WIDE == 0 or columns % WIDE * stride >= beyond
+        return (before <= 0 or before == most_left) and known and inside
+
+    return wide
+
+
+def _tiled_sums(taps, stride, edges):
+    """The function that adds up the weight gradient for one number of taps and stride."""
+    wide = _wide(taps, stride)
+
+    @inner
+    def add_sums(q, x, dy, first, rows, target, padded, asked, kind):
+        """Add what `rows` rows of dy from `first` on give, at whole vectors of channels."""
+        width, offset, size, vectors = (
+            q[p.W_OUT],
+            q[p.W_OFFSET],
+            q[p.W_SIZE],
+            q[p.CHANNELS] // LANES,
+        )
+        pitch = padded * 8
+        for r in range(0, q[p.H_TAPS], KERNEL_ROWS):
+            top = q[p.H_STRIDE] * first + q[p.H_OFFSET] + r * q[p.H_STEP]
+            there, count = target + r * taps * pitch, min(KERNEL_ROWS, q[p.H_TAPS] - r)
+            if width % WIDE == 0 and wide(q):
+                weight_columns(
+                    WIDE, taps, stride, edges, kind, x, q[p.X_H], q[p.X_W], top, q[p.H_STEP],
+                    q[p.H_STRIDE], q[p.H_SIZE], count, offset, size, dy, q[p.OUT_H], q[p.OUT_W],
+                    width, rows, vectors, there, pitch, taps * pitch, 0 if r else asked,
+                )  # fmt: skip  # one argument a line would hide the loop
+            else:
+                weight_columns(
+                    COLUMNS, taps, stride, edges, kind, x, q[p.X_H], q[p.X_W], top, q[p.H_STEP],
+                    q[p.H_STRIDE], q[p.H_SIZE], count, offset, size, dy, q[p.OUT_H], q[p.OUT_W],
+                    width, rows, vectors, there, pitch, taps * pitch, 0 if r else asked,
+                )  # fmt: skip  # as above
+
+    return add_sums
+
+
+@inner
+def _no_sums(q, x, dy, first, rows, target, padded, asked, kind):
+    """No tile fits."""
+
+
+@inner
+def _tap_sum(x, xcol, dy, ycol, count, lanes, kind, target):
+    """Add dy * x over `count` columns to one tap, for up to sixteen channels."""
+    a = splat(NOUGHT)
+    b = a
+    for k in range(0, count - 1, 2):
+        here, there = x + k * xcol, dy + k * ycol
+        a = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), a)
+        here, there = here + xcol, there + ycol
+        b = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), b)
+    if count % 2:
+        here, there = x + (count - 1) * xcol, dy + (count - 1) * ycol
+        a = fma(load_lanes(here, 0, lanes, kind), load_lanes(there, 0, lanes, kind), a)
+    add_to_doubles(target, add(a, b))
+
+
+@inner
+def _plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
+    """The same a tap at a time, for any step, number of taps and channels."""
+    stride, xcol, ycol = q[p.W_STRIDE], q[p.X_W], q[p.OUT_W]
+    for tap in range(q[p.W_TAPS]):
+        start = q[p.W_OFFSET] + tap * q[p.W_STEP]
+        # Column k reads stride * k + start: inside the input for k in [low, high).
+        low = max(0, -(start // stride))
+        high = min(q[p.W_OUT], (q[p.W_SIZE] - 1 - start) // stride + 1)
+        here = x + (stride * low + start) * xcol
+        for row in range(rows if low < high else 0):
+            there = dy + row * q[p.OUT_H] + low * ycol
+            _tap_sum(
+                here + row * xrow,
+                stride * xcol,
+                there,
+                ycol,
+                high - low,
+                lanes,
+                kind,
+                target + tap * pitch,
+            )
+
+
+@inner
+def _no_plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, kind):
+    """Tiles take all channels."""
+
+
+def weight_rows(tiles, plain, edges):
+    """The function that adds up the weight gradient, compiled for these tiles.
+
+    `plain` also for what has none: channels beyond whole vectors, and other filters. `edges` is 0
+    where zeros stand beside the rows in memory, so that no tile needs to look.
+    """
+    fits = len(tiles) > 0
+    tile_sums = _tiled_sums(*tiles[0], edges) if fits else _no_sums
+    plain_sums = _plain_sums if plain else _no_plain_sums
+
+    @inner
+    def add_rows(q, x, dy, sums, padded, n, first, end, asked, kind):
+        """Add to the weight gradient what output rows [first, end) of image n give; q is forward.
+
+        Meanwhile memory is asked for as much as these rows of dy from `asked` on; 0: for nothing.
+        """
+        size, pitch, stride, done = element_bytes(kind), padded * 8, q[p.H_STRIDE], 0
+        x += n * q[p.X_N]
+        dy += n * q[p.OUT_N]
+        end = min(end, q[p.H_OUT])
+        if fits and q[p.TILED]:
+            done = q[p.CHANNELS] - q[p.CHANNELS] % LANES
+            here = dy + first * q[p.OUT_H]
+            tile_sums(q, x, here, first, end - first, sums, padded, asked, kind)
+        for row in range(q[p.H_TAPS] if done < q[p.CHANNELS] else 0):
+            start = q[p.H_OFFSET] + row * q[p.H_STEP]
+            low = max(first, -(start // stride))
+            high = min(end, (q[p.H_SIZE] - 1 - start) // stride + 1)
+            xs, ys = x + (stride * low + start) * q[p.X_H], dy + low * q[p.OUT_H]
+            target, xrow = sums + row * q[p.KERNEL_W] * pitch, stride * q[p.X_H]
+            for c in range(done, q[p.CHANNELS], LANES):
+                lanes, here, there = q[p.CHANNELS] - c, xs + c * size, ys + c * size
+                plain_sums(q, here, xrow, there, high - low, lanes, target + c * 8, pitch, kind)
+
+    return add_rows
