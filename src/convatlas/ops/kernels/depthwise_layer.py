@@ -17,6 +17,7 @@ from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded
 from convatlas.ops.kernels.filter_layout import output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES
+from convatlas.ops.kernels.spare_memory import borrow, give_back
 
 if TYPE_CHECKING:
     from convatlas.ops.kernels.compiled import Kernel  # which needs Numba
@@ -128,12 +129,12 @@ class DepthwiseLayer:
         result = out.data_ptr()
         way = self._way(False, result)
         if self.rows:
-            w, turned = weight.contiguous(), _borrow(self.threads * self.taps * self.whole * 4)
+            w, turned = weight.contiguous(), borrow(self.threads * self.taps * self.whole * 4)
             way.kernel(
                 self.threads, *way.plans, x.data_ptr(), w.data_ptr(), self.taps,
                 turned.data_ptr(), self.whole, result, self.images, way.block, self.kind,
             )  # fmt: skip  # a kernel's arguments, as it declares them
-            _spare.append(turned)
+            give_back(turned)
         else:
             w = weight.float().contiguous()
             way.kernel(
@@ -163,7 +164,7 @@ class DepthwiseLayer:
             return dx, sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()
         w, each = weight.contiguous(), taps * self.whole
         dw = torch.empty(weight.shape, dtype=self.dtype)
-        scratch = _borrow(self.threads * each * (8 + 4))
+        scratch = borrow(self.threads * each * (8 + 4))
         sums_at = scratch.data_ptr()
         way.kernel(
             self.threads, *way.plans, x.data_ptr(), dy.data_ptr(), w.data_ptr(), taps,
@@ -175,7 +176,7 @@ class DepthwiseLayer:
                 1, sums_at, self.threads, each * 8, self.channels, taps, self.whole, dw.data_ptr(),
                 self.kind,
             )  # fmt: skip  # as above
-        _spare.append(scratch)
+        give_back(scratch)
         return dx, dw
 
 
@@ -185,14 +186,3 @@ class _Way(NamedTuple):
     kernel: "Kernel"
     plans: tuple[int, int, int]
     block: int
-
-
-_spare: list[Tensor] = []  # memory between calls: getting it anew takes as long as a small layer
-
-
-def _borrow(size: int) -> Tensor:
-    """That many bytes, for a call alone until it puts them back; most calls need few."""
-    found = _spare.pop() if _spare else None
-    if found is None or found.numel() < size:
-        found = torch.empty(size, dtype=torch.uint8)
-    return found

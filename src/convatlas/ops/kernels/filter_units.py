@@ -16,6 +16,7 @@ from convatlas.ops.kernels.filter_layout import Sums, Variant
 from convatlas.ops.kernels.filter_rows import filter_rows, row_of, write_column
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
 from convatlas.ops.kernels.memory_access import store
+from convatlas.ops.kernels.norm_tables import fill_tables
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
     put_rows,
@@ -60,10 +61,15 @@ def _take_image(q, x, seen, start, stop, width, channels, table, padded, normed,
 
 @kernel(plans="plans", low="float32", high="float32")
 def pivots(
-    part, parts, plans, x, w, taps, turned, width, left, channels, padded, scratch, made_at, act,
-    stats_x, table_x, table_y, low, high, kind,
+    part, parts, plans, x, w, taps, turned, width, left, padded, scratch, made_at, act, table_x,
+    padded_x, channels, weight, bias, stats_x, table_y, padded_y, channels_y, rows, stats_y, dstats,
+    low, high, kind,
 ):  # fmt: skip  # one argument a line would hide the function below its signature
-    """Turn the weights, and put the first result of every channel in the table of statistics."""
+    """Fill the tables, turn the weights, and put the first result of every channel in its table."""
+    fill_tables(
+        table_x, padded_x, channels, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
+        stats_y, dstats,
+    )  # fmt: skip  # as above
     q, made = plans[0], scratch + made_at
     turn_weights(w, channels, taps, padded, turned, kind)
     start, stop = _inputs(q, 0, 1)
@@ -74,6 +80,18 @@ def pivots(
     row = row_of(q, scratch - start * q[p.X_H], turned, padded, 0)
     write_column(q, kind, *row, 0, made, 0)
     set_pivot(table_y, padded, made)
+
+
+@kernel()
+def prepare(
+    part, parts, table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y,
+    channels_y, rows, stats_y, dstats, kind,
+):  # fmt: skip  # as above
+    """The tables of both sides."""
+    fill_tables(
+        table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
+        stats_y, dstats,
+    )  # fmt: skip  # as above
 
 
 @inner

@@ -97,10 +97,10 @@ def fill_slopes(part, parts, table, padded, channels, rows, stats, dstats, kind)
     _fill_slopes(table, padded, channels, rows, stats, dstats)
 
 
-@kernel(rows="float64")
-def fill_both(
-    part, parts, table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y,
-    channels_y, rows, stats_y, dstats, kind,
+@inner
+def fill_tables(
+    table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
+    stats_y, dstats,
 ):  # fmt: skip  # one argument a line would hide the function below its signature
     """The tables of both sides of a convolution: `fill` for x and `fill_slopes` for y."""
     _fill(table_x, padded_x, channels_x, 1, weight, bias, stats_x)

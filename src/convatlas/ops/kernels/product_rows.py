@@ -7,7 +7,9 @@ written. Backward a block gives both gradients while it is in the cache.
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush, put
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.memory_access import load
+from convatlas.ops.kernels.norm_tables import fill_tables
 from convatlas.ops.kernels.product import TILE_ROWS, add_products, multiply
+from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
     put_rows,
@@ -32,6 +34,20 @@ def _pitch(channels):
 @inner
 def _whole(rows):
     return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
+
+
+@kernel()
+def prepare(
+    part, parts, matrix, steps, columns, step_pitch, column_pitch, slivers, table_x, padded_x,
+    channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows, stats_y, dstats, kind,
+):  # fmt: skip  # one argument a line would hide the function below its signature
+    """The weights as slivers, and the tables of both sides."""
+    write_slivers(part, parts, matrix, steps, columns, step_pitch, column_pitch, slivers, kind)
+    if part == parts - 1:
+        fill_tables(
+            table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y,
+            rows, stats_y, dstats,
+        )  # fmt: skip  # as above
 
 
 @kernel(low="float32", high="float32")

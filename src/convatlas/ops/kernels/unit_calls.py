@@ -37,8 +37,10 @@ def rows_of(x: Tensor) -> int:
     return x.numel() // x.shape[1]
 
 
-def _empty(shape, like: Tensor) -> Tensor:
-    return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)
+def _empty(images: int, channels: int, height: int, width: int) -> Tensor:
+    # In the time that `torch.empty` takes to find the steps of a memory format both are made.
+    steps = (height * width * channels, 1, width * channels, channels)
+    return torch.empty_strided((images, channels, height, width), steps)
 
 
 def streams(*tensors: Tensor) -> int:
@@ -47,19 +49,15 @@ def streams(*tensors: Tensor) -> int:
     return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
 
 
-def _slivers(weight: Tensor, columns_first: bool) -> Tensor:
-    """Weights (n, k) as the product reads them: with k steps of n columns, or n steps of k."""
-    from convatlas.ops.kernels import product_slivers
+def _matrix(weight: Tensor, columns_first: bool) -> tuple[int, ...]:
+    """Weights (n, k) as the product wants them turned: k steps of n columns, or n steps of k.
 
+    Their address, steps, columns, and the bytes from one to the next of each.
+    """
     n, k = weight.shape[:2]
-    weight = weight.contiguous()
-    steps, columns, pitches = (k, n, (4, 4 * k)) if columns_first else (n, k, (4 * k, 4))
-    result = torch.empty(steps * padded(columns))
-    product_slivers.write_slivers(
-        torch.get_num_threads(), weight.data_ptr(), steps, columns, *pitches, result.data_ptr(),
-        KIND,
-    )  # fmt: skip  # a kernel's arguments, as it declares them
-    return result
+    if columns_first:
+        return weight.data_ptr(), k, n, 4, 4 * k
+    return weight.data_ptr(), n, k, 4 * k, 4
 
 
 def _block(bytes_a_row: int, rows: int) -> int:
@@ -75,22 +73,26 @@ def pointwise(
 
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
-    y = _empty((x.shape[0], n, *x.shape[2:]), x)
+    y, weight = _empty(x.shape[0], n, *x.shape[2:]), weight.contiguous()
     block = _block(pitch(k) + pitch(n), rows)
     each = block * (pitch(k) + pitch(n))
-    scratch = scratch_for(parts, each, k, n, summed=n)
-    slivers = _slivers(weight, columns_first=True)
-    tables = Tables(scratch, norm, (k, n), parts, rows)
+    scratch = scratch_for(parts, each, k, n, summed=n, slivers=k * padded(n) * 4)
+    tables, slivers = Tables(scratch, norm, (k, n), parts, rows), scratch["slivers"]
+    product_rows.prepare(
+        torch.get_num_threads(), *_matrix(weight, True), slivers, *tables.filling(), KIND
+    )
     product_rows.pivots(
-        1, x.data_ptr(), k, n, slivers.data_ptr(), block, scratch["rows"], act[0], tables.stats_x,
+        1, x.data_ptr(), k, n, slivers, block, scratch["rows"], act[0], tables.stats_x,
         tables.x, tables.y, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     product_rows.forward(
-        parts, x.data_ptr(), rows, k, n, slivers.data_ptr(), y.data_ptr(), streams(y), block,
+        parts, x.data_ptr(), rows, k, n, slivers, y.data_ptr(), streams(y), block,
         scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
         KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(eps, running)
+    stats = tables.statistics(eps, running)
+    scratch.give_back()
+    return y, stats
 
 
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
@@ -104,20 +106,25 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     a_row = 2 * pitch(k) + pitch(n)
     block = _block(a_row, rows)
     sums_bytes = (n + TILE_ROWS - 1) * padded(k) * 4  # tiles write whole
-    sums, dw = torch.empty(parts * sums_bytes // 4), torch.empty(weight.shape)
-    scratch = scratch_for(parts, block * a_row, k, n, summed=k)
-    slivers = _slivers(weight, columns_first=False)
+    dw, weight, more = torch.empty(weight.shape), weight.contiguous(), n * padded(k) * 4
+    scratch = scratch_for(parts, block * a_row, k, n, summed=k, dw=parts * sums_bytes, slivers=more)
     tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
+    sums, slivers = scratch["dw"], scratch["slivers"]
+    product_rows.prepare(
+        torch.get_num_threads(), *_matrix(weight, False), slivers, *tables.filling(), KIND
+    )
     product_rows.backward(
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
-        slivers.data_ptr(), sums.data_ptr(), 0 if dx is None else streams(dx), block,
+        slivers, sums, 0 if dx is None else streams(dx), block,
         scratch["rows"], block * a_row, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
         address(dstats), sums_bytes, *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     product_rows.write_gradient(
-        torch.get_num_threads(), sums.data_ptr(), parts, sums_bytes, n, k, dw.data_ptr(), KIND
+        torch.get_num_threads(), sums, parts, sums_bytes, n, k, dw.data_ptr(), KIND
     )
-    return dx, dw, tables.gradients()
+    result = tables.gradients()
+    scratch.give_back()
+    return dx, dw, result
 
 
 class _Filter(NamedTuple):
@@ -181,27 +188,29 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
     f = _inscratch_for(tuple(weight.shape[2:]), sizes, source, target, channels, False)
-    y = _empty((images, channels, *target), x)
+    y = _empty(images, channels, *target)
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
     block = (_scratch_bytes() // step - f.seen * reach) // (f.seen * stride + f.made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
-    turned = torch.empty(taps * padded(channels))
-    scratch = scratch_for(parts, each, channels, channels, summed=channels)
+    more = taps * padded(channels) * 4
+    scratch = scratch_for(parts, each, channels, channels, summed=channels, turned=more)
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y))
+    turned = scratch["turned"]
     filter_units.pivots(
-        1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned.data_ptr(), source[1],
-        f.left * step, channels, padded(channels), scratch["rows"], seen, act[0], tables.stats_x,
-        tables.x, tables.y, *act[1:], KIND,
+        1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned, source[1], f.left * step,
+        padded(channels), scratch["rows"], seen, act[0], *tables.filling(), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     filter_units.forward(f.plans.forward)(
-        parts, *f.plans.place, x.data_ptr(), turned.data_ptr(), y.data_ptr(), images, source[1],
+        parts, *f.plans.place, x.data_ptr(), turned, y.data_ptr(), images, source[1],
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
         streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
-    return y, tables.statistics(eps, running)
+    stats = tables.statistics(eps, running)
+    scratch.give_back()
+    return y, stats
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
@@ -223,18 +232,23 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     given = step * f.given * min(target[0], block + 2 * reach)
     each = seen + given + step * f.passed * stride * block
     taps, w, whole = math.prod(kernel), weight.contiguous(), padded(channels)
-    sums = torch.empty(parts * taps * whole, dtype=torch.float64)
-    turned, dw = torch.empty(parts * taps * whole), torch.empty(weight.shape)
-    scratch = scratch_for(parts, each, channels, channels, summed=channels)
+    dw, more = torch.empty(weight.shape), parts * taps * whole
+    scratch = scratch_for(
+        parts, each, channels, channels, summed=channels, dw=more * 8, turned=more * 4
+    )
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
+    sums = scratch["dw"]
+    filter_units.prepare(1, *tables.filling(), KIND)
     filter_units.backward(f.plans.sums, f.plans.backward)(
         parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
-        turned.data_ptr(), address(dx), sums.data_ptr(), images, source[1], target[1],
+        scratch["turned"], address(dx), sums, images, source[1], target[1],
         f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],
         each, seen, seen + given, 0 if dx is None else streams(dx), act[0], tables.stats_x,
         tables.x, tables.y, tables.sums, address(dstats), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     filter_weights.write_gradient(
-        1, sums.data_ptr(), parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(), KIND
+        1, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(), KIND
     )
-    return dx, dw, tables.gradients()
+    result = tables.gradients()
+    scratch.give_back()
+    return dx, dw, result

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from convatlas.ops.kernels.channel_layout import padded
+from convatlas.ops.kernels.spare_memory import borrow, give_back
 
 KIND = np.float32(0)
 SUMS_BYTES, TABLE_BYTES = 24, 24  # a channel; see channel_rows
@@ -41,16 +42,23 @@ class Scratch:
         for name, size in sizes.items():
             self.places[name] = total
             total += -(-size // 64) * 64
-        self.memory = torch.empty(total + 64, dtype=torch.uint8)
+        self.memory = borrow(total + 64)
         self.start = -(-self.memory.data_ptr() // 64) * 64
 
     def __getitem__(self, name: str) -> int:
         return self.start + self.places[name]
 
+    def give_back(self) -> None:
+        """Leave the memory to the next call."""
+        give_back(self.memory)
 
-def scratch_for(parts: int, each: int, x_channels: int, y_channels: int, summed: int) -> Scratch:
+
+def scratch_for(
+    parts: int, each: int, x_channels: int, y_channels: int, summed: int, **more: int
+) -> Scratch:
     """For the rows, tables and sums of a convolution's workers, of `each` bytes of rows."""
     return Scratch(
+        **more,
         rows=parts * each,
         table_x=padded(x_channels) * TABLE_BYTES,
         table_y=padded(y_channels) * TABLE_BYTES,
@@ -75,10 +83,15 @@ class Tables:
         self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
         self.x_channels, self.y_channels = channels
         self.stats_x, self.weight, self.bias = map(address, norm)
-        norm_tables.fill_both(
-            1, self.x, padded(channels[0]), channels[0], self.weight, self.bias, self.stats_x,
-            self.y, padded(channels[1]), channels[1], rows, address(stats), address(dstats), KIND,
-        )  # fmt: skip  # a kernel's arguments, as it declares them
+        self.stats, self.dstats = address(stats), address(dstats)
+
+    def filling(self) -> tuple[int, ...]:
+        """The arguments of `fill_tables` in `norm_tables.py`, which kernels call that run first."""
+        x, y = self.x_channels, self.y_channels
+        return (
+            self.x, padded(x), x, self.weight, self.bias, self.stats_x, self.y, padded(y), y,
+            self.rows, self.stats, self.dstats,
+        )  # fmt: skip  # as it declares them
 
     def statistics(self, eps: float, running: Running) -> Tensor:
         """Those of y, which the running ones follow."""
@@ -86,7 +99,7 @@ class Tables:
         self.kernels.write_statistics(
             1, self.sums, self.parts, padded(channels), self.y, channels, 1, self.rows,
             stats.data_ptr(), eps, *running.arguments(), KIND,
-        )  # fmt: skip  # as above
+        )  # fmt: skip  # a kernel's arguments, as it declares them
         return stats
 
     def gradients(self) -> Tensor:

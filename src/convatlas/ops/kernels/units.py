@@ -150,6 +150,7 @@ class _Statistics(torch.autograd.Function):
             torch.get_num_threads(), dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows, channels,
             whole, scratch["table"], streams(dx), KIND,
         )  # fmt: skip  # a kernel's arguments, as it declares them
+        scratch.give_back()
         return dx, None, None
 
 
@@ -191,6 +192,7 @@ class _Normalise(torch.autograd.Function):
         norm_tables.write_gradients(
             1, sums, parts, whole, table, channels, address(weight), result.data_ptr(), KIND
         )
+        scratch.give_back()
         found = (dx, result[2:5], result[0], result[1])
         wanted = [g if need else None for g, need in zip(found, needs[:4], strict=True)]
         return *wanted, last, None
