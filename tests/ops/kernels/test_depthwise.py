@@ -1,10 +1,22 @@
+import ctypes
+import mmap
+import sys
 import threading
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from convatlas.ops.kernels import depthwise_conv1d, depthwise_conv2d, enabled
+from convatlas.ops.kernels import (
+    depthwise_conv1d,
+    depthwise_conv2d,
+    depthwise_layer,
+    enabled,
+    filter_layout,
+    plan,
+    registers,
+    strip_sizes,
+)
 
 FORMATS = {"rows": torch.channels_last, "planes": torch.contiguous_format}
 
@@ -78,6 +90,58 @@ def test_rows_of_every_width_are_the_same_however_their_tiles_meet_the_padding(
     for width in range(max(1, kernel - 2 * padding), 32):
         x, weight = inputs((1, 16, 6, width), (kernel, kernel))
         check(x, weight, relative_error, stride=stride, padding=padding)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 1), (5, 2)])
+def test_narrow_strips_for_few_registers_give_the_same(kernel, stride, relative_error, monkeypatch):
+    monkeypatch.setattr(strip_sizes, "vector_registers", lambda: 8)
+    for known in (plan.plan, filter_layout.plans_of, depthwise_layer._layer):
+        known.cache_clear()
+    try:
+        x, weight = inputs((2, 32, 11, 15), (kernel, kernel))
+        check(x, weight, relative_error, stride=stride, padding=kernel // 2)
+    finally:
+        for known in (plan.plan, filter_layout.plans_of, depthwise_layer._layer):
+            known.cache_clear()
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (2, 1), (3, 1), (3, 2), (5, 1), (7, 2)])
+@pytest.mark.parametrize("registers", [8, 32])
+def test_the_sums_of_a_strip_fit_the_registers(kernel, stride, registers, monkeypatch):
+    monkeypatch.setattr(strip_sizes, "vector_registers", lambda: registers)
+    for width in (1, 5, 7, 10, 14, 20, 28, 112):
+        columns = strip_sizes.strip_columns(kernel, stride, kernel, stride, width)
+        assert columns >= strip_sizes.LEAST
+        assert columns * -(-kernel // stride) < registers or columns == strip_sizes.LEAST
+
+
+def test_no_column_is_computed_twice_where_a_strip_divides_the_map():
+    if registers.vector_registers() < 32:
+        pytest.skip("wider strips need more registers")
+    found = {width: strip_sizes.strip_columns(3, 1, 3, 1, width) for width in (7, 14, 10, 28, 5)}
+    assert found == {7: 7, 14: 7, 10: 5, 28: 4, 5: 5}
+
+
+def test_sizes_may_be_lists():
+    x, weight = inputs((1, 16, 6, 6), (3, 3))
+    y = depthwise_conv2d(x, weight, stride=[2, 1], padding=[1, 0], dilation=[1, 2])
+    expected = F.conv2d(x, weight, None, [2, 1], [1, 0], [1, 2], 16)
+    torch.testing.assert_close(y, expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="protects a page as Linux does")
+def test_nothing_beyond_a_view_is_read():
+    """Stride two reads ahead: the last rows of a view that ends at the end of a page."""
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 5 * page)
+    ctypes.CDLL(None).mprotect(
+        ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)) + 4 * page), page, 0
+    )
+    whole = torch.frombuffer(memory, dtype=torch.float32, count=4 * page // 4)
+    x = whole.view(1, 8, 16, 32)[:, 1:, 1:, 16:].permute(0, 3, 1, 2)  # the upper channels
+    weight = torch.randn(16, 1, 3, 3)
+    y = depthwise_conv2d(x, weight, stride=2, padding=1)
+    torch.testing.assert_close(y, F.conv2d(x, weight, None, 2, 1, 1, 16))
 
 
 def test_large_results_that_go_around_the_caches_are_the_same(relative_error):

@@ -102,7 +102,8 @@ def filter_strip(
         def weight(row, tap):
             return emit_load(builder, at(builder, at(builder, w, wrow, row), wcol, tap), 4)
 
-        known = [[weight(r, t) for t in range(w_taps_n)] for r in range(h_taps_n)] if held else None
+        h_known = range(h_taps_n if held else 0)
+        known = [[weight(r, t) for t in range(w_taps_n)] for r in h_known]
         spread = (columns_n - 1) * w_stride_n + w_taps_n
         places = Places(builder, spread, first, width, xcol, size)
         sums, pointer = slots(builder, alive, columns_n), cgutils.alloca_once_value(builder, asked)

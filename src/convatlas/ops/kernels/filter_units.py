@@ -2,7 +2,7 @@
 
 A task takes the image rows that a block of output rows needs, normalised, into scratch memory,
 and runs the plain filter there. Zeros stand left and right of the image in scratch memory, and
-room for whole tiles, so that no tile needs to ask whether a column is inside.
+room for whole tiles, so that no tile of a weight gradient needs to ask whether a column is inside.
 """
 
 from functools import cache

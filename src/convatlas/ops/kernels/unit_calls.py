@@ -38,7 +38,7 @@ def rows_of(x: Tensor) -> int:
 
 
 def _empty(images: int, channels: int, height: int, width: int) -> Tensor:
-    # In the time that `torch.empty` takes to find the steps of a memory format both are made.
+    # With cold caches `torch.empty` takes twice as long where it finds a format's steps itself.
     steps = (height * width * channels, 1, width * channels, channels)
     return torch.empty_strided((images, channels, height, width), steps)
 
@@ -134,7 +134,7 @@ class _Filter(NamedTuple):
     left: int  # columns of zeros before the image, and before the gradient of its result
     given_left: int
     seen: int  # columns of the image with its zeros
-    made: int  # of the result
+    made: int  # of the result; on the way back in whole tiles
     given: int  # of the result's gradient with its zeros
     passed: int  # of the image's gradient
 
@@ -147,10 +147,7 @@ def _whole_tiles(columns: int, taps: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filter:
-    """How a filter runs where rows are as long as its tiles would like them.
-
-    On the way back that is the result's gradient, which has zeros beyond its end.
-    """
+    """How a filter runs where rows are as long as its tiles would like them."""
     (_, stride), (_, left), (_, dilation) = sizes
     width, columns, step = source[1], target[1], pitch(channels) // 4
     made, passed = _whole_tiles(columns, kernel[1]) if back else columns, -(-width // stride)

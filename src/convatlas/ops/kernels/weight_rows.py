@@ -126,8 +126,8 @@ def weight_rows(tiles, plain, edges):
     `plain` also for what has none: channels beyond whole vectors, and other filters. `edges` is 0
     where zeros stand beside the rows in memory, so that no tile needs to look.
     """
-    fits = len(tiles) > 0
-    tile_sums = _tiled_sums(*tiles[0], edges) if fits else _no_sums
+    fits, (taps, stride) = len(tiles) > 0, tiles[0] if tiles else (0, 0)
+    tile_sums = _tiled_sums(taps, stride, edges) if fits else _no_sums
     plain_sums = _plain_sums if plain else _no_plain_sums
 
     @inner
