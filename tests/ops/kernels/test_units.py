@@ -96,6 +96,18 @@ def test_pointwise_equals_norm_then_convolution(shape, out, act, normed, relativ
     check_unit(shape, (out, shape[1], 1, 1), act, normed, relative_error)
 
 
+@pytest.mark.parametrize(("width", "stride"), [(72, 1), (70, 2)])
+def test_large_maps_that_go_around_the_caches_are_the_same(width, stride, relative_error):
+    sizes = {"stride": (stride,) * 2, "padding": (1, 1), "dilation": (1, 1)}
+    check_unit((2, 64, 66, width), (64, 1, 3, 3), "relu", True, relative_error, **sizes)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_taller_kernels_over_whole_vectors_of_channels(stride, relative_error):
+    sizes = {"stride": (stride,) * 2, "padding": (2, 2), "dilation": (1, 1)}
+    check_unit((1, 32, 9, 11), (32, 1, 5, 5), "relu6", True, relative_error, **sizes)
+
+
 @pytest.mark.parametrize("normed", [True, False])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize(

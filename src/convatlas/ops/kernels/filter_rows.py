@@ -7,7 +7,7 @@ import numpy as np
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner
-from convatlas.ops.kernels.filter_strips import filter_strip
+from convatlas.ops.kernels.filter_strips import PLAIN, filter_strip
 from convatlas.ops.kernels.memory_access import (
     element_bytes,
     load,
@@ -32,12 +32,13 @@ def end_tap(place, step, size, taps):
     return min(taps, (size - 1 - place) // step + 1)
 
 
-def _strips(strip):
-    """The function that writes output rows in strips of one kind."""
+def _strips(strip, finish):
+    """The function that writes output rows in strips of one kind, which end in one way."""
     columns, h_taps, h_stride, w_taps, w_stride = strip
 
     @inner
-    def write_strips(q, kind, x, w, padded, out, first, end, asked, groups):
+    def write_strips(q, kind, x, w, padded, out, first, end, asked, groups, *ends):
+        table, totals, other, low, high = ends
         size, xcol, ocol = element_bytes(kind), q[p.X_W], q[p.OUT_W]
         wrow, wcol = q[p.KERNEL_W] * padded * 4, q[p.W_WEIGHT_STEP] * padded * 4
         w += q[p.H_WEIGHT] * wrow + q[p.W_WEIGHT] * padded * 4
@@ -46,40 +47,41 @@ def _strips(strip):
         out += first * q[p.OUT_H]
         asks = rows * columns * LANES * size * groups  # bytes of a strip
         for at in range(0, q[p.W_OUT], columns):
-            k = min(at, max(0, q[p.W_OUT] - columns))  # the last columns once more, not fewer
+            k = min(at, max(0, q[p.W_OUT] - columns))  # the last strip begins before its columns
             place = w_stride * k + q[p.W_OFFSET]
             here, there = x + place * xcol, out + k * ocol
             for v in range(q[p.CHANNELS] // LANES):
                 filter_strip(
-                    columns, h_taps, h_stride, w_taps, w_stride, kind, here + v * LANES * size,
-                    q[p.X_H], xcol, top, q[p.H_SIZE], place, q[p.W_SIZE], w + v * LANES * 4, wrow,
-                    wcol, there + v * LANES * size, q[p.OUT_H], ocol, rows, q[p.W_OUT] - k,
-                    q[p.STREAM], asked, groups,
+                    columns, h_taps, h_stride, w_taps, w_stride, finish, kind,
+                    here + v * LANES * size, q[p.X_H], xcol, top, q[p.H_SIZE], place, q[p.W_SIZE],
+                    w + v * LANES * 4, wrow, wcol, there + v * LANES * size, q[p.OUT_H], ocol, rows,
+                    at - k, q[p.W_OUT] - k, q[p.STREAM], asked, groups, table + v * LANES * 4,
+                    totals + v * LANES * 4, padded * 4, other, low, high,
                 )  # fmt: skip  # one argument a line would hide the loops
                 asked += asks
 
     return write_strips
 
 
-def _choice(strips):
+def _choice(strips, finish):
     """The function that writes rows in whichever of these strips they have."""
     if not strips:
         return _no_strip
-    strip, rest = _strips(strips[0]), _choice(strips[1:])
+    strip, rest = _strips(strips[0], finish), _choice(strips[1:], finish)
     columns, h_taps, _, w_taps, _ = strips[0]
 
     @inner
-    def write(q, kind, x, w, padded, out, first, end, asked, groups):
+    def write(q, kind, x, w, padded, out, first, end, asked, groups, *ends):
         if q[p.STRIP] == columns and q[p.H_TAPS] == h_taps and q[p.W_TAPS] == w_taps:
-            strip(q, kind, x, w, padded, out, first, end, asked, groups)
+            strip(q, kind, x, w, padded, out, first, end, asked, groups, *ends)
         else:
-            rest(q, kind, x, w, padded, out, first, end, asked, groups)
+            rest(q, kind, x, w, padded, out, first, end, asked, groups, *ends)
 
     return write
 
 
 @inner
-def _no_strip(q, kind, x, w, padded, out, first, end, asked, groups):
+def _no_strip(q, kind, x, w, padded, out, first, end, asked, groups, *ends):
     """There are none."""
 
 
@@ -149,12 +151,28 @@ def row_of(q, x, w, padded, j):
     return inputs, xrow, weights, q[p.H_WEIGHT_STEP] * wrow, wcol, rows
 
 
+def finishing_rows(strips, finish):
+    """As `filter_rows`, for whole vectors of channels, with outputs that end in another way.
+
+    table and totals: per-channel numbers and the two sums (`channel_rows.py`), of every channel.
+    """
+    columns = _choice(strips, finish)
+
+    @inner
+    def write_rows(q, x, w, padded, out, first, end, table, totals, other, low, high, kind):
+        end = min(end, q[p.H_OUT])
+        out += q[p.OUT_START]
+        columns(q, kind, x, w, padded, out, first, end, 0, 0, table, totals, other, low, high)
+
+    return write_rows
+
+
 def filter_rows(strips, plain):
     """The function that writes output rows, compiled for these strips.
 
     `plain` also for what has none: channels beyond whole vectors, and other filters.
     """
-    columns, plain_columns = _choice(strips), _all_columns if plain else _no_columns
+    columns, plain_columns = _choice(strips, PLAIN), _all_columns if plain else _no_columns
 
     @inner
     def write_rows(q, x, w, padded, out, n, first, end, asked, groups, kind):
@@ -165,7 +183,7 @@ def filter_rows(strips, plain):
         x, out, low = x + n * q[p.X_N], out + q[p.OUT_START] + n * q[p.OUT_N], 0
         end = min(end, q[p.H_OUT])
         if q[p.STRIP]:
-            columns(q, kind, x, w, padded, out, first, end, asked, groups)
+            columns(q, kind, x, w, padded, out, first, end, asked, groups, 0, 0, 0, NOUGHT, NOUGHT)
             low = q[p.CHANNELS] - q[p.CHANNELS] % LANES
         for j in range(first, end if low < q[p.CHANNELS] else first):
             row = row_of(q, x, w, padded, j)

@@ -9,10 +9,20 @@ from itertools import pairwise
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from convatlas.ops.kernels.channel_rows import MEAN, PIVOT, SCALE, SHIFT
 from convatlas.ops.kernels.memory_access import emit_load, emit_store, emit_store_past_cache
 from convatlas.ops.kernels.strip_sizes import HELD_TAPS
 from convatlas.ops.kernels.tiles import at, emit_ask, multiply_into, pairs, zero
-from convatlas.ops.kernels.vector import LANES, VECTOR, bytes_of, intrinsic
+from convatlas.ops.kernels.vector import (
+    LANES,
+    VECTOR,
+    bytes_of,
+    emit_fma,
+    emit_splat,
+    intrinsic,
+)
+
+PLAIN, SUMMED, PULLED = range(3)  # how outputs end
 
 
 class Places:
@@ -26,13 +36,10 @@ class Places:
         nothing = cgutils.alloca_once_value(builder, zero)
         self.nothing = builder.ptrtoint(nothing, pitch.type)
 
-    def load(self, row, place, there=None):
-        """What lies at a place of the row that begins at this address, if it is there at all."""
-        inside = self.inside[place]
-        if there is not None:
-            inside = self.builder.and_(inside, there)
+    def load(self, row, place):
+        """What lies at a place of the row that begins at this address."""
         address = self.builder.add(row, self.offsets[place])
-        address = self.builder.select(inside, address, self.nothing)
+        address = self.builder.select(self.inside[place], address, self.nothing)
         return emit_load(self.builder, address, self.width)
 
 
@@ -58,6 +65,7 @@ def filter_strip(
     h_stride,
     w_taps,
     w_stride,
+    finish,
     kind,
     x,
     xrow,
@@ -73,27 +81,41 @@ def filter_strip(
     orow,
     ocol,
     rows,
+    begun,
     count,
     stream,
     asked,
     groups,
+    table,
+    totals,
+    pitch,
+    other,
+    low,
+    high,
 ):
-    """Write `rows` rows of neighbouring outputs, or of the first `count` of them.
+    """Write `rows` rows of neighbouring outputs, from column `begun` to before `count`.
 
     Tap 0 of the first output meets row `top` and column `first` of x, which is the address of
     that column in row 0; outside `height` rows and `width` columns x is zero. Pitches are bytes;
     the numbers before x are literals. `stream` writes around the caches. Meanwhile memory is asked
     for what lies from `asked` on, `groups` times as much as is written.
+
+    finish is how outputs end, a literal: PLAIN; SUMMED, where what is written less its pivot, and
+    the square of that, are added to `totals` and to what lies `pitch` bytes behind; or PULLED, as
+    gradients behind a norm whose input lies `other` bytes from the output and is clipped to (low,
+    high). `table` has a row of sixteen numbers every `pitch` bytes (`channel_rows.py`).
     """
     columns_n, h_taps_n, h_stride_n, w_taps_n, w_stride_n = (
         literal.literal_value for literal in (columns, h_taps, h_stride, w_taps, w_stride)
     )
     size, alive = bytes_of(kind), -(-h_taps_n // h_stride_n)
+    way = finish.literal_value
     held = h_taps_n * w_taps_n <= HELD_TAPS
 
     def codegen(context, builder, signature, args):
-        x, xrow, xcol, top, height, first, width, w, wrow, wcol, *rest = args[6:]
-        out, orow, ocol, rows, count, stream, asked, groups = rest
+        x, xrow, xcol, top, height, first, width, w, wrow, wcol, *rest = args[7:]
+        out, orow, ocol, rows, begun, count, stream, asked, groups, *rest = rest
+        table, totals, pitch, other, low, high = rest
         number = x.type
 
         def const(value):
@@ -109,6 +131,11 @@ def filter_strip(
         sums, pointer = slots(builder, alive, columns_n), cgutils.alloca_once_value(builder, asked)
         lowest = builder.select(builder.icmp_signed("<", top, const(0)), const(0), top)
         past = builder.icmp_signed("!=", stream, const(0))
+        rows_of_table = {PLAIN: (), SUMMED: (PIVOT,), PULLED: (MEAN, SCALE, SHIFT)}[way]
+        numbers = [emit_load(builder, at(builder, table, pitch, r), 4) for r in rows_of_table]
+        lowest_value, highest_value = (emit_splat(builder, v, VECTOR) for v in (low, high))
+        places_of_totals = totals, builder.add(totals, pitch)
+        moments = [cgutils.alloca_once_value(builder, zero) for _ in places_of_totals]
 
         def enter(row, met, done):
             """Add a row of inputs to the sums that it meets: (row of sums, row of weights)."""
@@ -121,7 +148,7 @@ def filter_strip(
                 return
             values = [places.load(row, place) for place in range(spread)]
             for m, r in met:
-                # Most kernels have as many rows as a block: sums that nobody wants are left out.
+                # At the ends of a block most sums of a tall kernel belong to the blocks beside it.
                 wanted = builder.icmp_unsigned("<", builder.add(done, const(m)), rows)
                 with builder.if_then(wanted):
                     for tap in range(w_taps_n):
@@ -130,10 +157,29 @@ def filter_strip(
                             value = values[w_stride_n * column + tap]
                             multiply_into(builder, sums[m][column], value, factor)
 
+        def add_up(value, a, b):
+            builder.store(builder.fadd(builder.load(moments[0]), value), moments[0])
+            multiply_into(builder, moments[1], a, b)
+
         def put(row, store):
             for column, slot in enumerate(sums[0]):
-                with builder.if_then(builder.icmp_signed(">", count, const(column))):
-                    store(at(builder, row, ocol, column), builder.load(slot))
+                inside = builder.icmp_signed(">", count, const(column))
+                new = builder.icmp_signed("<=", begun, const(column))
+                with builder.if_then(builder.and_(inside, new)):
+                    value, place = builder.load(slot), at(builder, row, ocol, column)
+                    if way == SUMMED:
+                        off = builder.fsub(value, numbers[0])
+                        add_up(off, off, off)
+                    elif way == PULLED:
+                        mean, scale, shift = numbers
+                        given = emit_load(builder, builder.add(place, other), 4)
+                        before = emit_fma(builder, given, scale, shift)
+                        above = builder.fcmp_ordered(">", before, lowest_value)
+                        below = builder.fcmp_ordered("<", before, highest_value)
+                        value = builder.select(builder.and_(above, below), value, zero)
+                        add_up(value, value, builder.fsub(given, mean))
+                        value = builder.fmul(value, scale)
+                    store(place, value)
 
         steps = builder.add(rows, const(alive - 1))
         with cgutils.for_range(builder, steps) as loop:
@@ -164,7 +210,12 @@ def filter_strip(
                 for slot, following in zip(before, after, strict=True):
                     builder.store(builder.load(following), slot)
             clear(builder, sums[-1:])
+        if way != PLAIN:
+            for place, slot in zip(places_of_totals, moments, strict=True):
+                value = builder.fadd(emit_load(builder, place, 4), builder.load(slot))
+                emit_store(builder, place, value, 4)
         return context.get_dummy_value()
 
-    literals = (columns, h_taps, h_stride, w_taps, w_stride, kind)
-    return types.void(*literals, *[types.intp] * 18), codegen
+    literals = (columns, h_taps, h_stride, w_taps, w_stride, finish, kind)
+    addresses, bounds = [types.intp] * 23, [types.float32] * 2
+    return types.void(*literals, *addresses, *bounds), codegen

@@ -13,7 +13,8 @@ from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
 from convatlas.ops.kernels.filter_layout import Sums, Variant
-from convatlas.ops.kernels.filter_rows import filter_rows, row_of, write_column
+from convatlas.ops.kernels.filter_rows import filter_rows, finishing_rows, row_of, write_column
+from convatlas.ops.kernels.filter_strips import PULLED, SUMMED
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
 from convatlas.ops.kernels.memory_access import store
 from convatlas.ops.kernels.norm_tables import fill_tables
@@ -118,12 +119,44 @@ def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded,
         )
 
 
-@cache
-def forward(variant: Variant) -> Kernel:
-    """The kernel of a forward pass."""
+def _writing(variant: Variant, direct: bool):
+    """The function that writes a block's rows to y and sums them.
+
+    direct: each strip writes to y; else rows wait in scratch memory for their end to be cut off.
+    """
+    if direct:
+        sum_rows = finishing_rows(variant.strips, SUMMED)
+
+        @inner
+        def write(
+            q, seen, turned, padded, made, y, first, end, columns, channels, table, own, stream,
+            kind,
+        ):  # fmt: skip  # as above
+            totals = own + 2 * padded * 8
+            sum_rows(q, seen, turned, padded, y, first, end, table, totals, 0, NOUGHT, NOUGHT, kind)
+
+        return write
     write_rows = filter_rows(*variant)
 
-    @kernel(variant.name(), plans="plans", low="float32", high="float32")
+    @inner
+    def write_parts(
+        q, seen, turned, padded, made, y, first, end, columns, channels, table, own, stream, kind
+    ):  # fmt: skip  # as above
+        rows_made = made - first * q[p.OUT_H]
+        write_rows(q, seen, turned, padded, rows_made, 0, first, end, 0, 0, kind)
+        for row in range(first, end):
+            here, target = rows_made + row * q[p.OUT_H], y + row * columns * channels * 4
+            put_rows(here, q[p.OUT_W], target, columns, channels, table, padded, own, stream)
+
+    return write_parts
+
+
+@cache
+def forward(variant: Variant, direct: bool) -> Kernel:
+    """The kernel of a forward pass; direct: as for `_writing`."""
+    write = _writing(variant, direct)
+
+    @kernel(variant.name() + "_direct" * direct, plans="plans", low="float32", high="float32")
     def forward(
         part, parts, plans, x, turned, y, images, width, columns, left, channels, padded, block,
         scratch, scratch_bytes, made_at, stream, act, stats_x, table_x, table_y, sums, low, high,
@@ -150,23 +183,71 @@ def forward(variant: Variant) -> Kernel:
                 q, x + n * image, seen + left, start, stop, width, channels, table_x, padded,
                 stats_x, act, low, high,
             )  # fmt: skip  # as above
-            rows_seen, rows_made = seen - start * q[p.X_H], made - first * q[p.OUT_H]
-            write_rows(q, rows_seen, turned, padded, rows_made, 0, first, end, 0, 0, kind)
-            for row in range(first, end):
-                here = made + (row - first) * q[p.OUT_H]
-                target = y + (n * rows + row) * columns * channels * 4
-                put_rows(here, q[p.OUT_W], target, columns, channels, table_y, padded, own, stream)
+            write(
+                q, seen - start * q[p.X_H], turned, padded, made,
+                y + n * rows * columns * channels * 4, first, end, columns, channels, table_y, own,
+                stream, kind,
+            )  # fmt: skip  # as above
             flush(own, padded)
 
     return forward
 
 
-@cache
-def backward(summed: Sums, variant: Variant) -> Kernel:
-    """The kernel of the way back."""
-    write_rows, add_rows = filter_rows(*variant), weight_rows(*summed, 0)
+def _pulling(variant: Variant, direct: bool):
+    """The function that writes a block's rows of the gradient of x, and sums what its norm needs.
 
-    @kernel(f"{summed.name()}_{variant.name()}", plans="plans", low="float32", high="float32")
+    direct: each strip writes to dx, behind a norm whose activation clips.
+    """
+    if direct:
+        pull_rows = finishing_rows(variant.strips, PULLED)
+
+        @inner
+        def pull(
+            plans, given, turned, padded, passed, x, dx, first, end, width, channels, table, own,
+            normed, act, low, high, stream, kind,
+        ):  # fmt: skip  # as above
+            totals = own + 2 * padded * 8
+            for k in range(1, plans.shape[0]):
+                pull_rows(
+                    plans[k], given, turned, padded, dx, first, end, table, totals, x - dx, low,
+                    high, kind,
+                )  # fmt: skip  # as above
+
+        return pull
+    write_rows = filter_rows(*variant)
+
+    @inner
+    def pull_parts(
+        plans, given, turned, padded, passed, x, dx, first, end, width, channels, table, own,
+        normed, act, low, high, stream, kind,
+    ):  # fmt: skip  # as above
+        for k in range(1, plans.shape[0]):
+            r = plans[k]
+            target = passed - first * r[p.OUT_H]
+            write_rows(r, given, turned, padded, target, 0, first, end, 0, 0, kind)
+        stride = plans[0, p.H_STRIDE]
+        line = plans[1, p.OUT_H] // stride
+        for row in range(first * stride, min(plans[0, p.H_SIZE], end * stride)):
+            here, place = passed + (row - first * stride) * line, row * width * channels * 4
+            put_gradients(
+                here, plans[0, p.X_W], x + place, dx + place, width, channels, table, padded, own,
+                normed, act, low, high, stream,
+            )  # fmt: skip  # as above
+
+    return pull_parts
+
+
+@cache
+def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
+    """The kernel of the way back; direct: as for `_pulling`."""
+    pull, add_rows = _pulling(variant, direct), weight_rows(*summed, 0)
+
+    @kernel(
+        f"{summed.name()}_{variant.name()}" + "_direct" * direct,
+        plans="plans",
+        low="float32",
+        high="float32",
+    )
     def backward(
         part, parts, plans, dy, y, x, w, taps, turned, dx, dw, images, width, columns, left,
         given_left, channels, padded, block, scratch, scratch_bytes, given_at, passed_at, stream,
@@ -213,17 +294,10 @@ def backward(summed: Sums, variant: Variant) -> Kernel:
                 first, end, 0, kind,
             )  # fmt: skip  # as above
             if dx:
-                for k in range(1, plans.shape[0]):
-                    r = plans[k]
-                    target = passed - first * r[p.OUT_H]
-                    write_rows(r, base, turned, padded, target, 0, first, end, 0, 0, kind)
-                line = plans[1, p.OUT_H] // stride
-                for row in range(first * stride, min(height, end * stride)):
-                    here, place = passed + (row - first * stride) * line, row * width * column
-                    put_gradients(
-                        here, q[p.X_W], x + image + place, dx + image + place, width, channels,
-                        table_x, padded, own, stats_x, act, low, high, stream,
-                    )  # fmt: skip  # as above
+                pull(
+                    plans, base, turned, padded, passed, x + image, dx + image, first, end, width,
+                    channels, table_x, own, stats_x, act, low, high, stream, kind,
+                )  # fmt: skip  # as above
                 flush(own, padded)
 
     return backward

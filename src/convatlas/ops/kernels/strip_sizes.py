@@ -18,11 +18,6 @@ class Strip(NamedTuple):
     w_taps: int
     w_stride: int
 
-    @property
-    def alive(self) -> int:
-        """Output rows that one input row meets."""
-        return -(-self.h_taps // self.h_stride)
-
     def name(self) -> str:
         """Such as 7of3x3by1x1."""
         return f"{self.columns}of{self.h_taps}x{self.w_taps}by{self.h_stride}x{self.w_stride}"

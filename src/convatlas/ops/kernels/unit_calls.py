@@ -146,8 +146,13 @@ def _whole_tiles(columns: int, taps: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filter:
-    """How a filter runs where rows are as long as its tiles would like them."""
+def _inscratch_for(kernel, sizes, source, target, channels, back: bool, way: str) -> _Filter:
+    """How a filter runs where rows are as long as its tiles would like them.
+
+    way: "parts" writes into scratch memory, too, "direct" to the result, and "stream" to the result
+    around the caches.
+    """
+    direct = way != "parts"
     (_, stride), (_, left), (_, dilation) = sizes
     width, columns, step = source[1], target[1], pitch(channels) // 4
     made, passed = _whole_tiles(columns, kernel[1]) if back else columns, -(-width // stride)
@@ -158,8 +163,11 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filt
     given_left = max([0, *(-offset for offset in offsets)])
     given = given_left + max([made, *(passed + end for end in ends)])
     before = (0, 1, seen * step, step)
-    after = (0, 1, (given if back else made) * step, step)
-    gradient = (0, 1, passed * stride * step, step)
+    beside = channels if direct else step
+    after = (0, 1, given * step, step) if back else (0, 1, made * beside, beside)
+    gradient = (0, 1, width * channels, channels)
+    if not direct:
+        gradient = (0, 1, passed * stride * step, step)
     plans = plans_of(
         (kernel, *sizes),
         source,
@@ -167,12 +175,14 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool) -> _Filt
         (before, after, gradient),
         4,
         padded(channels),
-        False,
+        way == "stream",
         True,
     )
     rows = plans.rows.copy()
     rows[0, [W_SIZE, W_OFFSET, W_OUT]] = seen, 0, made
-    rows[1:, W_SIZE], rows[1:, W_OUT] = given, passed
+    rows[1:, W_SIZE] = given
+    if not direct:
+        rows[1:, W_OUT] = passed
     rows[1:, W_OFFSET] += given_left
     plans = Plans.of(rows, *plans[1:4])
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
@@ -184,14 +194,20 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
 
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
-    f = _inscratch_for(tuple(weight.shape[2:]), sizes, source, target, channels, False)
     y = _empty(images, channels, *target)
+    stream, kernel = streams(y), tuple(weight.shape[2:])
+    way = "stream" if stream else "direct"
+    f = _inscratch_for(kernel, sizes, source, target, channels, False, way)
+    direct = channels % LANES == 0 and not f.plans.forward.plain
+    if not direct:
+        f = _inscratch_for(kernel, sizes, source, target, channels, False, "parts")
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
-    block = (_scratch_bytes() // step - f.seen * reach) // (f.seen * stride + f.made)
+    made = 0 if direct else f.made
+    block = (_scratch_bytes() // step - f.seen * reach) // (f.seen * stride + made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
-    each, taps, w = seen + step * f.made * block, math.prod(weight.shape[2:]), weight.contiguous()
+    each, taps, w = seen + step * max(1, made * block), math.prod(kernel), weight.contiguous()
     more = taps * padded(channels) * 4
     scratch = scratch_for(parts, each, channels, channels, summed=channels, turned=more)
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y))
@@ -200,10 +216,10 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
         1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned, source[1], f.left * step,
         padded(channels), scratch["rows"], seen, act[0], *tables.filling(), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    filter_units.forward(f.plans.forward)(
+    filter_units.forward(f.plans.forward, direct)(
         parts, *f.plans.place, x.data_ptr(), turned, y.data_ptr(), images, source[1],
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
-        streams(y), act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
+        stream, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
     )  # fmt: skip  # as above
     stats = tables.statistics(eps, running)
     scratch.give_back()
@@ -213,21 +229,30 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
     from convatlas.ops.kernels import filter_units, filter_weights
+    from convatlas.ops.kernels.activation import CLIP
 
     dy = dy.contiguous(memory_format=torch.channels_last)
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
     parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
-    f = _inscratch_for(kernel, sizes, tuple(source), target, channels, True)
     dx = torch.empty_like(x) if need_x else None
+    stream = 0 if dx is None else streams(dx)
+    f = _inscratch_for(
+        kernel, sizes, tuple(source), target, channels, True, "stream" if stream else "direct"
+    )
+    clips = norm[0] is not None and act[0] == CLIP
+    direct = clips and channels % LANES == 0 and not f.plans.backward.plain
+    if not direct:
+        f = _inscratch_for(kernel, sizes, tuple(source), target, channels, True, "parts")
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (kernel[0] - 1) + 1
     length = max(target[0], -(-source[0] // stride))
     rest = (f.seen + 2 * f.given) * reach
-    block = (_scratch_bytes() // step - rest) // ((f.seen + f.passed) * stride + f.given)
+    passed = 0 if direct else f.passed
+    block = (_scratch_bytes() // step - rest) // ((f.seen + passed) * stride + f.given)
     block = max(1, min(length, block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     given = step * f.given * min(target[0], block + 2 * reach)
-    each = seen + given + step * f.passed * stride * block
+    each = seen + given + step * passed * stride * block
     taps, w, whole = math.prod(kernel), weight.contiguous(), padded(channels)
     dw, more = torch.empty(weight.shape), parts * taps * whole
     scratch = scratch_for(
@@ -236,11 +261,11 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
     sums = scratch["dw"]
     filter_units.prepare(1, *tables.filling(), KIND)
-    filter_units.backward(f.plans.sums, f.plans.backward)(
+    filter_units.backward(f.plans.sums, f.plans.backward, direct)(
         parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
         scratch["turned"], address(dx), sums, images, source[1], target[1],
         f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],
-        each, seen, seen + given, 0 if dx is None else streams(dx), act[0], tables.stats_x,
+        each, seen, seen + given, stream, act[0], tables.stats_x,
         tables.x, tables.y, tables.sums, address(dstats), *act[1:], KIND,
     )  # fmt: skip  # a kernel's arguments, as it declares them
     filter_weights.write_gradient(
