@@ -137,7 +137,7 @@ def test_nothing_beyond_a_view_is_read():
     ctypes.CDLL(None).mprotect(
         ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)) + 4 * page), page, 0
     )
-    whole = torch.frombuffer(memory, dtype=torch.float32, count=4 * page // 4)
+    whole = torch.frombuffer(memory, dtype=torch.float32, count=4 * page // 4).normal_()
     x = whole.view(1, 8, 16, 32)[:, 1:, 1:, 16:].permute(0, 3, 1, 2)  # the upper channels
     weight = torch.randn(16, 1, 3, 3)
     y = depthwise_conv2d(x, weight, stride=2, padding=1)

@@ -10,13 +10,12 @@ from torch import Tensor
 from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
-from convatlas.ops.kernels.plan import W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
 from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, scratch_for
 
 COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tiles.py`)
 TILE_ROWS = 6  # of a product (`product.py`)
 MOST_ROWS = 384  # of a block: float32 sums run no longer
-STREAM_BYTES = 1 << 20  # results above this, read again after a whole layer, go around the caches
 
 
 @lru_cache(maxsize=1)
