@@ -1,8 +1,9 @@
 """Depthwise convolution over rows of channels with the batch norms on both its sides fused in.
 
-A task takes the image rows that a block of output rows needs, normalised, into scratch memory,
-and runs the plain filter there. Zeros stand left and right of the image in scratch memory, and
-room for whole tiles, so that no tile of a weight gradient needs to ask whether a column is inside.
+A task takes the image rows that a block of output rows needs, normalised, into scratch memory, and
+filters from there: straight into the result, where channels come in whole vectors. Zeros stand left
+and right of the image in scratch memory, and room for whole tiles, so that no tile of a weight
+gradient needs to ask whether a column is inside.
 """
 
 from functools import cache

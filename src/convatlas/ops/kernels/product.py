@@ -4,10 +4,9 @@ Twenty-four sums stay in registers while a tile runs along the inner dimension; 
 at most four vectors and spreads six numbers, so that the multiply-adds are what takes the time.
 """
 
-from functools import lru_cache
 from itertools import chain
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import types
 
 from convatlas.ops.kernels.compiled import inner
@@ -16,12 +15,6 @@ from convatlas.ops.kernels.vector import FLOAT, VECTOR, emit_fma, emit_splat, in
 
 TILE_ROWS, TILE_VECTORS = 6, 4
 VECTOR_BYTES = 64
-
-
-@lru_cache(maxsize=1)
-def fits_registers() -> bool:
-    """Whether this processor holds a tile in registers; elsewhere torch's product is faster."""
-    return bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
 @intrinsic(prefer_literal=True)

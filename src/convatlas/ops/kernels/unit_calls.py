@@ -11,6 +11,7 @@ from convatlas.ops.kernels.cache_size import cache_bytes
 from convatlas.ops.kernels.channel_layout import LANES, padded, pitch
 from convatlas.ops.kernels.filter_layout import Plans, output_sides, plans_of
 from convatlas.ops.kernels.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.ops.kernels.registers import vector_registers
 from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, scratch_for
 
 COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tiles.py`)
@@ -18,12 +19,9 @@ TILE_ROWS = 6  # of a product (`product.py`)
 MOST_ROWS = 384  # of a block: float32 sums run no longer
 
 
-@lru_cache(maxsize=1)
 def fits_registers() -> bool:
-    """Whether a tile of our matrix product fits this processor's registers."""
-    from convatlas.ops.kernels import product
-
-    return product.fits_registers()
+    """Whether this processor holds a tile of our matrix product; elsewhere torch's is faster."""
+    return vector_registers() >= 32
 
 
 def _scratch_bytes() -> int:

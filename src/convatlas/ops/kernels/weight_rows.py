@@ -22,7 +22,7 @@ def _wide(taps, stride):
     @inner
     def wide(q):
         columns = q[p.W_OUT]
-        if taps in (4, 7) or columns < WIDE:
+        if taps == 7 or columns < WIDE:
             return False
         steps, narrow = (columns + WIDE - 1) // WIDE, (columns + COLUMNS - 1) // COLUMNS
         if steps * (WIDE + 1) > narrow * (COLUMNS + 1):

@@ -17,10 +17,7 @@ COLUMNS, WIDE = 4, 7  # of a tile
 # How many places of a tile's rows may lie in the padding, by (taps, stride): on the left, on the
 # right. These tiles are written out without them; any other asks place by place, and is narrow.
 PADDING = {
-    (1, 1): ((0,), (0,)),
-    (2, 1): ((0,), (0, 1)),
     (3, 1): ((0, 1), (0, 1)),
-    (4, 1): ((0, 1), (0, 2)),
     (5, 1): ((0, 2), (0, 2)),
     (7, 1): ((0, 3), (0, 3)),
     (3, 2): ((0, 1), (0, 1)),
