@@ -1,6 +1,7 @@
 """The arguments of a kernel as one piece of memory: written by Python, read by compiled code.
 
-Eight bytes each: the part of the work that nobody has begun, the number of parts, the arguments.
+Eight bytes each: the part of the work that nobody has begun, how many parts are done, how many
+there are, the arguments.
 """
 
 import struct
@@ -13,7 +14,7 @@ from numba.np.arrayobj import populate_array
 from convatlas.ops.kernels.vector import intrinsic
 
 PLACE = 8  # bytes
-HEAD = 2  # places before the arguments
+HEAD = 3  # places before the arguments
 # Kinds of arguments by their Numba names, and how Python writes them. "plans" is an array of rows
 # of integers (`plan.py`), given as its address, its rows and its columns.
 FORMATS = {"intp": "q", "float64": "d", "float32": "f4x", "plans": "qqq"}
@@ -25,11 +26,12 @@ class Layout:
 
     def __init__(self, kinds: list[str]):
         self.kinds = kinds
-        self.struct = struct.Struct("=" + HEAD * "q" + "".join(FORMATS[kind] for kind in kinds))
+        self.format = HEAD * "q" + "".join(FORMATS[kind] for kind in kinds)
+        self.struct = struct.Struct("=" + self.format)
 
     def write(self, parts: int, arguments: tuple[Any, ...]) -> bytes:
         """The memory of one call. The threads count in it, so nobody else may hold it."""
-        return self.struct.pack(0, parts, *arguments)
+        return self.struct.pack(0, 0, parts, *arguments)
 
 
 def _place(builder, call, index, kind):
@@ -38,16 +40,27 @@ def _place(builder, call, index, kind):
 
 
 @intrinsic
+def number_at(typingctx, address):
+    """The whole number at an address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load(_place(builder, args[0], 0, args[0].type))
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
 def count_up(typingctx, address):
     """Add one to the whole number at an address; returns what it was before.
 
-    At the address of a call: the number of a part that no other thread has begun.
+    At the address of a call: the number of a part that no other thread has begun. What this
+    thread has written before is there for whoever sees the new number.
     """
 
     def codegen(context, builder, signature, args):
         number = args[0].type
         place = _place(builder, args[0], 0, number)
-        return builder.atomic_rmw("add", place, ir.Constant(number, 1), "monotonic")
+        return builder.atomic_rmw("add", place, ir.Constant(number, 1), "acq_rel")
 
     return types.intp(types.intp), codegen
 
@@ -57,7 +70,18 @@ def parts_of(typingctx, call):
     """How many parts the work has."""
 
     def codegen(context, builder, signature, args):
-        return builder.load(_place(builder, args[0], 1, args[0].type))
+        return builder.load(_place(builder, args[0], 2, args[0].type))
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
+def parts_done(typingctx, call):
+    """How many parts of the work are done, and with them all that they have written."""
+
+    def codegen(context, builder, signature, args):
+        place = _place(builder, args[0], 1, args[0].type)
+        return builder.load_atomic(place, "acquire", PLACE)
 
     return types.intp(types.intp), codegen
 

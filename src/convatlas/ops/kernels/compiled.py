@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from convatlas.ops.kernels import workers
-from convatlas.ops.kernels.call import Layout, count_up, parts_of, reader
+from convatlas.ops.kernels.call import PLACE, Layout, count_up, parts_of, reader
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
@@ -65,6 +65,7 @@ def _worker(call):
     part = count_up(call)
     while part < parts:
         body(part, parts, *arguments(call), kind)  # type: ignore[name-defined]  # noqa: F821  # see Kernel
+        count_up(call + PLACE)
         part = count_up(call)
 
 
@@ -80,41 +81,53 @@ class Kernel:
         self.compiled: dict[type, workers.Work] = {}
 
     def __call__(self, parts: int, *args: Any) -> None:
-        work = self.compiled.get(type(args[-1])) or _compile(self, args[-1])
+        work = self.work(args[-1])
         workers.run(work, self.layout.write(parts, args[:-1]), parts)
+
+    def work(self, marker: Any) -> workers.Work:
+        """Its code for elements of the marker's kind."""
+        return self.compiled.get(type(marker)) or self._compile(marker)
+
+    def _compile(self, marker: Any) -> workers.Work:
+        with _building:
+            kind = type(marker)
+            if kind not in self.compiled:
+                # Numba finds machine code on disk by a function's name and its closure, and a
+                # closure over other compiled functions is never the same again. So they are its
+                # global names.
+                known = {"body": inner(self.function), "arguments": reader(self.layout.kinds)}
+                known |= {"kind": marker, "count_up": count_up, "parts_of": parts_of}
+                known |= {"PLACE": PLACE}
+                worker = FunctionType(_worker.__code__, known, "_worker")
+                worker.__module__ = __name__
+                self.compiled[kind] = machine_code(worker, self.name, kind.__name__)
+            return self.compiled[kind]
 
 
 _building = threading.RLock()
 
 
-def _compile(kernel: Kernel, marker: Any) -> workers.Work:
+def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
+    """Compile a function of the address of a call, or find on disk what was compiled before."""
     with _building:
-        kind = type(marker)
-        if kind in kernel.compiled:
-            return kernel.compiled[kind]
-        name, folder, before = kernel.name, cache_folder(), numba.config.CACHE_DIR
-        mark = folder / f"{name}.{kind.__name__}.{platform.node()}"
+        folder, before = cache_folder(), numba.config.CACHE_DIR
+        mark = folder / f"{name}.{kind}.{platform.node()}"
         if not mark.exists():
             log.warning(
                 "convatlas: compiling %s (%s) for this machine, once: 1 to 10 s; kept in %s",
                 name,
-                kind.__name__,
+                kind,
                 folder,
             )
-        # Numba finds machine code on disk by a function's name and its closure, and a closure over
-        # other compiled functions is never the same again. So they are its global names.
-        known = {"body": inner(kernel.function), "arguments": reader(kernel.layout.kinds)}
-        known |= {"kind": marker, "count_up": count_up, "parts_of": parts_of}
-        worker = FunctionType(_worker.__code__, known, "_worker")
-        worker.__module__, worker.__qualname__ = __name__, f"{name}.{kind.__name__}"
+        function.__qualname__ = f"{name}.{kind}"
         numba.config.CACHE_DIR = str(folder)
         try:
             build = numba.cfunc("void(intp)", cache=True, error_model="numpy")
-            kernel.compiled[kind] = workers.Work(build(worker))
+            work = workers.Work(build(function))
         finally:
             numba.config.CACHE_DIR = before
         mark.touch()
-        return kernel.compiled[kind]
+        return work
 
 
 def kernel(variant: str = "", /, **kinds: str) -> Callable[[Callable[..., None]], Kernel]:

@@ -16,9 +16,10 @@ from convatlas.ops.kernels.compiled import Kernel, inner, kernel
 from convatlas.ops.kernels.filter_layout import Sums, Variant
 from convatlas.ops.kernels.filter_rows import filter_rows, finishing_rows, row_of, write_column
 from convatlas.ops.kernels.filter_strips import PULLED, SUMMED
-from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
+from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights, write_gradient
+from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import store
-from convatlas.ops.kernels.norm_tables import fill_tables
+from convatlas.ops.kernels.norm_tables import fill_tables, write_gradients, write_statistics
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
     put_rows,
@@ -302,3 +303,15 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
                 flush(own, padded)
 
     return backward
+
+
+@cache
+def convolve(variant: Variant, direct: bool) -> InTurn:
+    """The kernels of a forward pass."""
+    return InTurn(pivots, forward(variant, direct), write_statistics)
+
+
+@cache
+def convolve_back(summed: Sums, variant: Variant, direct: bool) -> InTurn:
+    """The kernels of the way back."""
+    return InTurn(prepare, backward(summed, variant, direct), write_gradient, write_gradients)

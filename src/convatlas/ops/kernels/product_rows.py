@@ -6,8 +6,9 @@ written. Backward a block gives both gradients while it is in the cache.
 
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush, put
 from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import load
-from convatlas.ops.kernels.norm_tables import fill_tables
+from convatlas.ops.kernels.norm_tables import fill_tables, write_gradients, write_statistics
 from convatlas.ops.kernels.product import TILE_ROWS, add_products, multiply
 from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_rows import (
@@ -121,3 +122,7 @@ def write_gradient(part, parts, sums, workers, sums_bytes, n, k, dw, kind):
             for worker in range(1, workers):
                 value = add(value, load(here + worker * sums_bytes, FLOAT32))
             put(dw + (row * k + c) * 4, value, k - c, FLOAT32, 0)
+
+
+convolve = InTurn(prepare, pivots, forward, write_statistics)
+convolve_back = InTurn(prepare, backward, write_gradient, write_gradients)

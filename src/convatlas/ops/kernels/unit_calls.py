@@ -75,19 +75,17 @@ def pointwise(
     each = block * (pitch(k) + pitch(n))
     scratch = scratch_for(parts, each, k, n, summed=n, slivers=k * padded(n) * 4)
     tables, slivers = Tables(scratch, norm, (k, n), parts, rows), scratch["slivers"]
-    product_rows.prepare(
-        torch.get_num_threads(), *_matrix(weight, True), slivers, *tables.filling(), KIND
-    )
-    product_rows.pivots(
+    stats = torch.empty(3, n)
+    prepare = (parts, *_matrix(weight, True), slivers, *tables.filling())
+    pivots = (
         1, x.data_ptr(), k, n, slivers, block, scratch["rows"], act[0], tables.stats_x,
-        tables.x, tables.y, *act[1:], KIND,
+        tables.x, tables.y, *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    product_rows.forward(
+    forward = (
         parts, x.data_ptr(), rows, k, n, slivers, y.data_ptr(), streams(y), block,
         scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
-        KIND,
     )  # fmt: skip  # as above
-    stats = tables.statistics(eps, running)
+    product_rows.convolve(KIND, prepare, pivots, forward, tables.statistics(stats, eps, running))
     scratch.give_back()
     return y, stats
 
@@ -107,19 +105,16 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     scratch = scratch_for(parts, block * a_row, k, n, summed=k, dw=parts * sums_bytes, slivers=more)
     tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
     sums, slivers = scratch["dw"], scratch["slivers"]
-    product_rows.prepare(
-        torch.get_num_threads(), *_matrix(weight, False), slivers, *tables.filling(), KIND
-    )
-    product_rows.backward(
+    result = torch.empty(5, k)
+    prepare = (parts, *_matrix(weight, False), slivers, *tables.filling())
+    backward = (
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
         slivers, sums, 0 if dx is None else streams(dx), block,
         scratch["rows"], block * a_row, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
-        address(dstats), sums_bytes, *act[1:], KIND,
+        address(dstats), sums_bytes, *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    product_rows.write_gradient(
-        torch.get_num_threads(), sums, parts, sums_bytes, n, k, dw.data_ptr(), KIND
-    )
-    result = tables.gradients()
+    write = (parts, sums, parts, sums_bytes, n, k, dw.data_ptr())
+    product_rows.convolve_back(KIND, prepare, backward, write, tables.gradients(result))
     scratch.give_back()
     return dx, dw, result
 
@@ -209,23 +204,25 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
     scratch = scratch_for(parts, each, channels, channels, summed=channels, turned=more)
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y))
     turned = scratch["turned"]
-    filter_units.pivots(
+    stats = torch.empty(3, channels)
+    pivots = (
         1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned, source[1], f.left * step,
-        padded(channels), scratch["rows"], seen, act[0], *tables.filling(), *act[1:], KIND,
+        padded(channels), scratch["rows"], seen, act[0], *tables.filling(), *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    filter_units.forward(f.plans.forward, direct)(
+    forward = (
         parts, *f.plans.place, x.data_ptr(), turned, y.data_ptr(), images, source[1],
         target[1], f.left * step, channels, padded(channels), block, scratch["rows"], each, seen,
-        stream, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:], KIND,
+        stream, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
     )  # fmt: skip  # as above
-    stats = tables.statistics(eps, running)
+    convolve = filter_units.convolve(f.plans.forward, direct)
+    convolve(KIND, pivots, forward, tables.statistics(stats, eps, running))
     scratch.give_back()
     return y, stats
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
-    from convatlas.ops.kernels import filter_units, filter_weights
+    from convatlas.ops.kernels import filter_units
     from convatlas.ops.kernels.activation import CLIP
 
     dy = dy.contiguous(memory_format=torch.channels_last)
@@ -257,17 +254,16 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     )
     tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
     sums = scratch["dw"]
-    filter_units.prepare(1, *tables.filling(), KIND)
-    filter_units.backward(f.plans.sums, f.plans.backward, direct)(
+    result = torch.empty(5, channels)
+    backward = (
         parts, *f.plans.place, dy.data_ptr(), y.data_ptr(), x.data_ptr(), w.data_ptr(), taps,
         scratch["turned"], address(dx), sums, images, source[1], target[1],
         f.left * step, f.given_left * step, channels, padded(channels), block, scratch["rows"],
         each, seen, seen + given, stream, act[0], tables.stats_x,
-        tables.x, tables.y, tables.sums, address(dstats), *act[1:], KIND,
+        tables.x, tables.y, tables.sums, address(dstats), *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    filter_weights.write_gradient(
-        1, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr(), KIND
-    )
-    result = tables.gradients()
+    write = (parts, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr())
+    convolve_back = filter_units.convolve_back(f.plans.sums, f.plans.backward, direct)
+    convolve_back(KIND, (1, *tables.filling()), backward, write, tables.gradients(result))
     scratch.give_back()
     return dx, dw, result

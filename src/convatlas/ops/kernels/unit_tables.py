@@ -77,9 +77,7 @@ class Tables:
         stats: Tensor | None = None, dstats: Tensor | None = None,
     ):  # fmt: skip  # an argument a line would hide how they belong together
         """channels: of x and of y; stats and dstats: of y and their gradient, on the way back."""
-        from convatlas.ops.kernels import norm_tables
-
-        self.kernels, self.parts, self.rows = norm_tables, parts, rows
+        self.parts, self.rows = parts, rows
         self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
         self.x_channels, self.y_channels = channels
         self.stats_x, self.weight, self.bias = map(address, norm)
@@ -93,22 +91,21 @@ class Tables:
             self.rows, self.stats, self.dstats,
         )  # fmt: skip  # as it declares them
 
-    def statistics(self, eps: float, running: Running) -> Tensor:
-        """Those of y, which the running ones follow."""
-        channels, stats = self.y_channels, torch.empty(3, self.y_channels)
-        self.kernels.write_statistics(
+    def statistics(self, stats: Tensor, eps: float, running: Running) -> tuple:
+        """A call of `write_statistics`: those of y, which the running ones follow."""
+        channels = self.y_channels
+        return (
             1, self.sums, self.parts, padded(channels), self.y, channels, 1, self.rows,
-            stats.data_ptr(), eps, *running.arguments(), KIND,
+            stats.data_ptr(), eps, *running.arguments(),
         )  # fmt: skip  # a kernel's arguments, as it declares them
-        return stats
 
-    def gradients(self) -> Tensor:
-        """Those of the norm of x: rows for scale, shift, mean, variance and 1 / deviation."""
+    def gradients(self, result: Tensor) -> tuple:
+        """A call of `write_gradients`, if x is normalised.
+
+        Rows of the result: for scale, shift, mean, variance and 1 / deviation.
+        """
         channels = self.x_channels
-        result = torch.empty(5, channels)
-        if self.stats_x:
-            self.kernels.write_gradients(
-                1, self.sums, self.parts, padded(channels), self.x, channels, self.weight,
-                result.data_ptr(), KIND,
-            )  # fmt: skip  # as above
-        return result
+        return (
+            1 if self.stats_x else 0, self.sums, self.parts, padded(channels), self.x, channels,
+            self.weight, result.data_ptr(),
+        )  # fmt: skip  # as above
