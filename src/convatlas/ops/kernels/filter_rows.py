@@ -7,7 +7,8 @@ import numpy as np
 
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import inner
-from convatlas.ops.kernels.filter_strips import PLAIN, filter_strip
+from convatlas.ops.kernels.endings import PLAIN
+from convatlas.ops.kernels.filter_strips import filter_strip
 from convatlas.ops.kernels.memory_access import (
     element_bytes,
     load,

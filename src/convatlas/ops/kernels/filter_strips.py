@@ -9,20 +9,11 @@ from itertools import pairwise
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from convatlas.ops.kernels.channel_rows import MEAN, PIVOT, SCALE, SHIFT
+from convatlas.ops.kernels.endings import Ending
 from convatlas.ops.kernels.memory_access import emit_load, emit_store, emit_store_past_cache
 from convatlas.ops.kernels.strip_sizes import HELD_TAPS
 from convatlas.ops.kernels.tiles import at, emit_ask, multiply_into, pairs, zero
-from convatlas.ops.kernels.vector import (
-    LANES,
-    VECTOR,
-    bytes_of,
-    emit_fma,
-    emit_splat,
-    intrinsic,
-)
-
-PLAIN, SUMMED, PULLED = range(3)  # how outputs end
+from convatlas.ops.kernels.vector import LANES, VECTOR, bytes_of, intrinsic
 
 
 class Places:
@@ -100,22 +91,17 @@ def filter_strip(
     the numbers before x are literals. `stream` writes around the caches. Meanwhile memory is asked
     for what lies from `asked` on, `groups` times as much as is written.
 
-    finish is how outputs end, a literal: PLAIN; SUMMED, where what is written less its pivot, and
-    the square of that, are added to `totals` and to what lies `pitch` bytes behind; or PULLED, as
-    gradients behind a norm whose input lies `other` bytes from the output and is clipped to (low,
-    high). `table` has a row of sixteen numbers every `pitch` bytes (`channel_rows.py`).
+    finish, a literal, is how outputs end, and what stands behind groups belongs to it (`Ending`).
     """
     columns_n, h_taps_n, h_stride_n, w_taps_n, w_stride_n = (
         literal.literal_value for literal in (columns, h_taps, h_stride, w_taps, w_stride)
     )
     size, alive = bytes_of(kind), -(-h_taps_n // h_stride_n)
-    way = finish.literal_value
     held = h_taps_n * w_taps_n <= HELD_TAPS
 
     def codegen(context, builder, signature, args):
         x, xrow, xcol, top, height, first, width, w, wrow, wcol, *rest = args[7:]
         out, orow, ocol, rows, begun, count, stream, asked, groups, *rest = rest
-        table, totals, pitch, other, low, high = rest
         number = x.type
 
         def const(value):
@@ -131,11 +117,7 @@ def filter_strip(
         sums, pointer = slots(builder, alive, columns_n), cgutils.alloca_once_value(builder, asked)
         lowest = builder.select(builder.icmp_signed("<", top, const(0)), const(0), top)
         past = builder.icmp_signed("!=", stream, const(0))
-        rows_of_table = {PLAIN: (), SUMMED: (PIVOT,), PULLED: (MEAN, SCALE, SHIFT)}[way]
-        numbers = [emit_load(builder, at(builder, table, pitch, r), 4) for r in rows_of_table]
-        lowest_value, highest_value = (emit_splat(builder, v, VECTOR) for v in (low, high))
-        places_of_totals = totals, builder.add(totals, pitch)
-        moments = [cgutils.alloca_once_value(builder, zero) for _ in places_of_totals]
+        ending = Ending(builder, finish.literal_value, *rest)
 
         def enter(row, met, done):
             """Add a row of inputs to the sums that it meets: (row of sums, row of weights)."""
@@ -157,29 +139,13 @@ def filter_strip(
                             value = values[w_stride_n * column + tap]
                             multiply_into(builder, sums[m][column], value, factor)
 
-        def add_up(value, a, b):
-            builder.store(builder.fadd(builder.load(moments[0]), value), moments[0])
-            multiply_into(builder, moments[1], a, b)
-
         def put(row, store):
             for column, slot in enumerate(sums[0]):
                 inside = builder.icmp_signed(">", count, const(column))
                 new = builder.icmp_signed("<=", begun, const(column))
                 with builder.if_then(builder.and_(inside, new)):
-                    value, place = builder.load(slot), at(builder, row, ocol, column)
-                    if way == SUMMED:
-                        off = builder.fsub(value, numbers[0])
-                        add_up(off, off, off)
-                    elif way == PULLED:
-                        mean, scale, shift = numbers
-                        given = emit_load(builder, builder.add(place, other), 4)
-                        before = emit_fma(builder, given, scale, shift)
-                        above = builder.fcmp_ordered(">", before, lowest_value)
-                        below = builder.fcmp_ordered("<", before, highest_value)
-                        value = builder.select(builder.and_(above, below), value, zero)
-                        add_up(value, value, builder.fsub(given, mean))
-                        value = builder.fmul(value, scale)
-                    store(place, value)
+                    place = at(builder, row, ocol, column)
+                    store(place, ending.of(builder.load(slot), place))
 
         steps = builder.add(rows, const(alive - 1))
         with cgutils.for_range(builder, steps) as loop:
@@ -210,10 +176,7 @@ def filter_strip(
                 for slot, following in zip(before, after, strict=True):
                     builder.store(builder.load(following), slot)
             clear(builder, sums[-1:])
-        if way != PLAIN:
-            for place, slot in zip(places_of_totals, moments, strict=True):
-                value = builder.fadd(emit_load(builder, place, 4), builder.load(slot))
-                emit_store(builder, place, value, 4)
+        ending.keep()
         return context.get_dummy_value()
 
     literals = (columns, h_taps, h_stride, w_taps, w_stride, finish, kind)

@@ -13,9 +13,9 @@ import numpy as np
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
+from convatlas.ops.kernels.endings import PULLED, SUMMED
 from convatlas.ops.kernels.filter_layout import Sums, Variant
 from convatlas.ops.kernels.filter_rows import filter_rows, finishing_rows, row_of, write_column
-from convatlas.ops.kernels.filter_strips import PULLED, SUMMED
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights, write_gradient
 from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import store

@@ -4,12 +4,21 @@ A block of rows is normalised into scratch memory, multiplied there, and summed 
 written. Backward a block gives both gradients while it is in the cache.
 """
 
+import numpy as np
+
+from convatlas.ops.kernels.activation import CLIP
 from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush, put
 from convatlas.ops.kernels.compiled import inner, kernel
 from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import load
 from convatlas.ops.kernels.norm_tables import fill_tables, write_gradients, write_statistics
-from convatlas.ops.kernels.product import TILE_ROWS, add_products, multiply
+from convatlas.ops.kernels.product import (
+    TILE_ROWS,
+    add_products,
+    multiply,
+    multiply_pulled,
+    multiply_summed,
+)
 from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_rows import (
     put_gradients,
@@ -19,6 +28,8 @@ from convatlas.ops.kernels.unit_rows import (
     take_rows,
 )
 from convatlas.ops.kernels.vector import FLOAT32, LANES, add
+
+NOUGHT = np.float32(0)
 
 
 @inner
@@ -76,9 +87,16 @@ def forward(
     for first in range(part * rows // parts, end, block):
         count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
         take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-        vectors = n_padded // LANES
-        multiply(source, k_pitch, slivers, k, vectors, target, n_pitch, _whole(count))
-        put_rows(target, n_pitch, there, count, n, table_y, n_padded, own, stream)
+        vectors, done = n_padded // LANES, 0
+        if n % LANES == 0:
+            done = count // TILE_ROWS * TILE_ROWS
+            multiply_summed(
+                source, k_pitch, slivers, k, vectors, there, n * 4, done, stream, table_y,
+                own + 2 * n_padded * 8, n_padded, 0, NOUGHT, NOUGHT,
+            )
+        if done < count:
+            multiply(source + done * k_pitch, k_pitch, slivers, k, vectors, target, n_pitch, _whole(count - done))
+            put_rows(target, n_pitch, there + done * n * 4, count - done, n, table_y, n_padded, own, stream)
         flush(own, n_padded)
 
 
@@ -99,11 +117,20 @@ def backward(
         take_gradients(dy + there, y + there, given, n_pitch, count, n, table_y, n_padded, dstats)
         take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
         if dx:
-            multiply(given, n_pitch, slivers, n, vectors, passed, k_pitch, _whole(count))
-            put_gradients(
-                passed, k_pitch, x + here, dx + here, count, k, table_x, k_padded, own,
-                stats_x, act, low, high, stream,
-            )  # fmt: skip  # as above
+            done = 0
+            if stats_x and act == CLIP and k % LANES == 0:
+                done = count // TILE_ROWS * TILE_ROWS
+                multiply_pulled(
+                    given, n_pitch, slivers, n, vectors, dx + here, k * 4, done, stream, table_x,
+                    own + 2 * k_padded * 8, k_padded, x - dx, low, high,
+                )
+            if done < count:
+                multiply(given + done * n_pitch, n_pitch, slivers, n, vectors, passed, k_pitch, _whole(count - done))
+                here += done * k * 4
+                put_gradients(
+                    passed, k_pitch, x + here, dx + here, count - done, k, table_x, k_padded, own,
+                    stats_x, act, low, high, stream,
+                )  # fmt: skip  # as above
         add_products(
             given, n_pitch, seen, k_pitch, count, n, vectors, dw + part * dw_bytes,
             k_padded * 4, first > start,
