@@ -2,17 +2,20 @@
 
 Twenty-four sums stay in registers while a tile runs along the inner dimension; each step loads
 at most four vectors and spreads six numbers, so that the multiply-adds are what takes the time.
+A step also asks memory for some of what is needed next, so that it comes meanwhile.
 """
 
 from itertools import chain
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 
 from convatlas.ops.kernels.compiled import inner
-from convatlas.ops.kernels.endings import PULLED, SUMMED, Ending
+from convatlas.ops.kernels.endings import PLAIN, PULLED, SUMMED, Ending
 from convatlas.ops.kernels.memory_access import (
     emit_load,
+    emit_prefetch,
     emit_store,
     emit_store_past_cache,
     pointer_to,
@@ -22,178 +25,222 @@ from convatlas.ops.kernels.vector import FLOAT, VECTOR, emit_fma, emit_splat, in
 
 TILE_ROWS, TILE_VECTORS = 6, 4
 VECTOR_BYTES = 64
+NOUGHT = np.float32(0)
 
 
-def _sums_of_tile(builder, vectors, a, a_row, a_step, b, b_step, steps):
-    """Code that sums a tile: six rows of `vectors` vectors."""
+def _sums_of_tile(builder, vectors, a, a_row, a_step, b, steps, b_step, asked, beside, pace):
+    """Code that sums a tile: rows of vectors, one for every sum over k of a[i, k] * b[k, :].
+
+    Pitches are bytes. At each step it asks for what lies at `asked` and `beside` bytes from
+    there, and goes on by `pace` bytes.
+    """
     number = a.type
     rows = [at(builder, a, a_row, i) for i in range(TILE_ROWS)]
     before = builder.block
     step, after = builder.append_basic_block("step"), builder.append_basic_block("after")
     builder.branch(step)
     builder.position_at_end(step)
-    k, a_at, b_at = (builder.phi(number) for _ in range(3))
+    k, a_at, b_at, asked_at = (builder.phi(number) for _ in range(4))
     sums = [[builder.phi(VECTOR) for _ in range(vectors)] for _ in rows]
-    line = [
-        emit_load(builder, builder.add(b_at, ir.Constant(number, VECTOR_BYTES * j)), 4)
-        for j in range(vectors)
-    ]
+    emit_prefetch(builder, asked_at)
+    emit_prefetch(builder, builder.add(asked_at, beside))
+    line = [emit_load(builder, at(builder, b_at, _vector(b), j), 4) for j in range(vectors)]
     results = []
     for row, held in zip(rows, sums, strict=True):
         value = builder.load(pointer_to(builder, builder.add(row, a_at), FLOAT), align=4)
         spread = emit_splat(builder, value, VECTOR)
         results.append([emit_fma(builder, spread, b, c) for b, c in zip(line, held)])  # noqa: B905  # as long, and unrolled for speed of compiling
-    starts = [(k, 0, ir.Constant(number, 1)), (a_at, 0, a_step), (b_at, None, b_step)]
-    for phi, start, pitch in starts:
-        phi.add_incoming(b if start is None else ir.Constant(number, start), before)
+    none, one = ir.Constant(number, 0), ir.Constant(number, 1)
+    counts = [(k, none, one), (a_at, none, a_step), (b_at, b, b_step), (asked_at, asked, pace)]
+    for phi, start, pitch in counts:
+        phi.add_incoming(start, before)
         phi.add_incoming(builder.add(phi, pitch), step)
     for phi, result in zip(chain(*sums), chain(*results), strict=True):
         phi.add_incoming(zero, before)
         phi.add_incoming(result, step)
-    following = builder.add(k, ir.Constant(number, 1))
+    following = builder.add(k, one)
     builder.cbranch(builder.icmp_signed("<", following, steps), step, after)
     builder.position_at_end(after)
     return results
 
 
-@intrinsic(prefer_literal=True)
-def product_tile(typingctx, width, add_up, a, a_row, a_step, b, b_step, steps, out, out_row):
-    """out[i, :] = (add_up: +=) sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row.
-
-    a and b are addresses of float32, a_row, a_step, b_step and out_row pitches in bytes; width
-    and add_up are literals.
-    """
-    vectors, adds = width.literal_value, add_up.literal_value
-
-    def codegen(context, builder, signature, args):
-        *of_sums, out, out_row = args[2:]
-        for i, line in enumerate(_sums_of_tile(builder, vectors, *of_sums)):
-            for j, value in enumerate(line):
-                address = at(builder, at(builder, out, out_row, i), _vector_step(out), j)
-                if adds:
-                    value = builder.fadd(value, emit_load(builder, address, 4))
-                emit_store(builder, address, value, 4)
-        return context.get_dummy_value()
-
-    return types.void(width, add_up, *[types.intp] * 8), codegen
+def _vector(address):
+    return ir.Constant(address.type, VECTOR_BYTES)
 
 
 @intrinsic(prefer_literal=True)
-def finished_tile(
-    typingctx, width, finish, a, a_row, b, b_step, steps, out, out_row, stream, table, totals,
-    pitch, other, low, high,
+def _multiplied_tile(
+    typingctx, width, finish, a, a_row, b, steps, asked, beside, pace, out, out_row, stream, table,
+    totals, pitch, other, low, high,
 ):  # fmt: skip  # an argument a line would hide what belongs together
-    """As `product_tile`, for results that end in another way and go to memory at once.
+    """out[i, :] = sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row; b is a sliver.
 
-    finish, a literal, is how, and what stands behind stream belongs to it (`Ending`). stream writes
-    around the caches.
+    finish is how results end, and what stands behind stream belongs to it (`Ending`). stream
+    writes around the caches; width and finish are literals.
     """
-    vectors = width.literal_value
+    vectors, way = width.literal_value, finish.literal_value
 
     def codegen(context, builder, signature, args):
-        a, a_row, b, b_step, steps, out, out_row, stream, table, totals, *rest = args[2:]
-        step = _vector_step(a)
-        sums = _sums_of_tile(builder, vectors, a, a_row, ir.Constant(a.type, 4), b, b_step, steps)
+        a, a_row, b, steps, *asks, out, out_row, stream, table, totals = args[2:14]
+        a_step = ir.Constant(a.type, 4)
+        b_step = ir.Constant(a.type, vectors * VECTOR_BYTES)
+        sums = _sums_of_tile(builder, vectors, a, a_row, a_step, b, steps, b_step, *asks)
 
         def put(store):
             for j in range(vectors):
-                of_vector = (at(builder, table, step, j), at(builder, totals, step, j))
-                ending = Ending(builder, finish.literal_value, *of_vector, *rest)
+                of_vector = (at(builder, place, _vector(a), j) for place in (table, totals))
+                ending = Ending(builder, way, *of_vector, *args[14:])
                 for i, line in enumerate(sums):
-                    place = at(builder, at(builder, out, out_row, i), step, j)
+                    place = at(builder, at(builder, out, out_row, i), _vector(a), j)
                     store(builder, place, ending.of(line[j], place))
                 ending.keep()
 
+        if way == PLAIN:
+            put(_store)
+            return context.get_dummy_value()
         past = builder.icmp_signed("!=", stream, ir.Constant(stream.type, 0))
         with builder.if_else(past) as (yes, no):
             with yes:
                 put(emit_store_past_cache)
             with no:
-                put(lambda builder, place, value: emit_store(builder, place, value, 4))
+                put(_store)
         return context.get_dummy_value()
 
-    return types.void(width, finish, *[types.intp] * 12, *[types.float32] * 2), codegen
+    return types.void(width, finish, *[types.intp] * 14, *[types.float32] * 2), codegen
 
 
-def _vector_step(address):
-    return ir.Constant(address.type, VECTOR_BYTES)
+def _store(builder, place, value):
+    emit_store(builder, place, value, 4)
+
+
+@intrinsic(prefer_literal=True)
+def _added_tile(
+    typingctx, width, again, a, a_step, b, steps, b_step, asked, beside, pace, out, out_row
+):
+    """out[i, :] = (again: +=) sum over k of a[k, i] * b[k, :], i < 6, `width` vectors a row.
+
+    width and again are literals.
+    """
+    vectors, adds = width.literal_value, again.literal_value
+
+    def codegen(context, builder, signature, args):
+        a, a_step, *of_sums, out, out_row = args[2:]
+        lines = [at(builder, out, out_row, i) for i in range(TILE_ROWS)]
+        places = [[at(builder, line, _vector(out), j) for j in range(vectors)] for line in lines]
+        for place in chain(*places) if adds else ():
+            emit_prefetch(builder, place)
+        a_row = ir.Constant(a.type, 4)
+        sums = _sums_of_tile(builder, vectors, a, a_row, a_step, *of_sums)
+        for place, value in zip(chain(*places), chain(*sums), strict=True):
+            if adds:
+                value = builder.fadd(value, emit_load(builder, place, 4))
+            emit_store(builder, place, value, 4)
+        return context.get_dummy_value()
+
+    return types.void(width, again, *[types.intp] * 10), codegen
+
+
+def _by_width(make):
+    """The function for up to four vectors of columns, from those for one, two, three and four."""
+    one, two, three, four = (make(width) for width in range(1, TILE_VECTORS + 1))
+
+    @inner
+    def column(vectors, *args):
+        if vectors >= 4:
+            four(*args)
+        elif vectors == 3:
+            three(*args)
+        elif vectors == 2:
+            two(*args)
+        else:
+            one(*args)
+
+    return column
 
 
 @inner
-def multiply(a, a_row, slivers, steps, vectors, out, out_row, rows):
-    """out = a * b for `rows` rows, a multiple of six; b comes in slivers (`slivers_of`)."""
-    for j in range(0, vectors, TILE_VECTORS):
-        b, target = slivers + j * steps * VECTOR_BYTES, out + j * VECTOR_BYTES
-        left = vectors - j
-        for i in range(0, rows, TILE_ROWS):
-            here, there = a + i * a_row, target + i * out_row
-            if left >= 4:
-                product_tile(4, False, here, a_row, 4, b, 256, steps, there, out_row)
-            elif left == 3:
-                product_tile(3, False, here, a_row, 4, b, 192, steps, there, out_row)
-            elif left == 2:
-                product_tile(2, False, here, a_row, 4, b, 128, steps, there, out_row)
-            else:
-                product_tile(1, False, here, a_row, 4, b, 64, steps, there, out_row)
+def pace_of(size, rows, vectors, steps):
+    """Bytes to ask for at each step of a product so that `size` bytes come while it runs."""
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS * ((vectors + TILE_VECTORS - 1) // TILE_VECTORS)
+    return (size + tiles * steps - 1) // (tiles * steps)
 
 
-def _finishing(finish):
-    """`multiply` for results that end in this way, written at once to where they belong."""
+def _multiplying(finish):
+    """The function that multiplies, with results that end in this way."""
+
+    def of_width(width):
+        @inner
+        def column(
+            a, a_row, b, steps, rows, asked, beside, pace, out, out_row, stream, table, totals,
+            pitch, other, low, high,
+        ):  # fmt: skip  # an argument a line would hide what belongs together
+            for i in range(0, rows, TILE_ROWS):
+                _multiplied_tile(
+                    width, finish, a + i * a_row, a_row, b, steps, asked, beside, pace,
+                    out + i * out_row, out_row, stream, table, totals, pitch, other, low, high,
+                )  # fmt: skip  # as above
+                asked += steps * pace
+
+        return column
+
+    column = _by_width(of_width)
 
     @inner
-    def multiply_out(
-        a, a_row, slivers, steps, vectors, out, out_row, rows, stream, table, totals, padded, other,
-        low, high,
-    ):
+    def multiply(
+        a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row, stream, table,
+        totals, padded, other, low, high,
+    ):  # fmt: skip  # as above
         for j in range(0, vectors, TILE_VECTORS):
-            place, left, pitch = j * VECTOR_BYTES, vectors - j, padded * 4
-            b, numbers, sums = slivers + place * steps, table + place, totals + place
-            for i in range(0, rows, TILE_ROWS):
-                here, there = a + i * a_row, out + i * out_row + place
-                if left >= 4:
-                    finished_tile(
-                        4, finish, here, a_row, b, 256, steps, there, out_row, stream, numbers,
-                        sums, pitch, other, low, high,
-                    )  # fmt: skip  # as above
-                elif left == 3:
-                    finished_tile(
-                        3, finish, here, a_row, b, 192, steps, there, out_row, stream, numbers,
-                        sums, pitch, other, low, high,
-                    )  # fmt: skip  # as above
-                elif left == 2:
-                    finished_tile(
-                        2, finish, here, a_row, b, 128, steps, there, out_row, stream, numbers,
-                        sums, pitch, other, low, high,
-                    )  # fmt: skip  # as above
-                else:
-                    finished_tile(
-                        1, finish, here, a_row, b, 64, steps, there, out_row, stream, numbers,
-                        sums, pitch, other, low, high,
-                    )  # fmt: skip  # as above
+            place = j * VECTOR_BYTES
+            column(
+                vectors - j, a, a_row, slivers + place * steps, steps, rows, asked, beside, pace,
+                out + place, out_row, stream, table + place, totals + place, padded * 4, other,
+                low, high,
+            )  # fmt: skip  # as above
+            asked += (rows + TILE_ROWS - 1) // TILE_ROWS * steps * pace
 
-    return multiply_out
+    return multiply
 
 
-multiply_summed, multiply_pulled = _finishing(SUMMED), _finishing(PULLED)
+# out = a * b for `rows` rows, a multiple of six; b comes in slivers (`product_slivers.py`).
+# Summed and pulled (`endings.py`): for whole vectors of columns, with per-channel numbers in `table`
+# and sums in `totals`.
+_multiply_plain, multiply_summed, multiply_pulled = map(_multiplying, (PLAIN, SUMMED, PULLED))
+
+
+@inner
+def multiply(a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row):
+    """out = a * b as above, with results as they are."""
+    _multiply_plain(
+        a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row, 0, 0, 0, 0, 0,
+        NOUGHT, NOUGHT,
+    )  # fmt: skip  # as above
 
 
 def _adding(again):
     """`add_products` to what is there, or (the first time) over whatever is there."""
 
-    @inner
-    def products(a, a_row, b, b_row, rows, columns, vectors, out, out_row):
-        for j in range(0, vectors, TILE_VECTORS):
-            there, left = b + j * VECTOR_BYTES, vectors - j
+    def of_width(width):
+        @inner
+        def column(a, a_step, b, steps, b_step, columns, asked, pace, out, out_row):
             for i in range(0, columns, TILE_ROWS):
-                here, target = a + i * 4, out + i * out_row + j * VECTOR_BYTES
-                if left >= 4:
-                    product_tile(4, again, here, 4, a_row, there, b_row, rows, target, out_row)
-                elif left == 3:
-                    product_tile(3, again, here, 4, a_row, there, b_row, rows, target, out_row)
-                elif left == 2:
-                    product_tile(2, again, here, 4, a_row, there, b_row, rows, target, out_row)
-                else:
-                    product_tile(1, again, here, 4, a_row, there, b_row, rows, target, out_row)
+                _added_tile(
+                    width, again, a + i * 4, a_step, b, steps, b_step, asked, 0, pace,
+                    out + i * out_row, out_row,
+                )  # fmt: skip  # as above
+                asked += steps * pace
+
+        return column
+
+    column = _by_width(of_width)
+
+    @inner
+    def products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row):
+        for j in range(0, vectors, TILE_VECTORS):
+            place = j * VECTOR_BYTES
+            there = out + place
+            column(vectors - j, a, a_row, b + place, rows, b_row, columns, asked, pace, there, out_row)
+            asked += (columns + TILE_ROWS - 1) // TILE_ROWS * rows * pace
 
     return products
 
@@ -202,12 +249,12 @@ _first_products, _more_products = _adding(False), _adding(True)
 
 
 @inner
-def add_products(a, a_row, b, b_row, rows, columns, vectors, out, out_row, again):
+def add_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row, again):
     """out = transpose(a) * b over `rows` rows (`again`: +=): what a weight gradient sums.
 
     a has `columns` columns; up to five more are read, and their results go to rows of their own.
     """
     if again:
-        _more_products(a, a_row, b, b_row, rows, columns, vectors, out, out_row)
+        _more_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row)
     else:
-        _first_products(a, a_row, b, b_row, rows, columns, vectors, out, out_row)
+        _first_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row)

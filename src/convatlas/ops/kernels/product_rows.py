@@ -18,6 +18,7 @@ from convatlas.ops.kernels.product import (
     multiply,
     multiply_pulled,
     multiply_summed,
+    pace_of,
 )
 from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_rows import (
@@ -48,6 +49,11 @@ def _whole(rows):
     return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
 
 
+@inner
+def _whole_tiles(rows):
+    return rows // TILE_ROWS * TILE_ROWS
+
+
 @kernel()
 def prepare(
     part, parts, matrix, steps, columns, step_pitch, column_pitch, slivers, table_x, padded_x,
@@ -70,7 +76,8 @@ def pivots(
     k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
     take_rows(x, scratch, k_pitch, 1, k, table_x, k_padded, stats_x, act, low, high)
     result = scratch + block * k_pitch
-    multiply(scratch, k_pitch, slivers, k, n_padded // LANES, result, n_pitch, TILE_ROWS)
+    vectors = n_padded // LANES
+    multiply(scratch, k_pitch, slivers, k, vectors, TILE_ROWS, scratch, 0, 0, result, n_pitch)
     set_pivot(table_y, n_padded, result)
 
 
@@ -83,20 +90,25 @@ def forward(
     k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
     own, source = sums + part * n_padded * SUMS_BYTES, scratch + part * scratch_bytes
     target, end = source + block * k_pitch, (part + 1) * rows // parts
+    vectors, totals = n_padded // LANES, own + 2 * n_padded * 8
     clear(own, n_padded)
     for first in range(part * rows // parts, end, block):
         count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
         take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-        vectors, done = n_padded // LANES, 0
-        if n % LANES == 0:
-            done = count // TILE_ROWS * TILE_ROWS
+        done = _whole_tiles(count) if n % LANES == 0 else 0
+        if done:
+            next_rows = min(block, end - first - count)
+            asked = here + min(1, next_rows) * count * k * 4
             multiply_summed(
-                source, k_pitch, slivers, k, vectors, there, n * 4, done, stream, table_y,
-                own + 2 * n_padded * 8, n_padded, 0, NOUGHT, NOUGHT,
-            )
+                source, k_pitch, slivers, k, vectors, done, asked, 0,
+                pace_of(next_rows * k * 4, done, vectors, k), there, n * 4, stream, table_y,
+                totals, n_padded, 0, NOUGHT, NOUGHT,
+            )  # fmt: skip  # as above
         if done < count:
-            multiply(source + done * k_pitch, k_pitch, slivers, k, vectors, target, n_pitch, _whole(count - done))
-            put_rows(target, n_pitch, there + done * n * 4, count - done, n, table_y, n_padded, own, stream)
+            rest, left = source + done * k_pitch, count - done
+            multiply(rest, k_pitch, slivers, k, vectors, _whole(left), here, 0, 0, target, n_pitch)
+            there += done * n * 4
+            put_rows(target, n_pitch, there, left, n, table_y, n_padded, own, stream)
         flush(own, n_padded)
 
 
@@ -111,29 +123,33 @@ def backward(
     own, seen = sums + part * k_padded * SUMS_BYTES, scratch + part * scratch_bytes
     given, start = seen + block * k_pitch, part * rows // parts
     passed, end = given + block * n_pitch, (part + 1) * rows // parts
+    totals = own + 2 * k_padded * 8
     clear(own, k_padded)
     for first in range(start, end, block):
         count, here, there = min(block, end - first), first * k * 4, first * n * 4
         take_gradients(dy + there, y + there, given, n_pitch, count, n, table_y, n_padded, dstats)
         take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-        if dx:
-            done = 0
-            if stats_x and act == CLIP and k % LANES == 0:
-                done = count // TILE_ROWS * TILE_ROWS
-                multiply_pulled(
-                    given, n_pitch, slivers, n, vectors, dx + here, k * 4, done, stream, table_x,
-                    own + 2 * k_padded * 8, k_padded, x - dx, low, high,
-                )
-            if done < count:
-                multiply(given + done * n_pitch, n_pitch, slivers, n, vectors, passed, k_pitch, _whole(count - done))
-                here += done * k * 4
-                put_gradients(
-                    passed, k_pitch, x + here, dx + here, count - done, k, table_x, k_padded, own,
-                    stats_x, act, low, high, stream,
-                )  # fmt: skip  # as above
+        next_rows = min(block, end - first - count)
+        asked = dy + there + min(1, next_rows) * count * n * 4
+        done = _whole_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
+        if done:
+            multiply_pulled(
+                given, n_pitch, slivers, n, vectors, done, asked, y - dy,
+                pace_of(next_rows * n * 4, done, vectors, n), dx + here, k * 4, stream, table_x,
+                totals, k_padded, x - dx, low, high,
+            )  # fmt: skip  # as above
+        if dx and done < count:
+            rest, left, place = given + done * n_pitch, count - done, here + done * k * 4
+            multiply(rest, n_pitch, slivers, n, vectors, _whole(left), asked, 0, 0, passed, k_pitch)
+            put_gradients(
+                passed, k_pitch, x + place, dx + place, left, k, table_x, k_padded, own,
+                stats_x, act, low, high, stream,
+            )  # fmt: skip  # as above
+        asked = x + here + min(1, next_rows) * count * k * 4
         add_products(
-            given, n_pitch, seen, k_pitch, count, n, vectors, dw + part * dw_bytes,
-            k_padded * 4, first > start,
+            given, n_pitch, seen, k_pitch, count, n, vectors, asked,
+            pace_of(next_rows * k * 4, n, vectors, count), dw + part * dw_bytes, k_padded * 4,
+            first > start,
         )  # fmt: skip  # as above
         flush(own, k_padded)
 

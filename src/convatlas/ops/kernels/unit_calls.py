@@ -16,7 +16,7 @@ from convatlas.ops.kernels.unit_tables import KIND, Running, Tables, address, sc
 
 COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tiles.py`)
 TILE_ROWS = 6  # of a product (`product.py`)
-MOST_ROWS = 384  # of a block: float32 sums run no longer
+MOST_ROWS = 192  # of a block
 
 
 def fits_registers() -> bool:
@@ -58,8 +58,9 @@ def _matrix(weight: Tensor, columns_first: bool) -> tuple[int, ...]:
 
 
 def _block(bytes_a_row: int, rows: int) -> int:
-    most = min(MOST_ROWS, _scratch_bytes() // bytes_a_row, rows)
-    return max(TILE_ROWS, most // TILE_ROWS * TILE_ROWS)
+    most = max(TILE_ROWS, min(MOST_ROWS, _scratch_bytes() // bytes_a_row))
+    even = -(-rows // -(-rows // most))
+    return -(-even // TILE_ROWS) * TILE_ROWS
 
 
 def pointwise(
@@ -71,8 +72,9 @@ def pointwise(
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
     y, weight = _empty(x.shape[0], n, *x.shape[2:]), weight.contiguous()
-    block = _block(pitch(k) + pitch(n), rows)
-    each = block * (pitch(k) + pitch(n))
+    whole = n % LANES == 0
+    block = _block(pitch(k) + (0 if whole else pitch(n)), -(-rows // parts))
+    each = block * pitch(k) + (TILE_ROWS if whole else block) * pitch(n)
     scratch = scratch_for(parts, each, k, n, summed=n, slivers=k * padded(n) * 4)
     tables, slivers = Tables(scratch, norm, (k, n), parts, rows), scratch["slivers"]
     stats = torch.empty(3, n)
@@ -93,16 +95,18 @@ def pointwise(
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
     from convatlas.ops.kernels import product_rows
+    from convatlas.ops.kernels.activation import CLIP
 
     dy = dy.contiguous(memory_format=torch.channels_last)
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
     dx = torch.empty_like(x) if need_x else None
-    a_row = 2 * pitch(k) + pitch(n)
-    block = _block(a_row, rows)
+    whole = norm[0] is not None and act[0] == CLIP and k % LANES == 0
+    block = _block(pitch(k) + pitch(n) + (0 if whole else pitch(k)), -(-rows // parts))
+    each = block * (pitch(k) + pitch(n)) + (TILE_ROWS if whole else block) * pitch(k)
     sums_bytes = (n + TILE_ROWS - 1) * padded(k) * 4  # tiles write whole
     dw, weight, more = torch.empty(weight.shape), weight.contiguous(), n * padded(k) * 4
-    scratch = scratch_for(parts, block * a_row, k, n, summed=k, dw=parts * sums_bytes, slivers=more)
+    scratch = scratch_for(parts, each, k, n, summed=k, dw=parts * sums_bytes, slivers=more)
     tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
     sums, slivers = scratch["dw"], scratch["slivers"]
     result = torch.empty(5, k)
@@ -110,7 +114,7 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     backward = (
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
         slivers, sums, 0 if dx is None else streams(dx), block,
-        scratch["rows"], block * a_row, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
+        scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums,
         address(dstats), sums_bytes, *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
     write = (parts, sums, parts, sums_bytes, n, k, dw.data_ptr())
