@@ -12,16 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convatlas.ops.kernels.channel_layout import LANES, empty_rows
 from convatlas.ops.kernels.plan import STREAM_BYTES
 from convatlas.ops.kernels.switch import usable
-from convatlas.ops.kernels.unit_tables import NOT_RUNNING, Running, address
+from convatlas.ops.kernels.unit_tables import (
+    NOT_RUNNING,
+    SUMS_BYTES,
+    TABLE_BYTES,
+    Running,
+    Scratch,
+    address,
+)
 
-LANES = 16
 WIDE = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
-# A worker sums two float64 and two float32 a channel; the table holds six float32.
-_SUMS_BYTES, _TABLE_BYTES = 24, 24
-_FLOAT32 = np.float32(0)  # also what the tables hold
-_MARK = {torch.float32: _FLOAT32, torch.bfloat16: np.uint16(0)}
+_MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 _INF = float("inf")
 
 # What the kernels know: a number (`activation.py`) and the bounds of the ones that clip.
@@ -124,10 +128,10 @@ class _Rows:
         self.kind = _MARK[x.dtype]
         self.full = self.padded == self.channels
 
-    def scratch(self) -> tuple[Tensor, int]:
-        """Memory for sums and table, and how far into it the table starts."""
-        sums = self.parts * self.padded * _SUMS_BYTES
-        return torch.empty(sums + self.padded * _TABLE_BYTES, dtype=torch.uint8), sums
+    def scratch(self) -> Scratch:
+        """Memory for sums and table."""
+        sums = self.parts * self.padded * SUMS_BYTES
+        return Scratch(sums=sums, table=self.padded * TABLE_BYTES)
 
     def streams(self, *outputs: Tensor) -> int:
         large = outputs[0].numel() * 4 > STREAM_BYTES and outputs[0].dtype == torch.float32
@@ -139,20 +143,19 @@ def statistics_of(x: Tensor, eps: float, running: Running = NOT_RUNNING) -> Tens
 
     The running ones follow them.
     """
-    from convatlas.ops.kernels import norm_rows, norm_tables
+    from convatlas.ops.kernels import norm_rows
 
     rows, stats = _Rows(x), torch.empty(3, x.shape[1])
-    scratch, table_at = rows.scratch()
-    sums, source = scratch.data_ptr(), x.data_ptr()
-    table, padded = sums + table_at, rows.padded
-    norm_tables.fill_pivots(1, source, rows.each, rows.fold, table, padded, rows.kind)
-    norm_rows.statistics(
-        rows.parts, source, rows.rows, rows.channels, table, padded, sums, rows.kind
-    )
-    norm_tables.write_statistics(
+    scratch, source, padded = rows.scratch(), x.data_ptr(), rows.padded
+    table, sums = scratch["table"], scratch["sums"]
+    pivots = (1, source, rows.each, rows.fold, table, padded)
+    add_up = (rows.parts, source, rows.rows, rows.channels, table, padded, sums)
+    write = (
         1, sums, rows.parts, padded, table, rows.each, rows.fold, rows.number, stats.data_ptr(),
-        eps, *running.arguments(), _FLOAT32,
+        eps, *running.arguments(),
     )  # fmt: skip  # a kernel's arguments, as it declares them
+    norm_rows.find_statistics(rows.kind, pivots, add_up, write)
+    scratch.give_back()
     return stats
 
 
@@ -160,19 +163,21 @@ def normalised(
     x: Tensor, stats: Tensor, weight, bias, residual, act: tuple[int, float, float]
 ) -> Tensor:
     """act(norm(x) + residual) at given statistics."""
-    from convatlas.ops.kernels import norm_rows, norm_tables
+    from convatlas.ops.kernels import norm_rows
 
-    rows, y, extra = _Rows(x), torch.empty_like(x), _same_format(residual)
-    scratch, table_at = rows.scratch()
-    table = scratch.data_ptr() + table_at
-    norm_tables.fill(
+    rows, y, extra = _Rows(x), empty_rows(*x.shape, x.dtype), _same_format(residual)
+    scratch = rows.scratch()
+    table = scratch["table"]
+    fill = (
         1, table, rows.padded, rows.each, rows.fold, address(weight), address(bias),
-        stats.data_ptr(), _FLOAT32,
+        stats.data_ptr(),
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    norm_rows.normalise(
+    normalise = (
         rows.parts, x.data_ptr(), address(extra), y.data_ptr(), rows.rows, rows.channels, table,
-        rows.padded, *act, rows.streams(y), rows.kind,
+        rows.padded, *act, rows.streams(y),
     )  # fmt: skip  # as above
+    norm_rows.norm_act(rows.kind, fill, normalise)
+    scratch.give_back()
     return y
 
 
@@ -194,31 +199,32 @@ def _backward(
     dy: Tensor, x: Tensor, weight, bias, residual, stats: Tensor,
     act: int, low: float, high: float, batch: bool, need_residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip  # as the operator declares them
-    from convatlas.ops.kernels import norm_rows, norm_tables
+    from convatlas.ops.kernels import norm_rows
 
     rows = _Rows(x)
     dy, extra = dy.contiguous(memory_format=torch.channels_last), _same_format(residual)
-    dx, dextra = torch.empty_like(x), torch.empty_like(x) if need_residual else None
-    scratch, table_at = rows.scratch()
-    sums, padded, result = scratch.data_ptr(), rows.padded, torch.empty(2, x.shape[1])
-    table, sides = sums + table_at, (x.data_ptr(), address(extra), dy.data_ptr())
+    dx = empty_rows(*x.shape, x.dtype)
+    dextra = empty_rows(*x.shape, x.dtype) if need_residual else None
+    scratch, result = rows.scratch(), torch.empty(2, x.shape[1])
+    table, sums, padded = scratch["table"], scratch["sums"], rows.padded
+    sides = (x.data_ptr(), address(extra), dy.data_ptr())
     stream = rows.streams(dx) if dextra is None else rows.streams(dx, dextra)
-    norm_tables.fill(
+    fill = (
         1, table, padded, rows.each, rows.fold, address(weight), address(bias), stats.data_ptr(),
-        _FLOAT32,
     )  # fmt: skip  # a kernel's arguments, as it declares them
-    norm_rows.gradient_sums(
+    add_up = (
         rows.parts, *sides, rows.rows, rows.channels, table, padded, sums, act, low, high,
-        rows.kind,
     )  # fmt: skip  # as above
-    norm_tables.fill_pulls(
+    pulls = (
         1, sums, rows.parts, padded, table, rows.each, rows.fold, rows.number, int(batch),
-        result.data_ptr(), _FLOAT32,
+        result.data_ptr(),
     )  # fmt: skip  # as above
-    norm_rows.gradients(
+    write = (
         rows.parts, *sides, dx.data_ptr(), address(dextra), rows.rows, rows.channels, table,
-        padded, act, low, high, stream, rows.kind,
+        padded, act, low, high, stream,
     )  # fmt: skip  # as above
+    norm_rows.norm_act_back(rows.kind, fill, add_up, pulls, write)
+    scratch.give_back()
     return dx, result, x.new_empty(0) if dextra is None else dextra
 
 

@@ -24,7 +24,9 @@ from convatlas.ops.kernels.channel_rows import (
     take,
 )
 from convatlas.ops.kernels.compiled import inner, kernel
+from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import element_bytes, load, store
+from convatlas.ops.kernels.norm_tables import fill, fill_pivots, fill_pulls, write_statistics
 from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, splat, sub
 
 
@@ -123,3 +125,8 @@ def gradients(
             off_mean = sub(value, take(MEAN, c, table, padded))
             rest = fma(off_mean, take(SLOPE, c, table, padded), take(OFFSET, c, table, padded))
             put(dx + place, fma(g, scale, rest), lanes, kind, stream)
+
+
+find_statistics = InTurn(fill_pivots, statistics, write_statistics)
+norm_act = InTurn(fill, normalise)
+norm_act_back = InTurn(fill, gradient_sums, fill_pulls, gradients)

@@ -12,6 +12,8 @@ from convatlas.ops.kernels.channel_rows import (
     take,
 )
 from convatlas.ops.kernels.compiled import kernel
+from convatlas.ops.kernels.in_turn import InTurn
+from convatlas.ops.kernels.norm_tables import fill, fill_slopes, write_gradients
 from convatlas.ops.kernels.unit_rows import put_gradients
 from convatlas.ops.kernels.vector import FLOAT32, LANES, add, fma, sub
 
@@ -44,3 +46,7 @@ def normalise_back(
             own, 1, act, low, high, stream,
         )  # fmt: skip  # one argument a line would hide the loop
         flush(own, padded)
+
+
+pass_statistics_back = InTurn(fill_slopes, statistics_back)
+pass_back = InTurn(fill, normalise_back, write_gradients)

@@ -202,9 +202,8 @@ def _multiplying(finish):
     return multiply
 
 
-# out = a * b for `rows` rows, a multiple of six; b comes in slivers (`product_slivers.py`).
-# Summed and pulled (`endings.py`): for whole vectors of columns, with per-channel numbers in `table`
-# and sums in `totals`.
+# out = a * b for `rows` rows, a multiple of six; b comes in slivers (`product_slivers.py`). How
+# results end is told in `endings.py`; but for the plain ones columns come in whole vectors.
 _multiply_plain, multiply_summed, multiply_pulled = map(_multiplying, (PLAIN, SUMMED, PULLED))
 
 
@@ -239,7 +238,9 @@ def _adding(again):
         for j in range(0, vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
             there = out + place
-            column(vectors - j, a, a_row, b + place, rows, b_row, columns, asked, pace, there, out_row)
+            column(
+                vectors - j, a, a_row, b + place, rows, b_row, columns, asked, pace, there, out_row
+            )
             asked += (columns + TILE_ROWS - 1) // TILE_ROWS * rows * pace
 
     return products

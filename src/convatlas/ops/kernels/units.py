@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.ops.kernels.channel_layout import padded
+from convatlas.ops.kernels.channel_layout import empty_rows, padded
 from convatlas.ops.kernels.norm_act import _TORCH, ACTIVATIONS
 from convatlas.ops.kernels.unit_calls import (
     depthwise,
@@ -130,7 +130,7 @@ class _Statistics(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        from convatlas.ops.kernels import norm_tables, norm_units
+        from convatlas.ops.kernels import norm_units
 
         dy, dstats = gradients
         y, stats = ctx.saved_tensors
@@ -141,15 +141,15 @@ class _Statistics(torch.autograd.Function):
             return dy, None, None
         dy = torch.zeros_like(y) if dy is None else dy
         dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
-        dx, whole, rows = torch.empty_like(y), padded(channels), rows_of(y)
+        dx, whole, rows = empty_rows(*y.shape), padded(channels), rows_of(y)
         scratch, dstats = Scratch(table=whole * TABLE_BYTES), dstats.contiguous()
-        norm_tables.fill_slopes(
-            1, scratch["table"], whole, channels, rows, stats.data_ptr(), dstats.data_ptr(), KIND
-        )
-        norm_units.statistics_back(
+        table = scratch["table"]
+        fill = (1, table, whole, channels, rows, stats.data_ptr(), dstats.data_ptr())
+        back = (
             torch.get_num_threads(), dy.data_ptr(), y.data_ptr(), dx.data_ptr(), rows, channels,
-            whole, scratch["table"], streams(dx), KIND,
+            whole, table, streams(dx),
         )  # fmt: skip  # a kernel's arguments, as it declares them
+        norm_units.pass_statistics_back(KIND, fill, back)
         scratch.give_back()
         return dx, None, None
 
@@ -167,7 +167,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        from convatlas.ops.kernels import norm_tables, norm_units
+        from convatlas.ops.kernels import norm_units
 
         dy, needs = gradients[0], ctx.needs_input_grad
         x, stats, weight, bias = ctx.saved_tensors
@@ -178,20 +178,17 @@ class _Normalise(torch.autograd.Function):
             return *_plain_gradients(plain, inputs, needs[:4], (dy,)), last, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         channels, parts, act = x.shape[1], torch.get_num_threads(), ACTIVATIONS[ctx.act]
-        dx, result = torch.empty_like(x), torch.empty(5, channels)
+        dx, result = empty_rows(*x.shape), torch.empty(5, channels)
         whole = padded(channels)
         scratch = Scratch(table=whole * TABLE_BYTES, sums=parts * whole * SUMS_BYTES)
         table, sums = scratch["table"], scratch["sums"]
-        norm_tables.fill(
-            1, table, whole, channels, 1, address(weight), address(bias), stats.data_ptr(), KIND
-        )
-        norm_units.normalise_back(
+        fill = (1, table, whole, channels, 1, address(weight), address(bias), stats.data_ptr())
+        back = (
             parts, dy.data_ptr(), x.data_ptr(), dx.data_ptr(), rows_of(x), channels, whole, table,
-            sums, act[0], streams(dx), *act[1:], KIND,
+            sums, act[0], streams(dx), *act[1:],
         )  # fmt: skip  # a kernel's arguments, as it declares them
-        norm_tables.write_gradients(
-            1, sums, parts, whole, table, channels, address(weight), result.data_ptr(), KIND
-        )
+        write = (1, sums, parts, whole, table, channels, address(weight), result.data_ptr())
+        norm_units.pass_back(KIND, fill, back, write)
         scratch.give_back()
         found = (dx, result[2:5], result[0], result[1])
         wanted = [g if need else None for g, need in zip(found, needs[:4], strict=True)]
