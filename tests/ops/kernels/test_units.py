@@ -102,6 +102,11 @@ def test_large_maps_that_go_around_the_caches_are_the_same(width, stride, relati
     check_unit((2, 64, 66, width), (64, 1, 3, 3), "relu", True, relative_error, **sizes)
 
 
+@pytest.mark.parametrize(("shape", "out"), [((3, 48, 40, 41), 112), ((3, 80, 60, 41), 64)])
+def test_large_maps_of_many_blocks_are_the_same(shape, out, relative_error):
+    check_unit(shape, (out, shape[1], 1, 1), "relu6", True, relative_error)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_taller_kernels_over_whole_vectors_of_channels(stride, relative_error):
     sizes = {"stride": (stride,) * 2, "padding": (2, 2), "dilation": (1, 1)}

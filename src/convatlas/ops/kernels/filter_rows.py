@@ -19,6 +19,17 @@ from convatlas.ops.kernels.memory_access import (
 from convatlas.ops.kernels.vector import FLOAT32, LANES, fma, splat
 
 NOUGHT = np.float32(0)
+MUCH = 4  # multiply-adds an input
+
+
+@inner
+def asked_groups(q):
+    """How many times as much as is written a forward pass asks for while it computes.
+
+    Where there is much to compute that is what the next task needs; elsewhere nothing.
+    """
+    groups = q[p.H_STRIDE] * q[p.W_STRIDE]
+    return groups if q[p.H_TAPS] * q[p.W_TAPS] >= MUCH * groups else 0
 
 
 @inner
@@ -160,10 +171,12 @@ def finishing_rows(strips, finish):
     columns = _choice(strips, finish)
 
     @inner
-    def write_rows(q, x, w, padded, out, first, end, table, totals, other, low, high, kind):
-        end = min(end, q[p.H_OUT])
+    def write_rows(
+        q, x, w, padded, out, first, end, asked, groups, table, totals, other, low, high, kind
+    ):
+        end, ends = min(end, q[p.H_OUT]), (table, totals, other, low, high)
         out += q[p.OUT_START]
-        columns(q, kind, x, w, padded, out, first, end, 0, 0, table, totals, other, low, high)
+        columns(q, kind, x, w, padded, out, first, end, asked, groups, *ends)
 
     return write_rows
 

@@ -15,7 +15,13 @@ from convatlas.ops.kernels.channel_rows import SUMS_BYTES, clear, flush
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
 from convatlas.ops.kernels.endings import PULLED, SUMMED
 from convatlas.ops.kernels.filter_layout import Sums, Variant
-from convatlas.ops.kernels.filter_rows import filter_rows, finishing_rows, row_of, write_column
+from convatlas.ops.kernels.filter_rows import (
+    asked_groups,
+    filter_rows,
+    finishing_rows,
+    row_of,
+    write_column,
+)
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights, write_gradient
 from convatlas.ops.kernels.in_turn import InTurn
 from convatlas.ops.kernels.memory_access import store
@@ -124,7 +130,8 @@ def _take_result(q, dy, y, given, start, stop, columns, channels, table, padded,
 def _writing(variant: Variant, direct: bool):
     """The function that writes a block's rows to y and sums them.
 
-    direct: each strip writes to y; else rows wait in scratch memory for their end to be cut off.
+    Meanwhile it asks for what lies from `asked` on. direct: each strip writes to y; else rows wait
+    in scratch memory for their end to be cut off.
     """
     if direct:
         sum_rows = finishing_rows(variant.strips, SUMMED)
@@ -132,20 +139,25 @@ def _writing(variant: Variant, direct: bool):
         @inner
         def write(
             q, seen, turned, padded, made, y, first, end, columns, channels, table, own, stream,
-            kind,
+            asked, kind,
         ):  # fmt: skip  # as above
             totals = own + 2 * padded * 8
-            sum_rows(q, seen, turned, padded, y, first, end, table, totals, 0, NOUGHT, NOUGHT, kind)
+            sum_rows(
+                q, seen, turned, padded, y, first, end, asked, asked_groups(q), table, totals, 0,
+                NOUGHT, NOUGHT, kind,
+            )  # fmt: skip  # as above
 
         return write
     write_rows = filter_rows(*variant)
 
     @inner
     def write_parts(
-        q, seen, turned, padded, made, y, first, end, columns, channels, table, own, stream, kind
+        q, seen, turned, padded, made, y, first, end, columns, channels, table, own, stream, asked,
+        kind,
     ):  # fmt: skip  # as above
+        groups = asked_groups(q)
         rows_made = made - first * q[p.OUT_H]
-        write_rows(q, seen, turned, padded, rows_made, 0, first, end, 0, 0, kind)
+        write_rows(q, seen, turned, padded, rows_made, 0, first, end, asked, groups, kind)
         for row in range(first, end):
             here, target = rows_made + row * q[p.OUT_H], y + row * columns * channels * 4
             put_rows(here, q[p.OUT_W], target, columns, channels, table, padded, own, stream)
@@ -170,7 +182,8 @@ def forward(variant: Variant, direct: bool) -> Kernel:
         rows are longer, and begin `left` bytes before the image.
         """
         q = plans[0]
-        rows, image = q[p.H_OUT], q[p.H_SIZE] * width * channels * 4
+        rows, column = q[p.H_OUT], channels * 4
+        image = q[p.H_SIZE] * width * column
         blocks = (rows + block - 1) // block
         tasks = images * blocks
         own, seen = sums + part * padded * SUMS_BYTES, scratch + part * scratch_bytes
@@ -187,8 +200,8 @@ def forward(variant: Variant, direct: bool) -> Kernel:
             )  # fmt: skip  # as above
             write(
                 q, seen - start * q[p.X_H], turned, padded, made,
-                y + n * rows * columns * channels * 4, first, end, columns, channels, table_y, own,
-                stream, kind,
+                y + n * rows * columns * column, first, end, columns, channels, table_y, own,
+                stream, x + n * image + stop * width * column, kind,
             )  # fmt: skip  # as above
             flush(own, padded)
 
@@ -198,7 +211,8 @@ def forward(variant: Variant, direct: bool) -> Kernel:
 def _pulling(variant: Variant, direct: bool):
     """The function that writes a block's rows of the gradient of x, and sums what its norm needs.
 
-    direct: each strip writes to dx, behind a norm whose activation clips.
+    Meanwhile it asks for as many rows from `asked` on. direct: each strip writes to dx, behind a
+    norm whose activation clips.
     """
     if direct:
         pull_rows = finishing_rows(variant.strips, PULLED)
@@ -206,13 +220,14 @@ def _pulling(variant: Variant, direct: bool):
         @inner
         def pull(
             plans, given, turned, padded, passed, x, dx, first, end, width, channels, table, own,
-            normed, act, low, high, stream, kind,
+            normed, act, low, high, stream, asked, kind,
         ):  # fmt: skip  # as above
             totals = own + 2 * padded * 8
             for k in range(1, plans.shape[0]):
+                groups = 1 if k == 1 else 0
                 pull_rows(
-                    plans[k], given, turned, padded, dx, first, end, table, totals, x - dx, low,
-                    high, kind,
+                    plans[k], given, turned, padded, dx, first, end, asked, groups, table, totals,
+                    x - dx, low, high, kind,
                 )  # fmt: skip  # as above
 
         return pull
@@ -221,12 +236,12 @@ def _pulling(variant: Variant, direct: bool):
     @inner
     def pull_parts(
         plans, given, turned, padded, passed, x, dx, first, end, width, channels, table, own,
-        normed, act, low, high, stream, kind,
+        normed, act, low, high, stream, asked, kind,
     ):  # fmt: skip  # as above
         for k in range(1, plans.shape[0]):
-            r = plans[k]
+            r, groups = plans[k], 1 if k == 1 else 0
             target = passed - first * r[p.OUT_H]
-            write_rows(r, given, turned, padded, target, 0, first, end, 0, 0, kind)
+            write_rows(r, given, turned, padded, target, 0, first, end, asked, groups, kind)
         stride = plans[0, p.H_STRIDE]
         line = plans[1, p.OUT_H] // stride
         for row in range(first * stride, min(plans[0, p.H_SIZE], end * stride)):
@@ -291,14 +306,16 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
                 q, x + image, seen + left, begin, finish, width, channels, table_x, padded,
                 stats_x, act, low, high,
             )  # fmt: skip  # as above
+            # While weight gradients are summed, dy of the next block is asked for, and then its y.
+            after = place + stop * columns * column
             add_rows(
                 q, seen - begin * q[p.X_H], base + given_left, dw, padded, 0,
-                first, end, 0, kind,
+                first, end, dy + after, kind,
             )  # fmt: skip  # as above
             if dx:
                 pull(
                     plans, base, turned, padded, passed, x + image, dx + image, first, end, width,
-                    channels, table_x, own, stats_x, act, low, high, stream, kind,
+                    channels, table_x, own, stats_x, act, low, high, stream, y + after, kind,
                 )  # fmt: skip  # as above
                 flush(own, padded)
 

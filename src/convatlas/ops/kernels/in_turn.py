@@ -5,6 +5,8 @@ the parts that others have begun are done, and goes on with the next. Nobody wai
 nobody has begun, so fewer threads than parts will do.
 """
 
+import ctypes
+import os
 import struct
 from functools import lru_cache
 from typing import Any
@@ -17,28 +19,41 @@ from convatlas.ops.kernels.call import PLACE, number_at, parts_done, parts_of
 from convatlas.ops.kernels.compiled import Kernel, machine_code
 from convatlas.ops.kernels.vector import intrinsic
 
+# How often a thread looks before it lets another one run: some ten microseconds, more than parts
+# differ by where every thread has a core.
+PATIENCE = 10_000
+_FIRST = 2  # places before those of the first kernel
+
 
 @intrinsic
-def _start(typingctx, function, call):
-    """Call the function at an address with the address of its call."""
+def _start(typingctx, function, argument):
+    """Call the function at an address with a whole number."""
 
     def codegen(context, builder, signature, args):
-        function, call = args
-        kind = ir.FunctionType(ir.VoidType(), [call.type])
-        builder.call(builder.inttoptr(function, kind.as_pointer()), [call])
+        function, argument = args
+        kind = ir.FunctionType(ir.VoidType(), [argument.type])
+        builder.call(builder.inttoptr(function, kind.as_pointer()), [argument])
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
 
 
 def _all(call):
-    """What every thread runs. Places: how many kernels, of each its code and its call's offset."""
+    """What every thread runs.
+
+    Places: how many kernels, the function that lets others run, and of each kernel its code and
+    how many bytes further its own call begins.
+    """
+    give_way = number_at(call + PLACE)
     for step in range(number_at(call)):
-        place = call + (1 + 2 * step) * PLACE
+        place = call + (_FIRST + 2 * step) * PLACE
         own = call + number_at(place + PLACE)
         _start(number_at(place), own)
+        looked = 0
         while parts_done(own) < parts_of(own):
-            pass
+            looked += 1
+            if looked > PATIENCE:
+                _start(give_way, 0)
 
 
 @lru_cache(maxsize=1)
@@ -46,28 +61,37 @@ def _runner() -> workers.Work:
     return machine_code(_all, "in_turn", "any")
 
 
+@lru_cache(maxsize=1)
+def _give_way() -> int:
+    """The address of the system's function that lets another thread have this one's core."""
+    windows = os.name == "nt"
+    library = ctypes.CDLL("kernel32" if windows else None)
+    function = library.SwitchToThread if windows else library.sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
 class InTurn:
     """Kernels that run one after the other, each when all parts of the one before are done."""
 
     def __init__(self, *kernels: Kernel):
-        self.kernels = kernels
-        self.struct = struct.Struct(
-            "=" + (1 + 2 * len(kernels)) * "q" + "".join(k.layout.format for k in kernels)
-        )
-        self.heads: dict[type, list[int]] = {}
+        self.kernels, self.heads = kernels, dict[type, tuple[int, ...]]()
+        head = _FIRST + 2 * len(kernels)
+        calls = "".join(kernel.layout.format for kernel in kernels)
+        self.struct = struct.Struct("=" + head * "q" + calls)
 
     def __call__(self, marker: Any, *calls: tuple) -> None:
         """calls: of each kernel its parts and its arguments; all of the marker's kind."""
-        values = list(self.heads.get(type(marker)) or self._head(marker))
+        values = [*(self.heads.get(type(marker)) or self._head(marker))]
         for parts, *args in calls:
             values += (0, 0, parts, *args)
-        memory = self.struct.pack(*values)
-        workers.run(_runner(), memory, max(call[0] for call in calls))
+        parts = max([call[0] for call in calls])
+        workers.run(_runner(), self.struct.pack(*values), parts)
 
-    def _head(self, marker: Any) -> list[int]:
-        head, offset = [len(self.kernels)], (1 + 2 * len(self.kernels)) * PLACE
+    def _head(self, marker: Any) -> tuple[int, ...]:
+        head = [len(self.kernels), _give_way()]
+        offset = (_FIRST + 2 * len(self.kernels)) * PLACE
         for kernel in self.kernels:
             head += (kernel.work(marker).address, offset)
             offset += kernel.layout.struct.size
-        self.heads[type(marker)] = head
-        return head
+        self.heads[type(marker)] = found = tuple(head)
+        return found

@@ -8,13 +8,11 @@ from functools import cache
 from convatlas.ops.kernels import plan as p
 from convatlas.ops.kernels.compiled import Kernel, inner, kernel
 from convatlas.ops.kernels.filter_layout import Sums, Variant
-from convatlas.ops.kernels.filter_rows import filter_rows
+from convatlas.ops.kernels.filter_rows import asked_groups, filter_rows
 from convatlas.ops.kernels.filter_weights import clear_sums, turn_weights
 from convatlas.ops.kernels.memory_access import element_bytes, read_line
 from convatlas.ops.kernels.tiles import LINE
 from convatlas.ops.kernels.weight_rows import weight_rows
-
-MUCH = 4  # multiply-adds an input
 
 
 @inner
@@ -44,16 +42,14 @@ def forward(variant: Variant) -> Kernel:
         turned += part * taps * padded * 4
         turn_weights(w, q[p.CHANNELS], taps, padded, turned, kind)
         blocks = (q[p.H_OUT] + block - 1) // block
-        tasks, groups = images * blocks, q[p.H_STRIDE] * q[p.W_STRIDE]
-        # Where there is much to compute, what the next task needs can come meanwhile.
-        asks = q[p.H_TAPS] * q[p.W_TAPS] >= MUCH * groups
+        tasks, groups = images * blocks, asked_groups(q)
         for task in range(part * tasks // parts, (part + 1) * tasks // parts):
             n, first = task // blocks, task % blocks * block
             end = min(q[p.H_OUT], first + block)
-            if not asks:
+            if not groups:
                 _read_rows(q, x + n * q[p.X_N], first, end, kind)
             asked = x + n * q[p.X_N] + _next_row(q, end) * q[p.X_H]
-            write_rows(q, x, turned, padded, out, n, first, end, asked, groups if asks else 0, kind)
+            write_rows(q, x, turned, padded, out, n, first, end, asked, groups, kind)
 
     return forward
 
