@@ -165,7 +165,7 @@ def normalised(
     """act(norm(x) + residual) at given statistics."""
     from convatlas.ops.kernels import norm_rows
 
-    rows, y, extra = _Rows(x), empty_rows(*x.shape, x.dtype), _same_format(residual)
+    rows, y, extra = _Rows(x), empty_rows(x.shape, x.dtype), _same_format(residual)
     scratch = rows.scratch()
     table = scratch["table"]
     fill = (
@@ -203,8 +203,8 @@ def _backward(
 
     rows = _Rows(x)
     dy, extra = dy.contiguous(memory_format=torch.channels_last), _same_format(residual)
-    dx = empty_rows(*x.shape, x.dtype)
-    dextra = empty_rows(*x.shape, x.dtype) if need_residual else None
+    dx = empty_rows(x.shape, x.dtype)
+    dextra = empty_rows(x.shape, x.dtype) if need_residual else None
     scratch, result = rows.scratch(), torch.empty(2, x.shape[1])
     table, sums, padded = scratch["table"], scratch["sums"], rows.padded
     sides = (x.data_ptr(), address(extra), dy.data_ptr())

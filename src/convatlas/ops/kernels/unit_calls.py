@@ -65,7 +65,7 @@ def pointwise(
 
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
-    y, weight = empty_rows(x.shape[0], n, *x.shape[2:]), weight.contiguous()
+    y, weight = empty_rows((x.shape[0], n, *x.shape[2:])), weight.contiguous()
     whole = n % LANES == 0
     block = _block(pitch(k) + (0 if whole else pitch(n)), -(-rows // parts))
     each = block * pitch(k) + (TILE_ROWS if whole else block) * pitch(n)
@@ -94,7 +94,7 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     dy = dy.contiguous(memory_format=torch.channels_last)
     rows, (n, k) = rows_of(x), weight.shape[:2]
     parts = min(rows, torch.get_num_threads())
-    dx = empty_rows(*x.shape) if need_x else None
+    dx = empty_rows(x.shape) if need_x else None
     whole = norm[0] is not None and act[0] == CLIP and k % LANES == 0
     block = _block(pitch(k) + pitch(n) + (0 if whole else pitch(k)), -(-rows // parts))
     each = block * (pitch(k) + pitch(n)) + (TILE_ROWS if whole else block) * pitch(k)
@@ -184,7 +184,7 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
 
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
-    y = empty_rows(images, channels, *target)
+    y = empty_rows((images, channels, *target))
     stream, kernel = streams(y), tuple(weight.shape[2:])
     way = "stream" if stream else "direct"
     f = _inscratch_for(kernel, sizes, source, target, channels, False, way)
@@ -226,7 +226,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     dy = dy.contiguous(memory_format=torch.channels_last)
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
     parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
-    dx = empty_rows(*x.shape) if need_x else None
+    dx = empty_rows(x.shape) if need_x else None
     stream = 0 if dx is None else streams(dx)
     f = _inscratch_for(
         kernel, sizes, tuple(source), target, channels, True, "stream" if stream else "direct"

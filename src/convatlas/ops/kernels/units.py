@@ -141,7 +141,7 @@ class _Statistics(torch.autograd.Function):
             return dy, None, None
         dy = torch.zeros_like(y) if dy is None else dy
         dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
-        dx, whole, rows = empty_rows(*y.shape), padded(channels), rows_of(y)
+        dx, whole, rows = empty_rows(y.shape), padded(channels), rows_of(y)
         scratch, dstats = Scratch(table=whole * TABLE_BYTES), dstats.contiguous()
         table = scratch["table"]
         fill = (1, table, whole, channels, rows, stats.data_ptr(), dstats.data_ptr())
@@ -178,7 +178,7 @@ class _Normalise(torch.autograd.Function):
             return *_plain_gradients(plain, inputs, needs[:4], (dy,)), last, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         channels, parts, act = x.shape[1], torch.get_num_threads(), ACTIVATIONS[ctx.act]
-        dx, result = empty_rows(*x.shape), torch.empty(5, channels)
+        dx, result = empty_rows(x.shape), torch.empty(5, channels)
         whole = padded(channels)
         scratch = Scratch(table=whole * TABLE_BYTES, sums=parts * whole * SUMS_BYTES)
         table, sums = scratch["table"], scratch["sums"]
