@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convatlas.ops.kernels import product_rows
+from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_calls import _matrix
 from convatlas.ops.kernels.unit_tables import KIND
 from convatlas.ops.kernels.units import (
@@ -220,9 +220,7 @@ def test_slivers_hold_the_weights_vector_by_vector(n, k):
             part = matrix[:, start : start + 64]
             expected.append(F.pad(part, (0, -part.shape[1] % 16)).flatten())
         expected = torch.cat(expected)
-        found, tables = torch.empty_like(expected), torch.empty(2, 6, 16)
-        table_x, table_y = (table.data_ptr() for table in tables)
-        no_norms = (table_x, 16, 1, 0, 0, 0, table_y, 16, 1, 1, 0, 0)
+        found = torch.empty_like(expected)
         given = (*_matrix(weight, columns_first), found.data_ptr())
-        product_rows.prepare(torch.get_num_threads(), *given, *no_norms, KIND)
+        write_slivers(torch.get_num_threads(), *given, KIND)
         assert torch.equal(found, expected)

@@ -77,7 +77,7 @@ class Kernel:
     """
 
     def __init__(self, function: Callable[..., None], name: str, kinds: list[str]):
-        self.function, self.name, self.layout = function, name, Layout(kinds)
+        self.body, self.name, self.layout = inner(function), name, Layout(kinds)
         self.compiled: dict[type, workers.Work] = {}
 
     def __call__(self, parts: int, *args: Any) -> None:
@@ -95,7 +95,7 @@ class Kernel:
                 # Numba finds machine code on disk by a function's name and its closure, and a
                 # closure over other compiled functions is never the same again. So they are its
                 # global names.
-                known = {"body": inner(self.function), "arguments": reader(self.layout.kinds)}
+                known = {"body": self.body, "arguments": reader(self.layout.kinds)}
                 known |= {"kind": marker, "count_up": count_up, "parts_of": parts_of}
                 known |= {"PLACE": PLACE}
                 worker = FunctionType(_worker.__code__, known, "_worker")

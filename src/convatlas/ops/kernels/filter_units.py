@@ -70,15 +70,10 @@ def _take_image(q, x, seen, start, stop, width, channels, table, padded, normed,
 
 @kernel(plans="plans", low="float32", high="float32")
 def pivots(
-    part, parts, plans, x, w, taps, turned, width, left, padded, scratch, made_at, act, table_x,
-    padded_x, channels, weight, bias, stats_x, table_y, padded_y, channels_y, rows, stats_y, dstats,
-    low, high, kind,
+    part, parts, plans, x, w, taps, turned, width, left, channels, padded, scratch, made_at, act,
+    stats_x, table_x, table_y, low, high, kind,
 ):  # fmt: skip  # one argument a line would hide the function below its signature
-    """Fill the tables, turn the weights, and put the first result of every channel in its table."""
-    fill_tables(
-        table_x, padded_x, channels, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
-        stats_y, dstats,
-    )  # fmt: skip  # as above
+    """Turn the weights, and put the first result of every channel in the table of y."""
     q, made = plans[0], scratch + made_at
     turn_weights(w, channels, taps, padded, turned, kind)
     start, stop = _inputs(q, 0, 1)
@@ -89,18 +84,6 @@ def pivots(
     row = row_of(q, scratch - start * q[p.X_H], turned, padded, 0)
     write_column(q, kind, *row, 0, made, 0)
     set_pivot(table_y, padded, made)
-
-
-@kernel()
-def prepare(
-    part, parts, table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y,
-    channels_y, rows, stats_y, dstats, kind,
-):  # fmt: skip  # as above
-    """The tables of both sides."""
-    fill_tables(
-        table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
-        stats_y, dstats,
-    )  # fmt: skip  # as above
 
 
 @inner
@@ -325,10 +308,11 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
 @cache
 def convolve(variant: Variant, direct: bool) -> InTurn:
     """The kernels of a forward pass."""
-    return InTurn(pivots, forward(variant, direct), write_statistics)
+    return InTurn(fill_tables, pivots, forward(variant, direct), write_statistics)
 
 
 @cache
 def convolve_back(summed: Sums, variant: Variant, direct: bool) -> InTurn:
     """The kernels of the way back."""
-    return InTurn(prepare, backward(summed, variant, direct), write_gradient, write_gradients)
+    main = backward(summed, variant, direct)
+    return InTurn(fill_tables, main, write_gradient, write_gradients)

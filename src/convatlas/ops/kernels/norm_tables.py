@@ -1,6 +1,7 @@
 """What happens once a channel before and after the passes over its values: tables and results.
 
-Each is called with one part. Sums of all workers are added up in a fixed order, in float64.
+Each is called with one part (`fill_tables` also with two). Sums of all workers are added up in a
+fixed order, in float64.
 """
 
 import numpy as np
@@ -97,14 +98,19 @@ def fill_slopes(part, parts, table, padded, channels, rows, stats, dstats, kind)
     _fill_slopes(table, padded, channels, rows, stats, dstats)
 
 
-@inner
+@kernel(rows="float64")
 def fill_tables(
-    table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows,
-    stats_y, dstats,
+    part, parts, table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y,
+    channels_y, rows, stats_y, dstats, kind,
 ):  # fmt: skip  # one argument a line would hide the function below its signature
-    """The tables of both sides of a convolution: `fill` for x and `fill_slopes` for y."""
-    _fill(table_x, padded_x, channels_x, 1, weight, bias, stats_x)
-    _fill_slopes(table_y, padded_y, channels_y, rows, stats_y, dstats)
+    """The tables of both sides of a convolution: `fill` for x and `fill_slopes` for y.
+
+    One part does both, or the first of two this one and the second that one.
+    """
+    if part == 0:
+        _fill(table_x, padded_x, channels_x, 1, weight, bias, stats_x)
+    if part == parts - 1:
+        _fill_slopes(table_y, padded_y, channels_y, rows, stats_y, dstats)
 
 
 @kernel()

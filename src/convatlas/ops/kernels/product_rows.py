@@ -45,27 +45,13 @@ def _pitch(channels):
 
 
 @inner
-def _whole(rows):
+def _up_to_tiles(rows):
     return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
 
 
 @inner
-def _whole_tiles(rows):
+def _down_to_tiles(rows):
     return rows // TILE_ROWS * TILE_ROWS
-
-
-@kernel()
-def prepare(
-    part, parts, matrix, steps, columns, step_pitch, column_pitch, slivers, table_x, padded_x,
-    channels_x, weight, bias, stats_x, table_y, padded_y, channels_y, rows, stats_y, dstats, kind,
-):  # fmt: skip  # one argument a line would hide the function below its signature
-    """The weights as slivers, and the tables of both sides."""
-    write_slivers(part, parts, matrix, steps, columns, step_pitch, column_pitch, slivers, kind)
-    if part == parts - 1:
-        fill_tables(
-            table_x, padded_x, channels_x, weight, bias, stats_x, table_y, padded_y, channels_y,
-            rows, stats_y, dstats,
-        )  # fmt: skip  # as above
 
 
 @kernel(low="float32", high="float32")
@@ -95,7 +81,7 @@ def forward(
     for first in range(part * rows // parts, end, block):
         count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
         take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-        done = _whole_tiles(count) if n % LANES == 0 else 0
+        done = _down_to_tiles(count) if n % LANES == 0 else 0
         if done:
             next_rows = min(block, end - first - count)
             asked = here + min(1, next_rows) * count * k * 4
@@ -106,7 +92,8 @@ def forward(
             )  # fmt: skip  # as above
         if done < count:
             rest, left = source + done * k_pitch, count - done
-            multiply(rest, k_pitch, slivers, k, vectors, _whole(left), here, 0, 0, target, n_pitch)
+            up = _up_to_tiles(left)
+            multiply(rest, k_pitch, slivers, k, vectors, up, here, 0, 0, target, n_pitch)
             there += done * n * 4
             put_rows(target, n_pitch, there, left, n, table_y, n_padded, own, stream)
         flush(own, n_padded)
@@ -131,7 +118,7 @@ def backward(
         take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
         next_rows = min(block, end - first - count)
         asked = dy + there + min(1, next_rows) * count * n * 4
-        done = _whole_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
+        done = _down_to_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
         if done:
             multiply_pulled(
                 given, n_pitch, slivers, n, vectors, done, asked, y - dy,
@@ -140,7 +127,8 @@ def backward(
             )  # fmt: skip  # as above
         if dx and done < count:
             rest, left, place = given + done * n_pitch, count - done, here + done * k * 4
-            multiply(rest, n_pitch, slivers, n, vectors, _whole(left), asked, 0, 0, passed, k_pitch)
+            up = _up_to_tiles(left)
+            multiply(rest, n_pitch, slivers, n, vectors, up, asked, 0, 0, passed, k_pitch)
             put_gradients(
                 passed, k_pitch, x + place, dx + place, left, k, table_x, k_padded, own,
                 stats_x, act, low, high, stream,
@@ -167,5 +155,5 @@ def write_gradient(part, parts, sums, workers, sums_bytes, n, k, dw, kind):
             put(dw + (row * k + c) * 4, value, k - c, FLOAT32, 0)
 
 
-convolve = InTurn(prepare, pivots, forward, write_statistics)
-convolve_back = InTurn(prepare, backward, write_gradient, write_gradients)
+convolve = InTurn(fill_tables, write_slivers, pivots, forward, write_statistics)
+convolve_back = InTurn(fill_tables, write_slivers, backward, write_gradient, write_gradients)

@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba.core import types
 
 from convatlas.ops.kernels.channel_rows import get
-from convatlas.ops.kernels.compiled import inner
+from convatlas.ops.kernels.compiled import kernel
 from convatlas.ops.kernels.memory_access import emit_load, emit_store, load_every, store
 from convatlas.ops.kernels.product import TILE_VECTORS, VECTOR_BYTES
 from convatlas.ops.kernels.vector import FLOAT32, I32, INTS, LANES, intrinsic
@@ -42,7 +42,7 @@ def _turn(typingctx, source, source_pitch, target, target_pitch):
     return types.void(*[types.intp] * 4), codegen
 
 
-@inner
+@kernel()
 def write_slivers(part, parts, matrix, steps, columns, step_pitch, column_pitch, out, kind):
     """A (steps, columns) matrix as slivers, either side contiguous; pitches in bytes.
 

@@ -72,7 +72,7 @@ def pointwise(
     scratch = scratch_for(parts, each, k, n, summed=n, slivers=k * padded(n) * 4)
     tables, slivers = Tables(scratch, norm, (k, n), parts, rows), scratch["slivers"]
     stats = torch.empty(3, n)
-    prepare = (parts, *_matrix(weight, True), slivers, *tables.filling())
+    turn = (parts, *_matrix(weight, True), slivers)
     pivots = (
         1, x.data_ptr(), k, n, slivers, block, scratch["rows"], act[0], tables.stats_x,
         tables.x, tables.y, *act[1:],
@@ -81,13 +81,15 @@ def pointwise(
         parts, x.data_ptr(), rows, k, n, slivers, y.data_ptr(), streams(y), block,
         scratch["rows"], each, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
     )  # fmt: skip  # as above
-    product_rows.convolve(KIND, prepare, pivots, forward, tables.statistics(stats, eps, running))
+    product_rows.convolve(
+        KIND, tables.filling(), turn, pivots, forward, tables.statistics(stats, eps, running)
+    )
     scratch.give_back()
     return y, stats
 
 
 def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
-    """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
+    """Gradients of x and of the weights, and the rows that `write_gradients` writes."""
     from convatlas.ops.kernels import product_rows
     from convatlas.ops.kernels.activation import CLIP
 
@@ -104,7 +106,7 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
     tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
     sums, slivers = scratch["dw"], scratch["slivers"]
     result = torch.empty(5, k)
-    prepare = (parts, *_matrix(weight, False), slivers, *tables.filling())
+    turn = (parts, *_matrix(weight, False), slivers)
     backward = (
         parts, dy.data_ptr(), y.data_ptr(), x.data_ptr(), address(dx), rows, k, n,
         slivers, sums, 0 if dx is None else streams(dx), block,
@@ -112,7 +114,9 @@ def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
         address(dstats), sums_bytes, *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
     write = (parts, sums, parts, sums_bytes, n, k, dw.data_ptr())
-    product_rows.convolve_back(KIND, prepare, backward, write, tables.gradients(result))
+    product_rows.convolve_back(
+        KIND, tables.filling(), turn, backward, write, tables.gradients(result)
+    )
     scratch.give_back()
     return dx, dw, result
 
@@ -205,7 +209,8 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
     stats = torch.empty(3, channels)
     pivots = (
         1, *f.plans.place, x.data_ptr(), w.data_ptr(), taps, turned, source[1], f.left * step,
-        padded(channels), scratch["rows"], seen, act[0], *tables.filling(), *act[1:],
+        channels, padded(channels), scratch["rows"], seen, act[0], tables.stats_x, tables.x,
+        tables.y, *act[1:],
     )  # fmt: skip  # a kernel's arguments, as it declares them
     forward = (
         parts, *f.plans.place, x.data_ptr(), turned, y.data_ptr(), images, source[1],
@@ -213,13 +218,13 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
         stream, act[0], tables.stats_x, tables.x, tables.y, tables.sums, *act[1:],
     )  # fmt: skip  # as above
     convolve = filter_units.convolve(f.plans.forward, direct)
-    convolve(KIND, pivots, forward, tables.statistics(stats, eps, running))
+    convolve(KIND, tables.filling(), pivots, forward, tables.statistics(stats, eps, running))
     scratch.give_back()
     return y, stats
 
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
-    """Gradients of x and of the weights, and the rows that `finish_gradients` writes."""
+    """Gradients of x and of the weights, and the rows that `write_gradients` writes."""
     from convatlas.ops.kernels import filter_units
     from convatlas.ops.kernels.activation import CLIP
 
@@ -262,6 +267,6 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     )  # fmt: skip  # a kernel's arguments, as it declares them
     write = (parts, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr())
     convolve_back = filter_units.convolve_back(f.plans.sums, f.plans.backward, direct)
-    convolve_back(KIND, (1, *tables.filling()), backward, write, tables.gradients(result))
+    convolve_back(KIND, tables.filling(), backward, write, tables.gradients(result))
     scratch.give_back()
     return dx, dw, result

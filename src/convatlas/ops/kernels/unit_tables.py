@@ -83,11 +83,11 @@ class Tables:
         self.stats, self.dstats = address(stats), address(dstats)
 
     def filling(self) -> tuple[int, ...]:
-        """The arguments of `fill_tables` in `norm_tables.py`, which kernels call that run first."""
+        """A call of `fill_tables`."""
         x, y = self.x_channels, self.y_channels
         return (
-            self.x, padded(x), x, self.weight, self.bias, self.stats_x, self.y, padded(y), y,
-            self.rows, self.stats, self.dstats,
+            min(2, self.parts), self.x, padded(x), x, self.weight, self.bias, self.stats_x, self.y,
+            padded(y), y, self.rows, self.stats, self.dstats,
         )  # fmt: skip  # as it declares them
 
     def statistics(self, stats: Tensor, eps: float, running: Running) -> tuple:
