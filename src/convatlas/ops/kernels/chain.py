@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convatlas.ops.kernels.patch_calls import takes_patches
+from convatlas.ops.kernels.patch_units import patches_unit
 from convatlas.ops.kernels.plan import output_size
 from convatlas.ops.kernels.switch import PLAIN, usable
 from convatlas.ops.kernels.unit_calls import fits_registers
@@ -77,7 +79,13 @@ def convolve(value: Value, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor] 
     if plain == (1, (1, 1), (1, 1), (0, 0)) and fits_registers():
         raw, before = value.source()
         return pointwise_unit(_rows(raw), before, weight, eps=norm.eps, running=norm.running())
-    y = conv(value.finished())
+    x = value.finished()
+    if fits_registers() and takes_patches(x, conv):
+        return patches_unit(
+            x, weight, eps=norm.eps, running=norm.running(), stride=conv.stride,
+            padding=conv.padding,
+        )  # fmt: skip  # as above
+    y = conv(x)
     return with_statistics(_rows(y), eps=norm.eps, running=norm.running())
 
 

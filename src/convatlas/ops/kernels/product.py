@@ -70,8 +70,8 @@ def _vector(address):
 
 @intrinsic(prefer_literal=True)
 def _multiplied_tile(
-    typingctx, width, finish, a, a_row, b, steps, asked, beside, pace, out, out_row, stream, table,
-    totals, pitch, other, low, high,
+    typingctx, width, finish, a, a_row, a_step, b, steps, asked, beside, pace, out, out_row, stream,
+    table, totals, pitch, other, low, high,
 ):  # fmt: skip  # an argument a line would hide what belongs together
     """out[i, :] = sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row; b is a sliver.
 
@@ -81,15 +81,14 @@ def _multiplied_tile(
     vectors, way = width.literal_value, finish.literal_value
 
     def codegen(context, builder, signature, args):
-        a, a_row, b, steps, *asks, out, out_row, stream, table, totals = args[2:14]
-        a_step = ir.Constant(a.type, 4)
+        a, a_row, a_step, b, steps, *asks, out, out_row, stream, table, totals = args[2:15]
         b_step = ir.Constant(a.type, vectors * VECTOR_BYTES)
         sums = _sums_of_tile(builder, vectors, a, a_row, a_step, b, steps, b_step, *asks)
 
         def put(store):
             for j in range(vectors):
                 of_vector = (at(builder, place, _vector(a), j) for place in (table, totals))
-                ending = Ending(builder, way, *of_vector, *args[14:])
+                ending = Ending(builder, way, *of_vector, *args[15:])
                 for i, line in enumerate(sums):
                     place = at(builder, at(builder, out, out_row, i), _vector(a), j)
                     store(builder, place, ending.of(line[j], place))
@@ -106,7 +105,7 @@ def _multiplied_tile(
                 put(_store)
         return context.get_dummy_value()
 
-    return types.void(width, finish, *[types.intp] * 14, *[types.float32] * 2), codegen
+    return types.void(width, finish, *[types.intp] * 15, *[types.float32] * 2), codegen
 
 
 def _store(builder, place, value):
@@ -115,29 +114,28 @@ def _store(builder, place, value):
 
 @intrinsic(prefer_literal=True)
 def _added_tile(
-    typingctx, width, again, a, a_step, b, steps, b_step, asked, beside, pace, out, out_row
+    typingctx, width, again, a, a_row, a_step, b, steps, b_step, asked, beside, pace, out, out_row
 ):
-    """out[i, :] = (again: +=) sum over k of a[k, i] * b[k, :], i < 6, `width` vectors a row.
+    """out[i, :] = (again: +=) sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row.
 
     width and again are literals.
     """
     vectors, adds = width.literal_value, again.literal_value
 
     def codegen(context, builder, signature, args):
-        a, a_step, *of_sums, out, out_row = args[2:]
+        *of_sums, out, out_row = args[2:]
         lines = [at(builder, out, out_row, i) for i in range(TILE_ROWS)]
         places = [[at(builder, line, _vector(out), j) for j in range(vectors)] for line in lines]
         for place in chain(*places) if adds else ():
             emit_prefetch(builder, place)
-        a_row = ir.Constant(a.type, 4)
-        sums = _sums_of_tile(builder, vectors, a, a_row, a_step, *of_sums)
+        sums = _sums_of_tile(builder, vectors, *of_sums)
         for place, value in zip(chain(*places), chain(*sums), strict=True):
             if adds:
                 value = builder.fadd(value, emit_load(builder, place, 4))
             emit_store(builder, place, value, 4)
         return context.get_dummy_value()
 
-    return types.void(width, again, *[types.intp] * 10), codegen
+    return types.void(width, again, *[types.intp] * 11), codegen
 
 
 def _by_width(make):
@@ -159,6 +157,18 @@ def _by_width(make):
 
 
 @inner
+def up_to_tiles(rows):
+    """Rows filled up to whole tiles."""
+    return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
+
+
+@inner
+def down_to_tiles(rows):
+    """The rows that make whole tiles."""
+    return rows // TILE_ROWS * TILE_ROWS
+
+
+@inner
 def pace_of(size, rows, vectors, steps):
     """Bytes to ask for at each step of a product so that `size` bytes come while it runs."""
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS * ((vectors + TILE_VECTORS - 1) // TILE_VECTORS)
@@ -171,12 +181,12 @@ def _multiplying(finish):
     def of_width(width):
         @inner
         def column(
-            a, a_row, b, steps, rows, asked, beside, pace, out, out_row, stream, table, totals,
-            pitch, other, low, high,
+            a, a_row, a_step, b, steps, rows, asked, beside, pace, out, out_row, stream, table,
+            totals, pitch, other, low, high,
         ):  # fmt: skip  # an argument a line would hide what belongs together
             for i in range(0, rows, TILE_ROWS):
                 _multiplied_tile(
-                    width, finish, a + i * a_row, a_row, b, steps, asked, beside, pace,
+                    width, finish, a + i * a_row, a_row, a_step, b, steps, asked, beside, pace,
                     out + i * out_row, out_row, stream, table, totals, pitch, other, low, high,
                 )  # fmt: skip  # as above
                 asked += steps * pace
@@ -187,15 +197,15 @@ def _multiplying(finish):
 
     @inner
     def multiply(
-        a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row, stream, table,
-        totals, padded, other, low, high,
+        a, a_row, a_step, slivers, steps, vectors, rows, asked, beside, pace, out, out_row, stream,
+        table, totals, padded, other, low, high,
     ):  # fmt: skip  # as above
         for j in range(0, vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
             column(
-                vectors - j, a, a_row, slivers + place * steps, steps, rows, asked, beside, pace,
-                out + place, out_row, stream, table + place, totals + place, padded * 4, other,
-                low, high,
+                vectors - j, a, a_row, a_step, slivers + place * steps, steps, rows, asked, beside,
+                pace, out + place, out_row, stream, table + place, totals + place, padded * 4,
+                other, low, high,
             )  # fmt: skip  # as above
             asked += (rows + TILE_ROWS - 1) // TILE_ROWS * steps * pace
 
@@ -208,10 +218,10 @@ _multiply_plain, multiply_summed, multiply_pulled = map(_multiplying, (PLAIN, SU
 
 
 @inner
-def multiply(a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row):
-    """out = a * b as above, with results as they are."""
+def multiply(a, a_row, a_step, slivers, steps, vectors, rows, out, out_row):
+    """out = a * b as above, with results as they are; asks for nothing."""
     _multiply_plain(
-        a, a_row, slivers, steps, vectors, rows, asked, beside, pace, out, out_row, 0, 0, 0, 0, 0,
+        a, a_row, a_step, slivers, steps, vectors, rows, a, 0, 0, out, out_row, 0, 0, 0, 0, 0,
         NOUGHT, NOUGHT,
     )  # fmt: skip  # as above
 
@@ -221,10 +231,10 @@ def _adding(again):
 
     def of_width(width):
         @inner
-        def column(a, a_step, b, steps, b_step, columns, asked, pace, out, out_row):
+        def column(a, a_row, a_step, b, steps, b_step, columns, asked, pace, out, out_row):
             for i in range(0, columns, TILE_ROWS):
                 _added_tile(
-                    width, again, a + i * 4, a_step, b, steps, b_step, asked, 0, pace,
+                    width, again, a + i * a_row, a_row, a_step, b, steps, b_step, asked, 0, pace,
                     out + i * out_row, out_row,
                 )  # fmt: skip  # as above
                 asked += steps * pace
@@ -234,13 +244,13 @@ def _adding(again):
     column = _by_width(of_width)
 
     @inner
-    def products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row):
+    def products(a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row):
         for j in range(0, vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
-            there = out + place
             column(
-                vectors - j, a, a_row, b + place, rows, b_row, columns, asked, pace, there, out_row
-            )
+                vectors - j, a, a_row, a_step, b + place, rows, b_row, columns, asked, pace,
+                out + place, out_row,
+            )  # fmt: skip  # as above
             asked += (columns + TILE_ROWS - 1) // TILE_ROWS * rows * pace
 
     return products
@@ -250,12 +260,19 @@ _first_products, _more_products = _adding(False), _adding(True)
 
 
 @inner
-def add_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row, again):
-    """out = transpose(a) * b over `rows` rows (`again`: +=): what a weight gradient sums.
+def add_products(
+    a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row, again
+):
+    """out = (again: +=) a * b over `rows` rows of b: what a weight gradient sums.
 
-    a has `columns` columns; up to five more are read, and their results go to rows of their own.
+    a has `columns` rows of its own, a_row bytes apart, and its numbers for the rows of b are a_step
+    bytes apart. Up to five more of its rows are read, and their results go to rows of their own.
     """
     if again:
-        _more_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row)
+        _more_products(
+            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row
+        )
     else:
-        _first_products(a, a_row, b, b_row, rows, columns, vectors, asked, pace, out, out_row)
+        _first_products(
+            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row
+        )

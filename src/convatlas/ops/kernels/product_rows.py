@@ -15,10 +15,12 @@ from convatlas.ops.kernels.norm_tables import fill_tables, write_gradients, writ
 from convatlas.ops.kernels.product import (
     TILE_ROWS,
     add_products,
+    down_to_tiles,
     multiply,
     multiply_pulled,
     multiply_summed,
     pace_of,
+    up_to_tiles,
 )
 from convatlas.ops.kernels.product_slivers import write_slivers
 from convatlas.ops.kernels.unit_rows import (
@@ -44,16 +46,6 @@ def _pitch(channels):
     return (_padded(channels) + LANES) * 4
 
 
-@inner
-def _up_to_tiles(rows):
-    return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
-
-
-@inner
-def _down_to_tiles(rows):
-    return rows // TILE_ROWS * TILE_ROWS
-
-
 @kernel(low="float32", high="float32")
 def pivots(
     part, parts, x, k, n, slivers, block, scratch, act, stats_x, table_x, table_y, low, high, kind
@@ -63,7 +55,7 @@ def pivots(
     take_rows(x, scratch, k_pitch, 1, k, table_x, k_padded, stats_x, act, low, high)
     result = scratch + block * k_pitch
     vectors = n_padded // LANES
-    multiply(scratch, k_pitch, slivers, k, vectors, TILE_ROWS, scratch, 0, 0, result, n_pitch)
+    multiply(scratch, k_pitch, 4, slivers, k, vectors, TILE_ROWS, result, n_pitch)
     set_pivot(table_y, n_padded, result)
 
 
@@ -81,19 +73,19 @@ def forward(
     for first in range(part * rows // parts, end, block):
         count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
         take_rows(here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
-        done = _down_to_tiles(count) if n % LANES == 0 else 0
+        done = down_to_tiles(count) if n % LANES == 0 else 0
         if done:
             next_rows = min(block, end - first - count)
             asked = here + min(1, next_rows) * count * k * 4
             multiply_summed(
-                source, k_pitch, slivers, k, vectors, done, asked, 0,
+                source, k_pitch, 4, slivers, k, vectors, done, asked, 0,
                 pace_of(next_rows * k * 4, done, vectors, k), there, n * 4, stream, table_y,
                 totals, n_padded, 0, NOUGHT, NOUGHT,
             )  # fmt: skip  # as above
         if done < count:
             rest, left = source + done * k_pitch, count - done
-            up = _up_to_tiles(left)
-            multiply(rest, k_pitch, slivers, k, vectors, up, here, 0, 0, target, n_pitch)
+            up = up_to_tiles(left)
+            multiply(rest, k_pitch, 4, slivers, k, vectors, up, target, n_pitch)
             there += done * n * 4
             put_rows(target, n_pitch, there, left, n, table_y, n_padded, own, stream)
         flush(own, n_padded)
@@ -118,24 +110,24 @@ def backward(
         take_rows(x + here, seen, k_pitch, count, k, table_x, k_padded, stats_x, act, low, high)
         next_rows = min(block, end - first - count)
         asked = dy + there + min(1, next_rows) * count * n * 4
-        done = _down_to_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
+        done = down_to_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
         if done:
             multiply_pulled(
-                given, n_pitch, slivers, n, vectors, done, asked, y - dy,
+                given, n_pitch, 4, slivers, n, vectors, done, asked, y - dy,
                 pace_of(next_rows * n * 4, done, vectors, n), dx + here, k * 4, stream, table_x,
                 totals, k_padded, x - dx, low, high,
             )  # fmt: skip  # as above
         if dx and done < count:
             rest, left, place = given + done * n_pitch, count - done, here + done * k * 4
-            up = _up_to_tiles(left)
-            multiply(rest, n_pitch, slivers, n, vectors, up, asked, 0, 0, passed, k_pitch)
+            up = up_to_tiles(left)
+            multiply(rest, n_pitch, 4, slivers, n, vectors, up, passed, k_pitch)
             put_gradients(
                 passed, k_pitch, x + place, dx + place, left, k, table_x, k_padded, own,
                 stats_x, act, low, high, stream,
             )  # fmt: skip  # as above
         asked = x + here + min(1, next_rows) * count * k * 4
         add_products(
-            given, n_pitch, seen, k_pitch, count, n, vectors, asked,
+            given, 4, n_pitch, seen, k_pitch, count, n, vectors, asked,
             pace_of(next_rows * k * 4, n, vectors, count), dw + part * dw_bytes, k_padded * 4,
             first > start,
         )  # fmt: skip  # as above

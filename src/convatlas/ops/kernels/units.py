@@ -57,7 +57,7 @@ def _plain_statistics(y: Tensor, eps: float) -> Tensor:
     return torch.stack((mean, unbiased, (variance + eps).rsqrt()))
 
 
-def _plain_gradients(function, inputs, needs, outputs):
+def plain_gradients(function, inputs, needs, outputs):
     """Gradients with a graph of their own, for a gradient that is itself differentiated."""
     found = function(*inputs)
     found = found if isinstance(found, tuple) else (found,)
@@ -90,8 +90,8 @@ class _Unit(torch.autograd.Function):
         needs, act, sizes = ctx.needs_input_grad[:5], ctx.act, ctx.sizes
         if torch.is_grad_enabled():
             inputs = (x, stats_x, scale, shift, weight)
-            plain = _plain_unit(act, ctx.eps, sizes)
-            return *_plain_gradients(plain, inputs, needs, gradients), None, None, None, None
+            plain = plain_unit(act, ctx.eps, sizes)
+            return *plain_gradients(plain, inputs, needs, gradients), None, None, None, None
         dy = torch.zeros_like(y) if dy is None else dy
         given = (dy, dstats, x, y, weight, (stats_x, scale, shift), stats, ACTIVATIONS[act])
         need_x = any(needs[:4])
@@ -104,12 +104,14 @@ class _Unit(torch.autograd.Function):
         return *wanted, None, None, None, None
 
 
-def _plain_unit(act: str, eps: float, sizes):
+def plain_unit(act: str, eps: float, sizes):
+    """The function of a unit through torch operators."""
+
     def function(x, stats_x, scale, shift, weight):
         if stats_x is not None:
             x = _plain_norm(x, stats_x, scale, shift, act=act)
         stride, padding, dilation = sizes or (1, 0, 1)
-        groups = x.shape[1] if sizes else 1
+        groups = x.shape[1] // weight.shape[1]
         y = F.conv2d(x, weight, None, stride, padding, dilation, groups)
         return y, _plain_statistics(y, eps)
 
@@ -136,7 +138,7 @@ class _Statistics(torch.autograd.Function):
         y, stats = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = lambda y: (y, _plain_statistics(y, ctx.eps))  # noqa: E731  # used once
-            return *_plain_gradients(plain, (y,), (True,), gradients), None, None
+            return *plain_gradients(plain, (y,), (True,), gradients), None, None
         if dstats is None:
             return dy, None, None
         dy = torch.zeros_like(y) if dy is None else dy
@@ -175,7 +177,7 @@ class _Normalise(torch.autograd.Function):
         if torch.is_grad_enabled():
             inputs = (x, stats, weight, bias)
             plain = partial(_plain_norm, act=ctx.act)
-            return *_plain_gradients(plain, inputs, needs[:4], (dy,)), last, None
+            return *plain_gradients(plain, inputs, needs[:4], (dy,)), last, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         channels, parts, act = x.shape[1], torch.get_num_threads(), ACTIVATIONS[ctx.act]
         dx, result = empty_rows(x.shape), torch.empty(5, channels)

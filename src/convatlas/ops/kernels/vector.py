@@ -131,6 +131,17 @@ def largest(typingctx, a, b):
 
 
 @intrinsic
+def every_second(typingctx, a, b):
+    """Lanes 0, 2, 4 ... of a, and then of b."""
+
+    def codegen(context, builder, signature, args):
+        lanes = ir.Constant(INTS, list(range(0, 2 * LANES, 2)))
+        return builder.shuffle_vector(*args, lanes)
+
+    return vector(vector, vector), codegen
+
+
+@intrinsic
 def total(typingctx, a):
     """The sum of the lanes, in a fixed order."""
 
