@@ -18,6 +18,7 @@ from convatlas.ops.kernels.product import (
     down_to_tiles,
     multiply,
     multiply_summed,
+    pace_of,
     up_to_tiles,
 )
 from convatlas.ops.kernels.product_slivers import write_slivers
@@ -131,8 +132,8 @@ def backward(
     seen, own = scratch + part * scratch_bytes, dw + part * dw_bytes
     given, blocks = seen + given_at, (out_height + block - 1) // block
     tasks = images * blocks
-    begin = part * tasks // parts
-    for task in range(begin, (part + 1) * tasks // parts):
+    begin, last = part * tasks // parts, (part + 1) * tasks // parts
+    for task in range(begin, last):
         image, first = task // blocks, task % blocks * block
         end = min(out_height, first + block)
         count, place = (end - first) * out_width, (image * out_height + first) * out_width * n * 4
@@ -141,9 +142,10 @@ def backward(
             stride, top, left, out_width, first, end, seen, pitch,
         )  # fmt: skip  # as above
         take_gradients(dy + place, y + place, given, n_pitch, count, n, table, n_padded, dstats)
+        next_bytes = count * n * 4 if task + 1 < last else 0
         add_products(
-            seen, pitch, 4, given, n_pitch, count, steps, vectors, seen, 0, own, n_padded * 4,
-            task > begin,
+            seen, pitch, 4, given, n_pitch, count, steps, vectors, dy + place + next_bytes, y - dy,
+            pace_of(next_bytes, steps, vectors, count), own, n_padded * 4, task > begin,
         )  # fmt: skip  # as above
 
 

@@ -231,11 +231,11 @@ def _adding(again):
 
     def of_width(width):
         @inner
-        def column(a, a_row, a_step, b, steps, b_step, columns, asked, pace, out, out_row):
+        def column(a, a_row, a_step, b, steps, b_step, columns, asked, beside, pace, out, out_row):
             for i in range(0, columns, TILE_ROWS):
                 _added_tile(
-                    width, again, a + i * a_row, a_row, a_step, b, steps, b_step, asked, 0, pace,
-                    out + i * out_row, out_row,
+                    width, again, a + i * a_row, a_row, a_step, b, steps, b_step, asked, beside,
+                    pace, out + i * out_row, out_row,
                 )  # fmt: skip  # as above
                 asked += steps * pace
 
@@ -244,11 +244,13 @@ def _adding(again):
     column = _by_width(of_width)
 
     @inner
-    def products(a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row):
+    def products(
+        a, a_row, a_step, b, b_row, rows, columns, vectors, asked, beside, pace, out, out_row
+    ):
         for j in range(0, vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
             column(
-                vectors - j, a, a_row, a_step, b + place, rows, b_row, columns, asked, pace,
+                vectors - j, a, a_row, a_step, b + place, rows, b_row, columns, asked, beside, pace,
                 out + place, out_row,
             )  # fmt: skip  # as above
             asked += (columns + TILE_ROWS - 1) // TILE_ROWS * rows * pace
@@ -261,7 +263,7 @@ _first_products, _more_products = _adding(False), _adding(True)
 
 @inner
 def add_products(
-    a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row, again
+    a, a_row, a_step, b, b_row, rows, columns, vectors, asked, beside, pace, out, out_row, again
 ):
     """out = (again: +=) a * b over `rows` rows of b: what a weight gradient sums.
 
@@ -270,9 +272,9 @@ def add_products(
     """
     if again:
         _more_products(
-            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row
+            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, beside, pace, out, out_row
         )
     else:
         _first_products(
-            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, pace, out, out_row
+            a, a_row, a_step, b, b_row, rows, columns, vectors, asked, beside, pace, out, out_row
         )

@@ -127,7 +127,7 @@ def backward(
             )  # fmt: skip  # as above
         asked = x + here + min(1, next_rows) * count * k * 4
         add_products(
-            given, 4, n_pitch, seen, k_pitch, count, n, vectors, asked,
+            given, 4, n_pitch, seen, k_pitch, count, n, vectors, asked, 0,
             pace_of(next_rows * k * 4, n, vectors, count), dw + part * dw_bytes, k_padded * 4,
             first > start,
         )  # fmt: skip  # as above
