@@ -1,8 +1,10 @@
 """One training step (forward, backward, SGD): torch's ways, ours, and the limit of the arithmetic.
 
 Each way lives in a process of its own, as its settings (memory that is kept, compiled code) hold
-for a process, and the ways take turns: a busy moment of the machine hits all of them. The least
-time of each is compared, which other work on the machine disturbs least; the median stands beside.
+for a process, and the ways take turns: a busy moment of the machine hits all of them. A turn is a few
+steps in a row, as in training; the one before them, which finds the caches full of another process's
+data, is not counted. The least time of each way is compared, which other work on the machine disturbs
+least; the median stands beside.
 """
 
 import argparse
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from machine import write_results
 
+STEPS = 3  # of a turn
 PRODUCTS = 99  # matrix products, of which the fastest tells the speed of the arithmetic
 WAYS = ("torch", "torch channels_last", "torch compiled", "ours", "ours, memory given back")
 
@@ -61,9 +64,8 @@ def work(pipe, way, model_name, batch, size):
     step()
     pipe.send(None)
     while pipe.recv():
-        start = time.perf_counter()
         step()
-        pipe.send(time.perf_counter() - start)
+        pipe.send([_seconds(step) for _ in range(STEPS)])
     pipe.send(peak_bytes())
 
 
@@ -79,7 +81,7 @@ def by_turns(ways, model_name, batch, size, rounds):
     for _ in range(rounds):
         for way in ways:
             pipes[way].send(True)
-            seconds[way].append(pipes[way].recv())
+            seconds[way] += pipes[way].recv()
     for way in ways:
         pipes[way].send(False)
         memory[way] = pipes[way].recv()
@@ -120,7 +122,7 @@ def rows(model_name, options):
             "median_s": round(statistics.median(seconds[way]), 4),
             "best_peer_over_this": round(best_peer / least[way], 2),
             "peak_memory_mb": memory[way] >> 20,
-            "rounds": options.rounds,
+            "rounds": options.rounds * STEPS,
         }
     limit = arithmetic_limit(model_name, options.batch, options.size)
     yield settings | {
