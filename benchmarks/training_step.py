@@ -1,10 +1,10 @@
 """One training step (forward, backward, SGD): torch's ways, ours, and the limit of the arithmetic.
 
 Each way lives in a process of its own, as its settings (memory that is kept, compiled code) hold
-for a process, and the ways take turns: a busy moment of the machine hits all of them. A turn is a few
-steps in a row, as in training; the one before them, which finds the caches full of another process's
-data, is not counted. The least time of each way is compared, which other work on the machine disturbs
-least; the median stands beside.
+for a process, and the ways take turns: a busy moment of the machine hits all of them. A turn is a
+few steps in a row, as in training; the one before them, which finds the caches full of another
+process's data, is not counted. The least time of each way is compared, which other work on the
+machine disturbs least; the median stands beside.
 """
 
 import argparse
