@@ -126,8 +126,8 @@ def graph_of(y):
 def test_the_kernels_are_what_runs():
     _, fast = pair()
     names = graph_of(fast(batch()[0]).sum())
-    counts = {kind: sum(kind in name for name in names) for kind in ("_Unit", "_Statistics")}
-    assert counts == {"_Unit": 3, "_Statistics": 1}  # expand, filter, project; the stem
+    counts = {kind: sum(kind in name for name in names) for kind in ("_Unit", "_PatchesUnit")}
+    assert counts == {"_Unit": 3, "_PatchesUnit": 1}  # expand, filter, project; the stem
     assert sum("_Depthwise" in name for name in names) == 1  # the one that has a bias
     assert sum("_BatchNormAct" in name for name in names) == 2  # behind the sum and that one
     # The stem's result is read twice but finished once; the sum is finished with its residual.

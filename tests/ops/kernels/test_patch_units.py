@@ -69,3 +69,4 @@ def test_a_network_begins_with_it_unless_its_input_needs_a_gradient(needs):
         names.add(node.name())
         left += [parent for parent, _ in node.next_functions if parent is not None]
     assert ("_PatchesUnitBackward" in names) is not needs
+    assert ("_StatisticsBackward" in names) is needs  # torch convolves, and the norm is still ours
