@@ -32,6 +32,19 @@ def test_every_published_figure_is_given_with_its_status(capsys):
     }
 
 
+def test_each_row_says_the_tolerance_that_its_status_follows_from(capsys):
+    _, out, _ = run(capsys, "--json")
+    rows = json.loads(out)["rows"]
+    held = [row for row in rows if row["ours"] is not None]
+    assert {row["status"] for row in held} == {"holds", "differs"}
+    for row in held:
+        within = abs(row["ours"] - row["published"]) <= row["tolerance"] * (1 + 1e-9)
+        assert within == (row["status"] == "holds"), row
+    assert {row["tolerance"] for row in rows if row["status"] == "not_checked"} == {None}
+    (printed,) = (r for r in held if r["model"] == "mobilenet_v2_w1.4" and r["printed"] == "6.9M")
+    assert printed["tolerance"] == pytest.approx(0.05e6)  # half a unit of the last digit
+
+
 def test_rows_are_chosen_by_network(capsys):
     _, out, _ = run(capsys, "mobilenet_v2_w1.4", "--json")
     rows = json.loads(out)["rows"]

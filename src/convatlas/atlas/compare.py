@@ -41,6 +41,11 @@ class Row:
     status: str
     why: str
 
+    @property
+    def tolerance(self) -> float | None:
+        """By how much `ours` may miss the published figure, in its unit; None if not checked."""
+        return None if self.ours is None else self.claim.tolerance
+
     def to_dict(self) -> dict[str, Any]:
         """The keys of `claims --json`."""
         claim = self.claim
@@ -54,6 +59,7 @@ class Row:
             "printed": claim.printed,
             "published": claim.value,
             "ours": self.ours,
+            "tolerance": self.tolerance,
             "unit": claim.unit,
             "paper": claim.paper,
             "where": claim.where,

@@ -75,9 +75,14 @@ class Claim:
         """`%`, `s`, `bytes`, or nothing for a bare count."""
         return _UNITS.get(self.quantity.rpartition("_")[2], "")
 
+    @property
+    def tolerance(self) -> float:
+        """By how much a count may miss `value` and still hold, in the figure's own unit."""
+        return self.value * self.within
+
     def admits(self, counted: float) -> bool:
         """Whether a count is the published figure up to its rounding."""
-        return abs(counted - self.value) <= self.value * self.within * (1 + 1e-9)
+        return abs(counted - self.value) <= self.tolerance * (1 + 1e-9)
 
 
 def contradictions(claim: Claim, face_value: float) -> Iterable[str]:
