@@ -232,8 +232,31 @@ def test_building_allocates_the_network_once(entry):
     assert allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
 
 
+@every_class
+def test_traced_network_agrees_also_at_another_batch_size(cls):
+    model, inputs = tiny(cls)
+    traced = torch.fx.symbolic_trace(model.eval())
+    more = tuple(torch.cat([x, 1 - x[:1]]) for x in inputs)
+    assert_close(answers_of(traced, more), answers(model, more))
+
+
 # The exporters' own libraries warn about themselves; what is tested here is the answer.
 exporting = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.slow
+@exporting
+@every_class
+def test_scripted_traced_and_extracted_networks_agree(cls):
+    features = pytest.importorskip("torchvision.models.feature_extraction")
+    model, inputs = tiny(cls)
+    expected = answers(model, inputs)
+    torch.fx.symbolic_trace(model.train())  # as training with quantised values does
+    traced = torch.fx.symbolic_trace(model.eval())
+    assert_close(answers_of(torch.jit.script(traced), inputs), expected)
+    assert_close(answers_of(torch.jit.trace(model, inputs), inputs), expected)
+    last = features.get_graph_node_names(model)[1][-1]
+    assert_close(answers_of(features.create_feature_extractor(model, [last]), inputs), expected)
 
 
 @pytest.mark.slow

@@ -25,3 +25,16 @@ def test_an_exact_size_is_refused_with_the_way_out(shape):
     with pytest.raises(ValueError, match="resize or pad") as caught:
         check_exact_image(torch.zeros(shape), "Net", channels=3, size=(8, 9))
     assert "Net: input must be exactly (n, 3, 8, 9)" in str(caught.value)
+
+
+class Door(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        check_image(x, "Net", channels=3, min_size=8)
+        check_exact_image(x, "Net", channels=3, size=(8, 8))
+        return 2 * x
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("trace", [torch.fx.symbolic_trace, torch.jit.script])
+def test_a_traced_network_holds_no_check(trace):
+    assert torch.equal(trace(Door())(torch.ones(1)), torch.full((1,), 2.0))

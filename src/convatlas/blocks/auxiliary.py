@@ -10,7 +10,7 @@ class TrainingOutputs(NamedTuple):
     """Logits of the network, and of each auxiliary classifier on the way to them."""
 
     logits: Tensor
-    auxiliary: tuple[Tensor, ...]
+    auxiliary: list[Tensor]
 
 
 def loss_with_auxiliary(

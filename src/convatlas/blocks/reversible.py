@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from convatlas.errors import UsageError
 from convatlas.ops import downsample, upsample
+from convatlas.ops.tracing import is_traced
 
 
 class Coupling(nn.Module):
@@ -89,9 +90,10 @@ class ReversibleSequence(nn.Sequential):
         self.recompute = recompute
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # torch's name is `input`
-        if self.training and x.dtype != torch.float32 and _autocast_of(x).enabled:
+        plain = is_traced(x) or not self.training
+        if not plain and x.dtype != torch.float32 and _autocast_of(x).enabled:
             x = x.float()
-        if self._recomputes(x):
+        if not plain and self._recomputes(x):
             return _Recomputed.apply(self, x, *self.parameters())
         a, b = x.chunk(2, 1)
         for coupling in self.couplings:
@@ -111,7 +113,7 @@ class ReversibleSequence(nn.Sequential):
         return torch.cat([c, d], 1)
 
     def _recomputes(self, x: Tensor) -> bool:
-        if not (self.training and self.recompute and torch.is_grad_enabled()):
+        if not (self.recompute and torch.is_grad_enabled()):
             return False
         if torch.compiler.is_compiling():
             return False

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from convatlas.errors import UsageError
+from convatlas.ops.tracing import is_traced
 
 
 def join_mean(paths: Sequence[Tensor]) -> Tensor:
@@ -27,7 +28,9 @@ def join_mean(paths: Sequence[Tensor]) -> Tensor:
         UsageError: no path, or paths of different shapes.
     """
     # Compared, not gathered in a set: a size that an exported program leaves free has no hash.
-    if not paths or any(path.shape != paths[0].shape for path in paths):
+    if not paths or not (
+        is_traced(paths[0]) or all(path.shape == paths[0].shape for path in paths)
+    ):
         shapes = [tuple(path.shape) for path in paths]
         raise UsageError(f"join: paths must have one shape, got {shapes or 'no path'}")
     total = paths[0]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from convatlas.errors import UsageError
 from convatlas.ops.arithmetic import Padding, check_groups
 from convatlas.ops.convolution import conv
+from convatlas.ops.tracing import is_traced
 from convatlas.ops.weights import new_filters
 
 
@@ -23,7 +24,7 @@ def shuffle_channels(x: Tensor, groups: int) -> Tensor:
     Raises:
         UsageError: c is not a multiple of groups.
     """
-    if groups < 1 or x.shape[1] % groups:
+    if not is_traced(x) and (groups < 1 or x.shape[1] % groups):
         raise UsageError(
             f"shuffle_channels: channels must be a multiple of groups, got {x.shape[1]} "
             f"for {groups}"

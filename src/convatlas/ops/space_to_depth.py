@@ -7,6 +7,7 @@ Source: Jacobsen, Smeulders, Oyallon, "i-RevNet", 2018, arXiv:1802.07088, sectio
 from torch import Tensor
 
 from convatlas.errors import UsageError
+from convatlas.ops.tracing import is_traced
 
 
 def downsample(x: Tensor, block: int) -> Tensor:
@@ -22,8 +23,9 @@ def downsample(x: Tensor, block: int) -> Tensor:
     Raises:
         UsageError: a side is not a multiple of the block.
     """
-    n, c, h, w = _shape(x)
-    if block < 1 or h % block or w % block:
+    _check_image(x)
+    n, c, h, w = x.shape
+    if not is_traced(x) and (block < 1 or h % block or w % block):
         raise UsageError(f"downsample: sides must be multiples of block {block}, got {h} x {w}")
     squares = x.reshape(n, c, h // block, block, w // block, block)
     return squares.permute(0, 3, 5, 1, 2, 4).reshape(n, block**2 * c, h // block, w // block)
@@ -39,8 +41,9 @@ def upsample(x: Tensor, block: int) -> Tensor:
     Raises:
         UsageError: the channels are not a multiple of block ** 2.
     """
-    n, c, h, w = _shape(x)
-    if block < 1 or c % block**2:
+    _check_image(x)
+    n, c, h, w = x.shape
+    if not is_traced(x) and (block < 1 or c % block**2):
         raise UsageError(
             f"upsample: channels must be a multiple of block ** 2 = {block**2}, got {c}"
         )
@@ -48,7 +51,6 @@ def upsample(x: Tensor, block: int) -> Tensor:
     return squares.permute(0, 3, 4, 1, 5, 2).reshape(n, c // block**2, h * block, w * block)
 
 
-def _shape(x: Tensor) -> tuple[int, ...]:
-    if x.dim() != 4:
+def _check_image(x: Tensor) -> None:
+    if not is_traced(x) and x.dim() != 4:
         raise UsageError(f"space_to_depth: input must be (n, c, h, w), got {tuple(x.shape)}")
-    return tuple(x.shape)

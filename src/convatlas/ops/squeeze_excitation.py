@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+from convatlas.ops.tracing import is_traced
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -42,14 +43,15 @@ def squeeze_excite(
         UsageError: the weights are not for these channels.
     """
     c = x.shape[1]
-    if reduce.shape[1:] != (c,) or expand.shape != (c, reduce.shape[0]):
+    if not is_traced(x) and (reduce.shape[1:] != (c,) or expand.shape != (c, reduce.shape[0])):
         raise UsageError(
             f"squeeze_excite: {c} channels need weights (m, {c}) and ({c}, m), got "
             f"{tuple(reduce.shape)} and {tuple(expand.shape)}"
         )
     hidden = act(F.linear(x.flatten(2).mean(2), reduce, reduce_bias))
     scale = gate(F.linear(hidden, expand, expand_bias))
-    return x * scale.unflatten(1, (c, *[1] * (x.dim() - 2)))
+    ones = (1, 1) if is_traced(x) else (1,) * (x.dim() - 2)  # a tracer sees images
+    return x * scale.unflatten(1, (-1, *ones))
 
 
 class SqueezeExcite(nn.Module):

@@ -10,6 +10,8 @@ Differs: the first convolution is an ordinary 7 x 7, as in the release, where th
          separable one. Starting weights are He's.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -90,7 +92,7 @@ class BNInception(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Claims:  claims/cspnet.toml
 """
 
 from itertools import pairwise
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,7 @@ class CSPMobileNetV2(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

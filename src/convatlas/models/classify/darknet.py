@@ -8,7 +8,7 @@ Claims:  claims/cspnet.toml
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +104,7 @@ class Darknet53(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class DarknetReference(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(self, *, width: float = 1.0, in_channels: int = 3, num_classes: int = 1000):
         super().__init__()
@@ -203,7 +203,7 @@ class DarknetResNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ Source:  the configuration file beside Wang et al., "CSPNet", CVPR-W 2020, arXiv
 Claims:  claims/cspnet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ class DarknetMobileNetV2(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ Source:  Huang et al., CVPR 2017, arXiv:1608.06993, section 3 and table 2.
 Claims:  claims/densenet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,7 @@ class DenseNetCifar(nn.Module):
         UsageError: depth does not fit three equal blocks, or compression is no share.
     """
 
-    min_size = 4
+    min_size: Final = 4
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ Differs: padding is symmetric, as in most ports, where the released code pads as
 
 import math
 from functools import partial
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ class EfficientNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ Differs: layer 16 of FBNet-A and layer 11 of FBNet-B are read differently by two
          those that come nearest to the published multiply-adds.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -170,7 +170,7 @@ class FBNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

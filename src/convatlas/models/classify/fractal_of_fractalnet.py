@@ -13,6 +13,7 @@ Differs: in the release two convolutions, it is not known which, have no dropout
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class FractalOfFractalNet(nn.Module):
         UsageError: freeze-drop-path with a mean, or a value that is none of those above.
     """
 
-    exact_size = (SIZE, SIZE)
+    exact_size: Final = (SIZE, SIZE)
 
     def __init__(
         self,

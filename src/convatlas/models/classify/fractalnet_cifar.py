@@ -7,6 +7,8 @@ Differs: the 40-layer form has 3 x 3 convolutions only, for the paper does not s
          statistics from such a batch.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ class FractalNetCifar(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 32 pixels up.
     """
 
-    min_size = 32
+    min_size: Final = 32
 
     def __init__(
         self,

@@ -165,7 +165,7 @@ class GoogLeNet(nn.Module):
                     tapped.append(x)
         logits = self.classifier(x.mean((2, 3)))
         pairs = zip(self.auxiliary, tapped, strict=True)
-        return TrainingOutputs(logits, tuple(head(maps) for head, maps in pairs))
+        return TrainingOutputs(logits, [head(maps) for head, maps in pairs])
 
     def loss(
         self,

@@ -167,7 +167,7 @@ class InceptionV3(nn.Module):
         logits = self.classifier(last(x).mean((2, 3)))
         if self.auxiliary is None or not self.training:
             return logits
-        return TrainingOutputs(logits, (self.auxiliary(x),))
+        return TrainingOutputs(logits, [self.auxiliary(x)])
 
     def loss(
         self,

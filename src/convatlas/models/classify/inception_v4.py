@@ -11,7 +11,7 @@ Differs: `inception_resnet_v2` is the network that its authors released and all 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -229,7 +229,7 @@ class InceptionV4(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 75 pixels up.
     """
 
-    min_size = 75
+    min_size: Final = 75
 
     def __init__(
         self,
@@ -284,7 +284,7 @@ class InceptionResNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 75 pixels up.
     """
 
-    min_size = 75
+    min_size: Final = 75
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ from convatlas.blocks import (
 from convatlas.errors import UsageError
 from convatlas.models.registry import register
 from convatlas.ops import downsample, upsample
+from convatlas.ops.tracing import is_traced
 
 REPEATS = (6, 16, 72, 6)  # table 1 (b): blocks in each of the four stages
 NARROW = 4  # a block's inner channels, of those it puts out
@@ -148,10 +149,11 @@ class IRevNet(nn.Module):
         Shape: (n, in_channels, h, w) -> (n, channels, h / min_size, w / min_size)
         """
         check_image(x, "IRevNet", channels=self.in_channels, min_size=self.min_size)
-        if x.shape[2] % self.min_size or x.shape[3] % self.min_size:
+        least = self.min_size
+        if not is_traced(x) and (x.shape[2] % least or x.shape[3] % least):
             raise UsageError(
                 f"IRevNet: input must be (n, {self.in_channels}, h, w) with h and w multiples of "
-                f"{self.min_size}, got {tuple(x.shape)}; pad or resize the images first"
+                f"{least}, got {tuple(x.shape)}; pad or resize the images first"
             )
         moved = downsample(x, self.image_block)
         return self.body(F.pad(moved, (0, 0, 0, 0, 0, self.pad)))

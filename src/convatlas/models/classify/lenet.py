@@ -12,6 +12,7 @@ Differs: the drawings of the output units are seeded codes of +1 and -1, for the
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,7 @@ class LeNet5(nn.Module):
     """
 
     min_size = 32
-    exact_size = SIZE
+    exact_size: Final = SIZE
 
     def __init__(
         self,
@@ -178,7 +179,7 @@ class LeNet5Modern(nn.Module):
     """
 
     min_size = 32
-    exact_size = SIZE
+    exact_size: Final = SIZE
 
     def __init__(self, *, width: float = 1.0, in_channels: int = 1, num_classes: int = 10):
         super().__init__()

@@ -10,7 +10,7 @@ Differs: starting weights and the momentum of the norms are torch's.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,7 @@ class MnasNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Differs: the last filter has stride 1; table 1 prints 2 beside equal sizes in an
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ class MobileNetV1(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

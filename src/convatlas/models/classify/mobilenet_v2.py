@@ -8,6 +8,8 @@ Claims:  claims/mobilenet_v2.toml
 Differs: dropout before the classifier, which the paper does not state.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -58,7 +60,7 @@ class MobileNetV2(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

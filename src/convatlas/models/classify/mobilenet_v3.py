@@ -13,7 +13,7 @@ Differs: no squeeze and excitation after Small's last convolution, which table 2
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +97,7 @@ class MobileNetV3(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

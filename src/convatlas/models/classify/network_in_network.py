@@ -11,6 +11,8 @@ Differs: poolings of the ImageNet form drop an incomplete window at the border, 
          released configurations draw N(0, 0.05).
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -68,7 +70,7 @@ class NINCifar(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 4 pixels up.
     """
 
-    min_size = 4
+    min_size: Final = 4
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ Claims:  claims/preact_resnet.toml
 Differs: the paper reports depths 152 and 200 on ImageNet; the others are those of ResNet.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -75,7 +77,7 @@ class PreActResNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ Source:  He et al., ECCV 2016, arXiv:1603.05027, section 4 and tables 2 to 4.
 Claims:  claims/preact_resnet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class PreActResNetCifar(nn.Module):
         UsageError: depth is not 6 n + 2, or 9 n + 2 with bottlenecks.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

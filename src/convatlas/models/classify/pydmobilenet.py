@@ -7,6 +7,7 @@ Differs: the norm of the input has no parameters; the authors' files list three 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,7 @@ class PydMobileNet(nn.Module):
         UsageError: depth is not 9 n + 2.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

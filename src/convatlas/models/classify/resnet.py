@@ -6,6 +6,8 @@ Source:  He et al., CVPR 2016, arXiv:1512.03385, table 1; depth 200 from He et a
 Claims:  claims/resnet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -116,7 +118,7 @@ class ResNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

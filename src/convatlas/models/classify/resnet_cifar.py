@@ -7,6 +7,8 @@ Source:  He et al., CVPR 2016, arXiv:1512.03385, section 4.2, shortcuts by optio
 Claims:  claims/resnet.toml, claims/preact_resnet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -60,7 +62,7 @@ class ResNetCifar(nn.Module):
         UsageError: depth is not 6 n + 2, or 9 n + 2 with bottlenecks.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

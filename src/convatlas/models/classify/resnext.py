@@ -4,6 +4,8 @@ Source:  Xie et al., CVPR 2017, arXiv:1611.05431, table 1.
 Claims:  claims/senet.toml, which trains it again beside its squeeze-and-excitation forms.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ class ResNeXt(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ Source:  Gomez et al., NIPS 2017, arXiv:1707.04585, table 2; units from the auth
 Claims:  claims/revnet.toml
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -164,7 +166,7 @@ class RevNet(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ Claims:  claims/revnet.toml
 Differs: in networks of basic units the first unit keeps its shape, and is reversible here.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +41,7 @@ class RevNetCifar(nn.Module):
         UsageError: depth is not one of those.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

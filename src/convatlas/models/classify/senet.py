@@ -8,6 +8,7 @@ Claims:  claims/senet.toml
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +107,7 @@ class SEResNet(nn.Module):
         UsageError: a stage that is not one of 2 to 5, or groups where there is no bottleneck.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ Claims:  claims/senet.toml
 """
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -140,7 +141,7 @@ class SEBNInception(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class SEMobileNetV1(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -13,6 +13,8 @@ Differs: where a quarter of the channels is no multiple of the groups (2 and 4 g
          concatenation.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -89,7 +91,7 @@ class ShuffleNetV1(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

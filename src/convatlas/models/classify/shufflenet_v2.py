@@ -11,6 +11,7 @@ Differs: widths between those of the table are interpolated, and below it stages
 """
 
 from itertools import pairwise
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +110,7 @@ class ShuffleNetV2(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

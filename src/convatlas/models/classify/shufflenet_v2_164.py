@@ -11,6 +11,7 @@ Differs: norms have an eps of 1e-5, there 1e-9.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class SEShuffleNetV2(nn.Module):
         classifiers `TrainingOutputs`, whose first field they are. h and w from 1 pixel up.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class SEShuffleNetV2(nn.Module):
         if self.auxiliary is None or not self.training:
             return logits
         tapped = zip(self.auxiliary, maps[-4:-1], strict=True)
-        return TrainingOutputs(logits, tuple(classifier(m) for classifier, m in tapped))
+        return TrainingOutputs(logits, [classifier(m) for classifier, m in tapped])
 
     def loss(
         self,

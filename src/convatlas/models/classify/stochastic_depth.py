@@ -8,6 +8,7 @@ Claims:  claims/stochastic_depth.toml
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class StochasticDepthCifar(nn.Module):
         UsageError: depth is not 6 n + 2, or survival is not from 0 to 1.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class StochasticDepth(nn.Module):
         UsageError: survival is not from 0 to 1.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,

@@ -9,6 +9,8 @@ Differs: the forms with batch norm are torchvision's, later than the paper. Star
          He's, where the paper starts the deep forms from a trained configuration A.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ class VGG(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 32 pixels up.
     """
 
-    min_size = 32
+    min_size: Final = 32
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ Claims:  claims/wide_resnet.toml
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +88,7 @@ class WideResNet(nn.Module):
         UsageError: no number of such units makes this depth, or a kernel is even.
     """
 
-    min_size = 1
+    min_size: Final = 1
 
     def __init__(
         self,
