@@ -26,6 +26,7 @@ from convatlas.cost.free import bare_name, is_free
 from convatlas.cost.memory import LiveBytes, tensors_in
 from convatlas.cost.report import Cost, LayerCost
 from convatlas.cost.shapes import SHAPES
+from convatlas.cost.unchanged import unchanged
 
 FLOAT32_BYTES = 4
 META = torch.device("meta")
@@ -34,7 +35,8 @@ META = torch.device("meta")
 def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
     """Parameters, multiply-adds and bytes of one forward pass.
 
-    The model is not changed: no weight is touched and its training flags are put back.
+    Everything of the model is as before afterwards, also where counting raises: parameters,
+    buffers, plain attributes, hooks and what they recorded, training flags, random generators.
 
     Args:
         model: any module; it may live on any device, `meta` included.
@@ -45,11 +47,11 @@ def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
         whatever the model raises on an input that it cannot take.
     """
     watch = _Watch(model)
-    weights = _weights(model)
+    weights = _weights(model, under="model")
     examples = _examples(inputs)
     watch.live.hold((weights, examples))
-    with _shapes_only(), evaluating(model), _stack_of_modules(watch), watch:
-        torch.func.functional_call(model, weights, examples)
+    with unchanged(model), _shapes_only(), _stack_of_modules(watch), watch:
+        torch.func.functional_call(_Evaluated(model, watch), weights, examples)
     return Cost(
         input=tuple(tuple(x.shape) for x in tensors_in(examples)),
         params=sum(p.numel() for p in model.parameters()),
@@ -66,12 +68,30 @@ def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
     """Multiply-adds of one call of a function or module, on shapes alone."""
     watch = _Watch(nn.Identity())
     args, kwargs = _on_meta(inputs), _on_meta(options)
-    with _shapes_only(), watch:
+    with unchanged(function), _shapes_only(), watch:
         if isinstance(function, nn.Module):
             torch.func.functional_call(function, _weights(function), args, kwargs)
         else:
             function(*args, **kwargs)
     return sum(watch.macs.values())
+
+
+class _Evaluated(nn.Module):
+    """Runs a model in evaluation mode, and counts nothing but the run.
+
+    The mode is changed while the weights are shapes: a model may merge weights when it is.
+    """
+
+    def __init__(self, model: nn.Module, watch: "_Watch"):
+        super().__init__()
+        self.model, self.watch = model, watch
+
+    def forward(self, *args: Any) -> None:
+        self.watch.counting = False
+        with evaluating(self.model):
+            self.watch.counting = True
+            self.model(*args)
+            self.watch.counting = False
 
 
 class _Watch(TorchDispatchMode):
@@ -80,6 +100,7 @@ class _Watch(TorchDispatchMode):
     def __init__(self, model: nn.Module):
         super().__init__()
         self.live = LiveBytes()
+        self.counting = True
         self.macs: Counter[str] = Counter()
         self.activation_bytes: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
@@ -95,6 +116,8 @@ class _Watch(TorchDispatchMode):
         known = SHAPES.get(func)
         out = known(args) if known else func(*args, **(kwargs or {}))
         self.live.hold(out)
+        if not self.counting:
+            return out
         # An operator that works in place costs what its ordinary form does.
         formula = FORMULAS.get(func._schema.name.removesuffix("_"))
         if formula is not None:
@@ -176,9 +199,9 @@ def _on_meta(nested: Any) -> Any:
     return tree_map_only(Tensor, lambda t: t if t.is_meta else t.to(META), nested)
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
+def _weights(model: nn.Module, under: str = "") -> dict[str, Tensor]:
     """Parameters and buffers as shapes; a shared one is there once."""
-    named = [*model.named_parameters(), *model.named_buffers()]
+    named = [*model.named_parameters(under), *model.named_buffers(under)]
     return {name: tensor.detach().to(META) for name, tensor in named}
 
 

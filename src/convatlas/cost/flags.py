@@ -14,5 +14,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        # By its own method first: a model may merge weights for evaluation and has to part them.
+        model.train(flags[model])
         for module, training in flags.items():
             module.training = training
