@@ -173,10 +173,10 @@ def test_a_file_without_permission_is_broken(photos, monkeypatch):
     path.chmod(0)
     if os.access(path, os.R_OK):  # the superuser reads everything
 
-        def refuse(opened, **_):
+        def refuse(opened, *args, **options):
             if opened.name == path.name and opened.parent.name == "circle":
                 raise UnreadableImage("no permission to read")
-            return load(opened, **_)
+            return load(opened, *args, **options)
 
         from convatlas.data.scan import load
 

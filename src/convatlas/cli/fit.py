@@ -45,6 +45,9 @@ def fit_command(
     max_broken: float = typer.Option(
         0.05, help="Share of unreadable files that is skipped; above it the job stops."
     ),
+    max_pixels: float | None = count_option(
+        "--max-pixels", help="Pixels of one image at most; 64M if not given."
+    ),
     force: bool = typer.Option(False, "--force", help="Replace a run that DIR holds."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -64,6 +67,7 @@ def fit_command(
         seed=seed,
         force=force,
         max_broken=max_broken,
+        max_pixels=max_pixels,
         progress=progress_on_stderr(),
     )
     if as_json:

@@ -12,6 +12,7 @@ from torch import Tensor
 from convatlas.data.names import shown
 from convatlas.data.read import decode, quiet_pillow
 from convatlas.data.scan import ScanReport
+from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.errors import DataError
 
 FORMAT = 1  # of the stored split
@@ -31,9 +32,10 @@ class FileStore:
 
     root: Path
     channels: int
+    reading: Reading = PLAIN
 
     def read(self, file: str) -> Tensor:
-        return decode(self.root / file, self.channels)
+        return decode(self.root / file, self.channels, self.reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,7 @@ class ImageData:
         splits: under `train`, `val` and `test`.
         scan: what was found before training.
         seed: of the split.
+        reading: the limits, and what the numbers of deep files mean.
     """
 
     name: str
@@ -99,6 +102,7 @@ class ImageData:
     splits: dict[str, Split]
     scan: ScanReport
     seed: int
+    reading: Reading = PLAIN
 
     def save_split(self, path: str | Path) -> None:
         """Write class map, seed, scan and the files of each split as JSON, whole or not at all.
@@ -109,6 +113,7 @@ class ImageData:
         stored = {
             "format": FORMAT,
             **{key: getattr(self, key) for key in STORED_FIELDS},
+            "reading": self.reading.model_dump(),
             "scan": self.scan.to_dict(),
             "splits": {
                 name: {"files": split.files, "labels": split.labels}

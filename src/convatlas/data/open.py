@@ -20,6 +20,7 @@ from convatlas.data.scan import (
     scan_files,
 )
 from convatlas.data.split import cut, shares_for
+from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.table import list_table
 from convatlas.errors import DataError
 
@@ -32,6 +33,7 @@ def open_images(
     seed: int = 0,
     max_broken: float = 0.05,
     classes: Sequence[str] | None = None,
+    reading: Reading = PLAIN,
     progress: Progress | None = None,
 ) -> ImageData:
     """Open a data set for training: every file is read once, and what is wrong is named.
@@ -44,6 +46,7 @@ def open_images(
             of such (val and test may be absent), or a CSV file `file_name,label[,split]`.
         max_broken: share of the files that may be broken; they are skipped.
         classes: the class map of a run that the data must match.
+        reading: the limits of size, and what the numbers of deep files mean.
         progress: called with the files done and their total.
 
     Raises:
@@ -54,12 +57,12 @@ def open_images(
     listing = list_source(source)
     named = class_map(listing.source, listing.items, classes)  # before minutes of reading
     cut_items(listing, listing.items, seed, [])
-    facts, broken = scan_listing(listing, max_broken, progress)
+    facts, broken = scan_listing(listing, max_broken, reading, progress)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
     items = cut_items(listing, items, seed, twins)
-    return build(source, listing, items, named, facts, broken, twins, seed)
+    return build(source, listing, items, named, facts, broken, twins, seed, reading)
 
 
 def open_test(
@@ -67,6 +70,7 @@ def open_test(
     classes: Sequence[str],
     *,
     max_broken: float = 0.05,
+    reading: Reading = PLAIN,
     progress: Progress | None = None,
 ) -> ImageData:
     """Open labelled images to evaluate a run on: one split, `test`, and nothing cut off.
@@ -83,11 +87,11 @@ def open_test(
         listing = replace(listing, items=kept)
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
     named = class_map(listing.source, listing.items, classes)
-    facts, broken = scan_listing(listing, max_broken, progress)
+    facts, broken = scan_listing(listing, max_broken, reading, progress)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
-    return build(source, listing, items, named, facts, broken, twins, seed=0)
+    return build(source, listing, items, named, facts, broken, twins, 0, reading)
 
 
 def list_source(source: str | Path) -> Listing:
@@ -109,11 +113,11 @@ def list_source(source: str | Path) -> Listing:
 
 
 def scan_listing(
-    listing: Listing, max_broken: float, progress: Progress | None
+    listing: Listing, max_broken: float, reading: Reading, progress: Progress | None
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Read every file; stop where too many are broken."""
     files = [item.file for item in listing.items]
-    facts, broken = scan_files(listing.root, files, progress)
+    facts, broken = scan_files(listing.root, files, progress, reading)
     check_share(listing.source, broken, len(files), max_broken)
     if not facts:
         raise DataError(f"{listing.source}: must hold readable images, got none")
@@ -147,11 +151,12 @@ def build(
     broken: list[tuple[str, str]],
     twins: list[list[str]],
     seed: int,
+    reading: Reading,
 ) -> ImageData:
     """The opened data set of items that all have their split."""
     modes, sizes = measure(facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
-    splits = gather(items, classes, FileStore(listing.root.resolve(), channels))
+    splits = gather(items, classes, FileStore(listing.root.resolve(), channels, reading))
     report = ScanReport(
         total=len(facts) + len(broken),
         readable=len(facts),
@@ -166,7 +171,9 @@ def build(
     )
     path = Path(source).resolve()
     height, width = sizes["height"][1], sizes["width"][1]
-    return ImageData(path.stem, str(path), classes, channels, height, width, splits, report, seed)
+    return ImageData(
+        path.stem, str(path), classes, channels, height, width, splits, report, seed, reading
+    )
 
 
 def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:

@@ -15,10 +15,19 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from convatlas.data.heif import missing_package, register_heif
+from convatlas.data.image_limits import (
+    PILLOW_LIMIT,
+    ImageTooLarge,
+    check_size,
+    megapixels,
+    shrink_jpeg,
+)
 from convatlas.data.names import shown
+from convatlas.data.stored_reading import PLAIN, Reading
+from convatlas.data.threads import wait_for_pixels
 from convatlas.errors import DataError
 
-MAX_PIXELS = 64_000_000
 GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # besides the I;16 family
 TIFF_BITS_PER_SAMPLE = 258
 EXIF_ORIENTATION = 274
@@ -37,32 +46,34 @@ class UnreadableImage(Exception):
     """An image file that cannot be used; the message is the reason, without the file."""
 
 
-def read_image(path: str | Path, channels: int) -> Tensor:
-    """One image file as 8-bit numbers.
+def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Tensor:
+    """Read one image file as 8-bit numbers.
 
     Args:
         channels: 1 for grey, 3 for RGB.
+        reading: the limits, and what the numbers of deep files mean; a run stores its own.
 
-    Shape: uint8 (channels, h, w), at the file's own size after the EXIF turn.
+    Shape: uint8 (channels, h, w), at the file's own size after the EXIF turn; a JPEG above the
+        limit of pixels at a half, a quarter or an eighth of it.
 
     Raises:
-        DataError: the file is missing, damaged, no image, or above 64 megapixels.
+        DataError: the file is missing, damaged, no image, or above the limits.
         ValueError: channels is neither 1 nor 3.
     """
     if channels not in (1, 3):
         raise ValueError(f"read_image: channels must be 1 or 3, got {channels}")
     with quiet_pillow():
-        return decode(Path(path), channels)
+        return decode(Path(path), channels, reading)
 
 
-def decode(path: Path, channels: int) -> Tensor:
+def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
     """`read_image` for many calls inside one `quiet_pillow`, which is not safe in threads."""
     try:
-        image = load(path)
+        image = load(path, reading)
         upright = turned(eight_bit(image), image)
     except UnreadableImage as error:
         raise DataError(f"{shown(path)}: {error}") from None
-    pixels = np.array(upright.convert("L" if channels == 1 else "RGB"))
+    pixels = np.array(in_mode(upright, "L" if channels == 1 else "RGB"))
     planes = torch.from_numpy(pixels).reshape(upright.height, upright.width, channels)
     return planes.permute(2, 0, 1).contiguous()
 
@@ -70,13 +81,14 @@ def decode(path: Path, channels: int) -> Tensor:
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Keep Pillow's remarks on odd files off the screen: what matters is reported by us."""
-    with warnings.catch_warnings():
+    register_heif()
+    with PILLOW_LIMIT, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.simplefilter("ignore", UserWarning)  # such as damaged EXIF
         yield
 
 
-def load(path: Path, *, verify: bool = False) -> Image.Image:
+def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image.Image:
     """Open and decode a file; `verify` also checks the checksums its format has.
 
     Raises:
@@ -86,16 +98,28 @@ def load(path: Path, *, verify: bool = False) -> Image.Image:
         check_file(path)
         if verify:
             with Image.open(path) as image:
-                check_pixels(image)
+                prepare(image, reading)
                 image.verify()
         with Image.open(path) as image:
-            check_pixels(image)
+            prepare(image, reading)
             image.load()
             return image
-    except UnreadableImage:
-        raise
+    except (UnreadableImage, ImageTooLarge) as error:
+        raise UnreadableImage(str(error)) from None
+    except Image.DecompressionBombError:
+        limit = megapixels(reading.max_pixels)
+        raise UnreadableImage(f"far above the limit of {limit}") from None
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImage(missing_package(path) or reason_of(error)) from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
         raise UnreadableImage(reason_of(error)) from error
+
+
+def prepare(image: Image.Image, reading: Reading) -> None:
+    """From the header alone: shrink a huge JPEG, refuse what is too large, wait for memory."""
+    shrink_jpeg(image, reading.max_pixels)
+    check_size(image.width, image.height, reading.max_pixels)
+    wait_for_pixels(image.width * image.height)
 
 
 def check_file(path: Path) -> None:
@@ -107,18 +131,8 @@ def check_file(path: Path) -> None:
         raise UnreadableImage("zero bytes")
 
 
-def check_pixels(image: Image.Image) -> None:
-    """Refuse a huge image from its header, before memory is taken for it."""
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImage(
-            f"{image.width} x {image.height} pixels, above the limit of 64 megapixels"
-        )
-
-
 def reason_of(error: Exception) -> str:
     """A short reason for people from what Pillow or the system raised."""
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return "above the limit of 64 megapixels"
     if isinstance(error, Image.UnidentifiedImageError):
         return "not an image in a format that Pillow reads"
     if isinstance(error, FileNotFoundError):
@@ -149,7 +163,12 @@ def eight_bit(image: Image.Image) -> Image.Image:
         return converted if converted is not None else image.convert("RGB")
     if image.has_transparency_data:
         image = on_white(image.convert("RGBA"))
-    return image.convert("L" if grey else "RGB")
+    return in_mode(image, "L" if grey else "RGB")
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image in another mode; itself, not a copy, where it has that mode already."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def on_white(image: Image.Image) -> Image.Image:

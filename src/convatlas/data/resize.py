@@ -11,7 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from convatlas.data.image_limits import MAX_SIDE
+
 FILTERS = ("bilinear", "bicubic")
+MAX_NUMBERS = 1 << 24  # that become floats at once; of a larger image one plane at a time
+LONGEST_RESIZED = 16  # times the square's side: above that the whole strip is never built
 SHARPNESS = -0.5  # of the cubic filter, as in Pillow
 
 
@@ -65,6 +69,8 @@ def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
 
     Shape: uint8 (c, h, w) -> float32 (c, size, size)
     """
+    if len(image) > 1 and image.numel() > MAX_NUMBERS:
+        return torch.cat([resize_image(plane[None], size, how) for plane in image])
     floats = image.float()
     height, width = image.shape[-2:]
     sides, top, left = (size, size), 0, 0
@@ -72,6 +78,8 @@ def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
         edge, shorter = int(size / how.crop), min(height, width)
         sides = (edge * height // shorter, edge * width // shorter)
         top, left = (round((side - size) / 2) for side in sides)
+    if max(sides) > LONGEST_RESIZED * size:  # a long strip, of which the square needs little
+        return resize(floats, size, how)
     if sides != (height, width):
         floats = functional.interpolate(floats[None], sides, mode=how.filter, antialias=True)[0]
     return how.clean(floats[..., top : top + size, left : left + size])
@@ -88,7 +96,12 @@ def resize_weights(
         other: length of the image's other side; without a crop it does not matter.
 
     Shape: (size, length)
+
+    Raises:
+        ValueError: the image is longer than any that is read.
     """
+    if isinstance(length, int) and length > MAX_SIDE:  # export hands over a symbol
+        raise ValueError(f"resize: a side must be at most {MAX_SIDE:,} pixels, got {length:,}")
     pixels = _places(length, device)
     total = pixels[-1:] + 0.5  # the length as a tensor: export keeps it free
     resized, first = torch.full_like(total, size), torch.zeros_like(total)

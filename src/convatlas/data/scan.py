@@ -21,6 +21,7 @@ from convatlas.data.read import (
     orientation,
     quiet_pillow,
 )
+from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.threads import in_threads
 from convatlas.errors import DataError
 
@@ -116,11 +117,11 @@ class ScanReport:
         return lines
 
 
-def examine(root: Path, file: str) -> FileFacts | str:
+def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
     """Read one file completely: its facts, or the reason why it cannot be used."""
     path = root / file
     try:
-        image = load(path, verify=True)
+        image = load(path, reading, verify=True)
         if image.mode not in ("L", "RGB"):
             eight_bit(image)  # refuses what has no known range
     except UnreadableImage as error:
@@ -151,12 +152,19 @@ def renaming(path: Path, image: Image.Image) -> str | None:
 
 
 def scan_files(
-    root: Path, files: Sequence[str], progress: Progress | None = None
+    root: Path,
+    files: Sequence[str],
+    progress: Progress | None = None,
+    reading: Reading = PLAIN,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Examine every file; the facts of the readable ones, and the others with their reasons."""
     good: list[FileFacts] = []
     broken: list[tuple[str, str]] = []
-    with quiet_pillow(), closing(in_threads(lambda file: examine(root, file), files)) as results:
+
+    def look(file: str) -> FileFacts | str:
+        return examine(root, file, reading)
+
+    with quiet_pillow(), closing(in_threads(look, files)) as results:
         for done, (file, result) in enumerate(zip(files, results, strict=True), start=1):
             if isinstance(result, str):
                 broken.append((file, result))

@@ -15,6 +15,7 @@ from convatlas.data.image_data import (
 )
 from convatlas.data.names import shown, shown_few
 from convatlas.data.scan import ScanReport
+from convatlas.data.stored_reading import Reading
 from convatlas.errors import DataError
 
 
@@ -31,13 +32,14 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
     """
     stored = read_stored(Path(path))
     place = str(stored["source"] if source is None else source)
+    reading = Reading.model_validate(stored.get("reading", {}))  # older runs stored none
     if stored["source"] == "digits":
         store: Store = PixelStore(load_digits()[0])
     else:
         root = Path(place).resolve()
         root = root if root.is_dir() else root.parent
         check_present(path, root, stored["splits"])
-        store = FileStore(root, stored["channels"])
+        store = FileStore(root, stored["channels"], reading)
         place = str(Path(place).resolve())
     splits = {
         name: Split(part["files"], part["labels"], store) for name, part in stored["splits"].items()
@@ -45,7 +47,7 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
     scan = ScanReport.from_dict(stored["scan"])
     fields = {key: stored[key] for key in STORED_FIELDS}
     fields |= {"classes": tuple(stored["classes"]), "source": place}
-    return ImageData(**fields, splits=splits, scan=scan)
+    return ImageData(**fields, splits=splits, scan=scan, reading=reading)
 
 
 def read_stored(path: Path) -> dict:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convatlas.data import Preprocess
+from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError
 from convatlas.search.budget import Budget
@@ -59,6 +60,7 @@ class RunConfig(BaseModel):
     std: list[float]
     crop: float | None = None
     filter: Literal["bilinear", "bicubic"] = "bilinear"
+    reading: Reading = PLAIN  # of image files
     weights: str | None = None  # public ones that training started from
     weights_licence: str | None = None
     budget: Budget

@@ -11,6 +11,7 @@ import convatlas
 from convatlas.cost import Cost, best_latency
 from convatlas.cost.latency import limited_threads
 from convatlas.data import ImageData, Preprocess, open_images
+from convatlas.data.stored_reading import Reading, chosen_reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
 from convatlas.job.answers import answer, sample_images
@@ -61,6 +62,7 @@ def fit(
     seed: int = 0,
     force: bool = False,
     max_broken: float = 0.05,
+    max_pixels: float | None = None,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -77,6 +79,8 @@ def fit(
         seed: of the split, the weights, the order and the augmentation.
         force: replace a run that the folder holds.
         max_broken: share of unreadable files that is skipped; above it the job stops.
+        max_pixels: of one image; None allows 64 million. A larger JPEG is read at a reduced size,
+            a larger image of any other format counts as broken.
         recipe: how to train; the default suits every registered network, or its public weights.
 
     Raises:
@@ -86,12 +90,13 @@ def fit(
         WeightsError: public weights were asked for and cannot be had.
     """
     start = time.perf_counter()
+    reading = chosen_reading(max_pixels)
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
     if out is not None:
         check_folder(Path(out), force=force)
     starts = starting_points(model, progress) if pretrained else []
-    images = _open(data, seed, max_broken, progress)
+    images = _open(data, seed, max_broken, reading, progress)
     folder = Path(out) if out is not None else free_folder(images.name)
 
     with StopRequest() as stop, claimed(folder, force=force):
@@ -122,9 +127,13 @@ def fit(
         return _finish(folder, images, budget, recipe, winner, leaderboard, stop, progress)
 
 
-def _open(data: str | Path, seed: int, max_broken: float, progress: Progress) -> ImageData:
+def _open(
+    data: str | Path, seed: int, max_broken: float, reading: Reading, progress: Progress
+) -> ImageData:
     bar = progress.bar("checking files", unit="files")
-    images = open_images(data, seed=seed, max_broken=max_broken, progress=bar.update)
+    images = open_images(
+        data, seed=seed, max_broken=max_broken, reading=reading, progress=bar.update
+    )
     bar.close()
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in images.splits.items())
     progress.say(
@@ -257,6 +266,7 @@ def _config(
         std=settings["std"],
         crop=settings["crop"],
         filter=settings["filter"],
+        reading=images.reading,
         weights=start.source if start else None,
         weights_licence=start.licence if start else None,
         budget=budget,

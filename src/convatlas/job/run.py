@@ -88,7 +88,9 @@ class Run:
         if data is None:
             split = self._test_split()
         else:
-            split = open_test(data, self.config.classes, max_broken=max_broken).splits["test"]
+            split = open_test(
+                data, self.config.classes, max_broken=max_broken, reading=self.config.reading
+            ).splits["test"]
         return answer(self.classifier(), split, progress=progress)
 
     def export(self, format: str = "onnx", path: str | Path | None = None) -> tuple[Path, Proof]:
@@ -138,7 +140,7 @@ class Run:
 
     def _predict(self, file: Path) -> Prediction:
         try:
-            image = read_image(file, self.config.channels)
+            image = read_image(file, self.config.channels, self.config.reading)
         except DataError as error:
             return Prediction(shown(file), None, None, None, str(error))
         (row,) = self.classifier().predict([height_width_channels(image)])
