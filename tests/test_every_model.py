@@ -1,5 +1,6 @@
 """What every registered network owes, tested once for all of them through `tiny` and `example`."""
 
+import copy
 import inspect
 import re
 from itertools import pairwise
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from convatlas.errors import UsageError
 from convatlas.models import create_model, find_entry, model_names
+from convatlas.models.headless import Features, num_features, reset_classifier
 
 ENTRIES = [find_entry(name) for name in model_names()]
 CLASSES = list(dict.fromkeys(entry.cls for entry in ENTRIES))
@@ -22,6 +25,8 @@ NO_WIDTH = {
     "LinearClassifier": "it has no channels",
     "LeNet5": "tied to its table of connections",
 }
+
+NO_FEATURES = ("CapsNet", "LinearClassifier")  # the classes are not made of a vector of features
 
 # Sides of the published input where a name does not say it and it is not 224 pixels.
 SIZES = {
@@ -230,6 +235,26 @@ def test_building_allocates_the_network_once(entry):
     allocated = sum(storage.nbytes() for storage in seen.storages.values())
     # A little more: what an initialisation draws for a small layer before it copies it in.
     assert allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
+
+
+@every_classifier
+def test_the_last_layer_reads_the_features_of_the_network_without_it(cls):
+    model, inputs = tiny(cls)
+    if cls.__name__ in NO_FEATURES:
+        with pytest.raises(UsageError, match=f"{cls.__name__} has no"):
+            reset_classifier(model, 0)
+        return
+    expected, length = answers(model, inputs), num_features(model)
+    headless = copy.deepcopy(model)
+    headless.reset_classifier(0)
+    (features,) = answers(headless, inputs)
+    assert features.shape == (2, length)
+    (place,) = (name for name, m in headless.named_modules() if isinstance(m, Features))
+    last = model.get_submodule(place)
+    if not isinstance(last, nn.Conv2d):  # of class maps the mean is taken after the layer
+        assert_close(answers(last, (features,)), expected)
+    headless.reset_classifier(7)
+    assert answers(headless, inputs)[0].shape == (2, 7)
 
 
 @every_class

@@ -35,7 +35,7 @@ def test_an_unknown_option_offers_the_nearest_and_lists_all():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_classes": 0}, "num_classes must be a whole number from 1 up, got 0"),
+        ({"num_classes": -1}, "num_classes must be a whole number from 0 up, got -1"),
         ({"num_classes": 2.5}, "num_classes must be a whole number"),
         ({"in_channels": -1}, "in_channels must be a whole number"),
         ({"width": 0}, "width must be a number above 0, got 0"),

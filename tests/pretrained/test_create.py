@@ -56,6 +56,15 @@ def test_another_number_of_classes_leaves_the_classifier_fresh_and_loads_the_res
     assert ours(coarse()).shape == (3, 7)
 
 
+def test_without_classes_the_features_carry_the_weights(stored):
+    ours = ca.create_model("mobilenet_v2_w0.5", pretrained=True, num_classes=0).eval()
+    full = ca.create_model("mobilenet_v2_w0.5", pretrained=True).eval()
+    with torch.no_grad():
+        assert torch.equal(full.classifier(ours(coarse())), full(coarse()))
+        stored.reset_classifier(0)
+        torch.testing.assert_close(ours(coarse()), stored(coarse()), rtol=1e-4, atol=1e-4)
+
+
 def test_a_grey_image_gets_what_its_colours_would(stored):
     grey = ca.create_model("mobilenet_v2_w0.5", pretrained=True, in_channels=1).eval()
     x = coarse(1)

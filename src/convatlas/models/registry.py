@@ -11,6 +11,7 @@ from torch import nn
 
 from convatlas.errors import UnknownNameError, UsageError, nearest
 from convatlas.models.features import FeatureMaps
+from convatlas.models.headless import num_features, reset_classifier
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Entry:
     def build(self, **options: Any) -> nn.Module:
         """The network, with `options` over those of the name.
 
+        It has `.num_features`, the length of what its last layer reads, where there is one such
+        layer; `num_classes=0` leaves that layer out.
+
         Raises:
             UsageError: an option that the class does not take, or a value that no network has.
         """
@@ -46,16 +50,23 @@ class Entry:
                     f"{nearest(option, self.defaults)}; it takes {', '.join(self.defaults)}"
                 )
         _check_values(options)
-        return self.cls(**{**self.options, **options})
+        headless = options.get("num_classes") == 0
+        model = self.cls(**{**self.options, **options, **({"num_classes": 1} if headless else {})})
+        features = num_features(model)
+        if features is not None and not hasattr(model, "num_features"):
+            model.num_features = features  # pyright: ignore[reportArgumentType]  a number
+        if headless:
+            reset_classifier(model, 0)
+        return model
 
 
 def _check_values(options: Mapping[str, Any]) -> None:
     """Refuse sizes that would only fail deep inside a layer, or build a network of nothing."""
-    for option in ("in_channels", "num_classes"):
+    for option, least in (("in_channels", 1), ("num_classes", 0)):
         value = options.get(option, 1)
-        if type(value) is not int or value < 1:
+        if type(value) is not int or value < least:
             raise UsageError(
-                f"create_model: {option} must be a whole number from 1 up, got {value!r}"
+                f"create_model: {option} must be a whole number from {least} up, got {value!r}"
             )
     width = options.get("width", 1.0)
     if type(width) not in (int, float) or not 0 < width < math.inf:
@@ -68,6 +79,9 @@ _entries: dict[str, Entry] = {}
 def register(name: str, cls: type[nn.Module], **options: Any) -> None:
     """Make `create_model(name)` build `cls(**options)`.
 
+    The class gets the method `reset_classifier` if it has none; it works where the last layer is
+    called `classifier`, or is the last one in what is called so.
+
     Raises:
         ValueError: the name is taken by something else.
         TypeError: the class has no `example`, without which it cannot be counted and listed.
@@ -78,6 +92,8 @@ def register(name: str, cls: type[nn.Module], **options: Any) -> None:
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")
     _entries[name] = entry
+    if not hasattr(cls, "reset_classifier"):
+        cls.reset_classifier = reset_classifier  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def model_names() -> list[str]:
@@ -103,11 +119,13 @@ def create_model(name: str, *, features_only: bool = False, **options: Any) -> n
         name: as `list_models` gives it.
         features_only: return the maps of each stage, coarsest last, instead of logits; the
             network then has `.feature_channels` and `.feature_strides`.
-        options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`.
+        options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`;
+            `num_classes=0` leaves out the last layer, so that the network returns the pooled
+            features, `.num_features` an image. `.reset_classifier(n)` gives it a new one.
 
     Raises:
         UnknownNameError: no such name.
-        UsageError: no such option, or no stages to take features from.
+        UsageError: no such option, or no features or stages where they are asked for.
     """
     model = find_entry(name).build(**options)
     return FeatureMaps(model, name) if features_only else model

@@ -8,6 +8,7 @@ from torch import nn
 from convatlas import models
 from convatlas.errors import UsageError, nearest
 from convatlas.models.features import FeatureMaps
+from convatlas.models.headless import reset_classifier
 from convatlas.models.registry import find_entry
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of, names_with_weights
 from convatlas.pretrained.places import fetch, local_file, say_on_stderr
@@ -30,7 +31,7 @@ def create_model(
 
     With `pretrained=True` the network carries `.public_weights`: source, licence and
     `.preprocess()`, the module that prepares images as these weights expect. Another `num_classes`
-    leaves the classifier fresh; other `in_channels` adapt the first layer.
+    leaves the classifier fresh, and 0 leaves it out; other `in_channels` adapt the first layer.
 
     Args:
         name: as `list_models` gives it.
@@ -38,7 +39,9 @@ def create_model(
             Source and size of a download are printed first.
         features_only: return the maps of each stage, coarsest last, instead of logits; the
             network then has `.feature_channels` and `.feature_strides`.
-        options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`.
+        options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`;
+            `num_classes=0` leaves out the last layer, so that the network returns the pooled
+            features, `.num_features` an image. `.reset_classifier(n)` gives it a new one.
 
     Raises:
         UnknownNameError: no such name.
@@ -79,10 +82,15 @@ def load_public(
                 f"create_model: the public weights of {name} were trained with {option}={value}, "
                 f"got {options[option]}; leave it out or take pretrained=False"
             )
+    headless = options.get("num_classes") == 0
+    if headless:
+        options = {**options, "num_classes": checkpoint.num_classes}
     model = entry.build(**{**checkpoint.options, **options})
     tensors = read_tensors(fetch(checkpoint, say=say))
     fitted = fit_tensors(tensors, model, entry, checkpoint)
     model.load_state_dict(fitted.tensors, strict=False)  # completeness was checked, with our words
+    if headless:
+        reset_classifier(model, 0)
     return Loaded(model, checkpoint, fitted.fresh)
 
 

@@ -105,6 +105,7 @@ class EuclideanOutput(nn.Module):
 
     def __init__(self, features: int, num_classes: int):
         super().__init__()
+        self.in_features = features
         draw = random.Random(1998)  # torch's generators do not work on the meta device
         codes = [[draw.choice((-1.0, 1.0)) for _ in range(features)] for _ in range(num_classes)]
         self.register_buffer("codes", torch.tensor(codes))
