@@ -35,7 +35,7 @@ def members(family: str) -> list[Entry]:
     pages = {path.stem for path in FAMILIES.glob("*.md")}
     entries = []
     for entry in map(find_entry, model_names()):
-        file = entry.cls.__module__.rsplit(".", 1)[1]
+        file = entry.module.rsplit(".", 1)[1]
         if file == family or (file.startswith(f"{family}_") and file not in pages):
             entries.append(entry)
     return entries

@@ -39,7 +39,7 @@ def _figure_html(listed: list[Listed], dataset: str) -> str:
 
     families: dict[str, list[Listed]] = defaultdict(list)
     for row in listed:
-        families[find_entry(row.name).cls.__module__.rsplit(".", 1)[1]].append(row)
+        families[find_entry(row.name).module.rsplit(".", 1)[1]].append(row)
     figure = go.Figure(layout={"template": "none", "height": 640})
     for index, (family, members) in enumerate(sorted(families.items())):
         figure.add_trace(_trace(family, members, SYMBOLS[index // 10 % len(SYMBOLS)]))

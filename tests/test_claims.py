@@ -26,6 +26,14 @@ def test_every_row_has_a_status_and_every_other_than_holds_a_reason():
     assert all(row.why for row in rows if row.status != "holds")
 
 
+def test_a_reason_names_a_cause_or_says_what_was_tried():
+    """That the layers add up to another number is no reason; nor is that no reason is known."""
+    for claim in load_claims():
+        if claim.differs and ("not known" in claim.differs or "does not say what" in claim.differs):
+            assert "tried" in claim.differs, row_id(claim)
+        assert not claim.differs or not claim.differs.endswith("by our rule"), row_id(claim)
+
+
 def test_rows_of_networks_that_are_built_name_them_as_registered():
     """A misspelt name of a network would else hide behind `train` and `measure`."""
     unknown = {claim.model for claim in load_claims() if claim.model not in model_names()}

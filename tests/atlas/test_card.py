@@ -53,3 +53,16 @@ def test_unknown_names_and_options_are_answered_with_near_ones():
         describe("mobilenetv2")
     with pytest.raises(UsageError, match="no option 'widht'; nearest: width"):
         describe("mobilenet_v2", widht=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"),
+    [
+        ("alexnet", "One weird trick"),
+        ("alexnet_two_tower", "NIPS 2012"),
+        ("wide_resnet50_2", "Zagoruyko and Komodakis"),
+        ("se_shufflenet_v1_g3", "Hu, Shen"),
+    ],
+)
+def test_a_variant_stands_under_the_paper_that_it_comes_from(name, paper):
+    assert paper in describe(name).paper

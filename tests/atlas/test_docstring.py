@@ -1,4 +1,4 @@
-from convatlas.atlas.docstring import arguments, first_line, heading
+from convatlas.atlas.docstring import arguments, first_line, heading, source
 
 MODULE = """A network: what is new in it.
 
@@ -41,3 +41,10 @@ def test_options_are_described_by_the_args_of_the_class():
 def test_no_docstring_says_nothing():
     assert first_line(None) == heading(None, "Source") == ""
     assert arguments(None) == {}
+
+
+def test_a_network_has_its_own_paper_where_a_file_has_two():
+    two = "Nets.\n\nSource:  One, 2012, section 3 (`old`); Two, 2014,\n         page 1 (`new`).\n"
+    assert source(two, "old") == "One, 2012, section 3"
+    assert source(two, "new") == "Two, 2014, page 1"
+    assert source(MODULE, "some_network") == "One and Two, 2018, arXiv:1801.00001, table 2"

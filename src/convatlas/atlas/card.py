@@ -6,7 +6,7 @@ from typing import Any
 
 from convatlas.atlas.compare import Row, compare_all
 from convatlas.atlas.counting import count_named
-from convatlas.atlas.docstring import arguments, first_line, heading
+from convatlas.atlas.docstring import arguments, first_line, heading, source
 from convatlas.atlas.human import human
 from convatlas.atlas.words import claim_line, weights_line
 from convatlas.claims.loader import find_claims
@@ -83,12 +83,12 @@ def describe(name: str, **options: Any) -> Card:
         UsageError: no such option.
     """
     entry = find_entry(name)
-    module = sys.modules[entry.cls.__module__].__doc__
+    module = sys.modules[entry.module].__doc__
     return Card(
         name=name,
         task=entry.task,
         summary=first_line(module) or first_line(entry.cls.__doc__),
-        paper=heading(module, "Source"),
+        paper=source(module, name),
         differs=heading(module, "Differs"),
         options=_options(entry, options),
         cost=count_named(name, options),

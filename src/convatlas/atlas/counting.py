@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convatlas.atlas.docstring import heading
+from convatlas.atlas.docstring import source
 from convatlas.atlas.index import Indexed
 from convatlas.cost import Cost, count
 from convatlas.models.registry import Entry, find_entry
@@ -58,11 +58,11 @@ def count_named(
 def index_entry(entry: Entry) -> Indexed:
     """A registered network as the index holds it, counted now."""
     cost = count_named(entry.name)
-    module = sys.modules.get(entry.cls.__module__)  # none for a class made in a notebook or exec
+    module = sys.modules.get(entry.module)  # none for what a notebook or exec registers
     return Indexed(
         name=entry.name,
         task=entry.task,
-        paper=heading(module.__doc__ if module else None, "Source").rstrip("."),
+        paper=source(module.__doc__ if module else None, entry.name),
         options=dict(entry.options),
         input=cost.input[0][1:],
         params=cost.params,

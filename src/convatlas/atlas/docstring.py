@@ -17,6 +17,13 @@ def heading(docstring: str | None, name: str) -> str:
     return " ".join(line.strip() for line in _lines(docstring, name)).strip()
 
 
+def source(docstring: str | None, name: str) -> str:
+    """The paper of a network: the one that names it in backticks where a file has several."""
+    whole = heading(docstring, "Source").rstrip(".")
+    own = [paper for paper in whole.split("; ") if f"`{name}`" in paper]
+    return own[0].replace(f" (`{name}`)", "") if own else whole
+
+
 def arguments(docstring: str | None) -> dict[str, str]:
     """What the `Args:` of a class say of each option."""
     about: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +22,7 @@ class Entry:
     name: str
     cls: type[nn.Module]
     options: Mapping[str, Any]
+    module: str = ""  # that registered it: its paper may build on a class of another paper's
 
     @property
     def task(self) -> str:
@@ -88,7 +90,8 @@ def register(name: str, cls: type[nn.Module], **options: Any) -> None:
     """
     if not hasattr(cls, "example"):
         raise TypeError(f"register: {cls.__qualname__} must have a method example(batch=1)")
-    entry = Entry(name, cls, MappingProxyType(options))
+    module = sys._getframe(1).f_globals.get("__name__", "")  # as collections.namedtuple finds it
+    entry = Entry(name, cls, MappingProxyType(options), module)
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")
     _entries[name] = entry

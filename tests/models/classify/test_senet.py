@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 import torch
 
@@ -130,3 +132,16 @@ def test_other_options_are_refused(option, value, message):
 def test_groups_need_bottlenecks():
     with pytest.raises(UsageError, match="depth must be 50 or more with groups, got 18"):
         create_model("se_resnet18", groups=32)
+
+
+def test_se_resnet164_differs_from_a_peer_by_two_normalisations_alone():
+    """pytorchcv normalises behind the first convolution, and not behind the last unit."""
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    ours = _sizes(create_model("se_resnet164_cifar"))
+    theirs = _sizes(provider.get_model("sepreresnet164bn_cifar10"))
+    assert ours - theirs == Counter({256: 2})  # of 1,905,362 numbers: the last scale and shift
+    assert theirs - ours == Counter({16: 2})  # of 1,904,882
+
+
+def _sizes(model):
+    return Counter(p.numel() for p in model.parameters())

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from convatlas.cost import count
 from convatlas.errors import UsageError
 from convatlas.models import create_model
 from convatlas.models.classify import squeezenext
@@ -109,3 +110,20 @@ def test_versions_from_3_on_have_one_depth():
         create_model("squeezenext34", version=3)
     with pytest.raises(UsageError, match="version must be one of 1, 2, 3, 4, 5, got 6"):
         create_model("squeezenext23", version=6)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"), [("squeezenext23", 282e6), ("squeezenext23_w2.0", 749e6)]
+)
+def test_the_papers_figure_counts_normalisation_as_well(name, printed):
+    values = []
+    model = create_model(name)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_hook(lambda m, args, out: values.append(out.numel()))
+    with torch.device("meta"):
+        model.to("meta").eval()(torch.rand(1, 3, 227, 227))
+    assert (
+        round((count(create_model(name), (1, 3, 227, 227)).macs + sum(values)) / 1e6)
+        == printed / 1e6
+    )

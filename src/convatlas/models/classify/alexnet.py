@@ -3,8 +3,9 @@
 Large filters with large steps first, then ever smaller ones, rectified units throughout, and two
 wide layers with dropout that read what is left.
 
-Source:  Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3 (two towers); Krizhevsky, "One weird
-         trick for parallelizing convolutional neural networks", 2014, arXiv:1404.5997 (one tower).
+Source:  Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3 (`alexnet_two_tower`); Krizhevsky,
+         "One weird trick for parallelizing convolutional neural networks", 2014, arXiv:1404.5997
+         (`alexnet`).
 Claims:  claims/alexnet.toml
 Differs: the first convolution is padded by 2, without which the stated 224 pixels do not give the
          stated 55 x 55 maps. The channels of one tower are those of the released configuration,
