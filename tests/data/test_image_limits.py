@@ -88,7 +88,7 @@ def test_a_limit_that_cannot_be_is_refused(pixels):
 
 
 def test_no_limit_given_is_the_usual_one():
-    assert chosen_reading(None) is PLAIN
+    assert chosen_reading() == PLAIN
     assert PLAIN.max_pixels == 64_000_000
     assert megapixels(64_000_000) == "64 megapixels"
 

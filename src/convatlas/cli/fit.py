@@ -48,6 +48,12 @@ def fit_command(
     max_pixels: float | None = count_option(
         "--max-pixels", help="Pixels of one image at most; 64M if not given."
     ),
+    value_range: tuple[float, float] | None = typer.Option(
+        None,
+        "--value-range",
+        help="Values that mean black and white in files of over 8 bits, e.g. 0 4095.",
+        metavar="LOW HIGH",
+    ),
     force: bool = typer.Option(False, "--force", help="Replace a run that DIR holds."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -68,6 +74,7 @@ def fit_command(
         force=force,
         max_broken=max_broken,
         max_pixels=max_pixels,
+        value_range=value_range,
         progress=progress_on_stderr(),
     )
     if as_json:

@@ -19,6 +19,7 @@ from convatlas.data.scan import (
     measure,
     scan_files,
 )
+from convatlas.data.settle_reading import settle_reading, unexplained
 from convatlas.data.split import cut, shares_for
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.table import list_table
@@ -62,7 +63,12 @@ def open_images(
     check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
     items = cut_items(listing, items, seed, twins)
-    return build(source, listing, items, named, facts, broken, twins, seed, reading)
+    reading, remarks = settle(items, facts, reading)
+    facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
+    items = readable(items, facts)
+    check_left(listing.source, items, named)
+    data = build(source, listing, items, named, facts, broken, twins, seed, reading)
+    return replace(data, scan=replace(data.scan, reading=remarks))
 
 
 def open_test(
@@ -88,6 +94,7 @@ def open_test(
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
     named = class_map(listing.source, listing.items, classes)
     facts, broken = scan_listing(listing, max_broken, reading, progress)
+    facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
@@ -122,6 +129,30 @@ def scan_listing(
     if not facts:
         raise DataError(f"{listing.source}: must hold readable images, got none")
     return facts, broken
+
+
+def settle(
+    items: list[Item], facts: list[FileFacts], reading: Reading
+) -> tuple[Reading, list[str]]:
+    """The reading with the windows of the training images, and what to say of them."""
+    train = {item.file for item in items if item.split == "train"}
+    return settle_reading(reading, [f.values for f in facts if f.values and f.file in train])
+
+
+def refuse_unexplained(
+    listing: Listing,
+    facts: list[FileFacts],
+    broken: list[tuple[str, str]],
+    reading: Reading,
+    max_broken: float,
+) -> tuple[list[FileFacts], list[tuple[str, str]]]:
+    """Count files whose values have another range than the reading knows among the broken ones."""
+    reasons = {fact.file: unexplained(fact.values, reading) for fact in facts}
+    refused = [(file, reason) for file, reason in reasons.items() if reason is not None]
+    if refused:
+        broken = sorted([*broken, *refused])
+        check_share(listing.source, broken, len(listing.items), max_broken)
+    return [fact for fact in facts if reasons[fact.file] is None], broken
 
 
 def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:

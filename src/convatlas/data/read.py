@@ -1,7 +1,7 @@
 """Reading one image file: any Pillow mode to plain 8-bit grey or RGB, upright.
 
-Sixteen-bit values are scaled by their depth, transparency is laid on white, the EXIF turn is
-applied, and of an animated file the first frame is taken.
+Values of more than 8 bits are scaled by their depth, transparency is laid on white, the EXIF turn
+is applied, and of an animated file the first frame is taken.
 """
 
 import stat
@@ -15,6 +15,18 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from convatlas.data.deep_values import (
+    COLOUR_16,
+    SIXTEEN_BITS,
+    UnknownRange,
+    check_window,
+    colour_values,
+    eight_bits,
+    finite,
+    is_deep,
+    raw_mode,
+    window_of,
+)
 from convatlas.data.heif import missing_package, register_heif
 from convatlas.data.image_limits import (
     PILLOW_LIMIT,
@@ -29,7 +41,6 @@ from convatlas.data.threads import wait_for_pixels
 from convatlas.errors import DataError
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "F"}  # besides the I;16 family
-TIFF_BITS_PER_SAMPLE = 258
 EXIF_ORIENTATION = 274
 TURNS = {  # EXIF orientation: what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,7 +81,7 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
     """`read_image` for many calls inside one `quiet_pillow`, which is not safe in threads."""
     try:
         image = load(path, reading)
-        upright = turned(eight_bit(image), image)
+        upright = turned(eight_bit(image, reading), image)
     except UnreadableImage as error:
         raise DataError(f"{shown(path)}: {error}") from None
     pixels = np.array(in_mode(upright, "L" if channels == 1 else "RGB"))
@@ -102,7 +113,10 @@ def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image
                 image.verify()
         with Image.open(path) as image:
             prepare(image, reading)
+            raw = raw_mode(image)
             image.load()
+            if raw is not None:
+                image.info[COLOUR_16] = raw
             return image
     except (UnreadableImage, ImageTooLarge) as error:
         raise UnreadableImage(str(error)) from None
@@ -146,17 +160,15 @@ def reason_of(error: Exception) -> str:
     return f"truncated ({text})" if cut_off else f"damaged ({text})"
 
 
-def eight_bit(image: Image.Image) -> Image.Image:
+def eight_bit(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
     """A decoded image in mode L where it is grey, else RGB.
 
     Raises:
         UnreadableImage: its numbers have no known range.
     """
     grey = image.mode in GREY_MODES or image.mode.startswith("I;")
-    if image.mode == "F":
-        return Image.fromarray(scaled_floats(np.asarray(image)))
-    if image.mode == "I" or image.mode.startswith("I;"):
-        return Image.fromarray(scaled_whole(np.asarray(image), white_level(image)))
+    if is_deep(image):
+        image = shallow(image, reading)
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -171,33 +183,30 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
+def shallow(image: Image.Image, reading: Reading) -> Image.Image:
+    """A deep image in 8 bits a channel, each value where it lies between black and white."""
+    try:
+        if COLOUR_16 not in image.info:
+            values = finite(np.asarray(image))
+            return Image.fromarray(eight_bits(values, window_of(image, values, reading)))
+        window = reading.value_range or reading.whole or SIXTEEN_BITS
+        if window == SIXTEEN_BITS:
+            return image  # of which Pillow kept the high bytes
+        pixels = colour_values(image)
+        scaled = eight_bits(pixels, window)
+        if pixels.shape[-1] == 4:  # transparency always fills its 16 bits
+            scaled[..., 3] = pixels[..., 3] >> 8
+        if reading.value_range is None:
+            check_window(0, float(pixels[..., :3].max()), window)
+        return Image.fromarray(scaled)
+    except UnknownRange as error:
+        raise UnreadableImage(str(error)) from None
+
+
 def on_white(image: Image.Image) -> Image.Image:
     """An RGBA image laid on a white ground."""
     ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(ground, image).convert("RGB")
-
-
-def white_level(image: Image.Image) -> int:
-    """The value that means white: from the bits a TIFF states, else of 16 bits."""
-    tags = getattr(image, "tag_v2", {})
-    bits = tags.get(TIFF_BITS_PER_SAMPLE, (16,))[0]
-    return 2**bits - 1 if 8 < bits < 16 else 65535
-
-
-def scaled_whole(values: np.ndarray, white: int) -> np.ndarray:
-    """Whole numbers 0..white as 0..255, rounded."""
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > white:
-        raise UnreadableImage(f"whole numbers must lie in 0..{white}, got {low}..{high}")
-    return ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
-
-
-def scaled_floats(values: np.ndarray) -> np.ndarray:
-    """Floats in 0..1 or 0..255 as 0..255, rounded."""
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 255):  # also false where a value is not a number
-        raise UnreadableImage(f"floats must lie in 0..1 or 0..255, got {low:g}..{high:g}")
-    return np.rint(values * (255 if high <= 1 else 1)).astype(np.uint8)
 
 
 def orientation(image: Image.Image) -> int:

@@ -13,7 +13,9 @@ from statistics import median
 
 from PIL import Image
 
+from convatlas.data.deep_values import UnknownRange, Values, is_deep, measure_values
 from convatlas.data.names import shown, shown_few
+from convatlas.data.png_depth import png_depth
 from convatlas.data.read import (
     UnreadableImage,
     eight_bit,
@@ -54,6 +56,7 @@ class FileFacts:
     grey: bool
     bytes: int
     renamed: str | None
+    values: Values | None = None  # of a file deeper than 8 bits
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class ScanReport:
         modes: readable files per Pillow mode.
         sizes: smallest, median and largest width and height in pixels.
         per_class: images per class, for each split.
+        reading: how files deeper than 8 bits are read, a line for each kind of number.
     """
 
     total: int
@@ -83,6 +87,7 @@ class ScanReport:
     modes: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     per_class: dict[str, dict[str, int]] = field(default_factory=dict)
+    reading: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """The report as plain lists and dicts, for JSON."""
@@ -101,6 +106,7 @@ class ScanReport:
     def warnings(self) -> list[str]:
         """One line for each kind of thing a person should know before trusting a result."""
         lines = [f"skipped {shown(file)}: {reason}" for file, reason in self.broken]
+        lines += self.reading
         lines += [f"used {shown(file)}: {remark}" for file, remark in self.renamed]
         if self.ignored:
             lines.append(f"ignored {len(self.ignored)} files that are no images by their name")
@@ -122,15 +128,23 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
     path = root / file
     try:
         image = load(path, reading, verify=True)
-        if image.mode not in ("L", "RGB"):
-            eight_bit(image)  # refuses what has no known range
-    except UnreadableImage as error:
+        values = measure_values(image, png_depth(path)) if is_deep(image) else None
+        if image.mode not in ("L", "RGB") and values is None:
+            eight_bit(image)
+    except (UnreadableImage, UnknownRange) as error:
         return str(error)
     width, height = image.size
     if orientation(image) >= 5:  # lies on its side
         width, height = height, width
     return FileFacts(
-        file, width, height, image.mode, is_grey(image), path.stat().st_size, renaming(path, image)
+        file,
+        width,
+        height,
+        image.mode,
+        is_grey(image),
+        path.stat().st_size,
+        renaming(path, image),
+        values,
     )
 
 

@@ -63,6 +63,7 @@ def fit(
     force: bool = False,
     max_broken: float = 0.05,
     max_pixels: float | None = None,
+    value_range: tuple[float, float] | None = None,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -81,6 +82,9 @@ def fit(
         max_broken: share of unreadable files that is skipped; above it the job stops.
         max_pixels: of one image; None allows 64 million. A larger JPEG is read at a reduced size,
             a larger image of any other format counts as broken.
+        value_range: the values that mean black and white in files deeper than 8 bits; None takes
+            the depth that the files state, or else that of the training images. Stored with the
+            run.
         recipe: how to train; the default suits every registered network, or its public weights.
 
     Raises:
@@ -90,7 +94,7 @@ def fit(
         WeightsError: public weights were asked for and cannot be had.
     """
     start = time.perf_counter()
-    reading = chosen_reading(max_pixels)
+    reading = chosen_reading(max_pixels, value_range)
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
     if out is not None:
@@ -140,6 +144,8 @@ def _open(
         f"{images.name}: {len(images.classes)} classes, {sizes}, "
         f"{images.width} x {images.height} pixels, {images.channels} channel(s)"
     )
+    for line in images.scan.reading:
+        progress.say(line)
     for file, reason in images.scan.broken:
         progress.say(f"skipped {file}: {reason}")
     return images
