@@ -28,6 +28,8 @@ NO_WIDTH = {
 
 NO_FEATURES = ("CapsNet", "LinearClassifier")  # the classes are not made of a vector of features
 
+NO_HALF = ("GoogLeNet",)  # torch has no average pooling in float16 on the CPU
+
 # Sides of the published input where a name does not say it and it is not 224 pixels.
 SIZES = {
     **dict.fromkeys(("darknet53", "cspdarknet53", "cspdarknet53_mish"), 256),
@@ -235,6 +237,23 @@ def test_building_allocates_the_network_once(entry):
     allocated = sum(storage.nbytes() for storage in seen.storages.values())
     # A little more: what an initialisation draws for a small layer before it copies it in.
     assert allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
+
+
+@every_class
+def test_float16_is_finite_once_the_norms_have_seen_images(cls):
+    model, inputs = tiny(cls)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # one batch is all that the statistics see
+    images = tuple(torch.rand(8, *x.shape[1:]) for x in inputs)
+    with torch.no_grad():
+        model.train()(*images)
+    if cls.__name__ in NO_HALF:
+        with torch.autocast("cpu", torch.float16):
+            got = answers(model, inputs)
+    else:
+        got = answers(model.half(), tuple(x.half() for x in inputs))
+    assert all(y.isfinite().all() for y in got)
 
 
 @every_classifier

@@ -105,6 +105,26 @@ def test_gradients_at_zero_are_finite():
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 500.0])
+def test_float16_vectors_of_any_length_are_squashed_as_in_float64(size):
+    x = size * torch.randn(5, 8, dtype=torch.float64)
+    expected, got = squash(x), squash(x.half())
+    assert got.dtype == torch.float16
+    torch.testing.assert_close(got.double(), expected, rtol=5e-2, atol=1e-7)
+    assert squash(torch.zeros(1, 8).half()).eq(0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_it_trains_in_half_precision_and_under_autocast(dtype):
+    x, labels = torch.rand(2, 1, 20, 20), torch.tensor([0, 2])
+    for half in (True, False):
+        model = _tiny(in_channels=1).train().to(dtype if half else torch.float32)
+        with torch.autocast("cpu", dtype, enabled=not half):
+            loss = model.loss(model(x.to(dtype) if half else x), labels)
+        loss.backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_in_evaluation_the_softmax_is_each_lengths_share():
     model = _tiny().eval()
     x = torch.rand(4, 1, 20, 20)

@@ -134,7 +134,7 @@ class CapsNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | CapsuleOutputs:
         capsules = self.capsules(x)
-        logits = lengths(capsules).log()
+        logits = lengths(capsules).log().to(capsules.dtype)
         return CapsuleOutputs(logits, capsules, x) if self.training else logits
 
     def capsules(self, x: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class CapsNet(nn.Module):
         images = _unit_range(images)
         for k in range(labels.shape[1]):
             wrong = self.reconstruct(outputs.capsules, labels[:, k]) - images[:, k]
-            total = total + RECONSTRUCTION_WEIGHT * wrong.square().sum() / len(images)
+            total = total + RECONSTRUCTION_WEIGHT * _widened(wrong).square().sum() / len(images)
         return total
 
     def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
@@ -200,6 +200,13 @@ class CapsNet(nn.Module):
         return model, model.example(batch=2)
 
 
+@torch.fx.wrap
+def _widened(x: Tensor) -> Tensor:
+    """Half precision as float32: it holds neither the squares of short vectors nor of long ones."""
+    half = x.dtype == torch.float16 or x.dtype == torch.bfloat16
+    return x.float() if half else x
+
+
 def squash(x: Tensor) -> Tensor:
     """Keep the direction of each vector, and map its length s to s ** 2 / (1 + s ** 2).
 
@@ -207,13 +214,13 @@ def squash(x: Tensor) -> Tensor:
 
     Source: equation 1.
     """
-    squared = x.square().sum(-1, keepdim=True)
-    return x * (squared / (1 + squared) / squared.clamp(min=LEAST_SQUARE).sqrt())
+    squared = _widened(x).square().sum(-1, keepdim=True)
+    return (x * (squared / (1 + squared) / squared.clamp(min=LEAST_SQUARE).sqrt())).to(x.dtype)
 
 
 def lengths(capsules: Tensor) -> Tensor:
-    """Length of each vector, above 0. Shape: (..., d) -> (...)."""
-    return capsules.square().sum(-1).clamp(min=LEAST_SQUARE).sqrt()
+    """Length of each vector, above 0, in float32 at least. Shape: (..., d) -> (...)."""
+    return _widened(capsules).square().sum(-1).clamp(min=LEAST_SQUARE).sqrt()
 
 
 def route(votes: Tensor, iterations: int, *, none_of_above: bool = False) -> Tensor:

@@ -3,6 +3,8 @@
 Each stage splits its input by channel. The second part goes through the dense layers and a first
 transition, meets the first part, and a second transition halves channels and size.
 
+Before any training float16 overflows in evaluation, as in DenseNet (densenet.py says why).
+
 Source:  Wang et al., "CSPNet", CVPR-W 2020, arXiv:1911.11929, section 3.2 and figure 3.
 Claims:  claims/cspnet.toml
 Differs: no layer table is known here. What the rule leaves open was decided by the one published
