@@ -150,6 +150,14 @@ def test_only_the_training_images_settle_it(tmp_path):
         read_image(tmp_path / file, 1, data.reading)
 
 
+def test_where_too_many_would_be_refused_all_images_settle_it(tmp_path):
+    for split, white in (("train", 200), ("test", 3000)):
+        make_set(tmp_path / split, white)
+    data = open_images(tmp_path)
+    assert data.reading.whole == (0, 4095)
+    assert data.scan.broken == []
+
+
 def test_mixed_depths_are_told(tmp_path):
     make_set(tmp_path, 65535)
     save(tmp_path / "a" / "dark.png", ramp(1000))

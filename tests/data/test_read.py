@@ -174,7 +174,7 @@ def test_floats_of_a_known_range_are_scaled(tmp_path, values, expected):
 @pytest.mark.parametrize("values", [[-1.0, 1.0], [0.0, 300.0], [0.0, float("nan")]])
 def test_floats_of_no_known_range_are_refused(tmp_path, values):
     path = saved(tmp_path, Image.fromarray(np.array([values], np.float32)), "f.tif")
-    with pytest.raises(DataError, match=r"f\.tif: floats must lie in"):
+    with pytest.raises(DataError, match=r"f\.tif: (floats must lie in|.*not a number)"):
         read_image(path, 1)
 
 

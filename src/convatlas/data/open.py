@@ -63,7 +63,7 @@ def open_images(
     check_left(listing.source, items, named)
     twins = find_twins(listing.root, facts)
     items = cut_items(listing, items, seed, twins)
-    reading, remarks = settle(items, facts, reading)
+    reading, remarks = settle(items, facts, reading, most_refused=max_broken * len(listing.items))
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(items, facts)
     check_left(listing.source, items, named)
@@ -132,11 +132,18 @@ def scan_listing(
 
 
 def settle(
-    items: list[Item], facts: list[FileFacts], reading: Reading
+    items: list[Item], facts: list[FileFacts], reading: Reading, *, most_refused: float
 ) -> tuple[Reading, list[str]]:
-    """The reading with the windows of the training images, and what to say of them."""
+    """The reading with the windows of the training images, and what to say of them.
+
+    Where that would refuse more files than may be broken, all images settle it.
+    """
     train = {item.file for item in items if item.split == "train"}
-    return settle_reading(reading, [f.values for f in facts if f.values and f.file in train])
+    deep = [fact for fact in facts if fact.values]
+    settled = settle_reading(reading, [f.values for f in deep if f.values and f.file in train])
+    if sum(unexplained(fact.values, settled[0]) is not None for fact in deep) > most_refused:
+        return settle_reading(reading, [fact.values for fact in deep if fact.values])
+    return settled
 
 
 def refuse_unexplained(

@@ -89,8 +89,4 @@ def _float_window(files: Sequence[Values]) -> Window:
 
 
 def _files(files: Sequence[Values]) -> str:
-    return (
-        "1 training file of over 8 bits"
-        if len(files) == 1
-        else (f"{len(files):,} training files of over 8 bits")
-    )
+    return "1 file of over 8 bits" if len(files) == 1 else (f"{len(files):,} files of over 8 bits")
