@@ -32,6 +32,10 @@ class WeightsError(ConvatlasError):
     """Public weights that cannot be had, are not what they should be, or do not fit."""
 
 
+class CountError(ConvatlasError):
+    """A model that cannot be counted as it is; the message says what to count instead."""
+
+
 class UnknownNameError(ConvatlasError, KeyError):
     """A name that is not registered; the message offers the nearest ones."""
 

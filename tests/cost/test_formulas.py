@@ -151,11 +151,42 @@ def test_complex_product_costs_four_real_ones():
     assert macs(torch.mm, x, y) == 4 * 3 * 5 * 7
 
 
-def test_complex_convolution_is_counted_as_the_three_real_ones_that_torch_makes_of_it():
-    # Torch multiplies three times, not four: (a + b)(c + d) - ac - bd gives both cross terms.
-    layer = nn.Conv2d(3, 4, 3, dtype=torch.complex64)
+@pytest.mark.parametrize("bias", [True, False])
+def test_complex_convolution_costs_four_real_ones(bias):
+    # Torch makes three real convolutions of it: (a + b)(c + d) - ac - bd gives both cross terms.
+    layer = nn.Conv2d(3, 4, 3, bias=bias, dtype=torch.complex64)
     x = torch.empty(1, 3, 8, 8, dtype=torch.complex64)
-    assert count(layer, (x,)).macs == macs(layer, x) == 3 * (6 * 6 * 4 * 3 * 9)
+    cost = count(layer, (1, 3, 8, 8))
+    assert cost.macs == macs(layer, x) == 4 * (6 * 6 * 4 * 3 * 9)
+    assert cost.activation_bytes == 8 * (6 * 6 * 4)  # two float32 each
+
+
+def test_complex_transposed_convolution_costs_four_real_ones():
+    layer = nn.ConvTranspose1d(3, 4, 3, dtype=torch.complex64)
+    assert count(layer, (2, 3, 7)).macs == 4 * (2 * 3 * 7 * 4 * 3)
+
+
+def test_complex_layers_and_products_have_one_rule():
+    def pair(a, b):
+        return torch.empty(a, dtype=torch.complex64), torch.empty(b, dtype=torch.complex64)
+
+    assert count(nn.Linear(3, 4, dtype=torch.complex64), (2, 3)).macs == 4 * (2 * 3 * 4)
+    assert macs(F.linear, *pair((2, 3), (4, 3))) == 4 * (2 * 3 * 4)
+    assert macs(torch.matmul, *pair((2, 3), (3, 4))) == 4 * (2 * 3 * 4)
+    assert macs(lambda a, b: torch.einsum("bij,bjk->bik", a, b), *pair((2, 3, 4), (2, 4, 5))) == (
+        4 * (2 * 3 * 4 * 5)
+    )
+    assert macs(lambda x, w: F.conv1d(input=x, weight=w), *pair((1, 3, 4), (5, 3, 1))) == (
+        4 * (4 * 5 * 3)
+    )
+
+
+def test_operators_of_two_types_give_the_type_that_torch_gives():
+    class Mixed(nn.Module):
+        def forward(self, x):
+            return (x.half() + x) @ x.T, (x.int().sigmoid() + x.half()) @ x.half().T
+
+    assert count(Mixed(), (2, 2)).macs == 16
 
 
 ACTIVATIONS = [name for name in nn.modules.activation.__all__ if name != "MultiheadAttention"]

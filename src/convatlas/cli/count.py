@@ -53,6 +53,8 @@ def _print(named: Named, cost: "Cost", layers: bool) -> None:
     if cost.uncounted:
         ran = ", ".join(f"{op} ({n}x)" for op, n in sorted(cost.uncounted.items()))
         say(f"Not counted, as the rule does not know them: {ran}")
+    for warning in cost.warnings:
+        say(f"Note: {warning}.")
     say(f"Rule: {RULE}.")
 
 

@@ -2,75 +2,75 @@
 
 Nothing is computed and nothing allocated: tensors on torch's `meta` device carry shapes through
 the real forward pass, and a dispatch mode sees each operator go by. So no model carries a second
-description of itself that could drift from its code.
+description of itself that could drift from its code. A model that decides by values what it
+computes is run with real numbers instead, if it is small enough.
 """
 
+import copy
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
+from convatlas.cost.complex_convolution import ComplexConvolutions
 from convatlas.cost.flags import evaluating
-from convatlas.cost.formulas import COMPLEX_FACTOR, FORMULAS
-from convatlas.cost.free import bare_name, is_free
-from convatlas.cost.memory import LiveBytes, tensors_in
-from convatlas.cost.report import Cost, LayerCost
-from convatlas.cost.shapes import SHAPES
+from convatlas.cost.inputs import META, Inputs, dtype_of, moved, read_inputs
+from convatlas.cost.memory import tensors_in
+from convatlas.cost.report import Cost
 from convatlas.cost.unchanged import unchanged
+from convatlas.cost.watch import Watch
+from convatlas.cost.wrapped import is_scripted, run_plainly, unwrapped
+from convatlas.errors import CountError
 
-FLOAT32_BYTES = 4
-META = torch.device("meta")
+CPU = torch.device("cpu")
+MAX_REAL_BYTES = 2**30  # of weights and inputs: more than this is not run with real numbers
+FROZEN = "it is a frozen program, whose weights are constants: params and weight_bytes are 0"
+BY_VALUES = "it decides by values what it computes: counted with real numbers, for such input only"
 
 
-def count(model: nn.Module, inputs: Sequence[int] | Sequence[Any]) -> Cost:
+def count(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None = None) -> Cost:
     """Parameters, multiply-adds and bytes of one forward pass.
 
     Everything of the model is as before afterwards, also where counting raises: parameters,
     buffers, plain attributes, hooks and what they recorded, training flags, random generators.
 
     Args:
-        model: any module; it may live on any device, `meta` included.
-        inputs: the shape of its one input, batch included, or a tuple of example tensors.
+        model: any module, on any device, `meta` included; what `DataParallel`,
+            `DistributedDataParallel` or `torch.compile` wrapped is counted as the network inside.
+        inputs: a tensor, or a shape as `(1, 3, 224, 224)`, batch included; a tuple or list of them
+            by position, a dict by name, nested as the model takes them. Shapes have the type of
+            the model's own weights. Beside tensors a tuple of numbers is no shape.
+        kwargs: further inputs by name.
 
     Raises:
-        ValueError: the shape is not made of positive whole numbers.
+        UsageError: no module; a shape that is not made of positive whole numbers.
+        CountError: what cannot be counted as it is: quantised, sharded or not yet sized weights,
+            or too large a model that decides by values what it computes.
         whatever the model raises on an input that it cannot take.
     """
-    watch = _Watch(model)
-    weights = _weights(model, under="model")
-    examples = _examples(inputs)
-    watch.live.hold((weights, examples))
-    with unchanged(model), _shapes_only(), _stack_of_modules(watch), watch:
-        torch.func.functional_call(_Evaluated(model, watch), weights, examples)
-    return Cost(
-        input=tuple(tuple(x.shape) for x in tensors_in(examples)),
-        params=sum(p.numel() for p in model.parameters()),
-        macs=sum(watch.macs.values()),
-        activation_bytes=sum(watch.activation_bytes.values()),
-        peak_bytes=watch.live.peak,
-        weight_bytes=_nbytes(weights.values()),
-        uncounted=dict(watch.uncounted),
-        layers=tuple(watch.layers()),
-    )
+    network = unwrapped(model)
+    given = read_inputs(inputs, kwargs, dtype_of(network))
+    try:
+        return _watched(network, given, META)
+    except CountError:
+        raise
+    except Exception as error:
+        if not _asks_for_values(error):
+            raise
+        _refuse_what_cannot_run(network, given, error)
+    return _watched(network, given, CPU)
 
 
 def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
     """Multiply-adds of one call of a function or module, on shapes alone."""
-    watch = _Watch(nn.Identity())
-    args, kwargs = _on_meta(inputs), _on_meta(options)
-    with unchanged(function), _shapes_only(), watch:
+    watch = Watch(None)
+    args, kwargs = moved((inputs, options), META)
+    with unchanged(function), _quietly(META), watch, ComplexConvolutions(watch):
         if isinstance(function, nn.Module):
-            torch.func.functional_call(function, _weights(function), args, kwargs)
+            torch.func.functional_call(function, _weights(function, META), args, kwargs)
         else:
             function(*args, **kwargs)
     return sum(watch.macs.values())
@@ -79,130 +79,123 @@ def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
 class _Evaluated(nn.Module):
     """Runs a model in evaluation mode, and counts nothing but the run.
 
-    The mode is changed while the weights are shapes: a model may merge weights when it is.
+    The mode is changed while other weights are in place: a model may merge weights when it is.
     """
 
-    def __init__(self, model: nn.Module, watch: "_Watch"):
+    def __init__(self, model: nn.Module, watch: Watch):
         super().__init__()
         self.model, self.watch = model, watch
 
-    def forward(self, *args: Any) -> None:
+    def forward(self, *args: Any, **kwargs: Any) -> None:
         self.watch.counting = False
         with evaluating(self.model):
             self.watch.counting = True
-            self.model(*args)
+            self.model(*args, **kwargs)
             self.watch.counting = False
 
 
-class _Watch(TorchDispatchMode):
-    """Sees every operator, books its cost on the module that is running."""
+def _watched(model: nn.Module, given: Inputs, device: torch.device) -> Cost:
+    if any(is_scripted(module) for module in model.modules()):
+        model = copy.deepcopy(model)  # what TorchScript keeps cannot be put back piece by piece
+    watch = Watch(model, device)
+    weights = _weights(model, device, under="model")
+    args, kwargs = given.on(device)
+    watch.live.hold((weights, args, kwargs))
+    real = device != META
+    run = _Evaluated(model, watch)
+    with ExitStack() as stack:
+        for each in (unchanged(model, values=real), _quietly(device), run_plainly(model)):
+            stack.enter_context(each)
+        for each in (watch.stack_of_modules(), watch, ComplexConvolutions(watch)):
+            stack.enter_context(each)
+        try:
+            torch.func.functional_call(run, _replaceable(run, weights), args, kwargs)
+        except RuntimeError:
+            if watch.refusal is not None:
+                raise watch.refusal from None
+            raise
+    return Cost(
+        input=tuple(tuple(x.shape) for x in tensors_in((args, kwargs))),
+        params=sum(p.numel() for p in model.parameters()),
+        macs=sum(watch.macs.values()),
+        activation_bytes=sum(watch.activation_bytes.values()),
+        peak_bytes=watch.live.peak,
+        weight_bytes=_nbytes(weights.values()),
+        uncounted=dict(watch.uncounted),
+        layers=tuple(watch.layers()),
+        warnings=tuple(_warnings(model, watch, real)),
+    )
 
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.live = LiveBytes()
-        self.counting = True
-        self.macs: Counter[str] = Counter()
-        self.activation_bytes: Counter[str] = Counter()
-        self.uncounted: Counter[str] = Counter()
-        self.outputs: dict[str, tuple[int, ...]] = {}
-        self.running: list[str] = []
-        self._modules = dict(model.named_modules())
-        self.names = {id(module): name for name, module in self._modules.items()}
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # A tensor that is neither weight nor buffer may still live on a real device.
-        if not all(tensor.is_meta for tensor in tensors_in((args, kwargs))):
-            args, kwargs = _on_meta((args, kwargs))
-        known = SHAPES.get(func)
-        out = known(args) if known else func(*args, **(kwargs or {}))
-        self.live.hold(out)
-        if not self.counting:
-            return out
-        # An operator that works in place costs what its ordinary form does.
-        formula = FORMULAS.get(func._schema.name.removesuffix("_"))
-        if formula is not None:
-            self._book(formula(args, out), out)
-        elif not is_free(func):
-            self.uncounted[bare_name(func)] += 1
-        return out
-
-    def _book(self, macs: int, out: Any) -> None:
-        result = out if isinstance(out, Tensor) else out[0]
-        name = self.running[-1] if self.running else ""
-        self.macs[name] += macs * (COMPLEX_FACTOR if result.is_complex() else 1)
-        self.activation_bytes[name] += result.numel() * FLOAT32_BYTES
-
-    def layers(self) -> Iterator[LayerCost]:
-        """In the order they ran; then what holds weights but did not run."""
-        ran = list(self.outputs)
-        shared: set[int] = set()  # a weight that two layers share is booked once
-        for name in ran + [name for name in self._modules if name not in self.outputs]:
-            module = self._modules[name]
-            own = [p for p in module.parameters(recurse=False) if id(p) not in shared]
-            shared.update(id(p) for p in own)
-            params = sum(p.numel() for p in own)
-            if params or self.macs[name]:
-                yield LayerCost(
-                    name or "(whole)",
-                    type(module).__name__,
-                    self.outputs.get(name),
-                    params,
-                    self.macs[name],
-                    self.activation_bytes[name],
-                )
+def _warnings(model: nn.Module, watch: Watch, real: bool) -> Iterator[str]:
+    if real:
+        yield BY_VALUES
+    if is_scripted(model) and watch.macs and not any(True for _ in model.parameters()):
+        yield FROZEN
 
 
 @contextmanager
-def _shapes_only() -> Iterator[None]:
+def _quietly(device: torch.device) -> Iterator[None]:
     fastpath = torch.backends.mha.get_fastpath_enabled()
     # The fast path would hide a whole encoder layer behind one operator.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with META, torch.no_grad():
+        with device, torch.no_grad():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
 
 
-@contextmanager
-def _stack_of_modules(watch: _Watch) -> Iterator[None]:
-    """Keeps `watch.running` at the module whose forward is on."""
+def _weights(model: nn.Module, device: torch.device, under: str = "") -> dict[str, Tensor]:
+    """Parameters and buffers as shapes or copies; a shared one is there once.
 
-    def enter(module: nn.Module, args: Any) -> None:
-        # A module made during the forward pass has no name: its cost is its caller's.
-        name = watch.names.get(id(module), watch.running[-1] if watch.running else "")
-        watch.running.append(name)
-
-    def leave(module: nn.Module, args: Any, out: Any) -> None:
-        name = watch.running.pop()
-        first = next(tensors_in(out), None)
-        if first is not None:
-            watch.outputs.setdefault(name, tuple(first.shape))
-
-    with ExitStack() as stack:
-        stack.callback(register_module_forward_pre_hook(enter).remove)
-        stack.callback(register_module_forward_hook(leave).remove)
-        yield
+    Raises:
+        CountError: a kind of tensor that has no such form.
+    """
+    weights = {}
+    for name, tensor in (*model.named_parameters(under), *model.named_buffers(under)):
+        try:
+            there = tensor.detach().to(device)
+            weights[name] = there.clone() if device != META else there
+        except (RuntimeError, NotImplementedError, TypeError, AttributeError) as error:
+            raise CountError(
+                f"count: '{name}' is a {type(tensor).__name__}, which cannot be copied as a shape; "
+                "count the network before its weights were converted"
+            ) from error
+    return weights
 
 
-def _examples(inputs: Sequence[Any]) -> tuple[Any, ...]:
-    if all(isinstance(size, int) for size in inputs):
-        if not inputs or min(inputs) < 1:
-            raise ValueError(
-                f"count: an input shape is positive whole numbers, got {tuple(inputs)}"
-            )
-        return (torch.empty(*inputs, device=META),)
-    return _on_meta(tuple(inputs))
+def _replaceable(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without those that TorchScript holds: these stay, and are read by their shapes."""
+    scripted = [f"{name}." for name, module in model.named_modules() if is_scripted(module)]
+    if not scripted:
+        return weights
+    return {name: held for name, held in weights.items() if not name.startswith(tuple(scripted))}
 
 
-def _on_meta(nested: Any) -> Any:
-    return tree_map_only(Tensor, lambda t: t if t.is_meta else t.to(META), nested)
+def _asks_for_values(error: Exception) -> bool:
+    """Whether a pass failed for want of numbers, rather than for its input."""
+    text = str(error)  # TorchScript hides what it was
+    told = "meta" in text.lower() or "Traceback of TorchScript" in text
+    return told or isinstance(error, NotImplementedError)
 
 
-def _weights(model: nn.Module, under: str = "") -> dict[str, Tensor]:
-    """Parameters and buffers as shapes; a shared one is there once."""
-    named = [*model.named_parameters(under), *model.named_buffers(under)]
-    return {name: tensor.detach().to(META) for name, tensor in named}
+def _refuse_what_cannot_run(model: nn.Module, given: Inputs, error: Exception) -> None:
+    """Refuse to run with real numbers what has none or is too large.
+
+    Raises:
+        CountError: which of the two, and what asked for numbers.
+    """
+    why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    asks = f"count: {type(model).__name__} decides by values what it computes ({why})"
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(tensor.is_meta for tensor in tensors):
+        raise CountError(f"{asks}; give it real weights, not those of 'meta'") from error
+    size = _nbytes([*tensors, *tensors_in(given.on(META))])
+    if size > MAX_REAL_BYTES:
+        raise CountError(
+            f"{asks}, and at {size / 2**30:.1f} GiB it is too large to be run; count a smaller form"
+        ) from error
 
 
 def _nbytes(tensors: Iterable[Tensor]) -> int:

@@ -56,7 +56,9 @@ _GROUPS = {
     "asking, not computing": """
         device _local_scalar_dense item equal is_same_size sym_size sym_stride sym_numel
         _assert_async _assert_scalar _assert_tensor_metadata _efficientzerotensor
-        _has_same_storage_numel""",
+        _has_same_storage_numel _pack_padded_sequence
+        profiler::_record_function_enter_new
+        profiler::_record_function_exit""",
 }
 
 _FREE_NAMES = frozenset(name for group in _GROUPS.values() for name in group.split())

@@ -28,7 +28,7 @@ class Cost:
     `params` are trainable numbers, `macs` multiply-adds, `activation_bytes` the float32 outputs
     of all counted layers, `peak_bytes` the largest sum of weights and live tensors while one
     input runs, `weight_bytes` parameters and buffers as stored, `uncounted` the operators that
-    the rule does not know, each with how often it ran.
+    the rule does not know, each with how often it ran, `warnings` what has to be known of a count.
     """
 
     input: tuple[tuple[int, ...], ...]
@@ -39,6 +39,7 @@ class Cost:
     weight_bytes: int
     uncounted: dict[str, int]
     layers: tuple[LayerCost, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of `count --json`, layers included."""

@@ -14,8 +14,14 @@ Answer = Callable[[Sequence[Any]], Any]
 aten = torch.ops.aten
 
 
-def _like(args: Sequence[Any]) -> Tensor:
-    return torch.empty_like(args[0])
+def _like(operator: Any) -> Answer:
+    """Of a tensor of real numbers, its own shape; whole numbers would become others."""
+
+    def answer(args: Sequence[Any]) -> Tensor:
+        x = args[0]
+        return torch.empty_like(x) if x.is_floating_point() else operator(*args)
+
+    return answer
 
 
 def _itself(args: Sequence[Any]) -> Tensor:
@@ -23,15 +29,19 @@ def _itself(args: Sequence[Any]) -> Tensor:
 
 
 def _together(operator: Any) -> Answer:
-    """Of two tensors of one shape and layout, that; anything else is asked of torch."""
+    """Of two tensors of one shape, layout and type, that; anything else is asked of torch."""
 
     def answer(args: Sequence[Any]) -> Tensor:
         x, y = args[:2]
-        if isinstance(y, Tensor) and x.shape == y.shape and x.stride() == y.stride():
+        if isinstance(y, Tensor) and _alike(x, y):
             return x if operator in IN_PLACE else torch.empty_like(x)
         return operator(*args)
 
     return answer
+
+
+def _alike(x: Tensor, y: Tensor) -> bool:
+    return x.shape == y.shape and x.stride() == y.stride() and x.dtype == y.dtype
 
 
 def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,20 +52,23 @@ def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
 
 IN_PLACE = (aten.add_.Tensor, aten.mul_.Tensor)
 TOGETHER = (aten.add.Tensor, aten.mul.Tensor, *IN_PLACE)
+LIKE = (
+    aten.relu.default,
+    aten.hardtanh.default,
+    aten.silu.default,
+    aten.hardswish.default,
+    aten.leaky_relu.default,
+    aten.hardsigmoid.default,
+    aten.sigmoid.default,
+)
 SHAPES: Mapping[Any, Answer] = {
     **{operator: _together(operator) for operator in TOGETHER},
+    **{operator: _like(operator) for operator in LIKE},
     aten.native_batch_norm.default: _normalised,
     aten._native_batch_norm_legit_no_training.default: _normalised,
-    aten.relu.default: _like,
     aten.relu_.default: _itself,
-    aten.hardtanh.default: _like,
     aten.hardtanh_.default: _itself,
-    aten.silu.default: _like,
     aten.silu_.default: _itself,
-    aten.hardswish.default: _like,
     aten.hardswish_.default: _itself,
-    aten.leaky_relu.default: _like,
     aten.leaky_relu_.default: _itself,
-    aten.hardsigmoid.default: _like,
-    aten.sigmoid.default: _like,
 }
