@@ -67,11 +67,11 @@ def test_files_that_are_no_images_are_ignored_and_counted(photos):
         (photos / name).write_text("x")
     (photos / ".ipynb_checkpoints").mkdir()
     data = open_images(photos)
-    assert set(data.scan.ignored) == {
-        "README.md",
-        "circle/notes.txt",
-        "circle/Thumbs.db",
-        "circle/.hidden.png",
+    assert dict(data.scan.ignored) == {
+        "README.md": "no image by its name",
+        "circle/notes.txt": "no image by its name",
+        "circle/Thumbs.db": "made by a tool",
+        "circle/.hidden.png": "hidden",
     }
     assert data.scan.total == 60
 
@@ -165,7 +165,7 @@ def test_a_report_survives_json(damaged):
 def test_warnings_are_one_line_each(photos, tmp_path):
     (photos / "circle/a\nb.png").write_bytes(b"")
     lines = open_images(photos).scan.warnings()
-    assert lines == ["skipped circle/a\\nb.png: zero bytes"]
+    assert lines == ["skipped 1 file that cannot be used: circle/a\\nb.png (zero bytes)"]
 
 
 def test_a_file_without_permission_is_broken(photos, monkeypatch):

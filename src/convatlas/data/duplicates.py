@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from convatlas.data.names import file_path
 from convatlas.data.scan import FileFacts
 
 
@@ -16,7 +17,7 @@ def find_twins(root: Path, facts: Iterable[FileFacts]) -> list[list[str]]:
     by_hash: dict[tuple[int, str], list[str]] = defaultdict(list)
     for size, files in by_size.items():
         for file in files if len(files) > 1 else ():
-            with (root / file).open("rb") as opened:
+            with file_path(root, file).open("rb") as opened:
                 by_hash[size, hashlib.file_digest(opened, "blake2b").hexdigest()].append(file)
     return [files for files in by_hash.values() if len(files) > 1]
 

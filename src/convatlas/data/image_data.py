@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from convatlas.data.names import shown
+from convatlas.data.names import file_path, shown
 from convatlas.data.read import decode, quiet_pillow
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_reading import PLAIN, Reading
@@ -35,7 +35,11 @@ class FileStore:
     reading: Reading = PLAIN
 
     def read(self, file: str) -> Tensor:
+<<<<<<< HEAD
         return decode(self.root / file, self.channels, self.reading)
+=======
+        return decode(file_path(self.root, file), self.channels)
+>>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ class ImageData:
 
     Args:
         name: short, for titles.
-        source: `digits`, or the absolute path of the folder or CSV file.
+        source: `digits`, or the absolute path of the folder or CSV file, in its stored form
+            (`convatlas.text.true_name` gives the path).
         classes: the class map; a label is a place in it.
         channels: 1 where every image is grey, else 3.
         height: median of the readable images, upright.

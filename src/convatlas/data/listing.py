@@ -3,13 +3,17 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+from convatlas.data.split_names import SPLITS
+
+__all__ = ["SPLITS", "Item", "Listing"]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled file, by its path from the source's root; `split` where the source gives it."""
+    """One labelled file, by its path from the source's root; `split` where the source gives it.
+
+    File and label are in the form that can be stored: `names.file_path` gives the real path.
+    """
 
     file: str
     label: str
@@ -23,13 +27,19 @@ class Listing:
     Args:
         source: the source as messages name it.
         root: the folder that the items' files are relative to.
-        ignored: files passed over because of their names.
+        ignored: files passed over because of their names, each with the reason.
+        broken: what is named but cannot be used, each with the reason; counts as a broken file.
+        notes: sentences on how the source was understood.
+        places: where an item stands in its source, such as `line 3`.
     """
 
     source: str
     root: Path
     items: list[Item]
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
     @property
     def given(self) -> set[str]:

@@ -1,17 +1,12 @@
-"""File names as they are printed: one name, one line, whatever characters it holds."""
+"""File names as they are printed and as they are opened."""
 
-from collections.abc import Iterable
+from pathlib import Path
 
+from convatlas.text import shown, shown_few, stored_name, true_name
 
-def shown(name: object) -> str:
-    """The name with newlines, control characters and undecodable bytes escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(name)
-    )
+__all__ = ["file_path", "shown", "shown_few", "stored_name", "true_name"]
 
 
-def shown_few(names: Iterable[object], most: int = 3) -> str:
-    """The first few names, and how many more there are."""
-    listed = [shown(name) for name in names]
-    rest = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+def file_path(root: Path, file: str) -> Path:
+    """The file that a listing or a stored split names by its stored form."""
+    return root / true_name(file)

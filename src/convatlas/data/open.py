@@ -10,7 +10,7 @@ from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
 from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.listing import SPLITS, Item, Listing
-from convatlas.data.names import shown
+from convatlas.data.names import shown, stored_name, true_name
 from convatlas.data.scan import (
     FileFacts,
     Progress,
@@ -87,7 +87,7 @@ def open_test(
     if source == "digits":
         data = open_digits(0, classes)
         return replace(data, splits={"test": data.splits["test"]})
-    listing = list_source(source)
+    listing = list_source(source, need_train=False)
     if "test" in listing.given:
         kept = [item for item in listing.items if item.split == "test"]
         listing = replace(listing, items=kept)
@@ -101,13 +101,15 @@ def open_test(
     return build(source, listing, items, named, facts, broken, twins, 0, reading)
 
 
-def list_source(source: str | Path) -> Listing:
+def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     """The labelled files of a folder or CSV file."""
     path = Path(source)
     where = shown(source)
     try:
+        if not path.exists():
+            path = Path(true_name(str(source)))  # as a run or a report names it
         if path.is_dir():
-            return list_folder(path)
+            return list_folder(path, need_train=need_train)
         if not path.exists():
             raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data")
     except OSError as error:
@@ -201,6 +203,7 @@ def build(
         broken=broken,
         renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
         ignored=listing.ignored,
+        notes=listing.notes,
         leaks=pairs_across(twins, {item.file: str(item.split) for item in items}),
         conflicts=pairs_across(twins, {item.file: item.label for item in items}),
         modes=modes,
@@ -209,9 +212,14 @@ def build(
     )
     path = Path(source).resolve()
     height, width = sizes["height"][1], sizes["width"][1]
+<<<<<<< HEAD
     return ImageData(
         path.stem, str(path), classes, channels, height, width, splits, report, seed, reading
     )
+=======
+    name, place = stored_name(path.stem), stored_name(path)
+    return ImageData(name, place, classes, channels, height, width, splits, report, seed)
+>>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
 
 
 def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:

@@ -14,7 +14,8 @@ from statistics import median
 from PIL import Image
 
 from convatlas.data.deep_values import UnknownRange, Values, is_deep, measure_values
-from convatlas.data.names import shown, shown_few
+from convatlas.data.findings import findings, with_reasons
+from convatlas.data.names import file_path, shown_few
 from convatlas.data.png_depth import png_depth
 from convatlas.data.read import (
     UnreadableImage,
@@ -68,26 +69,28 @@ class ScanReport:
         readable: those that are used.
         broken: file and reason of those that are skipped.
         renamed: file and remark where the content differs from the suffix.
-        ignored: files that are no images by their name.
+        ignored: files passed over because of their names, each with the reason.
         leaks: file, split, file, split of identical files in two splits.
         conflicts: file, class, file, class of identical files under two classes.
         modes: readable files per Pillow mode.
         sizes: smallest, median and largest width and height in pixels.
         per_class: images per class, for each split.
         reading: how files deeper than 8 bits are read, a line for each kind of number.
+        notes: sentences on how the source was understood.
     """
 
     total: int
     readable: int
     broken: list[tuple[str, str]] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
     leaks: list[tuple[str, str, str, str]] = field(default_factory=list)
     conflicts: list[tuple[str, str, str, str]] = field(default_factory=list)
     modes: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     per_class: dict[str, dict[str, int]] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """The report as plain lists and dicts, for JSON."""
@@ -100,32 +103,24 @@ class ScanReport:
             name: [tuple(row) for row in stored[name]]
             for name in ("broken", "renamed", "leaks", "conflicts")
         }
+        pairs["ignored"] = with_reasons(stored["ignored"])
         sizes = {side: tuple(row) for side, row in stored["sizes"].items()}
         return cls(**{**stored, **pairs, "sizes": sizes})
 
     def warnings(self) -> list[str]:
-        """One line for each kind of thing a person should know before trusting a result."""
-        lines = [f"skipped {shown(file)}: {reason}" for file, reason in self.broken]
-        lines += self.reading
-        lines += [f"used {shown(file)}: {remark}" for file, remark in self.renamed]
-        if self.ignored:
-            lines.append(f"ignored {len(self.ignored)} files that are no images by their name")
-        lines += [
-            f"{shown(a)} ({split_a}) and {shown(b)} ({split_b}) are the same file: "
-            "the test figure will be too good"
-            for a, split_a, b, split_b in self.leaks
-        ]
-        lines += [
-            f"{shown(a)} ({shown(label_a)}) and {shown(b)} ({shown(label_b)}) are the same "
-            "file under two classes"
-            for a, label_a, b, label_b in self.conflicts
-        ]
-        return lines
+        """Return a sentence for each kind of thing to know before trusting a result."""
+        return self.reading + findings(
+            broken=self.broken,
+            renamed=self.renamed,
+            ignored=self.ignored,
+            leaks=self.leaks,
+            conflicts=self.conflicts,
+        )
 
 
 def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
     """Read one file completely: its facts, or the reason why it cannot be used."""
-    path = root / file
+    path = file_path(root, file)
     try:
         image = load(path, reading, verify=True)
         values = measure_values(image, png_depth(path)) if is_deep(image) else None

@@ -5,8 +5,9 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from convatlas.data.listing import SPLIT_NAMES, Item, Listing
+from convatlas.data.listing import Item, Listing
 from convatlas.data.names import shown
+from convatlas.data.split_names import split_named
 from convatlas.errors import DataError
 
 HEADER = "file_name,label"
@@ -75,12 +76,13 @@ def read_row(path: Path, line: int, row: dict[str, str]) -> Item:
         raise DataError(f"{shown(path)}:{line}: label must not be empty, of {shown(file)}")
     if "\0" in file or not (path.parent / file).is_file():
         raise DataError(f"{shown(path)}:{line}: no file {shown(file)} in {shown(path.parent)}")
-    given = row.get("split", "").strip().lower()
-    if given and given not in SPLIT_NAMES:
+    given = row.get("split", "").strip()
+    split = split_named(given)
+    if given and split is None:
         raise DataError(
             f"{shown(path)}:{line}: split must be train, val or test, got {shown(given)}"
         )
-    return Item(file, label, SPLIT_NAMES.get(given))
+    return Item(file, label, split)
 
 
 def check_splits(path: Path, items: list[Item], lines: dict[str, int]) -> None:

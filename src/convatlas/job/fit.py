@@ -144,10 +144,8 @@ def _open(
         f"{images.name}: {len(images.classes)} classes, {sizes}, "
         f"{images.width} x {images.height} pixels, {images.channels} channel(s)"
     )
-    for line in images.scan.reading:
+    for line in (*images.scan.notes, *images.scan.warnings()):
         progress.say(line)
-    for file, reason in images.scan.broken:
-        progress.say(f"skipped {file}: {reason}")
     return images
 
 

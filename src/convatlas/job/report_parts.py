@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.data import ImageData, Split, shown
+from convatlas.data.findings import with_reasons
 from convatlas.errors import DataError
 from convatlas.explain.confusion import (
     ClassFigures,
@@ -191,8 +192,8 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
             serious=False,
         ),
         Check(
-            "Files that are no images by their name; they were ignored",
-            [shown(file) for file in scan["ignored"]],
+            "Files that were left out because of their names or places",
+            _remarks(with_reasons(scan["ignored"])),
             serious=False,
         ),
     ]

@@ -1,0 +1,63 @@
+"""Refusing folders that would be read as classes and are not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convatlas.data.listing import Item
+from convatlas.data.names import shown, shown_few
+from convatlas.data.split_names import split_named
+from convatlas.errors import DataError
+
+EXPECTED = (
+    "expected CLASS/photo.jpg, or train/CLASS/photo.jpg beside val/ and test/; "
+    "name the folders so, or list the files in a CSV file"
+)
+
+
+def check_subfolders(root: Path, items: Sequence[Item]) -> None:
+    """Refuse classes that hold the same folders: these look like classes, those like splits.
+
+    Raises:
+        DataError: says what was seen and what is expected.
+    """
+    inside: dict[str, set[str]] = {}
+    direct: set[str] = set()
+    for item in items:
+        label, *between = item.file.split("/")[:-1]
+        inside.setdefault(label, set()).update(between[:1])
+        if not between:
+            direct.add(label)
+    nested = {label: names for label, names in inside.items() if label not in direct}
+    if not nested or 2 * len(nested) < len(inside):
+        return
+    shared = set.intersection(*nested.values())
+    union = set.union(*nested.values())
+    if len(inside) == 1 and len(shared) > 1:
+        (label,) = inside
+        raise DataError(
+            f"{shown(root)}: must hold at least two classes, got one folder {shown(label)} that "
+            f"holds the folders {shown_few(sorted(shared))}; give {shown(root)}/{shown(label)}"
+        )
+    if any(split_named(name) for name in shared):
+        raise DataError(
+            f"{shown(root)}: the splits must lie above the classes, got {shown_few(sorted(shared))} "
+            f"inside of each of the {len(nested)} folders {shown_few(sorted(nested))}; {EXPECTED}"
+        )
+    if len(shared) < 2 or 2 * len(shared) < len(union):
+        return
+    raise DataError(
+        f"{shown(root)}: read as {len(inside)} classes ({shown_few(sorted(inside))}), but they "
+        f"hold the same folders ({shown_few(sorted(shared))}), which look like the classes; "
+        + EXPECTED
+    )
+
+
+def check_beside(root: Path, split: Path, inside: list[Path], folders: list[Path]) -> None:
+    """Refuse a folder such as `test/` among classes that holds the same classes again."""
+    names = {folder.name for folder in folders}
+    again = sorted(folder.name for folder in inside if folder.name in names)
+    if again:
+        raise DataError(
+            f"{shown(root)}: {shown(split.name)} must not stand beside the classes that it holds "
+            f"({shown_few(again)}); put the others into a folder train/"
+        )

@@ -1,0 +1,85 @@
+"""Names of files and classes as text: one form for storage, one for people's eyes.
+
+On most systems a file name is a row of bytes and need not be UTF-8. Python keeps each byte that
+is not as a lone surrogate, which no JSON, HTML or UTF-8 file can hold. The stored form writes
+such a byte as `\\xff`, is plain Unicode, and can be turned back.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable
+
+# What a stored name uses as an escape, so a literal backslash before it is escaped as well.
+_ESCAPE = r"x(?:5c|[89a-f][0-9a-f])|ud[89a-f][0-9a-f]{2}"
+_STORED = re.compile(rf"\\(?:{_ESCAPE})")
+_TO_STORE = re.compile(rf"[\ud800-\udfff]|\\(?={_ESCAPE})")
+_JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of many emoji
+
+
+def stored_name(name: object) -> str:
+    """Return a name as it can be written to any file; the same name where it is plain Unicode."""
+    return _TO_STORE.sub(lambda found: _escaped(found[0]), str(name))
+
+
+def true_name(stored: str) -> str:
+    """Return the name as the system takes it: what `stored_name` was given."""
+    return _STORED.sub(lambda found: _unescaped(found[0]), stored)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte, kept by Python's `surrogateescape`
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _unescaped(escape: str) -> str:
+    code = int(escape[2:], 16)
+    return chr(code + 0xDC00) if 0x80 <= code < 0x100 else chr(code)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return the text with control characters, surrogates and direction marks escaped.
+
+    Args:
+        keep: characters that stay, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in _JOINERS or c in keep else _code(c) for c in str(text)
+    )
+
+
+def _code(character: str) -> str:
+    if 0xD800 <= ord(character) <= 0xDFFF:
+        return _escaped(character)
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def shown(name: object) -> str:
+    """Return a name as it is printed: on one line, whatever characters it holds."""
+    return printable(str(name))
+
+
+def shown_few(names: Iterable[object], most: int = 3) -> str:
+    """Return the first few names, and how many more there are."""
+    listed = [shown(name) for name in names]
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shell_word(name: object) -> str:
+    """Return a name as bash and zsh take it, in characters that every file can hold."""
+    plain = shown(name)
+    if plain == str(name):
+        return shlex.quote(plain)
+    encoded = str(name).encode("utf-8", "surrogateescape")
+    return "$'" + "".join(_shell_byte(byte) for byte in encoded) + "'"
+
+
+def _shell_byte(byte: int) -> str:
+    character = chr(byte)
+    return character if character.isprintable() and byte < 0x7F and character not in "\\'" else (
+        f"\\x{byte:02x}"
+    )
