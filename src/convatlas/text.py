@@ -80,6 +80,8 @@ def shell_word(name: object) -> str:
 
 def _shell_byte(byte: int) -> str:
     character = chr(byte)
-    return character if character.isprintable() and byte < 0x7F and character not in "\\'" else (
-        f"\\x{byte:02x}"
+    return (
+        character
+        if character.isprintable() and byte < 0x7F and character not in "\\'"
+        else (f"\\x{byte:02x}")
     )

@@ -30,9 +30,7 @@ def findings(
             f"good: {pairs(leaks)}"
         )
     if conflicts:
-        lines.append(
-            f"the same picture under two classes, {times(conflicts)}: {pairs(conflicts)}"
-        )
+        lines.append(f"the same picture under two classes, {times(conflicts)}: {pairs(conflicts)}")
     if broken:
         lines.append(f"skipped {files(broken)} that cannot be used: {remarks(broken)}")
     if renamed:

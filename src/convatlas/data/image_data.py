@@ -35,11 +35,7 @@ class FileStore:
     reading: Reading = PLAIN
 
     def read(self, file: str) -> Tensor:
-<<<<<<< HEAD
-        return decode(self.root / file, self.channels, self.reading)
-=======
-        return decode(file_path(self.root, file), self.channels)
->>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
+        return decode(file_path(self.root, file), self.channels, self.reading)
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,8 +40,8 @@ def check_subfolders(root: Path, items: Sequence[Item]) -> None:
         )
     if any(split_named(name) for name in shared):
         raise DataError(
-            f"{shown(root)}: the splits must lie above the classes, got {shown_few(sorted(shared))} "
-            f"inside of each of the {len(nested)} folders {shown_few(sorted(nested))}; {EXPECTED}"
+            f"{shown(root)}: the splits must lie above the classes, got each of the folders "
+            f"{shown_few(sorted(nested))} with {shown_few(sorted(shared))} inside; {EXPECTED}"
         )
     if len(shared) < 2 or 2 * len(shared) < len(union):
         return

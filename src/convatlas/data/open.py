@@ -212,14 +212,8 @@ def build(
     )
     path = Path(source).resolve()
     height, width = sizes["height"][1], sizes["width"][1]
-<<<<<<< HEAD
-    return ImageData(
-        path.stem, str(path), classes, channels, height, width, splits, report, seed, reading
-    )
-=======
     name, place = stored_name(path.stem), stored_name(path)
-    return ImageData(name, place, classes, channels, height, width, splits, report, seed)
->>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
+    return ImageData(name, place, classes, channels, height, width, splits, report, seed, reading)
 
 
 def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:

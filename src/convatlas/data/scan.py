@@ -15,6 +15,7 @@ from PIL import Image
 
 from convatlas.data.deep_values import UnknownRange, Values, is_deep, measure_values
 from convatlas.data.findings import findings, with_reasons
+from convatlas.data.left_out import BROKEN_LINK
 from convatlas.data.names import file_path, shown_few
 from convatlas.data.png_depth import png_depth
 from convatlas.data.read import (
@@ -127,7 +128,7 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
         if image.mode not in ("L", "RGB") and values is None:
             eight_bit(image)
     except (UnreadableImage, UnknownRange) as error:
-        return str(error)
+        return BROKEN_LINK if path.is_symlink() and not path.exists() else str(error)
     width, height = image.size
     if orientation(image) >= 5:  # lies on its side
         width, height = height, width

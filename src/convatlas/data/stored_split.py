@@ -31,25 +31,16 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
         DataError: the stored split is damaged, or a file of it has vanished.
     """
     stored = read_stored(Path(path))
-<<<<<<< HEAD
-    place = str(stored["source"] if source is None else source)
-    reading = Reading.model_validate(stored.get("reading", {}))  # older runs stored none
-=======
     place = true_name(stored["source"]) if source is None else str(source)
->>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
+    reading = Reading.model_validate(stored.get("reading", {}))  # older runs stored none
     if stored["source"] == "digits":
         store: Store = PixelStore(load_digits()[0])
     else:
         root = Path(place).resolve()
         root = root if root.is_dir() else root.parent
         check_present(path, root, stored["splits"])
-<<<<<<< HEAD
         store = FileStore(root, stored["channels"], reading)
-        place = str(Path(place).resolve())
-=======
-        store = FileStore(root, stored["channels"])
         place = stored_name(Path(place).resolve())
->>>>>>> d6eb72d (Leave out hidden and tool files only, follow links, know the usual spellings of splits)
     splits = {
         name: Split(part["files"], part["labels"], store) for name, part in stored["splits"].items()
     }
@@ -78,7 +69,10 @@ def read_stored(path: Path) -> dict:
 def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
     """Refuse a stored split some files of which have vanished."""
     gone = [
-        file for part in splits.values() for file in part["files"] if not file_path(root, file).is_file()
+        file
+        for part in splits.values()
+        for file in part["files"]
+        if not file_path(root, file).is_file()
     ]
     if gone:
         raise DataError(
