@@ -8,11 +8,13 @@ such a byte as `\\xff`, is plain Unicode, and can be turned back.
 import re
 import shlex
 from collections.abc import Iterable
+from unicodedata import category
 
 # What a stored name uses as an escape, so a literal backslash before it is escaped as well.
 _ESCAPE = r"x(?:5c|[89a-f][0-9a-f])|ud[89a-f][0-9a-f]{2}"
 _STORED = re.compile(rf"\\(?:{_ESCAPE})")
 _TO_STORE = re.compile(rf"[\ud800-\udfff]|\\(?={_ESCAPE})")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of many emoji
 
 
@@ -24,6 +26,11 @@ def stored_name(name: object) -> str:
 def true_name(stored: str) -> str:
     """Return the name as the system takes it: what `stored_name` was given."""
     return _STORED.sub(lambda found: _unescaped(found[0]), stored)
+
+
+def unicode_only(text: str) -> str:
+    """Return text that may be a name in either form, in the stored one."""
+    return text if text.isprintable() or not _SURROGATE.search(text) else stored_name(text)
 
 
 def _escaped(character: str) -> str:
@@ -46,9 +53,11 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() or c in _JOINERS or c in keep else _code(c) for c in str(text)
-    )
+    return "".join(c if c in keep or _harmless(c) else _code(c) for c in text)
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS or category(character) == "Zs"
 
 
 def _code(character: str) -> str:

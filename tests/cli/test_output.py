@@ -4,8 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from convatlas.cli import output
 from convatlas.cli.output import note, plain_lines, print_json, say, table
+from convatlas.cli.progress import progress_on_stderr
 
 
 def test_columns_are_aligned_and_numbers_flush_right(capsys):
@@ -92,5 +95,50 @@ def test_pipe_that_cannot_show_a_letter_gets_its_code(monkeypatch):
 
 def test_json_stays_json_on_a_pipe_that_cannot_show_a_letter(monkeypatch):
     written = narrow_pipe(monkeypatch)
-    print_json({"file": "käse \udcff.png"})
-    assert json.loads(written.getvalue()) == {"file": "käse \udcff.png"}
+    print_json({"file": "käse \udcff.png", "label": r"stored \xff"})
+    expected = {"file": r"käse \xff.png", "label": r"stored \xff"}
+    assert json.loads(written.getvalue().decode("ascii")) == expected
+
+
+ODD = "\x1b[31mred\x07 \x9b2J \u202egpj\u2028 \udcff"
+HARMLESS = r"\x1b[31mred\x07 \x9b2J \u202egpj\u2028 \xff"
+
+
+def test_what_steers_a_terminal_is_shown_as_its_code(capsys):
+    say(f"class {ODD}\nnext")
+    note(ODD)
+    table([(ODD, ODD)], ("class", ODD), title=ODD)
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        f"class {HARMLESS}",
+        "next",
+        HARMLESS,
+        "class".ljust(len(HARMLESS)) + "  " + HARMLESS,
+        f"{HARMLESS}  {HARMLESS}",
+    ]
+    assert shown.err == HARMLESS + "\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_codes_too(capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    progress = progress_on_stderr()
+    progress.bar(ODD, 3).close()
+    progress.say(f"skipped {ODD}")
+    assert HARMLESS in capsys.readouterr().err
+    assert ODD not in capsys.readouterr().err
+
+
+def test_json_holds_no_character_that_steers_a_terminal(capsys):
+    print_json({ODD: ODD})
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    kept = ODD.replace("\udcff", r"\xff")
+    assert json.loads(out) == {kept: kept}
+
+
+def test_a_terminal_that_cannot_show_a_letter_gets_its_code(monkeypatch):
+    written = narrow_pipe(monkeypatch)
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    table([("käse", 3)], ("µ", "macs"), title="größe")
+    assert b"k\\xe4se" in written.getvalue()

@@ -229,7 +229,7 @@ def test_names_that_are_not_utf_8_are_kept_in_a_form_that_is(odd):
     assert data.scan.ignored == [(r"square/\xfe.txt", "no image by its name")]
     assert data.splits["test"].read(0).shape == (3, 16, 16)
     again = open_images(data.source)  # as a run names it
-    assert again.classes == data.classes
+    assert (again.classes, again.source) == (data.classes, data.source)
     assert open_test(odd, data.classes).classes == data.classes
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from convatlas import __version__
-from convatlas.cli.output import note, on_terminal, print_json, say
+from convatlas.cli.output import note, on_terminal, print_json, say, take_any_letter
 from convatlas.errors import ConvatlasError, UsageError, nearest
 
 
@@ -112,6 +112,7 @@ def build() -> Any:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
+    take_any_letter()
     given = list(sys.argv[1:] if args is None else args)
     debug, as_json = "--debug" in given, "--json" in given
     # Taken out, as it may stand before the verb or after it.

@@ -1,8 +1,10 @@
 """What reaches the screen: tables for a terminal, plain text for a pipe, one object for a program.
 
-Answers go to standard output, progress and warnings to standard error.
+Answers go to standard output, progress and warnings to standard error. What steers a terminal in
+a name (escape codes, turned writing) is shown as its code.
 """
 
+import io
 import json
 import math
 import re
@@ -12,6 +14,10 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from convatlas.text import printable, unicode_only
+
+# In JSON these may stand in text only, where JSON has an escape for them.
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # A list of plain numbers, spread over lines by `json`: no text can hold a bare line end.
 _SHORT_LIST = re.compile(r"\[\n\s*([^][{}\"]*?)\n\s*\]")
 
@@ -21,23 +27,35 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def take_any_letter() -> None:
+    """Make standard output show a letter that its encoding lacks as a code, not fail on it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def print_json(obj: Any) -> None:
     """Print the one JSON object of a verb; not-a-number becomes null, as JSON has none."""
     plain = _plain(obj)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     if not _can_show(text):
         text = json.dumps(plain, indent=2, allow_nan=False)
+    text = _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     _write(_SHORT_LIST.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text))
 
 
 def say(text: str = "") -> None:
     """A line of the answer, on standard output, as it stands: never wrapped or coloured."""
-    _write(text)
+    _write(for_screen(text))
 
 
 def note(text: str) -> None:
     """A line about progress, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(for_screen(text), file=sys.stderr, flush=True)
+
+
+def for_screen(text: str) -> str:
+    """Return the text without what steers a terminal or cannot be encoded; line ends stay."""
+    return printable(text, keep="\n\t")
 
 
 def table(
@@ -54,7 +72,7 @@ def table(
         right: headings of the columns that are flush right, as numbers are.
         title: a line above.
     """
-    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["-" if cell is None else for_screen(str(cell)) for cell in row] for row in rows]
     if on_terminal():
         _rich_table(texts, columns, right, title)
         return
@@ -91,6 +109,7 @@ def _rich_table(
     from rich.table import Table
     from rich.text import Text
 
+    take_any_letter()
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for heading in columns:
         grid.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
@@ -110,7 +129,7 @@ def _write(text: str) -> None:
 def _can_show(text: str) -> bool:
     """Not every pipe can show a µ, and none a file name that is no Unicode."""
     try:
-        text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
+        text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
@@ -120,14 +139,16 @@ def _plain(obj: Any) -> Any:
     """Dataclasses, paths, tuples and sets as what JSON knows."""
     if is_dataclass(obj) and not isinstance(obj, type):
         return _plain(asdict(obj))
+    if isinstance(obj, str):
+        return unicode_only(obj)
     if isinstance(obj, dict):
-        return {str(key): _plain(value) for key, value in obj.items()}
+        return {unicode_only(str(key)): _plain(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
         return [_plain(value) for value in obj]
     if isinstance(obj, set | frozenset):
         return [_plain(value) for value in sorted(obj)]
     if isinstance(obj, Path):
-        return str(obj)
+        return unicode_only(str(obj))
     if isinstance(obj, float) and not math.isfinite(obj):
         return None
     return obj

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Any
 
+from convatlas.cli.output import for_screen
+from convatlas.cli.output import note as note_line
 from convatlas.progress import Bar, Progress
 
 WORTH_A_LINE_S = 5.0  # off a terminal, only work that took longer is mentioned
@@ -29,7 +31,7 @@ class RichProgress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(for_screen(text), markup=False, soft_wrap=True)
 
 
 class _RichBar:
@@ -58,7 +60,7 @@ class _RichBar:
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task(title, total=total, note="")
+        self._task = self._progress.add_task(for_screen(title), total=total, note="")
         self._progress.start()
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
@@ -66,7 +68,7 @@ class _RichBar:
             rate = done / max(1e-9, time.perf_counter() - self._start)
             note = f"{rate:,.0f} {self._unit}/s"
         # A total of None leaves the bar's own.
-        self._progress.update(self._task, completed=done, total=total, note=note)
+        self._progress.update(self._task, completed=done, total=total, note=for_screen(note))
 
     def close(self) -> None:
         self._progress.stop()
@@ -81,7 +83,7 @@ class PlainProgress:
 
     def say(self, text: str) -> None:
         """A line."""
-        print(text, file=sys.stderr, flush=True)
+        note_line(text)
 
 
 class _PlainBar:
@@ -96,9 +98,9 @@ class _PlainBar:
         self._spoken = now
         whole = total or self._total
         share = f" {done / whole:.0%}" if whole else ""
-        print(f"{self._title}:{share} {note}".rstrip(), file=sys.stderr, flush=True)
+        note_line(f"{self._title}:{share} {note}".rstrip())
 
     def close(self) -> None:
         took = time.perf_counter() - self._start
         if took >= WORTH_A_LINE_S:
-            print(f"{self._title}: done in {took:.0f} s", file=sys.stderr, flush=True)
+            note_line(f"{self._title}: done in {took:.0f} s")

@@ -1,5 +1,6 @@
 """Opening a data set: list, scan, check the classes, split."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ def open_images(
     """
     if source == "digits":
         return open_digits(seed, classes)
+    source = real_source(source)
     listing = list_source(source)
     named = class_map(listing.source, listing.items, classes)  # before minutes of reading
     cut_items(listing, listing.items, seed, [])
@@ -87,6 +89,7 @@ def open_test(
     if source == "digits":
         data = open_digits(0, classes)
         return replace(data, splits={"test": data.splits["test"]})
+    source = real_source(source)
     listing = list_source(source, need_train=False)
     if "test" in listing.given:
         kept = [item for item in listing.items if item.split == "test"]
@@ -101,13 +104,17 @@ def open_test(
     return build(source, listing, items, named, facts, broken, twins, 0, reading)
 
 
+def real_source(source: str | Path) -> Path:
+    """The place of the data; it may be named as a run or a report names it."""
+    path = Path(source)
+    return path if os.path.exists(path) else Path(true_name(str(source)))
+
+
 def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     """The labelled files of a folder or CSV file."""
     path = Path(source)
     where = shown(source)
     try:
-        if not path.exists():
-            path = Path(true_name(str(source)))  # as a run or a report names it
         if path.is_dir():
             return list_folder(path, need_train=need_train)
         if not path.exists():
