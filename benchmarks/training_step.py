@@ -37,7 +37,7 @@ def prepare(way, model_name, batch, size):
     import torch.nn.functional as F
 
     from convatlas.models import create_model
-    from convatlas.ops.kernels import accelerate_cpu
+    from convatlas.ops.kernels import fast_layers, keep_freed_memory
 
     torch.manual_seed(0)
     model = create_model(model_name)
@@ -46,7 +46,9 @@ def prepare(way, model_name, batch, size):
         model = model.to(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
     if way.startswith("ours"):
-        accelerate_cpu(model, keep_memory=way == "ours")
+        if way == "ours":
+            keep_freed_memory()
+        fast_layers(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     run = torch.compile(model) if way == "torch compiled" else model
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convatlas.ops.kernels import accelerate_cpu, enabled, plain_layers
+from convatlas.ops.kernels import enabled, fast_layers, plain_layers
 
 
 def network():
@@ -58,7 +58,7 @@ def train(model, steps=3):
 
 def pair():
     plain = network()
-    return plain, accelerate_cpu(copy.deepcopy(plain), keep_memory=False)
+    return plain, fast_layers(copy.deepcopy(plain))
 
 
 def test_training_gives_the_same_weights_and_running_statistics():
@@ -98,7 +98,7 @@ def test_every_kind_of_norm_keeps_the_running_statistics_of_torch(options, chang
         nn.Conv2d(8, 24, 1, bias=False), nn.BatchNorm2d(24, **options), nn.ReLU6(),
         nn.Conv2d(24, 24, 3, groups=24, bias=False), nn.BatchNorm2d(24, **options),
     )  # fmt: skip  # a layer with its norm on a line
-    fast = accelerate_cpu(copy.deepcopy(plain), keep_memory=False)
+    fast = fast_layers(copy.deepcopy(plain))
     for norm in (plain[1], plain[4], fast[1], fast[4]) if change else ():
         change(norm)
     for _ in range(3):
@@ -136,12 +136,11 @@ def test_the_kernels_are_what_runs():
 
 
 def test_a_norm_passes_from_layer_to_layer_unfinished():
-    fast = accelerate_cpu(
+    fast = fast_layers(
         nn.Sequential(
             nn.Sequential(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
             nn.Sequential(nn.Conv2d(16, 32, 1, bias=False), nn.BatchNorm2d(32)),
         ),
-        keep_memory=False,
     )
     names = graph_of(fast(torch.randn(2, 3, 9, 9)).sum())
     assert sum("_Normalise" in name for name in names) == 1
@@ -176,7 +175,7 @@ def test_only_what_calls_and_adds_is_taken_for_a_block():
     plain, adding = Odd(None), Branching(None)
     x = torch.randn(3, 4, 5, 5)
     expected = copy.deepcopy(plain)(x), copy.deepcopy(adding)(x)
-    fast = accelerate_cpu(plain, keep_memory=False), accelerate_cpu(adding, keep_memory=False)
+    fast = fast_layers(plain), fast_layers(adding)
     assert type(fast[0]) is Odd
     assert type(fast[1]) is not Branching
     for model, y in zip(fast, expected, strict=True):
@@ -188,11 +187,11 @@ def test_only_what_calls_and_adds_is_taken_for_a_block():
 def test_weights_are_the_same_objects_and_layers_keep_their_kind():
     model = network()
     before, kinds = list(model.parameters()), [type(m).__name__ for m in model.modules()]
-    assert accelerate_cpu(model, keep_memory=False) is model
+    assert fast_layers(model) is model
     assert all(a is b for a, b in zip(before, model.parameters(), strict=True))
     assert [type(m).__name__ for m in model.modules()] == kinds
     assert isinstance(model[3], nn.BatchNorm2d)
-    again = accelerate_cpu(model, keep_memory=False)
+    again = fast_layers(model)
     assert [type(m) for m in again.modules()] == [type(m) for m in model.modules()]
 
 
@@ -203,7 +202,7 @@ def test_undoing_gives_the_plain_classes_back():
 
 
 def test_a_saved_or_copied_network_works():
-    fast = accelerate_cpu(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4)))
+    fast = fast_layers(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4)))
     x = torch.randn(1, 4, 6, 6)
     file = io.BytesIO()
     torch.save(fast.eval(), file)
@@ -254,7 +253,7 @@ def test_export_sees_the_plain_layers():
 
 @pytest.mark.slow
 def test_compile_takes_the_whole_network_without_a_break():
-    model = accelerate_cpu(network()[0], keep_memory=False)
+    model = fast_layers(network()[0])
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     x, _ = batch()
     plain = plain_layers(copy.deepcopy(model))

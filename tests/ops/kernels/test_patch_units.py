@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convatlas.ops.kernels import accelerate_cpu
+from convatlas.ops.kernels import fast_layers
 from convatlas.ops.kernels.patch_units import patches_unit
 from convatlas.ops.kernels.unit_calls import fits_registers
 
@@ -61,7 +61,7 @@ def test_its_gradient_may_be_differentiated_again(relative_error):
 @pytest.mark.parametrize("needs", [False, True])
 def test_a_network_begins_with_it_unless_its_input_needs_a_gradient(needs):
     layers = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
-    accelerate_cpu(layers)
+    fast_layers(layers)
     x = torch.randn(2, 3, 9, 9, requires_grad=needs)
     y = layers(x)  # steps of the way back live as long as their result
     names, left = set(), [y.grad_fn]

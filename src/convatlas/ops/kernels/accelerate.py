@@ -16,7 +16,6 @@ from torch.nn.modules import module as hooks
 
 from convatlas.ops.kernels.chain import Value, convolve
 from convatlas.ops.kernels.depthwise import depthwise_conv2d
-from convatlas.ops.kernels.freed_memory import keep_freed_memory
 from convatlas.ops.kernels.norm_act import batch_norm_act
 from convatlas.ops.kernels.switch import usable
 from convatlas.ops.kernels.unit_tables import NOT_RUNNING, Running
@@ -31,28 +30,23 @@ _ACTIVATIONS: dict[type, str] = {
 }
 
 
-def accelerate_cpu(model: nn.Module, *, keep_memory: bool = True) -> nn.Module:
-    """Let a network train and run with the fast CPU kernels; changes it in place.
+def fast_layers(model: nn.Module) -> nn.Module:
+    """Let every layer that has a kernel take it, in place, whether the network gains or not.
 
     Weights are not copied and `state_dict` keeps its keys. Where a kernel cannot be used (other
     devices or dtypes, Numba not installed, export) the layers do what they did before.
 
-    Args:
-        keep_memory: also let the process keep freed memory (`keep_freed_memory`).
-
-    Returns the same object.
+    Returns the same object. `accelerate_cpu` does it where a measured step gains.
     """
     for layer in model.modules():
         fast = _fast_form(layer)
         if fast is not None:
             layer.__class__ = _combined(fast, type(layer))
-    if keep_memory:
-        keep_freed_memory()
     return model
 
 
 def plain_layers(model: nn.Module) -> nn.Module:
-    """Undo `accelerate_cpu`, in place."""
+    """Undo `fast_layers`, in place."""
     for layer in model.modules():
         if isinstance(layer, _Fast):
             layer.__class__ = layer.plain_class

@@ -107,6 +107,10 @@ class Kernel:
 _building = threading.RLock()
 
 
+# What a kind is called, and how long its kernels take: bfloat16 is widened and rounded in code.
+_KINDS = {"uint16": ("bfloat16", "5 to 20 s, all kernels of a network a minute or more")}
+
+
 def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
     """Compile a function of the address of a call, or find on disk what was compiled before."""
     with _building:
@@ -114,9 +118,9 @@ def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
         mark = folder / f"{name}.{kind}.{platform.node()}"
         if not mark.exists():
             log.warning(
-                "convatlas: compiling %s (%s) for this machine, once: 1 to 10 s; kept in %s",
+                "convatlas: compiling %s (%s) for this machine, once: %s; kept in %s",
                 name,
-                kind,
+                *_KINDS.get(kind, (kind, "1 to 10 s")),
                 folder,
             )
         function.__qualname__ = f"{name}.{kind}"
