@@ -7,7 +7,9 @@ such a byte as `\\xff`, is plain Unicode, and can be turned back.
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from unicodedata import category
 
 # What a stored name uses as an escape, so a literal backslash before it is escaped as well.
@@ -94,3 +96,17 @@ def _shell_byte(byte: int) -> str:
         if character.isprintable() and byte < 0x7F and character not in "\\'"
         else (f"\\x{byte:02x}")
     )
+
+
+@contextmanager
+def utf8_path(path: str | Path) -> Iterator[str]:
+    """Give a file's path to a library that takes UTF-8 only; another path of it where need be.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    if not _SURROGATE.search(str(path)):
+        yield str(path)
+        return
+    with open(path, "rb") as file:
+        yield f"/dev/fd/{file.fileno()}"

@@ -15,6 +15,7 @@ from torch import Tensor
 from convatlas.deploy.classifier import ImageClassifier, answer_by_size
 from convatlas.deploy.onnx_program import INPUT, OUTPUT, to_onnx
 from convatlas.deploy.proof import ExportError, Proof, compare
+from convatlas.text import utf8_path
 
 LARGEST_BYTES = 2 * 1024**3  # of a protobuf message
 CLASSES = "classes"
@@ -83,9 +84,10 @@ class OnnxFile:
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3  # errors only: warnings are about the graph, not the user
         try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            with utf8_path(path) as readable:
+                self.session = onnxruntime.InferenceSession(
+                    readable, options, providers=["CPUExecutionProvider"]
+                )
         except Exception as error:  # the runtime has a class for each cause and none is public
             raise ExportError(f"{path}: not a file that ONNX Runtime reads: {error}") from error
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, CPU"

@@ -60,4 +60,7 @@ def _tensorboard(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # the extra `convatlas[tensorboard]` is not installed
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    try:
+        return SummaryWriter(str(folder / "tensorboard"))
+    except UnicodeEncodeError:  # TensorBoard takes no path that is not UTF-8
+        return None

@@ -7,6 +7,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from convatlas.errors import DataError
+from convatlas.text import utf8_path
 
 
 def save_weights(model: nn.Module, path: Path, *, metadata: dict[str, str]) -> None:
@@ -25,7 +26,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise DataError(f"{path}: no weights here")
     try:
-        load_model(model, str(path), strict=True)
+        with utf8_path(path) as readable:
+            load_model(model, readable, strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: not the weights of this network ({reason})") from error
