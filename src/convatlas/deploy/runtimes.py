@@ -15,6 +15,7 @@ from convatlas.cost.latency import Latency, limited_threads, summarise, time_in_
 from convatlas.cost.memory import measure_growth
 from convatlas.deploy.onnx_program import quiet
 from convatlas.deploy.proof import ExportError
+from convatlas.text import utf8_path
 
 EAGER = "torch eager"
 Call = Callable[[], Any]
@@ -89,7 +90,8 @@ def race(
             export_plain(model, inputs, onnx)
         for name, prepare in _FILE_RUNTIMES.items():
             try:
-                calls[name] = prepare(onnx, inputs, used)
+                with utf8_path(onnx) as readable:
+                    calls[name] = prepare(Path(readable), inputs, used)
             except ModuleNotFoundError as error:
                 absent[name] = f"not installed: pip install {error.name}"
         times = time_in_turns(calls, seconds=seconds)

@@ -1,9 +1,9 @@
 """How to use a run again: commands and code that can be copied out of the report."""
 
-import shlex
 from pathlib import Path
 
 from convatlas.job.config import FILE_NAMES, RunConfig
+from convatlas.text import shell_word, true_name
 
 RUNTIME_CODE = """\
 import json
@@ -29,7 +29,7 @@ print(run.predict(["photo.png"]))
 
 def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
     """What each command is for, and the command as a shell takes it."""
-    run, source = shlex.quote(str(folder)), shlex.quote(config.source)
+    run, source = shell_word(folder), shell_word(true_name(config.source))
     rows = [
         ("Name the class of new images", f"convatlas predict {run} photo.png"),
         ("Test it again on its own test images", f"convatlas evaluate {run}"),
