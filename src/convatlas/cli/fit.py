@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
     "`digits` (embedded), a folder CLASS/files, a folder with train/ val/ test/, or a CSV file "
-    "with the columns file_name,label."
+    "with a column of files and one of classes, such as file_name,label."
 )
 
 

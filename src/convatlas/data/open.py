@@ -23,7 +23,7 @@ from convatlas.data.scan import (
 from convatlas.data.settle_reading import settle_reading, unexplained
 from convatlas.data.split import cut, shares_for
 from convatlas.data.stored_reading import PLAIN, Reading
-from convatlas.data.table import list_table
+from convatlas.data.table import SUFFIXES, list_table
 from convatlas.errors import DataError
 
 DIGITS_SHARES = {"test": 0.2, "val": 0.1}  # 1,000 and 500 of 5,000
@@ -58,6 +58,7 @@ def open_images(
         return open_digits(seed, classes)
     source = real_source(source)
     listing = list_source(source)
+    check_share(listing.source, listing.broken, count_named(listing), max_broken)
     named = class_map(listing.source, listing.items, classes)  # before minutes of reading
     cut_items(listing, listing.items, seed, [])
     facts, broken = scan_listing(listing, max_broken, reading, progress)
@@ -91,6 +92,7 @@ def open_test(
         return replace(data, splits={"test": data.splits["test"]})
     source = real_source(source)
     listing = list_source(source, need_train=False)
+    check_share(listing.source, listing.broken, count_named(listing), max_broken)
     if "test" in listing.given:
         kept = [item for item in listing.items if item.split == "test"]
         listing = replace(listing, items=kept)
@@ -121,11 +123,16 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
             raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data")
     except OSError as error:
         raise DataError(f"{where}: cannot open: {(error.strerror or '').lower()}") from None
-    if path.suffix.lower() != ".csv":
+    if path.suffix.lower() not in SUFFIXES:
         raise DataError(
             f"{where}: must be 'digits', a folder of images or a CSV file, got a file {path.suffix}"
         )
-    return list_table(path)
+    return list_table(path, need_train=need_train)
+
+
+def count_named(listing: Listing) -> int:
+    """Everything that the source names as an image, whether it can be used or not."""
+    return len(listing.items) + len(listing.broken)
 
 
 def scan_listing(
@@ -133,8 +140,12 @@ def scan_listing(
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Read every file; stop where too many are broken."""
     files = [item.file for item in listing.items]
-    facts, broken = scan_files(listing.root, files, progress, reading)
-    check_share(listing.source, broken, len(files), max_broken)
+    facts, unreadable = scan_files(listing.root, files, progress, reading)
+    broken = listing.broken + [
+        (file, f"{reason}, {listing.places[file]}" if file in listing.places else reason)
+        for file, reason in unreadable
+    ]
+    check_share(listing.source, broken, count_named(listing), max_broken)
     if not facts:
         raise DataError(f"{listing.source}: must hold readable images, got none")
     return facts, broken
@@ -167,7 +178,7 @@ def refuse_unexplained(
     refused = [(file, reason) for file, reason in reasons.items() if reason is not None]
     if refused:
         broken = sorted([*broken, *refused])
-        check_share(listing.source, broken, len(listing.items), max_broken)
+        check_share(listing.source, broken, count_named(listing), max_broken)
     return [fact for fact in facts if reasons[fact.file] is None], broken
 
 

@@ -1,99 +1,158 @@
-"""A CSV file that names images: columns `file_name`, `label` and, if wanted, `split`."""
+"""A CSV file that names images and their classes, and if wanted the splits.
 
-import csv
+The documented columns are `file_name,label[,split]`; other headings, separators and slashes are
+recognised and said. What is wrong with a row counts as a broken file, so that one row does not
+end the job.
+"""
+
+import posixpath
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from convatlas.data.csv_columns import Columns, UnknownColumns, described, find_columns
+from convatlas.data.csv_text import Row, read_rows
 from convatlas.data.listing import Item, Listing
-from convatlas.data.names import shown
+from convatlas.data.names import file_path, shown, shown_few, stored_name, true_name
 from convatlas.data.split_names import split_named
 from convatlas.errors import DataError
 
 HEADER = "file_name,label"
+SUFFIXES = (".csv", ".tsv", ".txt")
 
 
-def list_table(path: Path) -> Listing:
-    """The labelled images that a CSV file names, paths relative to the file itself.
+def list_table(path: Path, *, need_train: bool = True) -> Listing:
+    """Return the labelled images that a CSV file names, paths relative to the file itself.
+
+    Args:
+        need_train: whether some row must train where rows state their splits.
 
     Raises:
-        DataError: the file or a row of it cannot be used; names the line.
+        DataError: the file cannot be used.
     """
-    items: list[Item] = []
-    lines: dict[str, int] = {}
-    for line, row in rows(path):
-        item = read_row(path, line, row)
-        if item.file in lines:
-            raise DataError(
-                f"{shown(path)}:{line}: a file may stand in one row, got {shown(item.file)} "
-                f"again after line {lines[item.file]}"
-            )
-        lines[item.file] = line
-        items.append(item)
-    if not items:
+    separator, rows = read_rows(path)
+    root = path.parent
+    columns = tell_columns(path, rows)
+    listing = Listing(shown(path), root, [])
+    sentence = described(columns, rows[0][1], separator)
+    listing.notes.append(f"{shown(path.name)}: {sentence}")
+    add_rows(listing, columns, rows)
+    if not listing.items and not listing.broken:
         raise DataError(f"{shown(path)}: must name images below its header, got no rows")
-    check_splits(path, items, lines)
-    return Listing(shown(path), path.parent, items)
+    check_splits(path, listing, need_train=need_train)
+    return listing
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and fields of every row that is not blank."""
+def tell_columns(path: Path, rows: Sequence[Row]) -> Columns:
+    """Find the columns, or refuse the file with what it has."""
+    if not rows:
+        raise DataError(f"{shown(path)}:1: the header must hold {HEADER}, got an empty file")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            check_header(path, [name or "" for name in reader.fieldnames or []])
-            for row in reader:
-                if None in row:
-                    raise DataError(
-                        f"{shown(path)}:{reader.line_num}: a row must have "
-                        f"{len(reader.fieldnames or [])} fields, got more; quote commas in names"
-                    )
-                yield reader.line_num, {name.strip(): value or "" for name, value in row.items()}
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise DataError(f"{shown(path)}: cannot read the file: {reason}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{shown(path)}: must be text in UTF-8: {error.reason}") from None
-    except csv.Error as error:
-        raise DataError(f"{shown(path)}: cannot be read as CSV: {error}") from None
-
-
-def check_header(path: Path, names: list[str]) -> None:
-    """Refuse a header without the two columns."""
-    missing = {"file_name", "label"} - {name.strip() for name in names}
-    if missing:
-        got = shown(",".join(names))[:100] or "an empty file"
-        raise DataError(f"{shown(path)}:1: the header must hold {HEADER}, got {got}")
-
-
-def read_row(path: Path, line: int, row: dict[str, str]) -> Item:
-    """One row as an item; the file must be there and the label filled in."""
-    file = row["file_name"]
-    label = unicodedata.normalize("NFC", row["label"].strip())
-    if not file.strip():
-        raise DataError(f"{shown(path)}:{line}: file_name must not be empty")
-    if not label:
-        raise DataError(f"{shown(path)}:{line}: label must not be empty, of {shown(file)}")
-    if "\0" in file or not (path.parent / file).is_file():
-        raise DataError(f"{shown(path)}:{line}: no file {shown(file)} in {shown(path.parent)}")
-    given = row.get("split", "").strip()
-    split = split_named(given)
-    if given and split is None:
+        return find_columns([row for _, row in rows], lambda name: place_of(path.parent, name)[1])
+    except UnknownColumns as error:
+        got = shown(",".join(rows[0][1]))[:100]
         raise DataError(
-            f"{shown(path)}:{line}: split must be train, val or test, got {shown(given)}"
+            f"{shown(path)}:1: the header must hold {HEADER}, got {got} ({error})"
+        ) from None
+
+
+def place_of(root: Path, name: str) -> tuple[str, bool]:
+    """Return a field as a stored path from the root, and whether a file is there.
+
+    Tried are the name itself, without spaces around it, in the form that this package stores,
+    and with the backslashes of Windows as slashes.
+    """
+    plain = name.strip()
+    for tried in dict.fromkeys((name, plain, true_name(plain), plain.replace("\\", "/"))):
+        stored = stored_name(tried)
+        if tried and "\0" not in tried and file_path(root, stored).is_file():
+            return stored, True
+    return stored_name(plain), False
+
+
+def add_rows(listing: Listing, columns: Columns, rows: Sequence[Row]) -> None:
+    """Add the items of the rows; what cannot be used goes to `broken`, with its line."""
+    seen: dict[str, list[tuple[int, Item]]] = defaultdict(list)
+    labels: set[str] = set()
+    turned = 0
+    first = rows[0][1]
+    for line, row in rows[1:] if columns.header else rows:
+        file, label, fault, split = read_row(row, columns, len(first))
+        labels.update({label} - {""})
+        if fault:
+            listing.broken.append((stored_name(file) or "a row", f"{fault}, line {line}"))
+            continue
+        place, there = place_of(listing.root, file)
+        if not there:
+            listing.broken.append((place, f"no such file, line {line}"))
+            continue
+        turned += "\\" in file and "\\" not in place
+        seen[posixpath.normpath(place)].append((line, Item(place, label, split)))
+    repeated = 0
+    for found in seen.values():
+        line, item = found[0]
+        odd = next(((at, other) for at, other in found if other != item), None)
+        if odd is None or (odd[1].label, odd[1].split) == (item.label, item.split):
+            repeated += len(found) - 1
+            listing.items.append(item)
+            listing.places[item.file] = f"line {line}"
+        else:
+            listing.broken.append((item.file, contradiction((line, item), odd)))
+    if repeated:
+        listing.notes.append(f"{repeated:,} row(s) name a file again and count once")
+    if turned:
+        listing.notes.append(f"{turned:,} file name(s) with backslashes read as folders")
+    check_labels(listing, labels)
+
+
+def read_row(row: Sequence[str], columns: Columns, width: int) -> tuple[str, str, str, str | None]:
+    """Return file, label, what is wrong with the row if anything, and split."""
+    fields = [*row, *[""] * (width - len(row))]
+    file = fields[columns.file]
+    label = stored_name(unicodedata.normalize("NFC", fields[columns.label].strip()))
+    given = "" if columns.split is None else fields[columns.split].strip()
+    split = split_named(given)
+    fault = ""
+    if any(fields[width:]):
+        fault = f"{len(row)} fields instead of {width}; a name that holds the separator is quoted"
+    elif not file.strip():
+        fault = "no file name"
+    elif not label:
+        fault = "no label"
+    elif given and split is None:
+        fault = f"split must be train, val or test, got {shown(given)}"
+    return file, label, fault, split
+
+
+def contradiction(one: tuple[int, Item], other: tuple[int, Item]) -> str:
+    """Say how two rows about one file differ."""
+    (line, item), (again, odd) = one, other
+    kind, a, b = "label", item.label, odd.label
+    if a == b:
+        kind, a, b = "split", item.split or "none", odd.split or "none"
+    return f"two {kind}s: {shown(a)} in line {line}, {shown(b)} in line {again}"
+
+
+def check_labels(listing: Listing, labels: set[str]) -> None:
+    """Refuse a file that names a class in rows only that cannot be used."""
+    lost = sorted(labels - {item.label for item in listing.items})
+    if lost and listing.items:
+        few = shown_few(f"{file} ({reason})" for file, reason in listing.broken)
+        raise DataError(
+            f"{listing.source}: every class must have a row that can be used, got none of "
+            f"{shown_few(lost)}: {few}"
         )
-    return Item(file, label, split)
 
 
-def check_splits(path: Path, items: list[Item], lines: dict[str, int]) -> None:
+def check_splits(path: Path, listing: Listing, *, need_train: bool) -> None:
     """Where one row states a split, every row must, and some must train."""
-    stated = {item.split for item in items}
-    if stated == {None}:
+    stated = {item.split for item in listing.items}
+    if stated <= {None}:
         return
-    for item in items:
+    for item in listing.items:
         if item.split is None:
-            raise DataError(
-                f"{shown(path)}:{lines[item.file]}: split must be filled in every row or in none"
-            )
-    if "train" not in stated:
+            line = listing.places[item.file].removeprefix("line ")
+            raise DataError(f"{shown(path)}:{line}: split must be filled in every row or in none")
+    if need_train and "train" not in stated:
         raise DataError(f"{shown(path)}: some rows must have the split train, got none")
