@@ -89,6 +89,13 @@ def test_the_screen_gets_no_escape_code(fitted, capsys):
     shown.out.encode(sys.getfilesystemencoding())
 
 
+def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["evaluate", str(fitted), str(place / "photos \udcff")])
+    assert done.value.code == 0
+    assert r"left out 1 (no image by its name): square/\xfe.txt" in capsys.readouterr().err
+
+
 def test_the_data_is_found_by_what_the_run_says(fitted):
     run = open_run(fitted)
     assert run.config.source.endswith(r"photos \xff")

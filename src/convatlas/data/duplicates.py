@@ -1,40 +1,73 @@
-"""Files with the same bytes: found by size first, then by hash."""
+"""Pictures that are there twice, told by their pixels: also a copy in another format or mode."""
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from convatlas.data.names import file_path
-from convatlas.data.scan import FileFacts
+from PIL import Image
+
+ROWS = 128  # hashed at a time, so that a large image is not copied as a whole
 
 
-def find_twins(root: Path, facts: Iterable[FileFacts]) -> list[list[str]]:
-    """Groups of two or more identical files; only files of equal size are read."""
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for fact in facts:
-        by_size[fact.bytes].append(fact.file)
-    by_hash: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for size, files in by_size.items():
-        for file in files if len(files) > 1 else ():
-            with file_path(root, file).open("rb") as opened:
-                by_hash[size, hashlib.file_digest(opened, "blake2b").hexdigest()].append(file)
-    return [files for files in by_hash.values() if len(files) > 1]
+def pixel_digest(image: Image.Image) -> str:
+    """Return what two images share where they have the same size and pixels.
+
+    Args:
+        image: decoded and upright; colour whose channels are equal counts as grey.
+    """
+    grey = image.mode == "RGB" and all(map(equal_channels, strips(image)))
+    mode = "L" if grey else image.mode
+    found = hashlib.blake2b(f"{mode} {image.size}".encode(), digest_size=16)
+    for strip in strips(image):
+        found.update((strip.getchannel(0) if grey else strip).tobytes())
+    return found.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return what two files share where they hold the same bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def strips(image: Image.Image) -> Iterator[Image.Image]:
+    """Cut an image into pieces of a few rows, from the top."""
+    for top in range(0, image.height, ROWS):
+        yield image.crop((0, top, image.width, min(top + ROWS, image.height)))
+
+
+def equal_channels(strip: Image.Image) -> bool:
+    """Whether all channels of a piece hold the same."""
+    first, *others = (channel.tobytes() for channel in strip.split())
+    return all(channel == first for channel in others)
+
+
+def find_twins(digests: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Return groups of two or more files with the same digest.
+
+    Args:
+        digests: file and digest.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for file, digest in digests:
+        groups[digest].append(file)
+    return [files for files in groups.values() if len(files) > 1]
 
 
 def pairs_across(
     groups: Sequence[Sequence[str]], kind_of: Mapping[str, str]
 ) -> list[tuple[str, str, str, str]]:
-    """File, kind, file, kind for identical files of two kinds (splits, or classes).
+    """Return file, kind, file, kind for the same picture in two kinds (splits, or classes).
 
-    Every file is named beside the first one of its group that is of another kind.
+    Every file is named beside the first one of its group that is of another kind; files without
+    a kind are not used and left out.
     """
     pairs: list[tuple[str, str, str, str]] = []
     for group in groups:
-        first = group[0]
+        first, *others = [file for file in group if file in kind_of] or [""]
         pairs += [
             (first, kind_of[first], file, kind_of[file])
-            for file in group[1:]
+            for file in others
             if kind_of[file] != kind_of[first]
         ]
     return pairs

@@ -64,7 +64,7 @@ def open_images(
     facts, broken = scan_listing(listing, max_broken, reading, progress)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
-    twins = find_twins(listing.root, facts)
+    twins = find_twins((fact.file, fact.pixels) for fact in facts)
     items = cut_items(listing, items, seed, twins)
     reading, remarks = settle(items, facts, reading, most_refused=max_broken * len(listing.items))
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
@@ -102,7 +102,7 @@ def open_test(
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
-    twins = find_twins(listing.root, facts)
+    twins = find_twins((fact.file, fact.pixels) for fact in facts)
     return build(source, listing, items, named, facts, broken, twins, 0, reading)
 
 

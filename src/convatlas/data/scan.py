@@ -13,7 +13,8 @@ from statistics import median
 
 from PIL import Image
 
-from convatlas.data.deep_values import UnknownRange, Values, is_deep, measure_values
+from convatlas.data.deep_values import COLOUR_16, UnknownRange, Values, is_deep, measure_values
+from convatlas.data.duplicates import file_digest, pixel_digest
 from convatlas.data.findings import findings, with_reasons
 from convatlas.data.left_out import BROKEN_LINK
 from convatlas.data.names import file_path, shown_few
@@ -24,6 +25,7 @@ from convatlas.data.read import (
     load,
     orientation,
     quiet_pillow,
+    turned,
 )
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.threads import in_threads
@@ -56,7 +58,7 @@ class FileFacts:
     height: int
     mode: str
     grey: bool
-    bytes: int
+    pixels: str  # the same for the same picture, in whatever format
     renamed: str | None
     values: Values | None = None  # of a file deeper than 8 bits
 
@@ -125,8 +127,11 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
     try:
         image = load(path, reading, verify=True)
         values = measure_values(image, png_depth(path)) if is_deep(image) else None
-        if image.mode not in ("L", "RGB") and values is None:
-            eight_bit(image)
+        deep_or_plain = values is not None or image.mode in ("L", "RGB")
+        plain = image if deep_or_plain else eight_bit(image)
+        pixels = (
+            file_digest(path) if COLOUR_16 in image.info else pixel_digest(turned(plain, image))
+        )
     except (UnreadableImage, UnknownRange) as error:
         return BROKEN_LINK if path.is_symlink() and not path.exists() else str(error)
     width, height = image.size
@@ -138,7 +143,7 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
         height,
         image.mode,
         is_grey(image),
-        path.stat().st_size,
+        pixels,
         renaming(path, image),
         values,
     )

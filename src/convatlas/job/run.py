@@ -17,7 +17,7 @@ from convatlas.job.answers import answer, height_width_channels, sample_images
 from convatlas.job.config import FILE_NAMES, Contender, RunConfig
 from convatlas.job.exporting import export_proved
 from convatlas.models.registry import find_entry
-from convatlas.progress import Progress
+from convatlas.progress import Progress, Silent
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
@@ -88,9 +88,12 @@ class Run:
         if data is None:
             split = self._test_split()
         else:
-            split = open_test(
+            opened = open_test(
                 data, self.config.classes, max_broken=max_broken, reading=self.config.reading
-            ).splits["test"]
+            )
+            for line in (*opened.scan.notes, *opened.scan.warnings()):
+                (progress or Silent()).say(line)
+            split = opened.splits["test"]
         return answer(self.classifier(), split, progress=progress)
 
     def export(self, format: str = "onnx", path: str | Path | None = None) -> tuple[Path, Proof]:
