@@ -116,6 +116,21 @@ def test_a_folder_to_test_a_run_on_needs_no_training_split(photos):
     assert len(data.splits["test"]) == 60
 
 
+def test_classes_that_look_alike_are_said(photos):
+    (photos / "square").rename(photos / "Circle")
+    (note,) = open_images(photos).scan.notes
+    assert note.startswith("the classes Circle, circle differ in case, spaces or dashes only")
+
+
+def test_folders_of_one_name_in_two_spellings_are_one_class_and_said(tmp_path):
+    touch(tmp_path, "caf\u00e9/1.png", "cafe\u0301/2.png", "tea/3.png")
+    if len(list(tmp_path.iterdir())) == 2:
+        pytest.skip("the file system takes them as one")
+    listing = list_folder(tmp_path)
+    assert {item.label for item in listing.items} == {"caf\u00e9", "tea"}
+    assert listing.notes == ["two folders caf\u00e9 that look alike are read as one class"]
+
+
 FIRST_CHARACTERS = "_~#@-+=!$%&'(,;[{^` 0é日"
 
 

@@ -96,6 +96,17 @@ def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
     assert r"left out 1 (no image by its name): square/\xfe.txt" in capsys.readouterr().err
 
 
+def test_the_run_keeps_its_warnings(fitted):
+    run = open_run(fitted)
+    assert run.summary()["warnings"] == run.warnings
+    assert run.warnings[-1] == r"left out 1 (no image by its name): square/\xfe.txt"
+    (fitted / "scan.json").rename(fitted / "moved.json")
+    assert run.warnings == []
+    (fitted / "scan.json").write_text("{}")
+    assert "cannot be read" in run.warnings[0]
+    (fitted / "moved.json").replace(fitted / "scan.json")
+
+
 def test_the_data_is_found_by_what_the_run_says(fitted):
     run = open_run(fitted)
     assert run.config.source.endswith(r"photos \xff")

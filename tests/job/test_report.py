@@ -213,7 +213,8 @@ def test_what_the_scan_found_is_named(report, data):
         "leaks": [("a.png", "train", "b\n.png", "test")],
         "conflicts": [("c.png", "cat", "d.png", "dog")],
         "renamed": [("e.jpg", "PNG content under .jpg")],
-        "ignored": ["notes.txt"],
+        "ignored": ["notes.txt"],  # as older runs have it
+        "notes": ["list.csv: no header"],
     }
     text = words(report(scan=scan))
     assert "bad <1>.png: zero bytes" in text
@@ -221,7 +222,9 @@ def test_what_the_scan_found_is_named(report, data):
     assert "a.png (train) and b\\n.png (test)" in text
     assert "c.png (cat) and d.png (dog)" in text
     assert "e.jpg: PNG content under .jpg" in text
-    assert "notes.txt" in text
+    assert "notes.txt: no image by its name" in text
+    assert "list.csv: no header" in text
+    assert ".git/: hidden" in words(report(scan=scan | {"ignored": [(".git/", "hidden")]}))
     assert "No broken file" in words(report())
     assert "No broken file" not in text
 

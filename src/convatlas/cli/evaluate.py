@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import shown
 
 if TYPE_CHECKING:
     from convatlas.explain.evaluation import Evaluation
@@ -73,7 +74,7 @@ def _answer(run: "Run", data: str | None, evaluation: "Evaluation") -> dict[str,
 def _print(answer: dict[str, Any]) -> None:
     numbers = ("precision", "recall", "F1", "images")
     rows = [
-        (name, _share(f.precision), _share(f.recall), _share(f.f1), f.images)
+        (shown(name), _share(f.precision), _share(f.recall), _share(f.f1), f.images)
         for name, f in answer["classes"].items()
     ]
     table(rows, ("class", *numbers), right=numbers)
@@ -84,7 +85,10 @@ def _print(answer: dict[str, Any]) -> None:
         f"(95 % interval {low:.2%} to {high:.2%})"
     )
     if answer["confused"]:
-        pairs = (f"{p['true']} as {p['predicted']} {p['count']}x" for p in answer["confused"][:5])
+        pairs = (
+            f"{shown(p['true'])} as {shown(p['predicted'])} {p['count']}x"
+            for p in answer["confused"][:5]
+        )
         say(f"most confused: {', '.join(pairs)}")
 
 

@@ -6,6 +6,7 @@ import typer
 
 from convatlas.cli.output import note, print_json, table
 from convatlas.errors import DataError
+from convatlas.text import shown
 
 
 def predict_command(
@@ -29,7 +30,11 @@ def predict_command(
         print_json({"run": run, "model": opened.config.model, "predictions": predictions})
         return
     rows = [
-        (p.file, p.label, None if p.probability is None else f"{p.probability:.1%}")
+        (
+            shown(p.file),
+            None if p.label is None else shown(p.label),
+            None if p.probability is None else f"{p.probability:.1%}",
+        )
         for p in predictions
     ]
     table(rows, ("file", "class", "probability"), right=("probability",))

@@ -30,6 +30,20 @@ def class_map(source: str, items: Iterable[Item], stored: Sequence[str] | None) 
     return tuple(stored) if stored is not None else tuple(sorted(trained))
 
 
+def similar_classes(classes: Iterable[str]) -> list[str]:
+    """Say which classes have names that are easily one: `Cat`, `cat` and `cat_`."""
+    groups: dict[str, list[str]] = {}
+    for label in classes:
+        plain = " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+        groups.setdefault(plain, []).append(label)
+    return [
+        f"the classes {shown_few(group, most=10)} differ in case, spaces or dashes only, and are "
+        "learnt as different ones"
+        for group in groups.values()
+        if len(group) > 1
+    ]
+
+
 def check_same(source: str, found: Collection[str], stored: Collection[str]) -> None:
     """Refuse data whose classes are not those of the run."""
     missing, extra = sorted(set(stored) - set(found)), sorted(set(found) - set(stored))

@@ -101,8 +101,13 @@ def list_classes(listing: Listing, folder: Path, level: Level, split: str | None
         reason = "beside the class folders" if is_image(file) else None
         listing.ignored.extend(no_images([file], reason) if reason else no_images([file]))
     listing.ignored.extend(level.left_out)
+    named: dict[str, str] = {}
     for class_folder in level.folders:
         label = stored_name(unicodedata.normalize("NFC", class_folder.name))  # macOS writes NFD
+        if named.setdefault(label, class_folder.name) != class_folder.name:
+            listing.notes.append(
+                f"two folders {shown(label)} that look alike are read as one class"
+            )
         found = walk(class_folder, listing.root)
         images = [Item(file, label, split) for file in found.files if is_image(file)]
         others = [file for file in found.files if not is_image(file)]

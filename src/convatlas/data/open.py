@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convatlas.data.classes import check_left, class_map
+from convatlas.data.classes import check_left, class_map, similar_classes
 from convatlas.data.digits import SIDE, load_digits
 from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
@@ -221,7 +221,7 @@ def build(
         broken=broken,
         renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
         ignored=listing.ignored,
-        notes=listing.notes,
+        notes=listing.notes + similar_classes(classes),
         leaks=pairs_across(twins, {item.file: str(item.split) for item in items}),
         conflicts=pairs_across(twins, {item.file: item.label for item in items}),
         modes=modes,

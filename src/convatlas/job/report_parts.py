@@ -196,8 +196,13 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
             _remarks(with_reasons(scan["ignored"])),
             serious=False,
         ),
+        Check("How the data was understood", _lines(scan.get("notes", ())), serious=False),
     ]
     return [check for check in found if check.rows]
+
+
+def _lines(sentences: Sequence[str]) -> list[str]:
+    return [shown(sentence) for sentence in sentences]
 
 
 def _remarks(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -1,5 +1,6 @@
 """A finished run: load it, ask it, test it, export it again."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convatlas.data import Split, load_split, open_test, read_image, shown
+from convatlas.data import ScanReport, Split, load_split, open_test, read_image, shown
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
@@ -56,6 +57,17 @@ class Run:
         """What the folder holds, by kind."""
         paths = {kind: self.path / name for kind, name in FILE_NAMES.items()}
         return {kind: path for kind, path in paths.items() if path.exists()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was found in the data before training, a sentence for each kind; counted."""
+        path = self.path / FILE_NAMES["scan"]
+        if not path.is_file():
+            return []
+        try:
+            return ScanReport.from_dict(json.loads(path.read_text(encoding="utf-8"))).warnings()
+        except (OSError, ValueError, TypeError, KeyError):
+            return [f"{shown(path)}: cannot be read, so what was found in the data is not known"]
 
     def model(self) -> nn.Module:
         """The trained network in evaluation mode: normalised images in, logits out."""
@@ -130,6 +142,7 @@ class Run:
             "latency_s": config.latency_s,
             "file_bytes": config.file_bytes,
             "accuracy": config.accuracy,
+            "warnings": self.warnings,
             "proof": config.proof.model_dump() if config.proof else None,
             "leaderboard": [
                 {key: getattr(entry, key) for key in (*record, "size", "reason")}
