@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from convatlas import text
 from convatlas.text import printable, shell_word, shown, stored_name, true_name
 
 ODD = [
@@ -28,6 +29,16 @@ def test_a_stored_name_is_unicode_and_comes_back(name):
     stored = stored_name(name)
     assert json.loads(json.dumps(stored, ensure_ascii=False).encode("utf-8")) == stored
     assert true_name(stored) == name
+
+
+@pytest.mark.parametrize("coding", ["ascii", "iso-8859-1"])
+def test_a_name_is_stored_alike_under_every_locale(monkeypatch, coding):
+    monkeypatch.setattr(text, "_RECODED", (coding, "utf-8"))
+    for content in ("größe".encode(), b"gr\xff", b"plain"):
+        name = content.decode(coding, "surrogateescape")
+        assert stored_name(name) == content.decode("utf-8", "backslashreplace")
+        assert true_name(stored_name(name)) == name
+    assert stored_name("日本") == "日本"  # from a CSV file
 
 
 def test_stored_names_differ_where_the_names_do():

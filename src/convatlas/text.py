@@ -7,6 +7,7 @@ such a byte as `\\xff`, is plain Unicode, and can be turned back.
 
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +18,29 @@ _ESCAPE = r"x(?:5c|[89a-f][0-9a-f])|ud[89a-f][0-9a-f]{2}"
 _STORED = re.compile(rf"\\(?:{_ESCAPE})")
 _TO_STORE = re.compile(rf"[\ud800-\udfff]|\\(?={_ESCAPE})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_RECODED = (sys.getfilesystemencoding(), "utf-8")  # the same but under old locales
 _JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of many emoji
 
 
 def stored_name(name: object) -> str:
     """Return a name as it can be written to any file; the same name where it is plain Unicode."""
-    return _TO_STORE.sub(lambda found: _escaped(found[0]), str(name))
+    return _TO_STORE.sub(lambda found: _escaped(found[0]), _recoded(str(name), *_RECODED))
 
 
 def true_name(stored: str) -> str:
     """Return the name as the system takes it: what `stored_name` was given."""
-    return _STORED.sub(lambda found: _unescaped(found[0]), stored)
+    name = _STORED.sub(lambda found: _unescaped(found[0]), stored)
+    return _recoded(name, *reversed(_RECODED))
+
+
+def _recoded(name: str, old: str, new: str) -> str:
+    """Change the coding that a name was read in: a run is opened under any locale."""
+    if old == new:
+        return name
+    try:
+        return name.encode(old, "surrogateescape").decode(new, "surrogateescape")
+    except UnicodeEncodeError:  # a name that this system cannot have
+        return name
 
 
 def unicode_only(text: str) -> str:

@@ -131,6 +131,16 @@ def test_folders_of_one_name_in_two_spellings_are_one_class_and_said(tmp_path):
     assert listing.notes == ["two folders caf\u00e9 that look alike are read as one class"]
 
 
+def test_a_split_without_class_folders_is_refused_with_a_way_out(tmp_path):
+    touch(tmp_path, "train/cat/1.png", "train/dog/1.png", "test/1.png", "test/2.png")
+    refused(tmp_path, r"test: must hold .*, got 2 loose files; .*, or move it away")
+
+
+def test_hidden_folders_alone_are_named(tmp_path):
+    touch(tmp_path, ".cat/1.png")
+    refused(tmp_path, r"got only \.cat/ \(hidden, a folder of 1 file\(s\)\)")
+
+
 FIRST_CHARACTERS = "_~#@-+=!$%&'(,;[{^` 0é日"
 
 

@@ -92,11 +92,23 @@ def unwrap(listing: Listing, folder: Path, split: str) -> tuple[Path, Level]:
     return level.folders[0], look(level.folders[0], listing.root)
 
 
+def instead(level: Level) -> str:
+    """Say what a folder without class folders holds."""
+    if level.files:
+        return f"{len(level.files)} loose files"
+    if level.left_out:
+        return f"only {shown_few(f'{file} ({reason})' for file, reason in level.left_out)}"
+    return "an empty folder"
+
+
 def list_classes(listing: Listing, folder: Path, level: Level, split: str | None) -> None:
     """Add the images of every class folder in a folder to the listing."""
     if not level.folders:
-        got = f"{len(level.files)} loose files" if level.files else "an empty folder"
-        raise DataError(f"{shown(folder)}: must hold one folder per class, got {got}; {LAYOUT}")
+        cut_off = split in ("val", "test")
+        raise DataError(
+            f"{shown(folder)}: must hold one folder per class, got {instead(level)}; {LAYOUT}"
+            + (f", or move it away: a {split} split is then cut off train" if cut_off else "")
+        )
     for file in level.files:
         reason = "beside the class folders" if is_image(file) else None
         listing.ignored.extend(no_images([file], reason) if reason else no_images([file]))
