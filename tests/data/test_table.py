@@ -115,6 +115,11 @@ def test_a_label_that_leaves_one_class_is_refused(images):
     refused(write(images, [(f, "thing") for f, _ in rows_of(images)]), "at least two classes")
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "x\0y", "..", "images", "images/circle/0000.png/x"])
+def test_what_can_be_no_file_is_a_broken_row(images, name):
+    refused(write(images, [*rows_of(images), (name, "circle")]), r"no such file, line 14")
+
+
 def test_one_bad_row_does_not_end_the_job(tmp_path):
     images = make_images(tmp_path / "images", classes=2, per_class=15, size=8)
     data = open_images(write(images, [*rows_of(images), ("gone.png", "circle")]))

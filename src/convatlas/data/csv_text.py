@@ -40,7 +40,9 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{shown(path)}: must be text in UTF-8: {error.reason}") from None
+        raise DataError(
+            f"{shown(path)}: must be text in UTF-8: {error.reason}; save it so"
+        ) from None
 
 
 def tell_separator(text: str) -> str:

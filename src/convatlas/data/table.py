@@ -5,6 +5,7 @@ recognised and said. What is wrong with a row counts as a broken file, so that o
 end the job.
 """
 
+import os
 import posixpath
 import unicodedata
 from collections import defaultdict
@@ -19,6 +20,7 @@ from convatlas.data.split_names import split_named
 from convatlas.errors import DataError
 
 HEADER = "file_name,label"
+MAX_SHOWN = 200  # characters of a name that is no file's
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 
@@ -66,7 +68,7 @@ def place_of(root: Path, name: str) -> tuple[str, bool]:
     plain = name.strip()
     for tried in dict.fromkeys((name, plain, true_name(plain), plain.replace("\\", "/"))):
         stored = stored_name(tried)
-        if tried and "\0" not in tried and file_path(root, stored).is_file():
+        if tried and os.path.isfile(file_path(root, stored)):  # false for impossible names too
             return stored, True
     return stored_name(plain), False
 
@@ -81,11 +83,13 @@ def add_rows(listing: Listing, columns: Columns, rows: Sequence[Row]) -> None:
         file, label, fault, split = read_row(row, columns, len(first))
         labels.update({label} - {""})
         if fault:
-            listing.broken.append((stored_name(file) or "a row", f"{fault}, line {line}"))
+            listing.broken.append(
+                (stored_name(file)[:MAX_SHOWN] or "a row", f"{fault}, line {line}")
+            )
             continue
         place, there = place_of(listing.root, file)
         if not there:
-            listing.broken.append((place, f"no such file, line {line}"))
+            listing.broken.append((place[:MAX_SHOWN], f"no such file, line {line}"))
             continue
         turned += "\\" in file and "\\" not in place
         seen[posixpath.normpath(place)].append((line, Item(place, label, split)))
