@@ -179,6 +179,15 @@ def test_folders_beside_train_are_listed(tmp_path):
     }
 
 
+def test_images_that_are_left_out_are_counted(photos):
+    for name in ("a.png", "b.png", "notes.txt"):
+        (photos / name).write_bytes((photos / "circle/0000.png").read_bytes())
+    assert open_images(photos).scan.warnings() == [
+        "left out 2 (beside the class folders), 2 of them images by name: a.png, b.png",
+        "left out 1 (no image by its name): notes.txt",
+    ]
+
+
 def link(place: Path, target: Path | str) -> None:
     try:
         place.symlink_to(target, target_is_directory=True)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from convatlas.data.formats import is_image
 from convatlas.data.names import shown
 from convatlas.data.split_names import split_named
-from convatlas.data.walk import is_image
 
 FILE_NAMES = (  # in order of preference
     *("file_name", "filename", "file", "file_path", "filepath", "path"),

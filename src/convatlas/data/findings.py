@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from convatlas.data.formats import is_image
 from convatlas.data.left_out import NO_IMAGE
 from convatlas.data.names import shown, shown_few
 
@@ -39,7 +40,9 @@ def findings(
     for file, reason in ignored:
         by_reason.setdefault(reason, []).append(file)
     for reason, names in by_reason.items():
-        lines.append(f"left out {len(names):,} ({shown(reason)}): {shown_few(names)}")
+        images = sum(map(is_image, names))
+        by_name = f", {images:,} of them images by name" if images else ""
+        lines.append(f"left out {len(names):,} ({shown(reason)}){by_name}: {shown_few(names)}")
     return lines
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from convatlas.data.deep_values import COLOUR_16, UnknownRange, Values, is_deep, measure_values
 from convatlas.data.duplicates import file_digest, pixel_digest
 from convatlas.data.findings import findings, with_reasons
+from convatlas.data.formats import SUFFIX_FORMATS
 from convatlas.data.left_out import BROKEN_LINK
 from convatlas.data.names import file_path, shown_few
 from convatlas.data.png_depth import png_depth
@@ -33,19 +34,6 @@ from convatlas.errors import DataError
 
 Progress = Callable[[int, int], None]
 
-SUFFIX_FORMATS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    **dict.fromkeys((".png", ".apng"), "PNG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
-    **dict.fromkeys((".jp2", ".j2k", ".jpx"), "JPEG2000"),
-    **dict.fromkeys((".heic", ".heif"), "HEIF"),  # named as unreadable, not passed over
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
-    ".tga": "TGA",
-}
 SAME_CONTENT = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: what phones write under .jpg
 
 

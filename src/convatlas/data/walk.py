@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convatlas.data.formats import is_image
 from convatlas.data.left_out import BROKEN_LINK, LOOP, NO_IMAGE, reason_left_out
 from convatlas.data.names import shown, stored_name
-from convatlas.data.scan import SUFFIX_FORMATS
 from convatlas.errors import DataError
 
 Identity = tuple[int, int]
@@ -76,11 +76,6 @@ def walk(folder: Path, root: Path) -> Level:
     found.files.sort()
     found.left_out.sort()
     return found
-
-
-def is_image(file: str) -> bool:
-    """Whether a file is an image by its name."""
-    return os.path.splitext(file)[1].lower() in SUFFIX_FORMATS
 
 
 def no_images(files: list[str], reason: str = NO_IMAGE) -> list[tuple[str, str]]:
