@@ -41,7 +41,7 @@ def _as_json(named: Named, cost: "Cost") -> dict[str, Any]:
 
 
 def _print(named: Named, cost: "Cost", layers: bool) -> None:
-    from convatlas.cost.report import RULE
+    from convatlas.cost.report import MEMORY_RULE, RULE
 
     chosen = f"  {shown_options(named.options)}" if named.options else ""
     say(f"{named.name}  input {shown(named.input)}{chosen}")
@@ -56,6 +56,7 @@ def _print(named: Named, cost: "Cost", layers: bool) -> None:
     for warning in cost.warnings:
         say(f"Note: {warning}.")
     say(f"Rule: {RULE}.")
+    say(f"Memory: {MEMORY_RULE}.")
 
 
 def _summary(cost: "Cost") -> list[tuple[str, str, str]]:
@@ -64,6 +65,7 @@ def _summary(cost: "Cost") -> list[tuple[str, str, str]]:
         ("macs", human(cost.macs), f"{cost.macs:,}"),
         ("activations", human(cost.activation_bytes, "bytes"), f"{cost.activation_bytes:,}"),
         ("peak memory", human(cost.peak_bytes, "bytes"), f"{cost.peak_bytes:,}"),
+        ("with workspace", human(cost.memory_bytes, "bytes"), f"{cost.memory_bytes:,}"),
         ("weights", human(cost.weight_bytes, "bytes"), f"{cost.weight_bytes:,}"),
     ]
 

@@ -120,6 +120,7 @@ def _watched(model: nn.Module, given: Inputs, device: torch.device) -> Cost:
         macs=sum(watch.macs.values()),
         activation_bytes=sum(watch.activation_bytes.values()),
         peak_bytes=watch.live.peak,
+        workspace_bytes=watch.live.peak_with_workspace - watch.live.peak,
         weight_bytes=_nbytes(weights.values()),
         uncounted=dict(watch.uncounted),
         layers=tuple(watch.layers()),

@@ -64,6 +64,8 @@ def _depthwise(args: Sequence[Any], out: Tensor) -> int:
     return out.numel() * math.prod(args[1].shape[2:])
 
 
+# Operators that hold more than their tensors while they run.
+CONVOLUTIONS = frozenset({"aten::convolution", "aten::_convolution", "aten::mkldnn_convolution"})
 FORMULAS: dict[str, Formula] = {
     "aten::convolution": _convolution,
     "aten::_convolution": _convolution,

@@ -1,5 +1,6 @@
 """How many bytes are alive at once while a network runs: counted, and seen by the system."""
 
+import math
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ class LiveBytes:
         self._alive: dict[int, int] = {}
         self.now = 0
         self.peak = 0
+        self.peak_with_workspace = 0
 
     def hold(self, tensors: Any) -> None:
         """Take account of every tensor inside a nested structure."""
@@ -43,6 +45,11 @@ class LiveBytes:
             if tensor.layout is torch.strided:
                 self._hold_storage(tensor)
         self.peak = max(self.peak, self.now)
+        self.peak_with_workspace = max(self.peak_with_workspace, self.now)
+
+    def work(self, workspace: int) -> None:
+        """Take account of what an operator holds beside tensors, and only while it runs."""
+        self.peak_with_workspace = max(self.peak_with_workspace, self.now + workspace)
 
     def _hold_storage(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -54,6 +61,21 @@ class LiveBytes:
 
     def _release(self, key: int) -> None:
         self.now -= self._alive.pop(key, 0)
+
+
+def convolution_workspace(x: Tensor, weight: Tensor, out: Tensor) -> int:
+    """An estimate of what a convolution on a CPU holds beside its input and output.
+
+    oneDNN computes in blocks of 16 channels: it copies the weights and the input into that form and
+    the output out of it. The copy of the input is gone before the output is copied, so that the
+    larger of the two counts.
+    """
+    return weight.numel() * weight.element_size() + max(_blocked(x), _blocked(out))
+
+
+def _blocked(x: Tensor) -> int:
+    batch, channels, *places = x.shape
+    return batch * -(-channels // 16) * 16 * math.prod(places) * x.element_size()
 
 
 def measure_growth(call: Callable[[], Any]) -> int | None:

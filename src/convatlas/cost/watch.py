@@ -13,10 +13,10 @@ from torch.nn.modules.module import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convatlas.cost.formulas import COMPLEX_FACTOR, FORMULAS
+from convatlas.cost.formulas import COMPLEX_FACTOR, CONVOLUTIONS, FORMULAS
 from convatlas.cost.free import bare_name, is_free
 from convatlas.cost.inputs import META, moved
-from convatlas.cost.memory import LiveBytes, tensors_in
+from convatlas.cost.memory import LiveBytes, convolution_workspace, tensors_in
 from convatlas.cost.report import LayerCost
 from convatlas.cost.shapes import SHAPES
 from convatlas.errors import CountError
@@ -60,10 +60,13 @@ class Watch(TorchDispatchMode):
         known = SHAPES.get(func) if self._device is META else None
         out = known(args) if known else func(*args, **(kwargs or {}))
         self.live.hold(out)
+        # An operator that works in place costs what its ordinary form does.
+        name = func._schema.name.removesuffix("_")
+        if name in CONVOLUTIONS:
+            self.live.work(convolution_workspace(args[0], args[1], out))
         if not self.counting:
             return out
-        # An operator that works in place costs what its ordinary form does.
-        formula = FORMULAS.get(func._schema.name.removesuffix("_"))
+        formula = FORMULAS.get(name)
         if formula is not None:
             self.book(formula(args, out), out if isinstance(out, Tensor) else out[0])
         elif not is_free(func):
