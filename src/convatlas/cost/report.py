@@ -12,8 +12,8 @@ RULE = (
 MEMORY_MARGIN = 0.15
 MEMORY_RULE = (
     "peak = weights and live tensors; with workspace, also what CPU convolutions hold beside "
-    f"them. Measured: at most that, but up to {MEMORY_MARGIN:.0%} more in the first run of a process "
-    "(holes of the allocator), and some 15 MB of library code once"
+    f"them. Measured: at most that, but up to {MEMORY_MARGIN:.0%} more in the first run of a "
+    "process (holes of the allocator), and some 15 MB of library code once"
 )
 
 
