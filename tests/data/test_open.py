@@ -283,6 +283,10 @@ def test_a_stated_test_split_is_what_a_run_is_evaluated_on(tmp_path):
     assert files(data) == {
         "test": {f"test/{s}/{i:04d}.png" for s in data.classes for i in range(4)}
     }
+    assert data.scan.notes == []
+    shutil.rmtree(tmp_path / "test")
+    (note,) = open_test(tmp_path, ("circle", "square")).scan.notes
+    assert note.endswith("no test split, so the images of train are used")
     digits = open_test("digits", tuple("0123456789"))
     assert digits.splits["test"].files == open_images("digits").splits["test"].files
 

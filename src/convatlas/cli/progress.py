@@ -23,7 +23,7 @@ class RichProgress:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
 
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
         """A bar that goes when the work is over."""

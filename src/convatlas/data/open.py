@@ -96,6 +96,9 @@ def open_test(
     if "test" in listing.given:
         kept = [item for item in listing.items if item.split == "test"]
         listing = replace(listing, items=kept)
+    elif listing.given:
+        given = " and ".join(split for split in SPLITS if split in listing.given)
+        listing.notes.append(f"{listing.source}: no test split, so the images of {given} are used")
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
     named = class_map(listing.source, listing.items, classes)
     facts, broken = scan_listing(listing, max_broken, reading, progress)
