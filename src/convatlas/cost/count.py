@@ -9,14 +9,14 @@ computes is run with real numbers instead, if it is small enough.
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convatlas.cost.complex_convolution import ComplexConvolutions
-from convatlas.cost.flags import evaluating
+from convatlas.cost.flags import set_mode
 from convatlas.cost.inputs import META, Inputs, dtype_of, moved, read_inputs
 from convatlas.cost.memory import tensors_in
 from convatlas.cost.report import Cost
@@ -79,7 +79,8 @@ def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
 class _Evaluated(nn.Module):
     """Runs a model in evaluation mode, and counts nothing but the run.
 
-    The mode is changed while other weights are in place: a model may merge weights when it is.
+    The mode is set while other weights are in place: a model may merge weights when it is. What
+    this changes is put back by `unchanged`, which is around it.
     """
 
     def __init__(self, model: nn.Module, watch: Watch):
@@ -87,26 +88,48 @@ class _Evaluated(nn.Module):
         self.model, self.watch = model, watch
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
-        self.watch.counting = False
-        with evaluating(self.model):
-            self.watch.counting = True
-            self.model(*args, **kwargs)
-            self.watch.counting = False
+        with self.watch.not_counting():
+            set_mode(self.model, False)
+        self.model(*args, **kwargs)
 
 
 def _watched(model: nn.Module, given: Inputs, device: torch.device) -> Cost:
+    watch = Watch(model, device)
+    _run(model, given, watch)
+    if watch.took_complex_apart:  # rare, and to look for it from the start would slow every count
+        watch = Watch(model, device)
+        _run(model, given, watch, ComplexConvolutions(watch))
+    weights = [*model.parameters(), *model.buffers()]
+    real = device != META
+    return Cost(
+        input=tuple(tuple(x.shape) for x in tensors_in(given.on(META))),
+        params=sum(p.numel() for p in model.parameters()),
+        macs=sum(watch.macs.values()),
+        activation_bytes=sum(watch.activation_bytes.values()),
+        peak_bytes=watch.live.peak,
+        workspace_bytes=watch.live.peak_with_workspace - watch.live.peak,
+        weight_bytes=_nbytes(weights),
+        uncounted=dict(watch.uncounted),
+        layers=tuple(watch.layers()),
+        warnings=tuple(_warnings(model, watch, real)),
+    )
+
+
+def _run(
+    model: nn.Module, given: Inputs, watch: Watch, *modes: AbstractContextManager[Any]
+) -> None:
     if any(is_scripted(module) for module in model.modules()):
         model = copy.deepcopy(model)  # what TorchScript keeps cannot be put back piece by piece
-    watch = Watch(model, device)
-    weights = _weights(model, device, under="model")
-    args, kwargs = given.on(device)
+        watch.see(model)
+    weights = _weights(model, watch.device, under="model")
+    args, kwargs = given.on(watch.device)
     watch.live.hold((weights, args, kwargs))
-    real = device != META
     run = _Evaluated(model, watch)
+    real = watch.device != META
     with ExitStack() as stack:
-        for each in (unchanged(model, values=real), _quietly(device), run_plainly(model)):
+        for each in (unchanged(model, values=real), _quietly(watch.device), run_plainly(model)):
             stack.enter_context(each)
-        for each in (watch.stack_of_modules(), watch, ComplexConvolutions(watch)):
+        for each in (watch.stack_of_modules(), watch, *modes):
             stack.enter_context(each)
         try:
             torch.func.functional_call(run, _replaceable(run, weights), args, kwargs)
@@ -114,18 +137,6 @@ def _watched(model: nn.Module, given: Inputs, device: torch.device) -> Cost:
             if watch.refusal is not None:
                 raise watch.refusal from None
             raise
-    return Cost(
-        input=tuple(tuple(x.shape) for x in tensors_in((args, kwargs))),
-        params=sum(p.numel() for p in model.parameters()),
-        macs=sum(watch.macs.values()),
-        activation_bytes=sum(watch.activation_bytes.values()),
-        peak_bytes=watch.live.peak,
-        workspace_bytes=watch.live.peak_with_workspace - watch.live.peak,
-        weight_bytes=_nbytes(weights.values()),
-        uncounted=dict(watch.uncounted),
-        layers=tuple(watch.layers()),
-        warnings=tuple(_warnings(model, watch, real)),
-    )
 
 
 def _warnings(model: nn.Module, watch: Watch, real: bool) -> Iterator[str]:

@@ -11,17 +11,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode; afterwards every module has the training flag that it had before."""
     # A frozen TorchScript module has no flag left.
     flags = {module: module.training for module in model.modules() if hasattr(module, "training")}
-    _set_mode(model, False)
+    set_mode(model, False)
     try:
         yield
     finally:
         # By its own method first: a model may merge weights for evaluation and has to part them.
-        _set_mode(model, flags.get(model, False))
+        set_mode(model, flags.get(model, False))
         for module, training in flags.items():
             module.training = training
 
 
-def _set_mode(model: nn.Module, training: bool) -> None:
+def set_mode(model: nn.Module, training: bool) -> None:
+    """Set the training flags by the model's own method, where it has one to set."""
     try:
         model.train(training)
     except NotImplementedError:  # an exported program has the mode that it was exported in

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Integral
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_inputs(inputs: Any, kwargs: Mapping[str, Any] | None, dtype: torch.dtyp
 
 def dtype_of(model: nn.Module) -> torch.dtype:
     """The type of the first weight that is no whole number, else torch's default."""
-    for tensor in (*model.parameters(), *model.buffers()):
+    for tensor in chain(model.parameters(), model.buffers()):
         if (tensor.is_floating_point() and tensor.itemsize > 1) or tensor.is_complex():
             return tensor.dtype
     return torch.get_default_dtype()

@@ -24,6 +24,7 @@ ATOMS = frozenset(
 FOREIGN = sys.stdlib_module_names | {"torch", "numpy", "convatlas"}
 HOLDERS = {"collections", "types", "weakref"}  # of the standard library, made to hold other things
 CONTAINERS = (list, tuple, set, frozenset, deque)
+TENSORS = frozenset({torch.Tensor, nn.Parameter})
 DICTIONARIES = frozenset({dict, OrderedDict})
 PLAIN = (dict, OrderedDict, defaultdict, *CONTAINERS)  # without attributes of their own
 CACHED = functools._lru_cache_wrapper
@@ -39,7 +40,7 @@ class GlobalName:
 
 
 def reachable(roots: Iterable[Any]) -> Iterator[Any]:
-    """Yield each object once, the roots included; plain values are left out."""
+    """Yield each object, the roots included; plain values are left out."""
     seen: dict[int, Any] = {}  # holding an object keeps its id from being used again
     waiting = list(roots)
     while waiting:
@@ -48,9 +49,15 @@ def reachable(roots: Iterable[Any]) -> Iterator[Any]:
             continue
         seen[id(each)] = each
         yield each
-        # Nine dictionaries of ten are the empty ones that every module has.
-        if not (type(each) in DICTIONARIES and not each):
-            waiting.extend(inner for inner in _inside(each) if type(inner) not in ATOMS)
+        if type(each) in DICTIONARIES:
+            for held in each.values():
+                if type(held) in DICTIONARIES and not held:  # every module has a dozen of them
+                    yield held
+                elif type(held) not in ATOMS:
+                    waiting.append(held)
+            waiting.extend([key for key in each if type(key) is not str])
+        elif type(each) not in TENSORS:
+            waiting.extend([held for held in _inside(each) if type(held) not in ATOMS])
 
 
 @functools.lru_cache(maxsize=4096)

@@ -34,12 +34,16 @@ class Snapshot:
         self._dicts: list[dict[Any, Any]] = []
         self._keys: list[tuple[Any, ...]] = []
         self._values: list[tuple[Any, ...]] = []
+        self._tensors: list[Tensor] = []
+        self._learning: list[bool] = []
         self._other: list[PutBack] = []
         for each in things:
             if isinstance(each, dict):
                 self._remember_dict(each)
+            elif isinstance(each, Tensor):
+                self._remember_tensor(each, values)
             else:
-                self._other.extend(_remember(each, values))
+                self._other.extend(_remember(each))
 
     def _remember_dict(self, each: dict[Any, Any]) -> None:
         if not each:
@@ -48,6 +52,14 @@ class Snapshot:
         self._dicts.append(each)
         self._keys.append(tuple(_plain(each).keys(each)))
         self._values.append(tuple(_plain(each).values(each)))
+
+    def _remember_tensor(self, each: Tensor, values: bool) -> None:
+        if each.is_leaf:
+            self._tensors.append(each)
+            self._learning.append(each.requires_grad)
+        if values and not each.is_meta:
+            saved = each.detach().clone()
+            self._other.append(functools.partial(_put_back_numbers, each, saved))
 
     def put_back(self) -> None:
         """Make everything as it was at that moment."""
@@ -59,6 +71,9 @@ class Snapshot:
                 _plain(each).clear(each)
                 for key, value in zip(keys, values, strict=True):
                     _plain(each).__setitem__(each, key, value)
+        for each, learning in zip(self._tensors, self._learning, strict=True):
+            if each.requires_grad != learning:
+                each.requires_grad_(learning)
         for put_back in self._other:
             put_back()
 
@@ -76,10 +91,8 @@ def _same(held: dict[Any, Any], keys: tuple[Any, ...], values: tuple[Any, ...]) 
     )
 
 
-def _remember(each: Any, values: bool) -> Iterator[PutBack]:
-    if isinstance(each, Tensor):
-        yield from _tensor(each, values)
-    elif isinstance(each, nn.Module):
+def _remember(each: Any) -> Iterator[PutBack]:
+    if isinstance(each, nn.Module):
         yield functools.partial(_put_back_kind, each, type(each))
     elif isinstance(each, list | deque):
         yield _sequence(each)
@@ -130,18 +143,6 @@ def _put_back_set(held: set[Any], items: set[Any]) -> None:
     if len(held) != len(items) or not held.issuperset(items):
         held.clear()
         held.update(items)
-
-
-def _tensor(tensor: Tensor, values: bool) -> Iterator[PutBack]:
-    if tensor.is_leaf:
-        yield functools.partial(_put_back_learning, tensor, tensor.requires_grad)
-    if values and not tensor.is_meta:
-        yield functools.partial(_put_back_numbers, tensor, tensor.detach().clone())
-
-
-def _put_back_learning(tensor: Tensor, requires_grad: bool) -> None:
-    if tensor.requires_grad != requires_grad:
-        tensor.requires_grad_(requires_grad)
 
 
 def _put_back_numbers(tensor: Tensor, numbers: Tensor) -> None:

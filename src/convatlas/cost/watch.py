@@ -22,6 +22,7 @@ from convatlas.cost.shapes import SHAPES
 from convatlas.errors import CountError
 
 FLOAT32_BYTES = 4
+VIEW_AS_REAL = torch.ops.aten.view_as_real.default
 
 
 class Watch(TorchDispatchMode):
@@ -37,12 +38,17 @@ class Watch(TorchDispatchMode):
         self.live = LiveBytes()
         self.counting = True
         self.refusal: CountError | None = None
+        self.took_complex_apart = False  # as torch does for a complex convolution
         self.macs: Counter[str] = Counter()
         self.activation_bytes: Counter[str] = Counter()
         self.uncounted: Counter[str] = Counter()
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.running: list[str] = []
-        self._device = device
+        self.device = device
+        self.see(model)
+
+    def see(self, model: Any) -> None:
+        """Book on the modules of this model from now on."""
         self._modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
         self._names = {id(module): name for name, module in self._modules.items()}
 
@@ -55,9 +61,9 @@ class Watch(TorchDispatchMode):
             )
             raise self.refusal
         # A tensor that is neither weight nor buffer may still live on another device.
-        if not all(tensor.device == self._device for tensor in tensors_in((args, kwargs))):
-            args, kwargs = moved((args, kwargs), self._device)
-        known = SHAPES.get(func) if self._device is META else None
+        if not all(tensor.device == self.device for tensor in tensors_in((args, kwargs))):
+            args, kwargs = moved((args, kwargs), self.device)
+        known = SHAPES.get(func) if self.device is META else None
         out = known(args) if known else func(*args, **(kwargs or {}))
         self.live.hold(out)
         # An operator that works in place costs what its ordinary form does.
@@ -69,6 +75,8 @@ class Watch(TorchDispatchMode):
         formula = FORMULAS.get(name)
         if formula is not None:
             self.book(formula(args, out), out if isinstance(out, Tensor) else out[0])
+        elif func is VIEW_AS_REAL:
+            self.took_complex_apart = True
         elif not is_free(func):
             self.uncounted[bare_name(func)] += 1
         return out

@@ -55,20 +55,24 @@ def is_scripted(module: nn.Module) -> bool:
 
 def _refuse_hidden_weights(model: nn.Module) -> None:
     for name, module in model.named_modules():
-        at = f"{type(model).__name__}{f' at {name}' if name else ''}"
-        packed = (isinstance(value, torch.ScriptObject) for value in vars(module).values())
-        if not is_scripted(module) and any(packed):
+        packed = torch.ScriptObject in map(type, vars(module).values())
+        if packed and not is_scripted(module):
             raise CountError(
-                f"count: {at} is quantised, and its weights are packed where no rule sees them; "
-                "count the network that it was made from"
+                f"count: {_at(model, name)} is quantised, and its weights are packed where no rule "
+                "sees them; count the network that it was made from"
             )
         for weight in module.parameters(recurse=False):
             if is_lazy(weight):
                 raise CountError(
-                    f"count: {at} gets the sizes of its weights from its first input; "
-                    "call the model once before counting"
+                    f"count: {_at(model, name)} gets the sizes of its weights from its first "
+                    "input; call the model once before counting"
                 )
             if type(weight).__name__ == "DTensor" or "fsdp" in type(module).__module__:
                 raise CountError(
-                    f"count: {at} holds only a share of its weights; count it before it is sharded"
+                    f"count: {_at(model, name)} holds only a share of its weights; "
+                    "count it before it is sharded"
                 )
+
+
+def _at(model: nn.Module, name: str) -> str:
+    return f"{type(model).__name__}{f' at {name}' if name else ''}"
