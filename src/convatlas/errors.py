@@ -36,6 +36,18 @@ class CountError(ConvatlasError):
     """A model that cannot be counted as it is; the message says what to count instead."""
 
 
+class WriteError(ConvatlasError):
+    """A file that cannot be written; the message names it and the reason."""
+
+
+class Stopped(ConvatlasError):
+    """A signal ended the work before there was anything to keep."""
+
+    def __init__(self, message: str, signal_number: int):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # as shells report it
+
+
 class UnknownNameError(ConvatlasError, KeyError):
     """A name that is not registered; the message offers the nearest ones."""
 

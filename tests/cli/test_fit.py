@@ -131,24 +131,50 @@ def test_missing_data_is_exit_3(tmp_path):
     assert "nowhere" in done.stderr
 
 
-def test_ctrl_c_keeps_what_was_reached(shapes, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     out = tmp_path / "run"
     command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "10m"]
     job = subprocess.Popen(
         [*command, "--out", out], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        wait_for(lambda: (out / "log.jsonl").exists())
-        os.kill(job.pid, signal.SIGINT)
+        wait_for(lambda: (out / ".convatlas-building" / "log.jsonl").exists())
+        os.kill(job.pid, number)
         stdout, stderr = job.communicate(timeout=200)
     finally:
         job.kill()
-    assert job.returncode == 0, stderr
+    assert job.returncode == 128 + number, stderr
+    assert "stopping after this step; Ctrl-C again to drop the run" in stderr
     assert "interrupted" in stdout
     config = json.loads((out / "run.json").read_text())
     assert config["finished"] == "interrupted"
+    assert sorted(path.name for path in out.iterdir()) == config["written"]
+    if number != signal.SIGINT:  # a process that is ended gets little time
+        assert config["steps"]["test"] == "not done: stopped before"
+        done = convatlas("report", out)
+        assert done.returncode == 0, done.stderr
+    config = json.loads((out / "run.json").read_text())
     assert config["proof"]["top1_agreement"] == 1.0
-    assert not (out / ".convatlas.lock").exists()
+    assert config["steps"] == {"test": "done", "export": "done", "report": "done"}
+    assert (out / "report.html").exists()
+
+
+def test_a_signal_before_training_leaves_nothing(shapes, tmp_path):
+    out = tmp_path / "run"
+    job = subprocess.Popen(
+        [CONVATLAS, "fit", shapes, "--out", out], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for((out / ".convatlas-building").exists)
+        os.kill(job.pid, signal.SIGTERM)
+        _, stderr = job.communicate(timeout=200)
+    finally:
+        job.kill()
+    assert job.returncode == 143, stderr
+    assert "stopped before any network was trained" in stderr
+    assert "Traceback" not in stderr
+    assert not out.exists()
 
 
 def wait_for(condition, seconds=120):

@@ -14,6 +14,7 @@ from convatlas.data.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import OnnxFile, export_onnx, prove, run_onnx
 from convatlas.deploy.proof import ExportError
+from convatlas.errors import WriteError
 from convatlas.models import create_model
 
 ODD = [(24, 24), (37, 53), (1, 1), (300, 200), (7, 9)]
@@ -131,7 +132,7 @@ def test_a_network_without_onnx_form_is_named_and_nothing_is_left(tmp_path, netw
 @pytest.mark.slow
 def test_a_folder_that_is_not_there_is_named(tmp_path, build, classes):
     path = tmp_path / "missing" / "a.onnx"
-    with pytest.raises(ExportError, match="cannot be written: No such file or directory"):
+    with pytest.raises(WriteError, match="cannot be written: No such file or directory"):
         export_onnx(build(), path, example_size=(8, 8), classes=classes, metadata={})
 
 

@@ -3,23 +3,47 @@ import signal
 
 import pytest
 
-from convatlas.train.stop import StopRequest
+from convatlas.errors import Stopped
+from convatlas.progress import Silent
+from convatlas.train.stop import Stoppable, StopRequest
 
 
-def press_ctrl_c():
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_first_ctrl_c_asks_and_second_interrupts():
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_first_signal_is_acknowledged_at_once_and_the_second_interrupts(name, capfd):
+    number = getattr(signal, name)
     with StopRequest() as stop:
-        press_ctrl_c()
+        assert not stop.requested
+        os.kill(os.getpid(), number)
         assert stop.requested
+        assert stop.number == number
+        assert capfd.readouterr().err.strip() == (
+            "stopping after this step; Ctrl-C again to drop the run"
+        )
         with pytest.raises(KeyboardInterrupt):
-            press_ctrl_c()
+            os.kill(os.getpid(), number)
 
 
-def test_afterwards_ctrl_c_is_what_it_was():
-    before = signal.getsignal(signal.SIGINT)
+def test_afterwards_signals_are_what_they_were():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with StopRequest():
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_work_before_training_ends_at_its_next_report():
+    stop = StopRequest()
+    bar = Stoppable(Silent(), stop).bar("reading")
+    bar.update(1)
+    stop.number = signal.SIGTERM
+    with pytest.raises(Stopped, match="nothing was kept") as raised:
+        bar.update(2)
+    assert raised.value.exit_code == 143

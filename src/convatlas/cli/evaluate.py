@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convatlas.cli.output import print_json, say, table
+from convatlas.cli.run_options import moved_data
 from convatlas.text import shown
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def evaluate_command(
         help="Labelled images as for `fit`; the run's own test split if not given.",
         metavar="[DATA]",
     ),
+    moved: Path | None = moved_data(),
     max_broken: float = typer.Option(0.05, help="Share of unreadable files that is skipped."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -28,7 +30,9 @@ def evaluate_command(
     from convatlas.job.run import open_run
 
     opened = open_run(run)
-    evaluation = opened.evaluate(data, max_broken=max_broken, progress=progress_on_stderr())
+    evaluation = opened.evaluate(
+        data, source=moved, max_broken=max_broken, progress=progress_on_stderr()
+    )
     answer = _answer(opened, data, evaluation)
     if as_json:
         print_json(answer)

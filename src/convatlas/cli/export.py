@@ -6,6 +6,7 @@ import typer
 
 from convatlas.atlas.human import human
 from convatlas.cli.output import print_json, say
+from convatlas.cli.run_options import moved_data
 
 
 def export_command(
@@ -14,13 +15,14 @@ def export_command(
     out: Path | None = typer.Option(
         None, "--out", help="Where to write it; into the run folder if not given.", metavar="FILE"
     ),
+    data: Path | None = moved_data(),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Write a deployable file and prove that it agrees with the network."""
     from convatlas.job.run import open_run
 
     opened = open_run(run)
-    path, proof = opened.export(format, out)
+    path, proof = opened.export(format, out, source=data)
     size = path.stat().st_size
     if as_json:
         answer = {"run": run, "model": opened.config.model, "files": {format: path}}

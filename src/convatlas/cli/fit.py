@@ -8,6 +8,7 @@ import typer
 from convatlas.atlas.human import human
 from convatlas.cli.numbers import bytes_option, count_option, seconds_option
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import shell_word
 
 if TYPE_CHECKING:
     from convatlas.job.config import Contender
@@ -81,6 +82,10 @@ def fit_command(
         print_json(run.summary())
     else:
         _print(run)
+    if run.stopped is not None:
+        raise typer.Exit(128 + run.stopped)
+    if run.config.finished != "yes":
+        raise typer.Exit(1)
 
 
 def _print(run: "Run") -> None:
@@ -100,12 +105,17 @@ def _print(run: "Run") -> None:
     ]
     table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
     count = config.counts["test"]
-    say(f"test accuracy: {config.accuracy:.2%} on {count:,} images held out")
+    if config.accuracy is not None:
+        say(f"test accuracy: {config.accuracy:.2%} on {count:,} images held out")
     if config.proof is not None:
         say(f"ONNX: {config.proof.figures()}")
-    if config.finished != "yes":
+    if config.finished == "interrupted":
         say("training was interrupted; this is what was reached")
-    say(f"report: {run.files['report']}")
+    for name, how in config.steps.items():
+        if how != "done":
+            say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` takes it again")
+    if "report" in run.files:
+        say(f"report: {run.files['report']}")
     say(f"next: convatlas predict {run.path} FILES")
 
 

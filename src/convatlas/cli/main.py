@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from convatlas import __version__
 from convatlas.cli.output import note, on_terminal, print_json, say, take_any_letter
-from convatlas.errors import ConvatlasError, UsageError, nearest
+from convatlas.errors import ConvatlasError, Stopped, UsageError, nearest
 
 
 class Verb(NamedTuple):
@@ -48,6 +48,9 @@ VERBS = {
         "Classify files with a trained network; unreadable ones are named and the rest goes on.",
     ),
     "export": Verb("export", "Write a deployable file and prove that it agrees with the network."),
+    "report": Verb(
+        "report", "Test a run again, export it if that is missing, write its report anew."
+    ),
     "bench": Verb("bench", "Measure latency, throughput and memory here, beside other runtimes."),
     "doctor": Verb("doctor", "Say what is installed, what is missing, what to do."),
 }
@@ -143,7 +146,7 @@ def _report(error: Exception, debug: bool, as_json: bool) -> int:
     text, code = _explain(error, debug)
     if debug:
         traceback.print_exception(error)
-    note(f"error: {text}")
+    note(text if isinstance(error, Stopped) else f"error: {text}")
     if as_json:
         print_json({"error": text, "exit_code": code})
     return code

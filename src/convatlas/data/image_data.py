@@ -1,7 +1,6 @@
 """An opened data set: its class map, its splits and what the scan found."""
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Protocol
 
 from torch import Tensor
 
-from convatlas.data.names import file_path, shown
+from convatlas.data.names import file_path
 from convatlas.data.read import decode, quiet_pillow
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_reading import PLAIN, Reading
-from convatlas.errors import DataError
+from convatlas.replacing import replacing
 
 FORMAT = 1  # of the stored split
 
@@ -109,7 +108,7 @@ class ImageData:
         """Write class map, seed, scan and the files of each split as JSON, whole or not at all.
 
         Raises:
-            DataError: the file cannot be written.
+            WriteError: the file cannot be written.
         """
         stored = {
             "format": FORMAT,
@@ -121,14 +120,8 @@ class ImageData:
                 for name, split in self.splits.items()
             },
         }
-        path = Path(path)
-        half = path.with_name(path.name + ".part")
-        try:
-            half.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-            os.replace(half, path)
-        except OSError as error:
-            half.unlink(missing_ok=True)
-            raise DataError(f"{shown(path)}: cannot write the split: {error.strerror}") from None
+        with replacing(Path(path)) as fresh:
+            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
 
 STORED_FIELDS = ("name", "source", "classes", "channels", "height", "width", "seed")

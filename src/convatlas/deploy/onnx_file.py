@@ -15,6 +15,7 @@ from torch import Tensor
 from convatlas.deploy.classifier import ImageClassifier, answer_by_size
 from convatlas.deploy.onnx_program import INPUT, OUTPUT, to_onnx
 from convatlas.deploy.proof import ExportError, Proof, compare
+from convatlas.replacing import replacing
 from convatlas.text import utf8_path
 
 LARGEST_BYTES = 2 * 1024**3  # of a protobuf message
@@ -37,7 +38,8 @@ def export_onnx(
         metadata: further notes for the file, such as model and version.
 
     Raises:
-        ExportError: the network has no ONNX form, is above 2 GB, or the file cannot be written.
+        ExportError: the network has no ONNX form, or is above 2 GB.
+        WriteError: the file cannot be written.
     """
     import onnx
 
@@ -50,18 +52,8 @@ def export_onnx(
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"{path}: not a sound ONNX model: {error}") from error
-    _write(Path(path), model.SerializeToString())
-
-
-def _write(path: Path, content: bytes) -> None:
-    half = path.with_name(path.name + ".part")
-    try:
-        half.write_bytes(content)
-        os.replace(half, path)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        half.unlink(missing_ok=True)
+    with replacing(Path(path)) as fresh:
+        fresh.write_bytes(model.SerializeToString())
 
 
 class OnnxFile:
@@ -123,6 +115,7 @@ def prove(
     images: Sequence[Tensor],
     *,
     tolerance: float = 1e-4,
+    name: Path | None = None,
 ) -> Proof:
     """Ask network and file about real images at their original sizes.
 
@@ -131,6 +124,7 @@ def prove(
     Args:
         images: uint8 (h, w, channels) each, as read from their files.
         tolerance: the largest difference of a probability that rounding may cause.
+        name: what the file will be called; `path` where not given.
 
     Raises:
         ExportError: the answers differ; the message holds the figures.
@@ -144,10 +138,11 @@ def prove(
         runtime=file.runtime,
     )
     if not proof.holds:
-        failed = path.with_name(path.name + ".failed")
+        name = name or path
+        failed = name.with_name(name.name + ".failed")
         os.replace(path, failed)
         raise ExportError(
-            f"{path}: must answer as the network does, got {proof.figures()}; "
+            f"{name}: must answer as the network does, got {proof.figures()}; "
             f"the file is kept as {failed.name}"
         )
     return proof

@@ -9,6 +9,7 @@ from convatlas.data import Preprocess
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError
+from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
 
 FILE_NAMES = {
@@ -19,8 +20,13 @@ FILE_NAMES = {
     "log_csv": "log.csv",
     "weights": "weights.safetensors",
     "onnx": "model.onnx",
+    "sample": "sample.safetensors",
     "report": "report.html",
 }
+
+
+STEPS = ("test", "export", "report")  # after training
+DONE = "done"
 
 
 class Contender(BaseModel):
@@ -76,6 +82,8 @@ class RunConfig(BaseModel):
     accuracy: float | None = None
     val_accuracy: float | None = None
     finished: str = "yes"
+    steps: dict[str, str] = {}  # after training: "done", or why not; older runs noted none
+    written: list[str] | None = None  # files and folders of this run; older runs noted none
     proof: Proof | None = None
     leaderboard: list[Contender] = []
 
@@ -91,11 +99,13 @@ class RunConfig(BaseModel):
         )
 
     def save(self, folder: Path) -> None:
-        """Write `run.json` at once, so that a crash leaves the old one or the new one."""
-        target = folder / FILE_NAMES["config"]
-        fresh = target.with_suffix(".json.new")
-        fresh.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        fresh.replace(target)
+        """Write `run.json` at once, so that a crash leaves the old one or the new one.
+
+        Raises:
+            WriteError: it cannot be written.
+        """
+        with replacing(folder / FILE_NAMES["config"]) as fresh:
+            fresh.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "RunConfig":

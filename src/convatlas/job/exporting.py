@@ -10,8 +10,13 @@ from convatlas.data import ImageData, Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx, prove
 from convatlas.deploy.proof import Proof
-from convatlas.job.config import RunConfig
+from convatlas.errors import UsageError
+from convatlas.job.config import FILE_NAMES, RunConfig
+from convatlas.replacing import replacing
 from convatlas.search.space import Candidate
+from convatlas.text import shown
+
+OURS = "convatlas"  # the note that tells an export of ours, with the version that wrote it
 
 
 def export_proved(
@@ -23,16 +28,47 @@ def export_proved(
 
     Raises:
         ExportError: the network has no ONNX form, or the file answers differently.
+        WriteError: the file cannot be written.
     """
-    notes = {"model": config.model, "convatlas": config.version, "created": config.created}
+    notes = {"model": config.model, OURS: config.version, "created": config.created}
     height, width = sample[0].shape[:2]
-    fresh = path.with_name(f"{path.stem}.unproved{path.suffix}")
-    export_onnx(
-        classifier, fresh, example_size=(height, width), classes=config.classes, metadata=notes
-    )
-    proof = prove(classifier, fresh, sample)
-    os.replace(fresh, path)
-    return proof
+    with replacing(path) as fresh:
+        export_onnx(
+            classifier, fresh, example_size=(height, width), classes=config.classes, metadata=notes
+        )
+        return prove(classifier, fresh, sample, name=path)
+
+
+def check_target(path: Path) -> None:
+    """Refuse to write an export over anything but an earlier export.
+
+    Raises:
+        UsageError: the path is a folder, or holds what no export of ours wrote.
+    """
+    place = f"export: --out {shown(path)}"
+    try:
+        if path.is_dir():
+            raise UsageError(f"{place}: is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise UsageError(f"{place}: there is no folder {shown(path.parent)}")
+        of_a_run = path.name in FILE_NAMES.values() and path.name != FILE_NAMES["onnx"]
+        if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
+            raise UsageError(f"{place}: would replace a file of the run; choose another name")
+        if os.path.lexists(path) and not _exported_here(path):
+            raise UsageError(f"{place}: exists and is no export of convatlas; choose another name")
+    except OSError as error:  # a name that is too long, say
+        raise UsageError(f"{place}: cannot be used: {error.strerror}") from error
+
+
+def _exported_here(path: Path) -> bool:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        stored = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError):
+        return False
+    return any(note.key == OURS for note in stored.metadata_props)
 
 
 def exported_bytes(candidate: Candidate, data: ImageData) -> int:

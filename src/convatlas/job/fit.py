@@ -2,19 +2,22 @@
 
 import datetime
 import json
+import signal
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from torch import nn
 
 import convatlas
 from convatlas.cost import Cost, best_latency
-from convatlas.cost.latency import limited_threads
 from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.data.stored_reading import Reading, chosen_reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
-from convatlas.job.answers import answer, sample_images
+from convatlas.job.answers import sample_images
 from convatlas.job.choosing import (
     choose_entrants,
     count_all,
@@ -22,15 +25,16 @@ from convatlas.job.choosing import (
     trainable_macs,
     transfer_candidates,
 )
-from convatlas.job.config import FILE_NAMES, Contender, RunConfig
+from convatlas.job.config import FILE_NAMES, STEPS, Contender, RunConfig
 from convatlas.job.contest import Contest, Entrant
-from convatlas.job.exporting import export_proved
-from convatlas.job.folder import check_folder, claimed, free_folder
-from convatlas.job.reporting import report_run
+from convatlas.job.finishing import finish
+from convatlas.job.folder import Claim, claimed, claimed_free
 from convatlas.job.run import Run
+from convatlas.job.sample import MOST_IMAGES, save_sample
 from convatlas.job.starting import starting_points
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
+from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
 from convatlas.search.halving import halve, plan_rungs
 from convatlas.search.promise import undominated
@@ -38,7 +42,7 @@ from convatlas.search.space import structures
 from convatlas.text import shown
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
-from convatlas.train.stop import StopRequest
+from convatlas.train.stop import Stoppable, StopRequest
 from convatlas.train.weights import save_weights
 
 RESERVE_S = 25.0  # for the test, the export with its proof and the report
@@ -98,15 +102,15 @@ def fit(
     reading = chosen_reading(max_pixels, value_range)
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
-    if out is not None:
-        check_folder(Path(out), force=force)
-    starts = starting_points(model, progress) if pretrained else []
-    images = _open(data, seed, max_broken, reading, progress)
-    folder = Path(out) if out is not None else free_folder(images.name)
 
-    with StopRequest() as stop, claimed(folder, force=force):
+    with StopRequest() as stop, ExitStack() as held:
+        early = Stoppable(progress, stop)  # until there is something to keep
+        claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
+        starts = starting_points(model, early) if pretrained else []
+        images = _open(data, seed, max_broken, reading, early)
+        claim = claim or held.enter_context(claimed_free(images.name))
         recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), images, seed)
-        contest = Contest(images, recipe, stop, progress)
+        contest = Contest(images, recipe, stop, early)
         if pretrained:
             rows = transfer_candidates(starts, images)
         else:
@@ -114,22 +118,34 @@ def fit(
         counting = COUNTING_SHARE * time_limit_s
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start + counting)
         most_macs = trainable_macs(contest, seconds, transfer=pretrained)
-        counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=progress)
+        counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=early)
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
         entrants, others = choose_entrants(counted, budget, contest, seconds)
-        images.save_split(folder / FILE_NAMES["split"])
-        _write_json(folder / FILE_NAMES["scan"], images.scan.to_dict())
+        claim.check_space(_weight_bytes(entrants))
+        keep_images(images, claim.building)
         contest.read_images(entrants)
-        log = RunLog(folder)
+        stop.check()
+        contest.progress = progress
+        log = RunLog(claim.building)
         seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
         ranked = _compete(contest, entrants, seconds, log)
         log.close()
         winner = ranked[0]
         if winner.record.accuracy is None or winner.model is None or winner.preprocess is None:
-            raise ConvatlasError("fit: training was stopped before any network could be judged")
+            stop.check()
+            raise ConvatlasError("fit: training ended before any network could be judged")
         winner.record.status = "chosen"
         leaderboard = [e.record for e in ranked] + others
-        return _finish(folder, images, budget, recipe, winner, leaderboard, stop, progress)
+        run = _kept(claim, images, budget, recipe, winner, leaderboard, stop, progress)
+        classifier = ImageClassifier(run.config.preprocess(), winner.model.eval()).eval()
+        assert winner.counted.cost is not None
+        with StopRequest() as later:
+            later.again = "leave at once; the trained network is kept"
+            # Whoever presses Ctrl-C wants the result now; who ends the process gives it no time.
+            ended = stop if stop.number not in (None, signal.SIGINT) else later
+            finish(run, images, classifier, winner.counted.cost, progress, ended)
+        run.stopped = stop.number or later.number
+        return run
 
 
 def _open(
@@ -182,6 +198,8 @@ def _compete(
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
             record.reason = "its loss was no longer a number"
+        elif not record.epochs:
+            record.status = "not trained"
         shown = f"{record.accuracy:.1%}" if record.accuracy is not None else result.ended
         progress.say(f"{title}: {shown} on validation after {record.epochs:.1f} epochs")
         return entrant.score
@@ -197,8 +215,24 @@ def _compete(
     return survivors + sorted(rest, key=lambda e: e.score or 0.0, reverse=True)
 
 
-def _finish(
-    folder: Path,
+def _weight_bytes(entrants: list[Entrant]) -> int:
+    costs = [entrant.counted.cost for entrant in entrants]
+    return max((cost.weight_bytes for cost in costs if cost is not None), default=0)
+
+
+def keep_images(images: ImageData, folder: Path) -> None:
+    """What a run keeps of its data: the split, what the scan found, a few images for proofs."""
+    images.save_split(folder / FILE_NAMES["split"])
+    with replacing(folder / FILE_NAMES["scan"]) as fresh:
+        text = json.dumps(images.scan.to_dict(), indent=1, ensure_ascii=False)
+        fresh.write_text(text + "\n", encoding="utf-8")
+    test = images.splits["test"]
+    few = test.subset(range(min(len(test), MOST_IMAGES)))
+    save_sample(sample_images(few), folder / FILE_NAMES["sample"])
+
+
+def _kept(
+    claim: Claim,
     images: ImageData,
     budget: Budget,
     recipe: Recipe,
@@ -207,38 +241,34 @@ def _finish(
     stop: StopRequest,
     progress: Progress,
 ) -> Run:
-    """Save what was reached, then test, export, prove and report."""
+    """Store what was reached, before anything that may fail: weights, then `run.json`."""
     assert winner.model is not None
     assert winner.preprocess is not None
     assert winner.counted.cost is not None
-    network, preprocess, cost = winner.model.eval(), winner.preprocess, winner.counted.cost
-    config = _config(images, budget, recipe, winner, cost, preprocess, leaderboard)
-    config.finished = "interrupted" if stop.requested else "yes"
+    network, cost = winner.model.eval(), winner.counted.cost
+    config = _config(images, budget, recipe, winner, cost, winner.preprocess, leaderboard)
+    config.finished = "interrupted" if stop.requested else "no"
+    config.steps = dict.fromkeys(STEPS, "not done yet")
     if budget.excess(latency_s=config.latency_s):
         progress.say(
             f"warning: one image now takes {config.latency_s * 1e3:.1f} ms, above the budget that "
             "it met when it was chosen: the machine is busier"
         )
-    notes = {"model": config.model, "convatlas": config.version}
-    save_weights(network, folder / FILE_NAMES["weights"], metadata=notes)
-    config.save(folder)
+    try:
+        _store(claim, network, config)
+    except (ConvatlasError, OSError) as error:
+        # The folder is gone, or its disk is full: hours of training must not go with it.
+        claim.move_to(Path(tempfile.mkdtemp(prefix="convatlas-run-")))
+        progress.say(f"warning: {error}; the run is kept in {claim.folder} instead")
+        keep_images(images, claim.building)
+        _store(claim, network, config)
+    return Run(claim.folder, config)
 
-    classifier = ImageClassifier(preprocess, network).eval()
-    with limited_threads(winner.threads):
-        test = answer(classifier, images.splits["test"], progress=progress, title="testing")
-    config.accuracy = test.accuracy
-    config.save(folder)
-    sample = sample_images(images.splits["test"])
-    path = folder / FILE_NAMES["onnx"]
-    bar = progress.bar("exporting to ONNX")
-    config.proof = export_proved(classifier, config, path, sample)
-    config.file_bytes = path.stat().st_size
-    bar.close()
-    progress.say(f"export: {config.proof.figures()}")
-    winner.record.file_bytes = config.file_bytes
-    config.save(folder)
-    report_run(folder, config, images, test, cost, progress)
-    return Run(folder, config)
+
+def _store(claim: Claim, network: nn.Module, config: RunConfig) -> None:
+    notes = {"model": config.model, "convatlas": config.version, "created": config.created}
+    save_weights(network, claim.building / FILE_NAMES["weights"], metadata=notes)
+    claim.publish(config)
 
 
 def _config(
@@ -286,7 +316,3 @@ def _config(
         val_accuracy=winner.record.accuracy,
         leaderboard=leaderboard,
     )
-
-
-def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

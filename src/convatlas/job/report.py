@@ -1,7 +1,6 @@
 """The report of a run: one HTML file that opens anywhere, offline."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -22,6 +21,7 @@ from convatlas.job.fates import CHOSEN, QUANTITIES, by_fate, fate_of, settings
 from convatlas.job.figures import accuracy_curve, confusion_map, layer_costs, loss_curves
 from convatlas.job.reuse import commands, python_code, runtime_code
 from convatlas.job.tradeoff import accuracy_against_cost, cost_known
+from convatlas.replacing import replacing
 
 
 def write_report(
@@ -47,7 +47,7 @@ def write_report(
         scan: what was found in the data, as `ScanReport.to_dict` gives it.
 
     Raises:
-        OSError: the file cannot be written.
+        WriteError: the file cannot be written.
     """
     path = Path(path)
     page = _template().render(
@@ -73,9 +73,8 @@ def write_report(
         plotly=_plotly(),
         rule=RULE,
     )
-    half = path.with_name(path.name + ".part")
-    half.write_text(page.lstrip(), encoding="utf-8")
-    os.replace(half, path)
+    with replacing(path) as fresh:
+        fresh.write_text(page.lstrip(), encoding="utf-8")
     return path
 
 

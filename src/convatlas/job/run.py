@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convatlas.data import ScanReport, Split, load_split, open_test, read_image, shown
 from convatlas.deploy.classifier import ImageClassifier
@@ -15,8 +15,9 @@ from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
 from convatlas.job.answers import answer, height_width_channels, sample_images
-from convatlas.job.config import FILE_NAMES, Contender, RunConfig
-from convatlas.job.exporting import export_proved
+from convatlas.job.config import DONE, FILE_NAMES, Contender, RunConfig
+from convatlas.job.exporting import check_target, export_proved
+from convatlas.job.sample import load_sample
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
 from convatlas.train.weights import load_weights
@@ -45,6 +46,7 @@ class Run:
 
     def __init__(self, path: Path, config: RunConfig):
         self.path, self.config = path, config
+        self.stopped: int | None = None  # the signal that ended its training early
         self._classifier: ImageClassifier | None = None
 
     @property
@@ -72,7 +74,7 @@ class Run:
     def model(self) -> nn.Module:
         """The trained network in evaluation mode: normalised images in, logits out."""
         network = find_entry(self.config.model).build(**self.config.options)
-        load_weights(network, self.path / FILE_NAMES["weights"])
+        load_weights(network, self.path / FILE_NAMES["weights"], created=self.config.created)
         return network.eval()
 
     def classifier(self) -> ImageClassifier:
@@ -89,16 +91,22 @@ class Run:
         self,
         data: str | Path | None = None,
         *,
+        source: str | Path | None = None,
         max_broken: float = 0.05,
         progress: Progress | None = None,
     ) -> Evaluation:
         """Evaluation for labelled images: `data`, or the test split that was held out.
 
+        Args:
+            data: labelled images; None takes the run's own test split.
+            source: where the data that the run was made from lies now, if it moved.
+            max_broken: share of unreadable files that is skipped.
+
         Raises:
             DataError: the data cannot be used, or its classes are not those of the run.
         """
         if data is None:
-            split = self._test_split()
+            split = self._test_split(source)
         else:
             opened = open_test(
                 data, self.config.classes, max_broken=max_broken, reading=self.config.reading
@@ -108,20 +116,51 @@ class Run:
             split = opened.splits["test"]
         return answer(self.classifier(), split, progress=progress)
 
-    def export(self, format: str = "onnx", path: str | Path | None = None) -> tuple[Path, Proof]:
+    def export(
+        self,
+        format: str = "onnx",
+        path: str | Path | None = None,
+        *,
+        source: str | Path | None = None,
+    ) -> tuple[Path, Proof]:
         """A deployable file, proved against the network on the run's own test images.
 
+        Where these are not at hand, a few that the run kept take their place.
+
+        Args:
+            path: where to write it; None writes into the run folder.
+            source: where the data that the run was made from lies now, if it moved.
+
         Raises:
-            UsageError: no such format.
+            UsageError: no such format, or a path that holds something else.
             ExportError: the file answers differently.
         """
         if format not in FORMATS:
             raise UsageError(
                 f"export: no format '{format}'{nearest(format, FORMATS)}; there is {FORMATS[0]}"
             )
-        target = Path(path) if path is not None else self.path / FILE_NAMES["onnx"]
-        sample = sample_images(self._test_split())
-        return target, export_proved(self.classifier(), self.config, target, sample)
+        own = self.path / FILE_NAMES["onnx"]
+        target = Path(path) if path is not None else own
+        check_target(target)
+        proof = export_proved(self.classifier(), self.config, target, self._sample(source))
+        if target.resolve() == own.resolve():
+            self.note_export(own, proof)
+            self.config.save(self.path)
+        return target, proof
+
+    def note_export(self, path: Path, proof: Proof) -> None:
+        """Let the config say what the run's own exported file is; it is not saved yet."""
+        self.config.proof, self.config.file_bytes = proof, path.stat().st_size
+        for record in self.config.leaderboard:
+            if record.status == "chosen":
+                record.file_bytes = self.config.file_bytes
+        self.config.steps["export"] = DONE
+        self.note_written("onnx")
+
+    def note_written(self, kind: str) -> None:
+        """Let the config say that a file of the folder is the run's own; it is not saved yet."""
+        names = {*(self.config.written or FILE_NAMES.values()), FILE_NAMES[kind]}
+        self.config.written = sorted(names)
 
     def summary(self) -> dict[str, Any]:
         """The keys of `fit --json`."""
@@ -143,6 +182,8 @@ class Run:
             "file_bytes": config.file_bytes,
             "accuracy": config.accuracy,
             "warnings": self.warnings,
+            "finished": config.finished,
+            "steps": config.steps,
             "proof": config.proof.model_dump() if config.proof else None,
             "leaderboard": [
                 {key: getattr(entry, key) for key in (*record, "size", "reason")}
@@ -151,8 +192,17 @@ class Run:
             "files": {kind: str(path) for kind, path in self.files.items()},
         }
 
-    def _test_split(self) -> Split:
-        return load_split(self.path / FILE_NAMES["split"]).splits["test"]
+    def _test_split(self, source: str | Path | None = None) -> Split:
+        return load_split(self.path / FILE_NAMES["split"], source).splits["test"]
+
+    def _sample(self, source: str | Path | None) -> list[Tensor]:
+        """Images to prove an export on: of the test split, or else those that the run kept."""
+        try:
+            return sample_images(self._test_split(source))
+        except DataError:
+            if source is not None or "sample" not in self.files:
+                raise
+            return load_sample(self.path / FILE_NAMES["sample"])
 
     def _predict(self, file: Path) -> Prediction:
         try:

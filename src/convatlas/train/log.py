@@ -27,9 +27,15 @@ class RunLog:
         self.rows.append(row)
         if self._folder is None:
             return
-        with (self._folder / JSON_LINES).open("a", encoding="utf-8") as file:
+        try:
+            self._append(self._folder, row)
+        except OSError:  # a full disk, a removed folder: training goes on, and the end will tell
+            self._folder = self._tensorboard = None
+
+    def _append(self, folder: Path, row: dict[str, Any]) -> None:
+        with (folder / JSON_LINES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        path = self._folder / "log.csv"
+        path = folder / "log.csv"
         fresh = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))

@@ -131,6 +131,8 @@ def train(
             result.ended = "diverged"
             break
         now = time.perf_counter()
+        if not result.steps:  # stopped before the first: there is nothing to judge
+            break
         if done >= 1 or now - validated >= validate_every_s:
             refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch))
             result.figures = task.validate(kept, validation, accelerator.gather_for_metrics)

@@ -1,21 +1,51 @@
-"""Ctrl-C as a request: the step in hand is finished, and what was reached is kept."""
+"""A signal as a request: the step in hand is finished, and what was reached is kept."""
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Any
+
+from convatlas.errors import Stopped
+from convatlas.progress import Bar, Progress
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler or container, a closed terminal
 
 
 class StopRequest:
-    """While open, the first Ctrl-C sets `requested`; the second one interrupts as usual."""
+    """While open, the first signal sets `requested` and is acknowledged; a second interrupts.
+
+    Attributes:
+        number: of the signal that came; None before.
+        again: what a second signal does, as it is said to the user.
+    """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._before = None
+        self.number: int | None = None
+        self.again = "drop the run"
+        self._before: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether the work shall end after the step in hand."""
+        return self.number is not None
+
+    def check(self) -> None:
+        """End here if that was asked for: there is nothing to keep yet.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        if self.number is not None:
+            raise Stopped("stopped before any network was trained; nothing was kept", self.number)
 
     def __enter__(self) -> "StopRequest":
         # Python lets only the main thread take signals; elsewhere Ctrl-C stays what it was.
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
+            numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+            for number in numbers:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: the user asked for that
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -24,10 +54,43 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        self.number = number
+        # Straight to the screen: whoever draws there may be in the middle of a line.
+        os.write(2, f"\nstopping after this step; Ctrl-C again to {self.again}\n".encode())
+
+
+class Stoppable:
+    """A `Progress` that ends the work at its next report once a stop was asked for.
+
+    For work before training, of which nothing could be kept.
+    """
+
+    def __init__(self, progress: Progress, stop: StopRequest):
+        self.progress, self.stop = progress, stop
+
+    def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
+        """A bar whose updates may raise `Stopped`."""
+        self.stop.check()
+        return _StoppableBar(self.progress.bar(title, total, unit), self.stop)
+
+    def say(self, text: str) -> None:
+        """As the other one says it."""
+        self.progress.say(text)
+
+
+class _StoppableBar:
+    def __init__(self, bar: Bar, stop: StopRequest):
+        self.bar, self.stop = bar, stop
+
+    def update(self, done: float, total: float | None = None, note: str = "") -> None:
+        self.stop.check()
+        self.bar.update(done, total, note)
+
+    def close(self) -> None:
+        self.bar.close()

@@ -2,31 +2,48 @@
 
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
 
 from convatlas.errors import DataError
-from convatlas.text import utf8_path
+from convatlas.replacing import cannot_write, replacing
+from convatlas.text import shown, utf8_path
 
 
 def save_weights(model: nn.Module, path: Path, *, metadata: dict[str, str]) -> None:
-    """Write all parameters and buffers; the file appears complete or not at all."""
-    fresh = path.with_name(path.name + ".new")
-    save_model(model, str(fresh), metadata={"format": "pt", **metadata})
-    fresh.replace(path)
+    """Write all parameters and buffers; the file appears complete or not at all.
 
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill a model of the same build.
+    Args:
+        metadata: notes for the head of the file; `created` ties it to its `run.json`.
 
     Raises:
-        DataError: no such file, not safetensors, or weights of another network.
+        WriteError: the file cannot be written.
+    """
+    with replacing(path) as fresh:
+        try:
+            save_model(model, str(fresh), metadata={"format": "pt", **metadata})
+        except SafetensorError as error:  # a full disk is one of these, and names no file
+            raise cannot_write(path, error) from error
+
+
+def load_weights(model: nn.Module, path: Path, *, created: str | None = None) -> None:
+    """Fill a model of the same build.
+
+    Args:
+        created: what the file's own note must say, where it has one.
+
+    Raises:
+        DataError: no such file, not safetensors, or weights of another network or run.
     """
     if not path.is_file():
         raise DataError(f"{path}: no weights here")
     try:
         with utf8_path(path) as readable:
+            with safe_open(readable, framework="pt") as head:
+                noted = (head.metadata() or {}).get("created", created)
+            if created is not None and noted != created:
+                raise DataError(f"{shown(path)}: belongs to another run than run.json beside it")
             load_model(model, readable, strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -1,0 +1,101 @@
+"""From trained weights to a finished run: test, export with its proof, report."""
+
+from pathlib import Path
+
+from convatlas.cost import Cost, count
+from convatlas.cost.latency import limited_threads
+from convatlas.data import ImageData, load_split
+from convatlas.deploy.classifier import ImageClassifier
+from convatlas.explain.evaluation import Evaluation
+from convatlas.job.answers import answer, sample_images
+from convatlas.job.config import DONE, FILE_NAMES, STEPS
+from convatlas.job.exporting import export_proved
+from convatlas.job.reporting import report_run
+from convatlas.job.run import Run
+from convatlas.job.steps import Steps
+from convatlas.progress import Progress, Silent
+from convatlas.train.stop import StopRequest
+
+
+def finish(
+    run: Run,
+    images: ImageData,
+    classifier: ImageClassifier,
+    cost: Cost,
+    progress: Progress,
+    stop: StopRequest | None = None,
+) -> None:
+    """Test, export and report; each step that fails is said, noted and can be taken again."""
+    steps = Steps(run, progress, stop)
+    test = steps.take("test", lambda: _test(run, images, classifier, progress))
+    steps.take("export", lambda: _export(run, images, classifier, progress))
+    _report(steps, images, test, cost)
+    _close(run)
+
+
+def rebuild(
+    run: Run, *, source: str | Path | None = None, progress: Progress | None = None
+) -> Evaluation | None:
+    """Take the steps of a run again from what it kept: test, export if that is missing, report.
+
+    Args:
+        source: where the data of the run lies now, if it moved.
+
+    Raises:
+        DataError: the run cannot be used, or its images are gone.
+    """
+    progress = progress or Silent()
+    steps, classifier = Steps(run, progress), run.classifier()
+    if run.config.steps.get("export", DONE) != DONE or "onnx" not in run.files:
+        steps.take("export", lambda: run.export(source=source))
+    images = load_split(run.path / FILE_NAMES["split"], source)
+    cost = count(classifier.network, (1, *run.config.input))
+    test = steps.take("test", lambda: _test(run, images, classifier, progress))
+    _report(steps, images, test, cost)
+    _close(run)
+    return test
+
+
+def _test(
+    run: Run, images: ImageData, classifier: ImageClassifier, progress: Progress
+) -> Evaluation:
+    with limited_threads(run.config.threads):
+        test = answer(classifier, images.splits["test"], progress=progress, title="testing")
+    run.config.accuracy = test.accuracy
+    return test
+
+
+def _export(run: Run, images: ImageData, classifier: ImageClassifier, progress: Progress) -> None:
+    bar = progress.bar("exporting to ONNX")
+    try:
+        sample = sample_images(images.splits["test"])
+        path = run.path / FILE_NAMES["onnx"]
+        run.note_export(path, export_proved(classifier, run.config, path, sample))
+    finally:
+        bar.close()
+    if run.config.proof is not None:
+        progress.say(f"export: {run.config.proof.figures()}")
+
+
+def _report(steps: Steps, images: ImageData, test: Evaluation | None, cost: Cost) -> None:
+    if test is None:
+        if steps.stop is None or not steps.stop.requested:
+            steps.miss("report", "it needs the test")
+        return
+    run = steps.run
+
+    def write() -> None:
+        run.note_written("report")
+        report_run(run.path, run.config, images, test, cost, steps.progress)
+
+    steps.take("report", write)
+
+
+def _close(run: Run) -> None:
+    """`finished` says yes only when everything is there."""
+    config = run.config
+    whole = all(config.steps.get(name) == DONE for name in STEPS)
+    if config.finished != "interrupted":
+        config.finished = "yes" if whole else "no"
+    if run.path.is_dir():
+        config.save(run.path)
