@@ -97,7 +97,6 @@ class Claim:
 
     def __init__(self, folder: Path):
         self.folder, self.building = folder, folder / BUILDING
-        self.published = False
 
     def check_space(self, weights_bytes: int) -> None:
         """Refuse to train what could not be stored.
@@ -138,7 +137,6 @@ class Claim:
             os.replace(self.building / name, self.folder / name)
         config_name = FILE_NAMES["config"]
         os.replace(self.building / config_name, self.folder / config_name)
-        self.published = True
 
 
 @contextmanager
@@ -174,7 +172,7 @@ def claimed(folder: Path, *, force: bool, data: str | Path | None = None) -> Ite
             shutil.rmtree(built, ignore_errors=True)
         lock_file.unlink(missing_ok=True)
         lock.release()
-        if made and not claim.published:
+        if made:
             with suppress(OSError):
                 folder.rmdir()  # if nothing else came into it
 
