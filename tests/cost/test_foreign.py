@@ -49,6 +49,9 @@ def test_networks_of_torchvision_are_as_before_and_run(name, assert_unchanged):
     model = builder(weights=None, **TORCHVISION[name]).eval()
     image = torch.rand(1, 3, 64, 64)
     inputs = ([image[0]],) if "ssd" in name else (image,)
-    assert_unchanged(model, lambda model: count(model, inputs))
+    costs = []
+    assert_unchanged(model, lambda model: costs.append(count(model, inputs)))
+    assert costs[0].macs > 0
+    assert costs[0].uncounted == {}
     with torch.no_grad():
         model(*inputs)

@@ -181,6 +181,14 @@ def test_complex_layers_and_products_have_one_rule():
     )
 
 
+def test_deformable_convolution_costs_what_a_plain_one_does():
+    from torchvision.ops import deform_conv2d
+
+    x, weight = torch.rand(1, 4, 8, 8), torch.rand(6, 4, 3, 3)
+    offset = torch.zeros(1, 18, 6, 6)
+    assert macs(deform_conv2d, x, offset, weight) == macs(F.conv2d, x, weight) == 6 * 36 * 4 * 9
+
+
 def test_operators_of_two_types_give_the_type_that_torch_gives():
     class Mixed(nn.Module):
         def forward(self, x):

@@ -91,6 +91,7 @@ FORMULAS: dict[str, Formula] = {
     "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
     "aten::_scaled_dot_product_attention_math": _attention,
     "aten::mkldnn_rnn_layer": _recurrent,
+    "torchvision::deform_conv2d": _cudnn_convolution,
     "convatlas::depthwise_conv2d": _depthwise,
 }
 

@@ -33,11 +33,12 @@ _GROUPS = {
         _upsample_nearest_exact2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
         upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d
         grid_sampler_3d pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
-        im2col col2im""",
+        im2col col2im torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align
+        torchvision::ps_roi_pool""",
     "reduction, for a torch without the tag": """
         sum mean amax amin max min argmax argmin prod all any median mode logsumexp _logcumsumexp
         cumsum cumprod cummax cummin count_nonzero nansum aminmax topk sort kthvalue argsort
-        unique""",
+        unique _unique2 unique_dim unique_consecutive torchvision::nms""",
     "moving, picking and making tensors": """
         cat stack copy clone _to_copy contiguous constant_pad_nd reflection_pad1d
         reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
