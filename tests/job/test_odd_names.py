@@ -93,7 +93,11 @@ def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
     with pytest.raises(SystemExit) as done:
         main(["evaluate", str(fitted), str(place / "photos \udcff")])
     assert done.value.code == 0
-    assert r"left out 1 (no image by its name): square/\xfe.txt" in capsys.readouterr().err
+    left_out = r"left out 1 (no image by its name): square/\xfe.txt"
+    assert left_out in capsys.readouterr().err
+    told = answer(capsys, "evaluate", str(fitted), str(place / "photos \udcff"))
+    assert left_out in told["warnings"]
+    assert answer(capsys, "evaluate", str(fitted))["warnings"] == []
 
 
 def test_the_run_keeps_its_warnings(fitted):

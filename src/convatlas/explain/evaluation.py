@@ -16,14 +16,16 @@ class Evaluation:
         labels: the true class of each image, by its place in the class map. Shape: (n,)
         probabilities: what the classifier answered. Shape: (n, classes)
         files: the images as people know them.
+        warnings: what was found in the data, a sentence for each kind.
 
     Raises:
-        ValueError: the three do not have one entry for each image, or there is none.
+        ValueError: the first three do not have one entry for each image, or there is none.
     """
 
     labels: Tensor
     probabilities: Tensor
     files: Sequence[str]
+    warnings: Sequence[str] = ()
 
     def __post_init__(self):
         lengths = (len(self.labels), len(self.probabilities), len(self.files))

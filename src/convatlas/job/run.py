@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +106,16 @@ class Run:
             DataError: the data cannot be used, or its classes are not those of the run.
         """
         if data is None:
-            split = self._test_split(source)
+            split, found = self._test_split(source), []
         else:
             opened = open_test(
                 data, self.config.classes, max_broken=max_broken, reading=self.config.reading
             )
-            for line in (*opened.scan.notes, *opened.scan.warnings()):
+            found = [*opened.scan.notes, *opened.scan.warnings()]
+            for line in found:
                 (progress or Silent()).say(line)
             split = opened.splits["test"]
-        return answer(self.classifier(), split, progress=progress)
+        return replace(answer(self.classifier(), split, progress=progress), warnings=found)
 
     def export(
         self,
