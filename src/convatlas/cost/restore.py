@@ -16,6 +16,7 @@ from convatlas.cost.reach import CACHED, GlobalName, is_followed, slots
 
 PutBack = Callable[[], Any]
 _UNSET = object()
+MAX_COPIED_BYTES = 2**26  # numbers beyond this are data that a model holds, not its state
 
 
 class Snapshot:
@@ -57,7 +58,7 @@ class Snapshot:
         if each.is_leaf:
             self._tensors.append(each)
             self._learning.append(each.requires_grad)
-        if values and not each.is_meta:
+        if values and not each.is_meta and each.nbytes <= MAX_COPIED_BYTES:
             saved = each.detach().clone()
             self._other.append(functools.partial(_put_back_numbers, each, saved))
 
@@ -208,10 +209,16 @@ def _class(kind: type) -> PutBack:
 
 def _numpy(each: Any) -> Iterator[PutBack]:
     numpy = sys.modules["numpy"]
-    if isinstance(each, numpy.ndarray) and each.flags.writeable:
-        yield functools.partial(numpy.copyto, each, each.copy())
+    if isinstance(each, numpy.ndarray):
+        if each.flags.writeable and each.nbytes <= MAX_COPIED_BYTES:
+            yield functools.partial(_put_back_array, each, each.copy())
     elif isinstance(each, numpy.random.Generator):
         state = each.bit_generator.state
         yield functools.partial(setattr, each.bit_generator, "state", state)
     elif isinstance(each, numpy.random.RandomState):
         yield functools.partial(each.set_state, each.get_state())
+
+
+def _put_back_array(held: Any, numbers: Any) -> None:
+    if held.dtype.hasobject or held.tobytes() != numbers.tobytes():
+        held[...] = numbers
