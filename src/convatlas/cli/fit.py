@@ -116,7 +116,7 @@ def _print(run: "Run") -> None:
             say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` takes it again")
     if "report" in run.files:
         say(f"report: {run.files['report']}")
-    say(f"next: convatlas predict {run.path} FILES")
+    say(f"next: convatlas predict {shell_word(run.path)} FILES")
 
 
 def _print_leaderboard(leaderboard: list["Contender"]) -> None:

@@ -16,6 +16,7 @@ from convatlas.data.image_data import (
 from convatlas.data.names import file_path, shown, shown_few, stored_name, true_name
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_reading import Reading
+from convatlas.data.table import SUFFIXES
 from convatlas.errors import DataError
 
 
@@ -37,7 +38,8 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
         store: Store = PixelStore(load_digits()[0])
     else:
         root = Path(place).resolve()
-        root = root if root.is_dir() else root.parent
+        table = root.suffix.lower() in SUFFIXES and not root.is_dir()
+        root = root.parent if table else root
         check_present(path, root, stored["splits"])
         store = FileStore(root, stored["channels"], reading)
         place = stored_name(Path(place).resolve())
