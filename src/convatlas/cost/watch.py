@@ -1,8 +1,11 @@
 """See every operator of a forward pass go by, and book its cost on the module that is running."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,16 +16,40 @@ from torch.nn.modules.module import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convatlas.cost.formulas import COMPLEX_FACTOR, CONVOLUTIONS, FORMULAS
+from convatlas.cost.formulas import COMPLEX_FACTOR, CONVOLUTIONS, FORMULAS, Formula
 from convatlas.cost.free import bare_name, is_free
 from convatlas.cost.inputs import META, moved
 from convatlas.cost.memory import LiveBytes, convolution_workspace, tensors_in
 from convatlas.cost.report import LayerCost
-from convatlas.cost.shapes import SHAPES
+from convatlas.cost.shapes import SHAPES, Answer
 from convatlas.errors import CountError
 
 FLOAT32_BYTES = 4
 VIEW_AS_REAL = torch.ops.aten.view_as_real.default
+
+
+@dataclass(frozen=True)
+class _Operator:
+    """What is known of an operator; a pass runs a few of them thousands of times."""
+
+    formula: Formula | None
+    answer: Answer | None
+    free: bool
+    convolves: bool
+    quantised: bool
+
+
+@functools.cache
+def _known(func: Any) -> _Operator:
+    # An operator that works in place costs what its ordinary form does.
+    name = func._schema.name.removesuffix("_")
+    return _Operator(
+        formula=FORMULAS.get(name),
+        answer=SHAPES.get(func),
+        free=is_free(func),
+        convolves=name in CONVOLUTIONS,
+        quantised=func.namespace == "quantized",
+    )
 
 
 class Watch(TorchDispatchMode):
@@ -45,6 +72,7 @@ class Watch(TorchDispatchMode):
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.running: list[str] = []
         self.device = device
+        self._is_here = attrgetter("is_meta" if device is META else "is_cpu")
         self.see(model)
 
     def see(self, model: Any) -> None:
@@ -53,31 +81,29 @@ class Watch(TorchDispatchMode):
         self._names = {id(module): name for name, module in self._modules.items()}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.namespace == "quantized":
-            # Said here as well: TorchScript would make it an error of its own.
+        operator = _known(func)
+        if operator.quantised:
+            # Kept as well: TorchScript would make it an error of its own.
             self.refusal = CountError(
                 f"count: the model is quantised ({bare_name(func)}), and its weights are packed "
                 "where no rule sees them; count the network that it was made from"
             )
             raise self.refusal
         # A tensor that is neither weight nor buffer may still live on another device.
-        if not all(tensor.device == self.device for tensor in tensors_in((args, kwargs))):
+        if not all(map(self._is_here, tensors_in((args, kwargs)))):
             args, kwargs = moved((args, kwargs), self.device)
-        known = SHAPES.get(func) if self.device is META else None
-        out = known(args) if known else func(*args, **(kwargs or {}))
+        answer = operator.answer if self.device is META else None
+        out = answer(args) if answer else func(*args, **(kwargs or {}))
         self.live.hold(out)
-        # An operator that works in place costs what its ordinary form does.
-        name = func._schema.name.removesuffix("_")
-        if name in CONVOLUTIONS:
+        if operator.convolves:
             self.live.work(convolution_workspace(args[0], args[1], out))
         if not self.counting:
             return out
-        formula = FORMULAS.get(name)
-        if formula is not None:
-            self.book(formula(args, out), out if isinstance(out, Tensor) else out[0])
+        if operator.formula is not None:
+            self.book(operator.formula(args, out), out if isinstance(out, Tensor) else out[0])
         elif func is VIEW_AS_REAL:
             self.took_complex_apart = True
-        elif not is_free(func):
+        elif not operator.free:
             self.uncounted[bare_name(func)] += 1
         return out
 
