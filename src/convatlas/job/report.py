@@ -19,7 +19,8 @@ from convatlas.job import report_parts as parts
 from convatlas.job.config import RunConfig
 from convatlas.job.fates import CHOSEN, QUANTITIES, by_fate, fate_of, settings
 from convatlas.job.figures import accuracy_curve, confusion_map, layer_costs, loss_curves
-from convatlas.job.reuse import commands, python_code, runtime_code
+from convatlas.job.onnx_snippet import runtime_code
+from convatlas.job.reuse import commands, python_code
 from convatlas.job.tradeoff import accuracy_against_cost, cost_known
 from convatlas.replacing import replacing
 

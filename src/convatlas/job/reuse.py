@@ -2,22 +2,8 @@
 
 from pathlib import Path
 
-from convatlas.job.config import FILE_NAMES, RunConfig
+from convatlas.job.config import RunConfig
 from convatlas.text import shell_word, true_name
-
-RUNTIME_CODE = """\
-import json
-
-import numpy as np
-import onnxruntime
-from PIL import Image
-
-session = onnxruntime.InferenceSession({file!r})
-classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
-image = np.asarray(Image.open("photo.png").convert({mode!r})){axis}  # any height and width
-probabilities = session.run(None, {{"image": image[None]}})[0][0]
-print(classes[probabilities.argmax()], probabilities.max())
-"""
 
 PYTHON_CODE = """\
 import convatlas as ca
@@ -60,12 +46,3 @@ def _start(config: RunConfig) -> str:
 def python_code(folder: Path) -> str:
     """The same through the library."""
     return PYTHON_CODE.format(folder=str(folder))
-
-
-def runtime_code(folder: Path, config: RunConfig) -> str:
-    """The exported file without this library: ONNX Runtime, NumPy and Pillow are enough."""
-    return RUNTIME_CODE.format(
-        file=str(folder / FILE_NAMES["onnx"]),
-        mode="L" if config.channels == 1 else "RGB",
-        axis="[..., None]" if config.channels == 1 else "",
-    )
