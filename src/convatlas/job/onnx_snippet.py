@@ -22,9 +22,9 @@ def read(file):
     Reads what convatlas reads in the same way, except: LAB images, and JPEGs of so many
     pixels that convatlas reads them at a reduced size. It refuses no value far out of range.{limit}
     """
-    image = Image.open(file)
-    form, bits = image.format, getattr(image, "tag_v2", {{}}).get(258, (16,))[0]
-    image = ImageOps.exif_transpose(image)
+    with Image.open(file) as opened:
+        form, bits = opened.format, getattr(opened, "tag_v2", {{}}).get(258, (16,))[0]
+        image = ImageOps.exif_transpose(opened)
     grey = image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;")
     if image.mode in ("I", "F") or image.mode.startswith("I;"):  # more than 8 bits
         values = np.asarray(image).astype(np.float64)
