@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from convatlas.models import create_model, find_entry
 from convatlas.search.budget import Budget
@@ -88,3 +89,21 @@ def test_every_fitting_candidate_runs(name):
         if found.fits:
             out = found.candidate.build().eval()(torch.zeros(1, 1, 28, 28))
             assert out.shape == (1, 10)
+
+
+def test_a_network_whose_cost_hangs_on_values_is_out_with_its_reason():
+    class Deciding(nn.Module):
+        def __init__(self, in_channels=3, num_classes=10):
+            super().__init__()
+            self.head = nn.Linear(in_channels, num_classes)
+
+        def forward(self, x):
+            return self.head(x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3)))
+
+    class Candid:
+        options, size = {"in_channels": 1}, 8
+        build = staticmethod(lambda: Deciding(1))
+
+    found = count_candidate(Candid(), Budget())
+    assert not found.fits
+    assert "decides by values what it computes" in found.reason

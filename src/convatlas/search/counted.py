@@ -9,6 +9,7 @@ import torch
 from convatlas.atlas.human import human
 from convatlas.atlas.index import read_index
 from convatlas.cost import Cost, count
+from convatlas.errors import CountError
 from convatlas.models.registry import find_entry
 from convatlas.search.budget import Budget
 from convatlas.search.space import Candidate
@@ -104,7 +105,7 @@ def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
         with torch.device("meta"):
             model = candidate.build()
         cost = count(model, shape)
-    except ValueError as error:  # the network's own word on the size
+    except (ValueError, CountError) as error:  # its own word on the size, or no fixed cost
         return Counted(candidate, None, str(error))
     costs = {"params": cost.params, "macs": cost.macs, "file_bytes": _least_file(cost)}
     excess = budget.excess(**costs)
