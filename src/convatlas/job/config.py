@@ -69,6 +69,7 @@ class RunConfig(BaseModel):
     reading: Reading = PLAIN  # of image files
     weights: str | None = None  # public ones that training started from
     weights_licence: str | None = None
+    call: dict[str, Any] = {}  # other arguments of `fit` that were given; older runs noted none
     budget: Budget
     recipe: dict[str, Any]
     counts: dict[str, int]

@@ -7,6 +7,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from convatlas.data.stored_reading import Reading, chosen_reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError
 from convatlas.job.answers import sample_images
+from convatlas.job.call import record_call
 from convatlas.job.choosing import (
     choose_entrants,
     count_all,
@@ -98,7 +100,7 @@ def fit(
         BudgetError: no network fits; the message names the nearest.
         WeightsError: public weights were asked for and cannot be had.
     """
-    start = time.perf_counter()
+    start, call = time.perf_counter(), record_call(fit, locals())
     reading = chosen_reading(max_pixels, value_range)
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
@@ -136,7 +138,7 @@ def fit(
             raise ConvatlasError("fit: training ended before any network could be judged")
         winner.record.status = "chosen"
         leaderboard = [e.record for e in ranked] + others
-        run = _kept(claim, images, budget, recipe, winner, leaderboard, stop, progress)
+        run = _kept(claim, images, budget, recipe, call, winner, leaderboard, stop, progress)
         classifier = ImageClassifier(run.config.preprocess(), winner.model.eval()).eval()
         assert winner.counted.cost is not None
         with StopRequest() as later:
@@ -236,6 +238,7 @@ def _kept(
     images: ImageData,
     budget: Budget,
     recipe: Recipe,
+    call: dict[str, Any],
     winner: Entrant,
     leaderboard: list[Contender],
     stop: StopRequest,
@@ -247,6 +250,7 @@ def _kept(
     assert winner.counted.cost is not None
     network, cost = winner.model.eval(), winner.counted.cost
     config = _config(images, budget, recipe, winner, cost, winner.preprocess, leaderboard)
+    config.call = call
     config.finished = "interrupted" if stop.requested else "no"
     config.steps = dict.fromkeys(STEPS, "not done yet")
     if budget.excess(latency_s=config.latency_s):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from convatlas.job.call import call_options
 from convatlas.job.config import RunConfig
 from convatlas.text import shell_word, true_name
 
@@ -39,8 +40,9 @@ def _limits(config: RunConfig) -> str:
 
 
 def _start(config: RunConfig) -> str:
-    """Seed, and whether public weights were taken."""
-    return f"{' --pretrained' if config.weights else ''} --seed {config.seed}"
+    """The other options that were given, and the seed; older runs noted only public weights."""
+    call = config.call or ({"pretrained": True} if config.weights else {})
+    return f"{call_options(call)} --seed {config.seed}"
 
 
 def python_code(folder: Path) -> str:

@@ -1,0 +1,46 @@
+"""How `fit` was called: recorded with the run, and written again as a command."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from convatlas.text import shell_word
+
+# Stored elsewhere, or not meant to be repeated: the old run stays, so it is not replaced either.
+NOT_RECORDED = {"data", "budget", "seed", "recipe", "out", "force", "progress"}
+OPTION_NAMES = {"time_limit_s": "--time-limit"}  # where it is not the argument's own name
+UNITS = {"time_limit_s": "s"}
+
+
+def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that differ from the defaults of `function`, by name.
+
+    An argument that is added to the function later is recorded without a change here.
+    """
+    parameters = inspect.signature(function).parameters
+    return {
+        name: given[name]
+        for name, parameter in parameters.items()
+        if name not in NOT_RECORDED and name in given and given[name] != parameter.default
+    }
+
+
+def call_options(call: Mapping[str, Any]) -> str:
+    """The recorded arguments as options of the command line, each after a blank."""
+    return "".join(_option(name, value) for name, value in call.items())
+
+
+def _option(name: str, value: Any) -> str:
+    option = OPTION_NAMES.get(name, "--" + name.replace("_", "-"))
+    if value is True:
+        return f" {option}"
+    if value is False or value is None:
+        return ""
+    values = value if isinstance(value, list | tuple) else [value]
+    return f" {option} " + " ".join(_word(item) + UNITS.get(name, "") for item in values)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, int | float):
+        return f"{value:.12g}"
+    return shell_word(value)
