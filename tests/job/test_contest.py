@@ -7,6 +7,7 @@ from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
+from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 
@@ -20,14 +21,30 @@ def test_a_round_that_diverges_is_undone():
     entrant = Entrant(count_candidate(candidate, Budget()), record)
     assert contest.train(entrant, None, title="sane").ended == "epochs"
     accuracy = record.accuracy
+    assert record.epochs == 1
     before = [p.detach().clone() for p in entrant.model.parameters()]
     assert accuracy > 0.5
 
     contest.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
     assert contest.train(entrant, None, title="wild").ended == "diverged"
     assert record.accuracy == accuracy
+    assert record.epochs == 1  # those that are in the weights
     for now, then in zip(entrant.model.parameters(), before, strict=True):
         assert torch.equal(now, then)
+
+
+def test_a_network_has_one_count_of_epochs():
+    contest = Contest(open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    candidate = Candidate("linear_classifier", options, 21)
+    record = Contender(model=candidate.name, options={}, size=21)
+    entrant, log = Entrant(count_candidate(candidate, Budget()), record), RunLog()
+    contest.train(entrant, None, title="first round")
+    first = record.epochs
+    assert 0 < first < 1
+    contest.train(entrant, None, title="second round", log=log)
+    assert first < record.epochs
+    assert log.rows[-1]["epoch"] == record.epochs  # of both rounds, in the log as in the table
 
 
 def test_a_network_with_training_only_outputs_can_be_timed():

@@ -152,14 +152,16 @@ class Contest:
                 stop=self.stop,
                 progress=self.progress,
                 title=title,
+                epochs_before=record.epochs,
                 validate_every_s=0.0 if log is not None else 3600.0,
                 learnt=entrant.learnt,
             )
-        record.epochs = round(record.epochs + result.epochs, 2)
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
         if result.ended == "diverged":
             entrant.model.load_state_dict(before)
-        elif result.figures:
+            return result
+        record.epochs = round(record.epochs + result.epochs, 2)
+        if result.figures:
             record.accuracy = result.figures["val_accuracy"]
             entrant.val_loss = result.figures["val_loss"]
         return result

@@ -53,6 +53,7 @@ def train(
     stop: StopRequest | None = None,
     progress: Progress | None = None,
     title: str = "training",
+    epochs_before: float = 0.0,
     validate_every_s: float = 0.0,
     learnt: Collection[str] = (),
 ) -> Trained:
@@ -67,6 +68,8 @@ def train(
     Args:
         limit_s: wall-clock limit in seconds, validation included.
         stop: asked before every step.
+        epochs_before: epochs that the network was trained for already; the log and the bar count
+            on from there.
         validate_every_s: at least so long between validations; 0 validates every epoch.
         learnt: names of parameters that were trained before, which move more slowly.
     """
@@ -92,6 +95,10 @@ def train(
     start = validated = time.perf_counter()
     losses: list[Tensor] = []
     done = 0.0
+
+    def note(loss: Tensor) -> str:
+        epoch = epochs_before + result.steps / len(batches)
+        return _note(result, epoch, recipe, loss)
 
     while done < 1:
         model.train()
@@ -121,7 +128,7 @@ def train(
             if limit_s is not None:
                 done = max(done, result.seconds / limit_s)
             if result.steps % STEPS_BETWEEN_REPORTS == 0:
-                bar.update(min(1.0, done), note=_note(result, len(batches), recipe, loss))
+                bar.update(min(1.0, done), note=note(loss))
             if done >= 1:
                 result.ended = "epochs" if result.steps >= total_steps else "time"
                 break
@@ -138,7 +145,7 @@ def train(
             result.figures = task.validate(kept, validation, accelerator.gather_for_metrics)
             validated, result.seconds = now, time.perf_counter() - start
             log.write(
-                epoch=round(result.epochs, 3),
+                epoch=round(epochs_before + result.epochs, 2),
                 step=result.steps,
                 seconds=round(result.seconds, 3),
                 lr=recipe.lr * recipe.rate(min(1.0, done)),
@@ -153,9 +160,8 @@ def train(
     return result
 
 
-def _note(result: Trained, steps_an_epoch: int, recipe: Recipe, loss: Tensor) -> str:
+def _note(result: Trained, epoch: float, recipe: Recipe, loss: Tensor) -> str:
     rate = result.steps * recipe.batch_size / result.seconds
     figures = result.figures.get("val_accuracy")
     accuracy = f", val {figures:.1%}" if figures is not None else ""
-    epoch = result.steps / steps_an_epoch
     return f"epoch {epoch:.1f}, {rate:.0f} images/s, loss {loss.item():.3f}{accuracy}"
