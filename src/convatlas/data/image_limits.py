@@ -1,7 +1,5 @@
 """How large an image may be, judged from its header before memory is taken for its pixels."""
 
-import threading
-
 from PIL import Image
 
 MAX_SIDE = 65_535  # pixels; JPEG ends there too
@@ -51,26 +49,3 @@ def megapixels(pixels: int) -> str:
     if pixels < FEW_PIXELS:
         return f"{pixels:,} pixels"
     return f"{pixels / 1e6:.4g} megapixels"
-
-
-class PillowLimit:
-    """Pillow's own limit of pixels, raised while any thread reads: ours is checked instead."""
-
-    def __init__(self):
-        self._lock, self._users, self._before = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._before = Image.MAX_IMAGE_PIXELS
-                Image.MAX_IMAGE_PIXELS = MAX_PIXELS_OPTION // 2  # Pillow refuses twice as many
-            self._users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                Image.MAX_IMAGE_PIXELS = self._before
-
-
-PILLOW_LIMIT = PillowLimit()

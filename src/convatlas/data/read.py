@@ -29,13 +29,13 @@ from convatlas.data.deep_values import (
 )
 from convatlas.data.heif import missing_package, register_heif
 from convatlas.data.image_limits import (
-    PILLOW_LIMIT,
     ImageTooLarge,
     check_size,
     megapixels,
     shrink_jpeg,
 )
 from convatlas.data.names import shown
+from convatlas.data.pillow_state import PILLOW_STATE
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.threads import wait_for_pixels
 from convatlas.errors import DataError
@@ -93,7 +93,7 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
 def quiet_pillow() -> Iterator[None]:
     """Keep Pillow's remarks on odd files off the screen: what matters is reported by us."""
     register_heif()
-    with PILLOW_LIMIT, warnings.catch_warnings():
+    with PILLOW_STATE, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.simplefilter("ignore", UserWarning)  # such as damaged EXIF
         yield
