@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from convatlas.errors import UnknownNameError, UsageError, nearest
+from convatlas.models.dilation import set_output_stride
 from convatlas.models.features import FeatureMaps
 from convatlas.models.headless import num_features, reset_classifier
 
@@ -115,13 +116,17 @@ def find_entry(name: str) -> Entry:
     return _entries[name]
 
 
-def create_model(name: str, *, features_only: bool = False, **options: Any) -> nn.Module:
+def create_model(
+    name: str, *, features_only: bool = False, output_stride: int | None = None, **options: Any
+) -> nn.Module:
     """Build a registered network with fresh weights; `convatlas.create_model` also has public ones.
 
     Args:
         name: as `list_models` gives it.
         features_only: return the maps of each stage, coarsest last, instead of logits; the
             network then has `.feature_channels` and `.feature_strides`.
+        output_stride: 8 or 16 keeps the coarsest maps at that share of the image, with dilation
+            in place of the strides beyond it and the same weights; for detectors and segmenters.
         options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`;
             `num_classes=0` leaves out the last layer, so that the network returns the pooled
             features, `.num_features` an image. `.reset_classifier(n)` gives it a new one.
@@ -131,4 +136,6 @@ def create_model(name: str, *, features_only: bool = False, **options: Any) -> n
         UsageError: no such option, or no features or stages where they are asked for.
     """
     model = find_entry(name).build(**options)
+    if output_stride is not None:
+        set_output_stride(model, output_stride, name)
     return FeatureMaps(model, name) if features_only else model

@@ -7,6 +7,7 @@ from torch import nn
 
 from convatlas import models
 from convatlas.errors import UsageError, nearest
+from convatlas.models.dilation import set_output_stride
 from convatlas.models.features import FeatureMaps
 from convatlas.models.headless import reset_classifier
 from convatlas.models.registry import find_entry
@@ -25,7 +26,12 @@ class Loaded(NamedTuple):
 
 
 def create_model(
-    name: str, *, pretrained: bool = False, features_only: bool = False, **options: Any
+    name: str,
+    *,
+    pretrained: bool = False,
+    features_only: bool = False,
+    output_stride: int | None = None,
+    **options: Any,
 ) -> nn.Module:
     """Build a registered network, with fresh or with public weights.
 
@@ -39,6 +45,8 @@ def create_model(
             Source and size of a download are printed first.
         features_only: return the maps of each stage, coarsest last, instead of logits; the
             network then has `.feature_channels` and `.feature_strides`.
+        output_stride: 8 or 16 keeps the coarsest maps at that share of the image, with dilation
+            in place of the strides beyond it and the same weights; for detectors and segmenters.
         options: over those of the name, e.g. `num_classes=10, in_channels=1, width=0.5`;
             `num_classes=0` leaves out the last layer, so that the network returns the pooled
             features, `.num_features` an image. `.reset_classifier(n)` gives it a new one.
@@ -49,8 +57,12 @@ def create_model(
         WeightsError: the weights cannot be had or do not fit.
     """
     if not pretrained:
-        return models.create_model(name, features_only=features_only, **options)
+        return models.create_model(
+            name, features_only=features_only, output_stride=output_stride, **options
+        )
     loaded = load_public(name, options)
+    if output_stride is not None:
+        set_output_stride(loaded.model, output_stride, name)
     model = FeatureMaps(loaded.model, name) if features_only else loaded.model
     model.public_weights = loaded.checkpoint  # pyright: ignore[reportArgumentType]  a plain record
     return model
