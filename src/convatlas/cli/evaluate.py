@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convatlas.cli.output import print_json, say, table
-from convatlas.cli.run_options import moved_data
+from convatlas.cli.run_options import max_pixels_option, moved_data
 from convatlas.text import shown
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ def evaluate_command(
     ),
     moved: Path | None = moved_data(),
     max_broken: float = typer.Option(0.05, help="Share of unreadable files that is skipped."),
+    max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Test a trained network on labelled data."""
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.job.run import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, max_pixels=max_pixels)
     evaluation = opened.evaluate(
         data, source=moved, max_broken=max_broken, progress=progress_on_stderr()
     )

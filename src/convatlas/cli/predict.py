@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from convatlas.cli.output import note, print_json, table
+from convatlas.cli.run_options import max_pixels_option
 from convatlas.errors import DataError
 from convatlas.text import shown
 
@@ -12,6 +13,7 @@ from convatlas.text import shown
 def predict_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
     files: list[Path] = typer.Argument(help="Image files.", metavar="FILES..."),
+    max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
         False, "--json", help="One JSON object, with the probability of every class."
     ),
@@ -19,7 +21,7 @@ def predict_command(
     """Classify files with a trained network; unreadable ones are named and the rest goes on."""
     from convatlas.job.run import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, max_pixels=max_pixels)
     predictions = opened.predict(files)
     failed = [p for p in predictions if p.error]
     for prediction in failed:

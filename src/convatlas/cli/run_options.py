@@ -4,6 +4,8 @@ from typing import Any
 
 import typer
 
+from convatlas.cli.numbers import count_option
+
 
 def moved_data() -> Any:
     """`--data DIR`, for a run whose images are no longer where they were."""
@@ -13,3 +15,8 @@ def moved_data() -> Any:
         help="Where the data that the run was made from lies now, if it moved.",
         metavar="DIR",
     )
+
+
+def max_pixels_option() -> Any:
+    """`--max-pixels N`, for images above the limit that the run was made with."""
+    return count_option("--max-pixels", help="Pixels of one image at most; the run's own limit.")

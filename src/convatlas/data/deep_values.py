@@ -118,7 +118,7 @@ def check_window(low: float, high: float, window: Window) -> None:
     if low < window[0] - FAR * width or high > window[1] + FAR * width:
         raise UnknownRange(
             f"values from {low:g} to {high:g} do not belong to the range {window[0]:g} to "
-            f"{window[1]:g} of the training images; --value-range sets one for all"
+            f"{window[1]:g} of the training images; `fit --value-range` sets one for all"
         )
 
 
@@ -169,13 +169,13 @@ def usual_window(low: float, high: float, *, fractions: bool) -> Window:
         if not (low >= 0 and high <= 255):  # also false where a value is not a number
             raise UnknownRange(
                 f"floats must lie in 0..1 or 0..255, got {low:g}..{high:g}; "
-                "--value-range sets another range"
+                "`fit --value-range` sets another range"
             )
         return (0.0, 1.0) if high <= 1 else (0.0, 255.0)
     if low < 0 or high > SIXTEEN_BITS[1]:
         raise UnknownRange(
             f"whole numbers must lie in 0..65535, got {low:.0f}..{high:.0f}; "
-            "--value-range sets another range"
+            "`fit --value-range` sets another range"
         )
     return SIXTEEN_BITS
 

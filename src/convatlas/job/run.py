@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.data import ScanReport, Split, load_split, open_test, read_image, shown
+from convatlas.data.stored_reading import chosen_reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
@@ -46,6 +47,7 @@ class Run:
 
     def __init__(self, path: Path, config: RunConfig):
         self.path, self.config = path, config
+        self.reading = config.reading  # of files that are not the run's own
         self.stopped: int | None = None  # the signal that ended its training early
         self._classifier: ImageClassifier | None = None
 
@@ -109,7 +111,7 @@ class Run:
             split, found = self._test_split(source), []
         else:
             opened = open_test(
-                data, self.config.classes, max_broken=max_broken, reading=self.config.reading
+                data, self.config.classes, max_broken=max_broken, reading=self.reading
             )
             found = [*opened.scan.notes, *opened.scan.warnings()]
             for line in found:
@@ -207,7 +209,7 @@ class Run:
 
     def _predict(self, file: Path) -> Prediction:
         try:
-            image = read_image(file, self.config.channels, self.config.reading)
+            image = read_image(file, self.config.channels, self.reading)
         except DataError as error:
             return Prediction(shown(file), None, None, None, str(error))
         (row,) = self.classifier().predict([height_width_channels(image)])
@@ -216,10 +218,18 @@ class Run:
         return Prediction(shown(file), self.config.classes[best], float(row[best]), named)
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, *, max_pixels: float | None = None) -> Run:
     """Open a run folder.
+
+    Args:
+        max_pixels: of an image that the run is asked about; None takes the run's own limit.
 
     Raises:
         DataError: it holds no run.
+        UsageError: no such limit can be.
     """
-    return Run(Path(path), RunConfig.load(Path(path)))
+    run = Run(Path(path), RunConfig.load(Path(path)))
+    if max_pixels is not None:
+        limit = {"max_pixels": chosen_reading(max_pixels).max_pixels}
+        run.reading = run.reading.model_copy(update=limit)
+    return run
