@@ -300,3 +300,11 @@ def test_the_runtime_code_on_the_page_runs_on_the_file(
     answer = classifier.predict([torch.from_numpy(pixels)])[0]
     name = config.classes[int(answer.argmax())]
     assert capsys.readouterr().out.startswith(f"{name} {float(answer.max()):.4f}"[:-2])
+
+
+def test_how_deep_files_were_read_stands_on_the_page(report, data):
+    line = "9 files of over 8 bits hold values of 12 bits: 0 is black and 4,095 is white"
+    scan = data.scan.to_dict() | {"reading": [line]}
+    assert line in words(report(scan=scan))
+    older = {key: value for key, value in scan.items() if key not in ("reading", "notes")}
+    assert "12 bits" not in words(report(scan=older))
