@@ -59,6 +59,18 @@ def test_untagged_values_keep_their_levels(tmp_path, bits, suffix):
     assert split.read(0).unique().numel() > 40
 
 
+def test_grey_of_twelve_bits_with_transparency_keeps_its_levels(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (5, 7, 2), dtype=np.uint16)
+    values[..., 1] = 65535
+    values[0, 0, 1] = 0  # clear, so white
+    path = tmp_path / "x.png"
+    write_colour(path, values)
+    expected = np.floor(values[..., 0] * 255.0 / 4095 + 0.5)
+    expected[0, 0] = 255
+    read = read_image(path, 1, Reading(whole=(0, 4095)))[0].numpy()
+    np.testing.assert_array_equal(read, expected)
+
+
 @pytest.mark.parametrize(("mode", "suffix"), [("RGB", ".tif"), ("RGB", ".png"), ("RGBA", ".png")])
 def test_colour_of_twelve_bits_keeps_its_levels(tmp_path, mode, suffix):
     values = np.random.default_rng(0).integers(0, 4096, (5, 7, len(mode)), dtype=np.uint16)
@@ -78,7 +90,7 @@ def write_colour(path, values):
     height, width, channels = values.shape
     if path.suffix == ".png":
         rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-        kind = {3: 2, 4: 6}[channels]
+        kind = {2: 4, 3: 2, 4: 6}[channels]
         parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))]
         parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
         chunks = [

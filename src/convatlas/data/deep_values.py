@@ -17,6 +17,7 @@ TIFF_S_MAX_SAMPLE_VALUE = 341
 SCALED_FORMATS = ("PPM", "JPEG2000")  # Pillow scales these by the depth their header states
 SIXTEEN_BITS: Window = (0.0, 65535.0)
 COLOUR_16 = "16-bit colour"  # in `Image.info`: the raw mode of a file with such pixels
+GREY_ALPHA = "LA;16B"  # the raw mode of a PNG with 16-bit grey and transparency
 LOW_BYTE = {"B": "L", "L": "B", "N": "B"}  # the raw mode whose high byte is our low byte
 DEPTHS = (8, 10, 12, 14, 16)
 ROWS = 128
@@ -135,14 +136,23 @@ def eight_bits(values: np.ndarray, window: Window) -> np.ndarray:
 def colour_values(image: Image.Image) -> np.ndarray:
     """Both bytes of a file with 16-bit colour. Shape: uint16 (h, w, 3 or 4)"""
     raw = image.info[COLOUR_16]
+    if raw == GREY_ALPHA:  # its four bytes a pixel, as if they were four channels
+        bytes_ = _read_again(image, "RGBA").astype(np.uint16)
+        grey, alpha = bytes_[..., 0] << 8 | bytes_[..., 1], bytes_[..., 2] << 8 | bytes_[..., 3]
+        return np.stack([grey, grey, grey, alpha], -1)
+    low = _read_again(image, raw[:-1] + LOW_BYTE[raw[-1]])
+    return np.asarray(image).astype(np.uint16) << 8 | low
+
+
+def _read_again(image: Image.Image, raw: str) -> np.ndarray:
+    """Decode the file of an image once more, with other meanings of its bytes."""
     with Image.open(image.filename) as again:  # pyright: ignore[reportAttributeAccessIssue]
         (tile,) = again.tile
-        args = _with_raw_mode(tile[3], raw[:-1] + LOW_BYTE[raw[-1]])
-        replaced = (*tile[:3], args)  # a plain tuple in older versions of Pillow
+        # A plain tuple in older versions of Pillow.
+        replaced = (*tile[:3], _with_raw_mode(tile[3], raw))
         made = type(tile)._make(replaced) if hasattr(tile, "_make") else replaced
         again.tile = [made]  # pyright: ignore[reportAttributeAccessIssue]
-        low = np.asarray(again)
-    return np.asarray(image).astype(np.uint16) << 8 | low
+        return np.asarray(again)
 
 
 def raw_mode(image: Image.Image) -> str | None:
@@ -150,6 +160,8 @@ def raw_mode(image: Image.Image) -> str | None:
     tiles = getattr(image, "tile", [])
     args = tiles[0][3] if len(tiles) == 1 else None
     raw = args[0] if isinstance(args, tuple) and args else args
+    if raw == GREY_ALPHA:
+        return GREY_ALPHA
     if isinstance(raw, str) and raw[:-1] in ("RGB;16", "RGBA;16") and raw[-1] in LOW_BYTE:
         return raw
     return None
