@@ -64,8 +64,8 @@ def test_when_the_time_for_counting_is_up_the_rest_is_named_uncounted(contest):
     names += ["mobilenet_v3_small"]
     counted = counted_of(contest, *names, seconds=0.0)
     late = [c for c in counted if c.untimely]
-    assert len({c.candidate.name for c in counted if c.fits}) == 12
-    assert len(late) == len(names) - 12
+    assert len({c.candidate.name for c in counted if c.fits}) == 1  # without one there is no job
+    assert len(late) == len(names) - 1
     assert all(c.reason == "not counted: the time for counting was up" for c in late)
 
 

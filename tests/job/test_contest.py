@@ -1,8 +1,9 @@
+import pytest
 import torch
 
 from convatlas.data import open_images
 from convatlas.job.config import Contender
-from convatlas.job.contest import Contest, Entrant
+from convatlas.job.contest import Contest, Entrant, OutOfMemory, _named_memory
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
@@ -64,3 +65,39 @@ def test_no_network_is_faster_than_a_matrix_product():
     counted = count_candidate(candidate, Budget())
     # In the time that a pass of it takes, a matrix product does more than its multiply-adds.
     assert contest.most_macs(contest.epoch_seconds(counted)) > counted.cost.macs
+
+
+def test_a_round_that_ends_worse_is_undone():
+    contest = Contest(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    candidate = Candidate(
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+    )
+    record = Contender(model=candidate.name, options={}, size=21)
+    entrant = Entrant(count_candidate(candidate, Budget()), record)
+    contest.train(entrant, None, title="good")
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    record.accuracy = best = 2.0  # better than anything a round can reach
+    contest.train(entrant, None, title="worse")
+    assert record.accuracy == best
+    for a, b in zip(before, entrant.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_memory_that_runs_out_is_called_so(error):
+    expected = pytest.raises(OutOfMemory, match="memory was not enough to train big_net")
+    with expected, _named_memory("big_net"):
+        raise error
+
+
+def test_other_errors_keep_their_words():
+    with pytest.raises(RuntimeError, match="shape"), _named_memory("big_net"):
+        raise RuntimeError("shape mismatch")

@@ -171,3 +171,42 @@ def test_learnt_weights_move_by_their_share_of_the_rate():
         moved.append(float((model[0].weight - before).detach().norm()))
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-2)
     assert moved[2] == 0.0
+
+
+class Worsening(Classify):
+    """Validates as given, whatever the weights; remembers the weights that were validated."""
+
+    def __init__(self, accuracies, losses=None):
+        data = stripes()
+        super().__init__(
+            data, stripes(16), num_classes=2, augment=lambda x: x, normalise=lambda x: x / 255 - 0.5
+        )
+        self.given = list(zip(accuracies, losses or [0.5] * len(accuracies), strict=True))
+        self.seen = []
+
+    def validate(self, model, loader, gather):
+        self.seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        accuracy, loss = self.given[len(self.seen) - 1]
+        return {"val_loss": loss, "val_accuracy": accuracy}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "losses", "kept"),
+    [
+        ([0.5, 0.9, 0.8, 0.1], None, 2),
+        ([0.5, 0.9, 0.9, 0.1], None, 3),  # equals: the later one
+        ([0.9, 0.9, 0.9, 0.9], [0.4, 0.2, 0.3, 0.9], 2),  # equally accurate: the lower loss
+        ([0.5, 0.6, 0.9, 0.8], [0.4, 0.4, float("nan"), 0.5], 3),
+    ],
+)
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_the_weights_that_validated_best_are_kept(accuracies, losses, kept, decay):
+    model, bench, log = network(), Worsening(accuracies, losses), RunLog()
+    recipe = RECIPE.with_options(epochs=4, ema_decay=decay)
+    result = train(model, bench, recipe, log=log)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, bench.seen[kept - 1][name]), name
+    assert result.kept_epoch == kept
+    assert result.figures["val_accuracy"] == accuracies[kept - 1]
+    assert log.rows[-1]["kept_epoch"] == kept
+    assert len(log.rows) == 4

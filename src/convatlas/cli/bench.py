@@ -35,6 +35,9 @@ class Subject:
     note: str = "bare network, random weights, float images in, logits out"
 
 
+MOST_THREADS = 1024  # above which a pool takes the memory of the machine
+
+
 def bench_command(
     name: str = typer.Argument(help="A network, or the folder of a run.", metavar="NAME_OR_RUN"),
     options: list[str] | None = typer.Argument(
@@ -42,7 +45,7 @@ def bench_command(
     ),
     batch: int = typer.Option(1, min=1, help="Inputs at a time."),
     threads: int | None = typer.Option(
-        None, min=1, help="CPU threads; torch's own number if none."
+        None, min=1, max=MOST_THREADS, help="CPU threads; torch's own number if none."
     ),
     input: Any = shape_option(),
     seconds: Any = seconds_option("--seconds", default=2.0, help="How long to time each runtime."),

@@ -59,7 +59,8 @@ def fit_command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Find and train the best network that fits a budget."""
-    from convatlas.cli.progress import progress_on_stderr
+    from convatlas.cli.main import STARTED
+    from convatlas.cli.progress import Clock, progress_on_stderr
     from convatlas.job.fit import fit
     from convatlas.search.budget import Budget
 
@@ -76,7 +77,8 @@ def fit_command(
         max_broken=max_broken,
         max_pixels=max_pixels,
         value_range=value_range,
-        progress=progress_on_stderr(),
+        progress=progress_on_stderr(Clock(time_limit, STARTED)),
+        started=STARTED,
     )
     if as_json:
         print_json(run.summary())

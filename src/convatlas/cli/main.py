@@ -5,6 +5,7 @@ A verb's module is imported when that verb runs, so that `convatlas --help` cost
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
@@ -49,12 +50,14 @@ VERBS = {
     ),
     "export": Verb("export", "Write a deployable file and prove that it agrees with the network."),
     "report": Verb(
-        "report", "Test a run again, export it if that is missing, write its report anew."
+        "report", "Test a run again, export it if that is missing, and write its report anew."
     ),
     "bench": Verb("bench", "Measure latency, throughput and memory here, beside other runtimes."),
     "doctor": Verb("doctor", "Say what is installed, what is missing, what to do."),
 }
 
+STARTED = time.perf_counter()  # of the job, for whoever keeps to a time limit
+_SLOW = ("fit", "evaluate", "predict", "export", "report", "bench")  # verbs that load torch
 _WIDE = 200  # columns where nobody's terminal sets a limit
 _STOPPED = 130  # as shells report Ctrl-C
 
@@ -74,6 +77,8 @@ class LazyGroup(TyperGroup):
         name = args[0]
         if name not in VERBS:
             ctx.fail(f"no verb '{name}'{nearest(name, VERBS)}")
+        if name in _SLOW and not {"-h", "--help"} & set(args) and len(args) > 1:
+            note(f"convatlas {name}: starting")
         return name, load_verb(name), args[1:]
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from convatlas.cli.output import for_screen
 from convatlas.cli.output import note as note_line
@@ -12,22 +12,37 @@ WORTH_A_LINE_S = 5.0  # off a terminal, only work that took longer is mentioned
 BETWEEN_LINES_S = 30.0
 
 
-def progress_on_stderr() -> Progress:
-    """What suits standard error as it is."""
-    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+class Clock(NamedTuple):
+    """The clock of a whole job: its limit, and `time.perf_counter()` at its start."""
+
+    limit_s: float
+    started: float
+
+    def __str__(self) -> str:
+        return f"{_minutes(time.perf_counter() - self.started)} of {_minutes(self.limit_s)}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def progress_on_stderr(clock: Clock | None = None) -> Progress:
+    """What suits standard error as it is; a job with a time limit shows its clock."""
+    return RichProgress(clock) if sys.stderr.isatty() else PlainProgress(clock)
 
 
 class RichProgress:
     """One moving line for the work in hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         from rich.console import Console
 
+        self._clock = clock
         self._console = Console(stderr=True, highlight=False, emoji=False)
 
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
         """A bar that goes when the work is over."""
-        return _RichBar(self._console, title, total, unit)
+        return _RichBar(self._console, title, total, unit, self._clock)
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -35,10 +50,13 @@ class RichProgress:
 
 
 class _RichBar:
-    def __init__(self, console: Any, title: str, total: float | None, unit: str):
+    def __init__(
+        self, console: Any, title: str, total: float | None, unit: str, clock: Clock | None
+    ):
         from rich.progress import (
             BarColumn,
             Progress,
+            RenderableColumn,
             SpinnerColumn,
             TaskProgressColumn,
             TextColumn,
@@ -53,7 +71,7 @@ class _RichBar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            TimeElapsedColumn(),
+            TimeElapsedColumn() if clock is None else RenderableColumn(_Now(clock)),
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
@@ -74,12 +92,25 @@ class _RichBar:
         self._progress.stop()
 
 
+class _Now:
+    """The clock as it is whenever the line is drawn."""
+
+    def __init__(self, clock: Clock):
+        self.clock = clock
+
+    def __rich__(self) -> str:
+        return str(self.clock)
+
+
 class PlainProgress:
     """Lines for a log file: what was said, and long work now and then."""
 
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
+
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
         """Work that is mentioned when it takes long."""
-        return _PlainBar(title, total)
+        return _PlainBar(title, total, self._clock)
 
     def say(self, text: str) -> None:
         """A line."""
@@ -87,8 +118,8 @@ class PlainProgress:
 
 
 class _PlainBar:
-    def __init__(self, title: str, total: float | None):
-        self._title, self._total = title, total
+    def __init__(self, title: str, total: float | None, clock: Clock | None):
+        self._title, self._total, self._clock = title, total, clock
         self._start = self._spoken = time.perf_counter()
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
@@ -98,9 +129,11 @@ class _PlainBar:
         self._spoken = now
         whole = total or self._total
         share = f" {done / whole:.0%}" if whole else ""
-        note_line(f"{self._title}:{share} {note}".rstrip())
+        at = f" ({self._clock})" if self._clock else ""
+        note_line(f"{self._title}:{share} {note}".rstrip() + at)
 
     def close(self) -> None:
         took = time.perf_counter() - self._start
         if took >= WORTH_A_LINE_S:
-            note_line(f"{self._title}: done in {took:.0f} s")
+            at = f" ({self._clock})" if self._clock else ""
+            note_line(f"{self._title}: done in {took:.0f} s{at}")

@@ -83,7 +83,9 @@ class Preprocess(nn.Module):
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A batch that has its size already. Shape: uint8 (n, channels, h, w) -> float32."""
-        return (batch.float() / 255 - self.mean) / self.std
+        # On the device of the batch: whoever trains decides it, and moves the network only.
+        mean, std = self.mean.to(batch.device), self.std.to(batch.device)
+        return (batch.float() / 255 - mean) / std
 
     def stack(self, images: Iterable[Tensor]) -> Tensor:
         """Images of different sizes as one batch for the network.

@@ -7,7 +7,7 @@ from typing import Any
 from convatlas.text import shell_word
 
 # Stored elsewhere, or not meant to be repeated: the old run stays, so it is not replaced either.
-NOT_RECORDED = {"data", "budget", "seed", "recipe", "out", "force", "progress"}
+NOT_RECORDED = {"data", "budget", "seed", "recipe", "out", "force", "progress", "started"}
 OPTION_NAMES = {"time_limit_s": "--time-limit"}  # where it is not the argument's own name
 UNITS = {"time_limit_s": "s"}
 

@@ -50,8 +50,8 @@ def count_all(
     Args:
         rows: by the name of the network, from `fresh_candidates` or `transfer_candidates`.
         most_macs: of an image, as `trainable_macs` gives it.
-        seconds: after which the networks whose turn has not come are left uncounted, once enough
-            of the others fit.
+        seconds: after which the networks whose turn has not come are left uncounted, once one of
+            the others fits.
     """
     start = time.perf_counter()
     bar = progress.bar("counting candidates", len(rows), unit="networks")
@@ -60,7 +60,7 @@ def count_all(
     likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
     order = promising_first(rows, budget.model_copy(update={"macs": likely}))
     for done, name in enumerate(order, start=1):
-        if fitting >= MOST_PLACES and time.perf_counter() - start > seconds:
+        if fitting and time.perf_counter() - start > seconds:
             counted.append(not_counted(rows[name]))
             continue
         found = list(count_network(rows[name], budget, most_macs))
@@ -237,6 +237,13 @@ def _status(counted: Counted) -> str:
 
 
 def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:
+    unsuited = [c for c in counted if not c.fits and not c.excess and not c.untimely]
+    if unsuited and len(unsuited) == len(counted):
+        first = unsuited[0]
+        raise BudgetError(
+            f"fit: {first.candidate.name} takes none of the sizes that the images have "
+            f"({', '.join(f'{c.candidate.size} px' for c in unsuited)}): {first.reason}"
+        )
     nearest = [
         f"{c.candidate.name} at {c.candidate.size} px ({c.reason})" for c in nearest_misses(counted)
     ]

@@ -42,6 +42,7 @@ class Contender(BaseModel):
     file_bytes: int | None = None
     accuracy: float | None = None
     epochs: float = 0.0
+    kept_epoch: float | None = None  # after which the weights that are kept were validated
     seconds: float = 0.0
     status: str = "waiting"
     reason: str = ""

@@ -1,8 +1,10 @@
 """Training contenders against each other: one by one, each going on from where it was."""
 
 import copy
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,11 +22,13 @@ from convatlas.data import (
     choose_augmentation,
     ground_level,
 )
+from convatlas.errors import ConvatlasError
 from convatlas.job.config import Contender
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
+from convatlas.train.best import rank
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
@@ -40,6 +44,19 @@ LATENCY_SECONDS = 0.2
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
 CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
+
+# As torch's allocators, oneDNN and CUDA put it.
+SHORT_OF_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "could not create a primitive",
+    "could not create a memory",
+    "out of memory",
+)
+
+
+class OutOfMemory(ConvatlasError):
+    """Memory was not enough for a network; a smaller one may do."""
 
 
 @dataclass
@@ -118,19 +135,39 @@ class Contest:
         x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
         return best_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
 
-    def read_images(self, entrants: Iterable[Entrant]) -> None:
-        """Decode the images as every entrant needs them, before anybody's time runs."""
+    def read_images(
+        self, entrants: Sequence[Entrant], seconds: float = math.inf
+    ) -> list[tuple[Entrant, str]]:
+        """Decode the images as every entrant needs them, before anybody's time runs.
+
+        Args:
+            seconds: that reading may take; the first entrant's images are read in any case.
+
+        Returns those whose size there was no time to read the images at, with the reason.
+        """
+        start, longest = time.perf_counter(), 0.0
+        left_out = []
         for entrant in entrants:
+            began = time.perf_counter()
             entrant.preprocess = self._preprocess(entrant.counted.candidate)
+            late = longest and began - start + longest > seconds
+            if late and not self._is_read(entrant.preprocess):
+                size = entrant.record.size
+                reason = f"no time to read the images at {size} px: about {longest:.0f} s"
+                left_out.append((entrant, reason))
+                continue
             self._train_images(entrant.preprocess)
             self._val_images(entrant.preprocess)
+            longest = max(longest, time.perf_counter() - began)
+        return left_out
 
     def train(
         self, entrant: Entrant, seconds: float | None, *, title: str, log: RunLog | None = None
     ) -> Trained:
         """Train on for so long; the record then holds what was reached.
 
-        A round whose loss is no longer a number is undone: what was reached before it stays.
+        A round that ends worse than the network was before it, or whose loss is no longer a number
+        before anything was validated, is undone: what was reached before it stays.
         """
         start = time.perf_counter()
         record = entrant.record
@@ -142,7 +179,7 @@ class Contest:
         count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
-        with limited_threads(count):
+        with limited_threads(count), _named_memory(record.model):
             result = train(
                 entrant.model,
                 task,
@@ -156,14 +193,17 @@ class Contest:
                 validate_every_s=0.0 if log is not None else 3600.0,
                 learnt=entrant.learnt,
             )
+        trained_before = record.epochs
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
-        if result.ended == "diverged":
-            entrant.model.load_state_dict(before)
-            return result
-        record.epochs = round(record.epochs + result.epochs, 2)
-        if result.figures:
+        if result.ended != "diverged":
+            record.epochs = round(record.epochs + result.epochs, 2)
+        reached = {"val_accuracy": record.accuracy or 0.0, "val_loss": entrant.val_loss}
+        if result.figures and (record.accuracy is None or rank(result.figures) >= rank(reached)):
             record.accuracy = result.figures["val_accuracy"]
             entrant.val_loss = result.figures["val_loss"]
+            record.kept_epoch = round(trained_before + result.kept_epoch, 2)
+        else:
+            entrant.model.load_state_dict(before)
         return result
 
     def forget_sizes(self, kept: set[int]) -> None:
@@ -214,6 +254,10 @@ class Contest:
             how = replace(how, crop=1.0)  # the random crop does the cutting
         return self._images("train", self._train_size(preprocess.size), how)
 
+    def _is_read(self, preprocess: Preprocess) -> bool:
+        how = preprocess.resize
+        return ("val", preprocess.size, how) in self._caches
+
     def _val_images(self, preprocess: Preprocess) -> CachedImages:
         return self._images("val", preprocess.size, preprocess.resize)
 
@@ -225,6 +269,17 @@ class Contest:
             self._caches[split, size, how] = kept
             bar.close()
         return self._caches[split, size, how]
+
+
+@contextmanager
+def _named_memory(name: str) -> Iterator[None]:
+    """What the libraries say when memory is short tells nobody that it is."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in SHORT_OF_MEMORY):
+            raise OutOfMemory(f"memory was not enough to train {name}") from error
+        raise
 
 
 def _step(model: nn.Module, x: Tensor) -> None:

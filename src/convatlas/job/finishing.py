@@ -1,13 +1,15 @@
 """From trained weights to a finished run: test, export with its proof, report."""
 
+import time
 from pathlib import Path
 
 from convatlas.cost import Cost, count
 from convatlas.cost.latency import limited_threads
 from convatlas.data import ImageData, load_split
+from convatlas.deadline import Deadline
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.explain.evaluation import Evaluation
-from convatlas.job.answers import answer, sample_images
+from convatlas.job.answers import PROOF_IMAGES, answer, sample_images
 from convatlas.job.config import DONE, FILE_NAMES, STEPS
 from convatlas.job.exporting import export_proved
 from convatlas.job.reporting import report_run
@@ -15,6 +17,8 @@ from convatlas.job.run import Run
 from convatlas.job.steps import Steps
 from convatlas.progress import Progress, Silent
 from convatlas.train.stop import StopRequest
+
+LEAST_PROOF = 32  # images, however slow the network
 
 
 def finish(
@@ -24,11 +28,21 @@ def finish(
     cost: Cost,
     progress: Progress,
     stop: StopRequest | None = None,
+    deadline: Deadline | None = None,
 ) -> None:
-    """Test, export and report; each step that fails is said, noted and can be taken again."""
+    """Test, export and report; each step that fails is said, noted and can be taken again.
+
+    Args:
+        deadline: of the job, which decides how many images the export is proved on.
+    """
     steps = Steps(run, progress, stop)
+    start = time.perf_counter()
     test = steps.take("test", lambda: _test(run, images, classifier, progress))
-    steps.take("export", lambda: _export(run, images, classifier, progress))
+    pace = (time.perf_counter() - start) / max(1, len(images.splits["test"]))
+    count = PROOF_IMAGES
+    if deadline is not None and test is not None:  # the proof asks network and file
+        count = max(LEAST_PROOF, min(count, int(deadline.for_proof() / (2 * pace))))
+    steps.take("export", lambda: _export(run, images, classifier, count, progress))
     _report(steps, images, test, cost)
     _close(run)
 
@@ -65,10 +79,12 @@ def _test(
     return test
 
 
-def _export(run: Run, images: ImageData, classifier: ImageClassifier, progress: Progress) -> None:
+def _export(
+    run: Run, images: ImageData, classifier: ImageClassifier, count: int, progress: Progress
+) -> None:
     bar = progress.bar("exporting to ONNX")
     try:
-        sample = sample_images(images.splits["test"])
+        sample = sample_images(images.splits["test"], count)
         path = run.path / FILE_NAMES["onnx"]
         run.note_export(path, export_proved(classifier, run.config, path, sample))
     finally:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import signal
 import tempfile
 import time
@@ -16,8 +17,9 @@ import convatlas
 from convatlas.cost import Cost, best_latency
 from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.data.stored_reading import Reading, chosen_reading
+from convatlas.deadline import Deadline
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.errors import ConvatlasError
+from convatlas.errors import ConvatlasError, UsageError
 from convatlas.job.answers import sample_images
 from convatlas.job.call import record_call
 from convatlas.job.choosing import (
@@ -28,7 +30,7 @@ from convatlas.job.choosing import (
     transfer_candidates,
 )
 from convatlas.job.config import FILE_NAMES, STEPS, Contender, RunConfig
-from convatlas.job.contest import Contest, Entrant
+from convatlas.job.contest import Contest, Entrant, OutOfMemory
 from convatlas.job.finishing import finish
 from convatlas.job.folder import Claim, claimed, claimed_free
 from convatlas.job.run import Run
@@ -47,10 +49,10 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.stop import Stoppable, StopRequest
 from convatlas.train.weights import save_weights
 
-RESERVE_S = 25.0  # for the test, the export with its proof and the report
-RESERVE_SHARE = 0.2  # of a short limit
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
-LEAST_SHARE = 0.4  # of the limit that training gets in any case
+READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the entrants
+PACE_SECONDS = 2.0  # of checking files, after which its whole time can be told
+LONG_READING = 0.4  # of the limit: if checking the files takes so much, it is said beforehand
 LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 LEAST_STEPS = 4000  # that a run without a time limit takes, however few the images
@@ -73,6 +75,7 @@ def fit(
     value_range: tuple[float, float] | None = None,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
+    started: float | None = None,
 ) -> Run:
     """Choose, train, test and export the best network within a budget.
 
@@ -82,7 +85,7 @@ def fit(
         model: a registered name, to try only that network (at every input size).
         pretrained: start from public weights: of `model`, downloaded if need be, or of every
             network whose weights are on this machine.
-        time_limit_s: wall-clock seconds for everything together, about.
+        time_limit_s: wall-clock seconds for everything together, from the start to the report.
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
         force: replace a run that the folder holds.
@@ -93,6 +96,8 @@ def fit(
             the depth that the files state, or else that of the training images. Stored with the
             run.
         recipe: how to train; the default suits every registered network, or its public weights.
+        started: `time.perf_counter()` when the job began, from which the limit counts; now where
+            not given.
 
     Raises:
         DataError: the data cannot be used.
@@ -100,7 +105,9 @@ def fit(
         BudgetError: no network fits; the message names the nearest.
         WeightsError: public weights were asked for and cannot be had.
     """
-    start, call = time.perf_counter(), record_call(fit, locals())
+    call = record_call(fit, locals())
+    _check_options(time_limit_s, seed, max_broken)
+    deadline = Deadline(time_limit_s, started)
     reading = chosen_reading(max_pixels, value_range)
     progress, budget = progress or Silent(), budget or Budget()
     entries = [find_entry(model)] if model else undominated(structures())
@@ -109,7 +116,7 @@ def fit(
         early = Stoppable(progress, stop)  # until there is something to keep
         claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
         starts = starting_points(model, early) if pretrained else []
-        images = _open(data, seed, max_broken, reading, early)
+        images = _open(data, seed, max_broken, reading, early, deadline)
         claim = claim or held.enter_context(claimed_free(images.name))
         recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), images, seed)
         contest = Contest(images, recipe, stop, early)
@@ -118,24 +125,32 @@ def fit(
         else:
             rows = fresh_candidates(entries, images, fixed_width=model is not None)
         counting = COUNTING_SHARE * time_limit_s
-        seconds = _training_seconds(time_limit_s, time.perf_counter() - start + counting)
+        seconds = deadline.for_training(first=counting)
         most_macs = trainable_macs(contest, seconds, transfer=pretrained)
         counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=early)
-        seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
+        seconds = deadline.for_training()
         entrants, others = choose_entrants(counted, budget, contest, seconds)
         claim.check_space(_weight_bytes(entrants))
         keep_images(images, claim.building)
-        contest.read_images(entrants)
+        for entrant, reason in contest.read_images(entrants, READING_SHARE * deadline.left()):
+            entrant.record.reason = reason
+            entrants.remove(entrant)
+            others.insert(0, entrant.record)
         stop.check()
         contest.progress = progress
         log = RunLog(claim.building)
-        seconds = _training_seconds(time_limit_s, time.perf_counter() - start)
+        seconds = deadline.for_training()
         ranked = _compete(contest, entrants, seconds, log)
         log.close()
         winner = ranked[0]
         if winner.record.accuracy is None or winner.model is None or winner.preprocess is None:
             stop.check()
-            raise ConvatlasError("fit: training ended before any network could be judged")
+            short = [e.record.reason for e in ranked if e.record.status == "failed"]
+            raise ConvatlasError(
+                f"fit: {'; '.join(short)}; give a budget for smaller networks"
+                if short
+                else "fit: training ended before any network could be judged"
+            )
         winner.record.status = "chosen"
         leaderboard = [e.record for e in ranked] + others
         run = _kept(claim, images, budget, recipe, call, winner, leaderboard, stop, progress)
@@ -145,18 +160,45 @@ def fit(
             later.again = "leave at once; the trained network is kept"
             # Whoever presses Ctrl-C wants the result now; who ends the process gives it no time.
             ended = stop if stop.number not in (None, signal.SIGINT) else later
-            finish(run, images, classifier, winner.counted.cost, progress, ended)
+            finish(run, images, classifier, winner.counted.cost, progress, ended, deadline)
         run.stopped = stop.number or later.number
         return run
 
 
+def _check_options(time_limit_s: float, seed: int, max_broken: float) -> None:
+    if not 0 < time_limit_s < math.inf:
+        raise UsageError(f"--time-limit must be above zero and finite, got {time_limit_s}")
+    if not 0 <= seed < 2**32:  # what every library that draws numbers takes
+        raise UsageError(f"--seed must be from 0 to {2**32 - 1}, got {seed}")
+    if not 0 <= max_broken <= 1:  # not-a-number fails, too
+        raise UsageError(f"--max-broken must be a share from 0 to 1, got {max_broken}")
+
+
 def _open(
-    data: str | Path, seed: int, max_broken: float, reading: Reading, progress: Progress
+    data: str | Path,
+    seed: int,
+    max_broken: float,
+    reading: Reading,
+    progress: Progress,
+    deadline: Deadline,
 ) -> ImageData:
     bar = progress.bar("checking files", unit="files")
-    images = open_images(
-        data, seed=seed, max_broken=max_broken, reading=reading, progress=bar.update
-    )
+    begun, foretold = time.perf_counter(), False
+
+    def update(done: float, total: float | None = None) -> None:
+        nonlocal foretold
+        spent = time.perf_counter() - begun
+        if not foretold and total and spent > PACE_SECONDS:
+            foretold = True
+            seconds = spent / max(done, 1) * total
+            if seconds > LONG_READING * deadline.seconds:
+                progress.say(
+                    f"checking {total:,.0f} files takes about {seconds:.0f} s of the "
+                    f"{deadline.seconds:.0f} s limit; the job may take longer than its limit"
+                )
+        bar.update(done, total)
+
+    images = open_images(data, seed=seed, max_broken=max_broken, reading=reading, progress=update)
     bar.close()
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in images.splits.items())
     progress.say(
@@ -176,11 +218,6 @@ def _suited(recipe: Recipe, images: ImageData, seed: int) -> Recipe:
     return recipe.with_options(batch_size=batch, epochs=epochs, seed=seed)
 
 
-def _training_seconds(limit: float, spent: float) -> float:
-    """What is left for training; a slow start may overrun the limit, but not eat it up."""
-    return max(LEAST_SHARE * limit, limit - spent - min(RESERVE_S, RESERVE_SHARE * limit))
-
-
 def _compete(
     contest: Contest, entrants: list[Entrant], seconds: float, log: RunLog
 ) -> list[Entrant]:
@@ -196,7 +233,14 @@ def _compete(
             return entrant.score
         name = f"{record.model} {record.size} px"
         title = f"final training: {name}" if last else name
-        result = contest.train(entrant, slot, title=title, log=log if last else None)
+        try:
+            result = contest.train(entrant, slot, title=title, log=log if last else None)
+        except OutOfMemory as error:
+            progress.say(f"{title}: {error}")
+            record.reason = str(error)
+            if record.accuracy is None:
+                record.status, entrant.model = "failed", None
+            return entrant.score
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
             record.reason = "its loss was no longer a number"

@@ -24,12 +24,19 @@ class Entry:
     cls: type[nn.Module]
     options: Mapping[str, Any]
     module: str = ""  # that registered it: its paper may build on a class of another paper's
+    declared: str | None = None  # the task that a user's network is for
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a network of the atlas, not a user's own."""
+        return self.cls.__module__.startswith("convatlas.models.")
 
     @property
     def task(self) -> str:
-        """The shelf: the folder that the model's file stands in."""
-        parts = self.cls.__module__.split(".")
-        return parts[2] if parts[:2] == ["convatlas", "models"] else "custom"
+        """What it is for: the shelf that the model's file stands on, or as it was declared."""
+        if self.declared is not None:
+            return self.declared
+        return self.cls.__module__.split(".")[2] if self.ours else "custom"
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -79,8 +86,12 @@ def _check_values(options: Mapping[str, Any]) -> None:
 _entries: dict[str, Entry] = {}
 
 
-def register(name: str, cls: type[nn.Module], **options: Any) -> None:
+def register(name: str, cls: type[nn.Module], task: str | None = None, /, **options: Any) -> None:
     """Make `create_model(name)` build `cls(**options)`.
+
+    With a task (`"classify"`) a network of your own competes in `fit` as those of the atlas do:
+    `register("my_net", MyNet, "classify")`. It must take `num_classes` and `in_channels`; with
+    `width` it is tried at several widths.
 
     The class gets the method `reset_classifier` if it has none; it works where the last layer is
     called `classifier`, or is the last one in what is called so.
@@ -92,7 +103,7 @@ def register(name: str, cls: type[nn.Module], **options: Any) -> None:
     if not hasattr(cls, "example"):
         raise TypeError(f"register: {cls.__qualname__} must have a method example(batch=1)")
     module = sys._getframe(1).f_globals.get("__name__", "")  # as collections.namedtuple finds it
-    entry = Entry(name, cls, MappingProxyType(options), module)
+    entry = Entry(name, cls, MappingProxyType(options), module, task)
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")
     _entries[name] = entry

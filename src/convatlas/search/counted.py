@@ -107,6 +107,10 @@ def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
         cost = count(model, shape)
     except (ValueError, CountError) as error:  # its own word on the size, or no fixed cost
         return Counted(candidate, None, str(error))
+    except Exception as error:  # a user's network may do anything; the others go on
+        if find_entry(candidate.name).ours:
+            raise
+        return Counted(candidate, None, f"cannot be counted: {type(error).__name__}: {error}")
     costs = {"params": cost.params, "macs": cost.macs, "file_bytes": _least_file(cost)}
     excess = budget.excess(**costs)
     reason = ", ".join(

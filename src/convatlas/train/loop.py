@@ -11,13 +11,17 @@ from torch.utils.data import DataLoader
 
 from convatlas.progress import Progress, Silent
 from convatlas.train.average import weight_average
+from convatlas.train.best import BestWeights
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
+from convatlas.train.statistics import BATCHES as STATISTICS
 from convatlas.train.statistics import refresh_statistics
 from convatlas.train.stop import StopRequest
 
 STEPS_BETWEEN_REPORTS = 10
+VALIDATION_BATCH = 4  # times the batch of a step, as tasks validate without gradients
+LEAST_STEPPING = 0.3  # of the time for steps, however long validation takes
 
 
 class Task(Protocol):
@@ -41,6 +45,7 @@ class Trained:
     epochs: float = 0.0
     seconds: float = 0.0
     figures: dict[str, float] = field(default_factory=dict)
+    kept_epoch: float = 0.0
 
 
 def train(
@@ -57,7 +62,10 @@ def train(
     validate_every_s: float = 0.0,
     learnt: Collection[str] = (),
 ) -> Trained:
-    """Train in place; the model ends with the averaged weights that were validated last.
+    """Train in place; the model ends with the averaged weights that were validated best.
+
+    `figures` of the result are theirs, and `kept_epoch` says when that was. The model comes back to
+    the device that it was on.
 
     The learning rate follows the share of the run that is done, by steps or by time, whichever
     is further: a run that its time limit ends has still gone through its whole schedule.
@@ -66,7 +74,8 @@ def train(
     is called before every step with the share of the run that is done, from 0 to under 1.
 
     Args:
-        limit_s: wall-clock limit in seconds, validation included.
+        limit_s: wall-clock limit in seconds, the last validation included: it is kept time for,
+            as measured, or before the first one as the steps let expect.
         stop: asked before every step.
         epochs_before: epochs that the network was trained for already; the log and the bar count
             on from there.
@@ -77,6 +86,7 @@ def train(
     from accelerate.utils import set_seed
 
     set_seed(recipe.seed)
+    home = next((p.device for p in model.parameters()), torch.device("cpu"))
     accelerator = Accelerator(mixed_precision=recipe.precision)
     optimizer = build_optimizer(model, recipe, learnt)
     batches, validation = task.loaders(recipe.batch_size, recipe.seed)
@@ -94,7 +104,8 @@ def train(
     bar = (progress or Silent()).bar(title, total=1.0)
     start = validated = time.perf_counter()
     losses: list[Tensor] = []
-    done = 0.0
+    done, closing = 0.0, 0.0
+    best = BestWeights()
 
     def note(loss: Tensor) -> str:
         epoch = epochs_before + result.steps / len(batches)
@@ -126,7 +137,10 @@ def train(
             result.seconds = time.perf_counter() - start
             done = result.steps / total_steps
             if limit_s is not None:
-                done = max(done, result.seconds / limit_s)
+                if not best.figures:  # a forward pass is about a third of a step
+                    passes = len(validation) * VALIDATION_BATCH + min(STATISTICS, len(batches))
+                    closing = passes * result.seconds / result.steps / 3
+                done = max(done, result.seconds / max(LEAST_STEPPING * limit_s, limit_s - closing))
             if result.steps % STEPS_BETWEEN_REPORTS == 0:
                 bar.update(min(1.0, done), note=note(loss))
             if done >= 1:
@@ -142,7 +156,10 @@ def train(
             break
         if done >= 1 or now - validated >= validate_every_s:
             refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch))
-            result.figures = task.validate(kept, validation, accelerator.gather_for_metrics)
+            figures = task.validate(kept, validation, accelerator.gather_for_metrics)
+            closing = time.perf_counter() - now
+            best.consider(kept, figures, result.epochs)
+            result.figures = best.figures
             validated, result.seconds = now, time.perf_counter() - start
             log.write(
                 epoch=round(epochs_before + result.epochs, 2),
@@ -150,12 +167,16 @@ def train(
                 seconds=round(result.seconds, 3),
                 lr=recipe.lr * recipe.rate(min(1.0, done)),
                 train_loss=mean_loss,
-                **result.figures,
+                **figures,
+                kept_epoch=round(epochs_before + best.epoch, 2),
             )
             losses = []
     bar.close()
     if average is not None:
         bare.load_state_dict(average.module.state_dict())
+    best.restore(bare)
+    result.figures, result.kept_epoch = best.figures, best.epoch
+    bare.to(home)
     accelerator.free_memory()
     return result
 
