@@ -1,42 +1,78 @@
-"""The verb `predict`: the class of image files."""
+"""The verb `predict`: the class of image files, of whole folders too."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from convatlas.cli.output import note, print_json, table
+from convatlas.cli.answers_file import check_answers_file, write_answers
+from convatlas.cli.output import note, print_json, say, table
 from convatlas.cli.run_options import max_pixels_option
 from convatlas.errors import DataError
 from convatlas.text import shown
 
+if TYPE_CHECKING:
+    from convatlas.job.predicting import Prediction
+
+SHOWN_FAILURES = 20
+
 
 def predict_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
-    files: list[Path] = typer.Argument(help="Image files.", metavar="FILES..."),
+    files: list[Path] = typer.Argument(
+        help="Image files, folders (searched to the end) or patterns.", metavar="FILES..."
+    ),
+    top: int = typer.Option(1, min=1, help="Most probable classes to show for each image."),
+    out: Path | None = typer.Option(
+        None, help="Write the answers to this CSV file.", metavar="FILE.csv"
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace the file of --out if it exists."),
     max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
         False, "--json", help="One JSON object, with the probability of every class."
     ),
 ) -> None:
-    """Classify files with a trained network; unreadable ones are named and the rest goes on."""
+    """Classify images with a trained network; unreadable ones are named and the rest goes on.
+
+    The exit code is 3 only if no image could be read.
+    """
+    from convatlas.cli.progress import progress_on_stderr
     from convatlas.job.run import open_run
 
+    if out is not None:
+        check_answers_file(out, force=force)
     opened = open_run(run, max_pixels=max_pixels)
-    predictions = opened.predict(files)
+    predictions = opened.predict(files, progress=progress_on_stderr())
     failed = [p for p in predictions if p.error]
-    for prediction in failed:
-        note(f"warning: {prediction.error}")
-    if len(failed) == len(predictions):
-        raise DataError(f"predict: none of the {len(failed)} file(s) could be read")
+    _name_failures(failed, len(predictions))
+    if out is not None:
+        write_answers(out, predictions, top)
     if as_json:
-        print_json({"run": run, "model": opened.config.model, "predictions": predictions})
-        return
-    rows = [
-        (
-            shown(p.file),
-            None if p.label is None else shown(p.label),
-            None if p.probability is None else f"{p.probability:.1%}",
-        )
-        for p in predictions
-    ]
+        answer = {"run": run, "model": opened.config.model, "predictions": predictions}
+        print_json(answer | ({"files": {"answers": out}} if out else {}))
+    elif out is not None:
+        say(f"{len(predictions) - len(failed):,} answers in {shown(out)}")
+    else:
+        _print(predictions, top)
+
+
+def _name_failures(failed: "Sequence[Prediction]", count: int) -> None:
+    for prediction in failed[:SHOWN_FAILURES]:
+        note(f"warning: {prediction.error}")
+    if len(failed) == count:
+        raise DataError(f"predict: none of the {count:,} file(s) could be read")
+    if len(failed) > SHOWN_FAILURES:
+        note(f"warning: {len(failed):,} of {count:,} could not be read; the first are named above")
+
+
+def _print(predictions: "Sequence[Prediction]", top: int) -> None:
+    rows = []
+    for p in predictions:
+        first = p.file
+        for label, probability in p.top(top) or [(None, None)]:
+            name = None if label is None else shown(label)
+            share = None if probability is None else f"{probability:.1%}"
+            rows.append((shown(first), name, share))
+            first = ""  # the further classes of an image stand below its name
     table(rows, ("file", "class", "probability"), right=("probability",))

@@ -84,9 +84,14 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
         upright = turned(eight_bit(image, reading), image)
     except UnreadableImage as error:
         raise DataError(f"{shown(path)}: {error}") from None
-    pixels = np.array(in_mode(upright, "L" if channels == 1 else "RGB"))
-    planes = torch.from_numpy(pixels).reshape(upright.height, upright.width, channels)
-    return planes.permute(2, 0, 1).contiguous()
+    return planes(upright, channels)
+
+
+def planes(image: Image.Image, channels: int) -> Tensor:
+    """The pixels of an 8-bit image. Shape: uint8 (channels, h, w)"""
+    pixels = np.array(in_mode(image, "L" if channels == 1 else "RGB"))
+    rows = torch.from_numpy(pixels).reshape(image.height, image.width, channels)
+    return rows.permute(2, 0, 1).contiguous()
 
 
 @contextmanager

@@ -1,40 +1,30 @@
 """A finished run: load it, ask it, test it, export it again."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from convatlas.data import ScanReport, Split, load_split, open_test, read_image, shown
+from convatlas.data import ScanReport, Split, load_split, open_test, shown
 from convatlas.data.stored_reading import chosen_reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
-from convatlas.job.answers import answer, height_width_channels, sample_images
+from convatlas.job.answers import answer, sample_images
+from convatlas.job.asked import Asked, find_asked
 from convatlas.job.config import DONE, FILE_NAMES, Contender, RunConfig
 from convatlas.job.exporting import check_target, export_proved
+from convatlas.job.predicting import Prediction, predict_in_batches
 from convatlas.job.sample import load_sample
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one file; `error` says why there is none."""
-
-    file: str
-    label: str | None
-    probability: float | None
-    probabilities: dict[str, float] | None
-    error: str | None = None
 
 
 class Run:
@@ -85,9 +75,35 @@ class Run:
             self._classifier = ImageClassifier(self.config.preprocess(), self.model()).eval()
         return self._classifier
 
-    def predict(self, files: Sequence[str | Path]) -> list[Prediction]:
-        """The class of each image file; one that cannot be read gets an error, not a stop."""
-        return [self._predict(Path(file)) for file in files]
+    def predict(self, images: Any, *, progress: Progress | None = None) -> list[Prediction]:
+        """The class of each image; one that cannot be read gets an error, not a stop.
+
+        Args:
+            images: a path, a folder (searched to the end), a pattern such as `"shots/*.jpg"`, a
+                Pillow image, an array (h, w) or (h, w, c), a tensor (h, w) or (c, h, w), a batch
+                of these with one more axis in front, or any iterable of them.
+            progress: shows how many are done.
+
+        Raises:
+            UsageError: `images` is none of these.
+        """
+        found = find_asked(images, progress)
+        # A generator may make more images than memory holds: they are not counted beforehand.
+        asked = found if isinstance(images, Iterator) else list(found)
+        total = len(asked) if isinstance(asked, list) else None
+        bar = (progress or Silent()).bar("predicting", total, unit="images")
+        predictions: list[Prediction] = []
+        try:
+            for prediction in self._predict(asked):
+                predictions.append(prediction)
+                bar.update(len(predictions))
+        finally:
+            bar.close()
+        return predictions
+
+    def predict_each(self, images: Any) -> Iterator[Prediction]:
+        """Yield what `predict` answers, batch by batch: for more images than memory holds."""
+        return self._predict(find_asked(images))
 
     def evaluate(
         self,
@@ -207,15 +223,11 @@ class Run:
                 raise
             return load_sample(self.path / FILE_NAMES["sample"])
 
-    def _predict(self, file: Path) -> Prediction:
-        try:
-            image = read_image(file, self.config.channels, self.reading)
-        except DataError as error:
-            return Prediction(shown(file), None, None, None, str(error))
-        (row,) = self.classifier().predict([height_width_channels(image)])
-        best = int(torch.argmax(row))
-        named = dict(zip(self.config.classes, row.tolist(), strict=True))
-        return Prediction(shown(file), self.config.classes[best], float(row[best]), named)
+    def _predict(self, asked: Iterable[Asked]) -> Iterator[Prediction]:
+        config = self.config
+        return predict_in_batches(
+            self.classifier, asked, config.classes, config.channels, self.reading
+        )
 
 
 def open_run(path: str | Path, *, max_pixels: float | None = None) -> Run:

@@ -1,0 +1,124 @@
+"""What a run is asked about: files, folders, patterns, images in memory, or any mix of them."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from convatlas.data.formats import is_image
+from convatlas.data.in_memory import image_from, images_of
+from convatlas.data.read import read_image
+from convatlas.data.stored_reading import Reading
+from convatlas.data.walk import walk
+from convatlas.errors import DataError, UsageError
+from convatlas.progress import Progress, Silent
+from convatlas.text import shown, shown_few, true_name
+
+NO_IMAGES = "no image in this folder"
+NO_MATCH = "no file has a name of this pattern"
+EXPECTED = "a path, a folder, a pattern, a Pillow image, an array, a tensor, or several of these"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One image to answer; `error` says why there is none.
+
+    Args:
+        name: as people know it: its path, or its number among the images in memory.
+        value: a path, or an image in memory.
+    """
+
+    name: str
+    value: Any = None
+    error: str | None = None
+
+    def read(self, channels: int, reading: Reading) -> Tensor:
+        """Shape: uint8 (channels, h, w).
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(self.value, Path):
+            return read_image(self.value, channels, reading)
+        try:
+            return image_from(self.value, channels, reading)
+        except DataError as error:
+            raise DataError(f"{self.name}: {error}") from None
+
+
+def find_asked(asked: Any, progress: Progress | None = None) -> Iterator[Asked]:
+    """Yield each image of what a run is asked about, in order; folders are searched to the end.
+
+    Args:
+        asked: what `EXPECTED` says. An iterable is taken one by one, so it may be longer than
+            memory.
+        progress: told what a folder holds besides images.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    tell = progress or Silent()
+    count = 0
+    for value in _flat(asked):
+        if isinstance(value, str | os.PathLike):
+            yield from _paths(Path(value), tell)
+        else:
+            count += 1
+            yield Asked(f"image {count}", value)
+
+
+def _flat(asked: Any) -> Iterator[Any]:
+    """Single paths and images of any nesting."""
+    if isinstance(asked, str | os.PathLike | Image.Image):
+        yield asked
+    elif isinstance(asked, np.ndarray | Tensor):
+        yield from images_of(asked) or [asked]
+    elif isinstance(asked, bytes | bytearray | Mapping) or not isinstance(asked, Iterable):
+        raise UsageError(f"predict: must be given {EXPECTED}, got {type(asked).__name__}")
+    else:
+        for each in asked:
+            yield from _flat(each)
+
+
+def _paths(path: Path, progress: Progress) -> Iterator[Asked]:
+    if path.is_dir():
+        yield from _folder(path, progress)
+    elif not os.path.lexists(path) and glob.has_magic(str(path)):
+        found = sorted(map(Path, glob.iglob(str(path), recursive=True)))
+        # A pattern such as `**` matches folders as well as what is in them.
+        files = [each for each in found if not each.is_dir()]
+        folders = [] if files else found
+        yield from (Asked(shown(each), each) for each in files if is_image(each.name))
+        for folder in folders:
+            yield from _folder(folder, progress)
+        if not any(is_image(each.name) for each in files) and not folders:
+            yield Asked(shown(path), error=f"{shown(path)}: {NO_MATCH}")
+    else:
+        yield Asked(shown(path), path)
+
+
+def _folder(folder: Path, progress: Progress) -> Iterator[Asked]:
+    try:
+        level = walk(folder, folder)
+    except DataError as error:
+        yield Asked(shown(folder), error=str(error))
+        return
+    images = [file for file in level.files if is_image(file)]
+    others = [file for file in level.files if not is_image(file)]
+    others += [file for file, _ in level.left_out]
+    if others:
+        progress.say(
+            f"{shown(folder)}: {len(others):,} left out that are no images by name, are hidden or "
+            f"cannot be followed: {shown_few(others)}"
+        )
+    for file in images:
+        path = folder / true_name(file)
+        yield Asked(shown(path), path)
+    if not images:
+        yield Asked(shown(folder), error=f"{shown(folder)}: {NO_IMAGES}")
