@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from convatlas.cost import count
+from convatlas.deploy import runtimes
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.job.config import RunConfig
 from convatlas.job.run import open_run
@@ -37,6 +38,58 @@ def test_network_is_timed_in_torch_and_onnx_runtime(convatlas):
         assert row["items_per_s"] == pytest.approx(2 / row["latency_s"])
     assert rows["torch.compile"]["why"] == "not asked for: --compile"
     assert torch.get_num_threads() >= 1
+
+
+def made_up(monkeypatch, **times):
+    """Let `bench` find these times, one network for all; in tries as if the machine stayed busy."""
+    named = {name.replace("_", " "): each for name, each in times.items()}
+
+    def race(*_, **__):
+        return runtimes.Race(runtimes._rank(named, {}, threads=1, batch=1), None, 1, tries=3)
+
+    monkeypatch.setattr(runtimes, "race", race)
+
+
+def rows_of(convatlas):
+    answer = convatlas("bench", "lenet5_modern", "--json")
+    return answer.json, {row["runtime"]: row for row in answer.json["runtimes"]}
+
+
+def test_ratio_of_a_runtime_that_varies_too_much_is_marked(convatlas, monkeypatch):
+    busy = [0.001] * 18 + [0.0021] * 2
+    made_up(monkeypatch, torch_eager=[0.01] * 20, ONNX_Runtime=busy, OpenVINO=[0.005] * 20)
+    bench, rows = rows_of(convatlas)
+    assert {name: row["reliable"] for name, row in rows.items()} == {
+        "torch eager": True,
+        "ONNX Runtime": False,
+        "OpenVINO": True,
+    }
+    assert rows["ONNX Runtime"]["doubt"] == "p90 is 2.10 times p10"
+    assert bench["warnings"] == ["ONNX Runtime: speed unreliable, p90 is 2.10 times p10"]
+    assert bench["tries"] == 3
+    lines = convatlas("bench", "lenet5_modern").out.splitlines()
+    (marked,) = [line for line in lines if line.startswith("ONNX Runtime")]
+    assert "10.00x?" in marked
+    assert "unreliable: p90 is 2.10 times p10" in marked
+    (sure,) = [line for line in lines if line.startswith("OpenVINO")]
+    assert "2.00x" in sure
+    assert "?" not in sure
+    assert any("timed 3 times" in line and "busy machine" in line for line in lines)
+
+
+def test_where_eager_varies_no_ratio_is_reliable(convatlas, monkeypatch):
+    made_up(monkeypatch, torch_eager=[0.01] * 18 + [0.9] * 2, ONNX_Runtime=[0.001] * 20)
+    _, rows = rows_of(convatlas)
+    assert [row["reliable"] for row in rows.values()] == [False, False]
+    assert rows["ONNX Runtime"]["doubt"] == "torch eager's p90 is 90.00 times p10"
+
+
+def test_exactly_twice_is_still_reliable(convatlas, monkeypatch):
+    made_up(monkeypatch, torch_eager=[0.01] * 18 + [0.02] * 2)
+    bench, rows = rows_of(convatlas)
+    assert rows["torch eager"]["reliable"] is True
+    assert bench["warnings"] == []
+    assert "unreliable" not in convatlas("bench", "lenet5_modern").out
 
 
 @pytest.fixture(scope="module")

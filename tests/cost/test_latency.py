@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from convatlas.cost import measure_latency
-from convatlas.cost.latency import limited_threads, summarise, time_calls, time_in_turns
+from convatlas.cost.latency import limited_threads, summarise, time_calls
 
 
 @pytest.fixture
@@ -68,12 +68,3 @@ def test_warm_up_calls_are_not_among_the_times():
     times = time_calls(lambda: calls.append(0), seconds=0, min_runs=7)
     assert len(times) == 7
     assert len(calls) == 7 + 2
-
-
-def test_calls_take_turns():
-    order = []
-    calls = {name: (lambda name=name: order.append(name)) for name in "ab"}
-    times = time_in_turns(calls, seconds=0, min_runs=9, rounds=3)
-    assert {name: len(each) for name, each in times.items()} == {"a": 9, "b": 9}
-    turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
-    assert turns == list("ababab")

@@ -66,6 +66,7 @@ def bench_command(
         threads=threads,
         compiled=compiled,
         seconds=seconds,
+        again=note,
     )
     if as_json:
         print_json(_as_json(subject, result, batch))
@@ -129,8 +130,10 @@ def _as_json(subject: Subject, result: "Race", batch: int) -> dict[str, Any]:
         "latency_s": result.timed[0].to_dict()["latency_s"],
         "batch": batch,
         "threads": result.threads,
+        "tries": result.tries,
         "measured": subject.note,
         "runtimes": [timed.to_dict() for timed in result.timed],
+        "warnings": result.warnings,
     }
 
 
@@ -142,6 +145,11 @@ def _print(subject: Subject, result: "Race", batch: int) -> None:
     table([_row(timed) for timed in result.timed], COLUMNS, right=COLUMNS[1:-1])
     say()
     say("speed: torch eager's median over the runtime's; p10 to p90 hold the middle 80 % of runs")
+    if result.warnings:
+        say(
+            f"unreliable: timed {result.tries} times, and still a p90 above twice its p10, as on "
+            "a busy machine; close other programs and measure again, or longer (--seconds)"
+        )
     say(f"memory: {_memory(subject, result)}")
 
 
@@ -154,8 +162,8 @@ def _row(timed: "Timed") -> tuple[str | None, ...]:
         timed.runtime,
         *spread,
         f"{took.items_per_s:,.{1 if took.items_per_s < 100 else 0}f}",
-        f"{timed.speed:.2f}x",
-        "",
+        f"{timed.speed:.2f}x" if timed.reliable else f"{timed.speed:.2f}x?",
+        f"unreliable: {timed.doubt}" if timed.doubt else "",
     )
 
 

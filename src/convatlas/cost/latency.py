@@ -1,9 +1,8 @@
 """How long a network takes on this machine: measured, never estimated."""
 
-import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -99,24 +98,6 @@ def time_calls(
     return _repeat(call, wait, seconds, min_runs)
 
 
-def time_in_turns(
-    calls: Mapping[str, Callable[[], Any]], *, seconds: float, min_runs: int = 10, rounds: int = 3
-) -> dict[str, list[float]]:
-    """Time several calls by turns, so that a busy spell of the machine meets them all.
-
-    Args:
-        seconds: for each call, all rounds together.
-        min_runs: of each call, all rounds together.
-        rounds: how often each has its turn; it is warmed anew each time.
-    """
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            least = math.ceil(min_runs / rounds)
-            times[name] += time_calls(call, seconds=seconds / rounds, min_runs=least)
-    return times
-
-
 def _repeat(
     call: Callable[[], Any], wait: Callable[[], None], seconds: float, min_runs: int
 ) -> list[float]:
@@ -130,14 +111,20 @@ def _repeat(
     return times
 
 
+def quantiles(times: Sequence[float]) -> tuple[float, float]:
+    """What a tenth of the times lie below, and a tenth at it or above."""
+    ordered = sorted(times)
+    return ordered[len(ordered) // 10], ordered[len(ordered) * 9 // 10]
+
+
 def summarise(times: Sequence[float], *, threads: int, batch: int, device: str) -> Latency:
     """Median and spread of timed calls."""
-    ordered = sorted(times)
+    p10, p90 = quantiles(times)
     return Latency(
-        median_s=statistics.median(ordered),
-        p10_s=ordered[len(ordered) // 10],
-        p90_s=ordered[len(ordered) * 9 // 10],
-        runs=len(ordered),
+        median_s=statistics.median(times),
+        p10_s=p10,
+        p90_s=p90,
+        runs=len(times),
         threads=threads,
         batch=batch,
         device=device,

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.cost.flags import evaluating
-from convatlas.cost.latency import Latency, limited_threads, summarise, time_in_turns
+from convatlas.cost.latency import Latency, limited_threads, summarise
 from convatlas.cost.memory import measure_growth
+from convatlas.cost.turns import TIMES_P10, said, spread, time_steadily
 from convatlas.deploy.onnx_program import quiet
 from convatlas.deploy.proof import ExportError
 from convatlas.text import utf8_path
@@ -25,13 +26,20 @@ Call = Callable[[], Any]
 class Timed:
     """One runtime: how long it took, or why it was not timed.
 
-    `speed` is torch eager's median over this one's: above 1 is faster than eager.
+    `speed` is torch eager's median over this one's: above 1 is faster than eager. `doubt` says why
+    that ratio is not to be relied on: a p90 above twice its p10, here or in torch eager.
     """
 
     runtime: str
     latency: Latency | None = None
     speed: float | None = None
     why: str | None = None
+    doubt: str | None = None
+
+    @property
+    def reliable(self) -> bool | None:
+        """Whether the speed can be relied on; None where nothing was timed."""
+        return None if self.latency is None else self.doubt is None
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, with `latency_s` for the median."""
@@ -44,17 +52,30 @@ class Timed:
             "items_per_s": self.latency.items_per_s if self.latency else None,
             "runs": measured.get("runs"),
             "speed": self.speed,
+            "reliable": self.reliable,
+            "doubt": self.doubt,
             "why": self.why,
         }
 
 
 @dataclass(frozen=True)
 class Race:
-    """Every runtime's time, and by how much the first eager run grew the process."""
+    """Every runtime's time, and by how much the first eager run grew the process.
+
+    `tries` says how often all were timed until none varied too much, or until it was given up.
+    """
 
     timed: tuple[Timed, ...]
     growth_bytes: int | None
     threads: int
+    tries: int = 1
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line for every speed that is not to be relied on."""
+        return [
+            f"{each.runtime}: speed unreliable, {each.doubt}" for each in self.timed if each.doubt
+        ]
 
 
 def race(
@@ -65,6 +86,7 @@ def race(
     threads: int | None = None,
     compiled: bool = False,
     seconds: float = 2.0,
+    again: Callable[[str], None] = lambda line: None,
 ) -> Race:
     """Time torch (eager, channels last, compiled), ONNX Runtime and OpenVINO by turns on the CPU.
 
@@ -73,7 +95,9 @@ def race(
         onnx: a file that holds the same network; without it one is exported for the race.
         threads: for every runtime alike; None means torch's own number.
         compiled: also time `torch.compile`, which takes a while to compile.
-        seconds: of timing for each runtime.
+        seconds: of timing for each runtime, in each of up to three tries: all are timed again
+            while the p90 of one is above twice its p10.
+        again: takes a line before each further try.
 
     Raises:
         ExportError: the network has no ONNX form.
@@ -94,9 +118,9 @@ def race(
                     calls[name] = prepare(Path(readable), inputs, used)
             except ModuleNotFoundError as error:
                 absent[name] = f"not installed: pip install {error.name}"
-        times = time_in_turns(calls, seconds=seconds)
-    batch = inputs[0].shape[0]
-    return Race(_rank(times, absent, threads=used, batch=batch), growth, used)
+        turns = time_steadily(calls, seconds=seconds, again=again)
+    timed = _rank(turns.times, absent, threads=used, batch=inputs[0].shape[0])
+    return Race(timed, growth, used, turns.tries)
 
 
 def export_plain(model: nn.Module, inputs: Sequence[Tensor], path: Path) -> None:
@@ -180,7 +204,7 @@ _FILE_RUNTIMES: Mapping[str, Callable[[Path, Sequence[Tensor], int], Call]] = {
 
 
 def _rank(
-    times: Mapping[str, Sequence[float]],
+    times: Mapping[str, list[float]],
     absent: Mapping[str, str],
     *,
     threads: int,
@@ -191,5 +215,17 @@ def _rank(
         for name, each in times.items()
     }
     eager = latencies[EAGER].median_s
-    timed = [Timed(name, each, eager / each.median_s) for name, each in latencies.items()]
+    timed = [
+        Timed(name, each, eager / each.median_s, doubt=_doubt(name, times))
+        for name, each in latencies.items()
+    ]
     return (*timed, *(Timed(name, why=why) for name, why in absent.items()))
+
+
+def _doubt(name: str, times: Mapping[str, list[float]]) -> str | None:
+    """Why the ratio of eager's median to this one's says little, if so."""
+    if (own := spread(times[name])) > TIMES_P10:
+        return said(own)
+    if (eager := spread(times[EAGER])) > TIMES_P10:
+        return f"{EAGER}'s {said(eager)}"
+    return None
