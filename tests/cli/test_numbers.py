@@ -2,15 +2,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from convatlas.cli.numbers import (
-    bytes_option,
-    count_option,
-    parse_bytes,
-    parse_count,
-    parse_seconds,
-    seconds_option,
-)
+from convatlas.cli.numbers import bytes_option, count_option, seconds_option
 from convatlas.errors import UsageError
+from convatlas.typed_numbers import parse_bytes, parse_count, parse_seconds
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from convatlas.errors import UsageError
 from convatlas.search.budget import Budget
 
 
@@ -18,7 +19,38 @@ def test_a_budget_without_limits_is_open():
     assert not Budget(file_bytes=1e6).is_open()
 
 
-@pytest.mark.parametrize("wrong", [{"params": 0}, {"macs": -1}, {"parms": 5}])
-def test_nonsense_is_refused(wrong):
-    with pytest.raises(ValidationError):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"params": 0}, "params must be above zero"),
+        ({"macs": -1}, "macs must be above zero"),
+        ({"latency_s": float("nan")}, "latency_s must be above zero and finite"),
+        ({"params": [1]}, "params must be a number or text"),
+        ({"params": True}, "params must be above zero and finite, got True"),
+        ({"params": "1X"}, "Budget: params: '1X' is not a number: no unit 'X'"),
+        ({"latency_s": "2MB"}, "Budget: latency_s: '2MB' is not a time"),
+        ({"parms": 5}, "no limit 'parms'; did you mean params\\?"),
+        ({"latency": 5}, "no limit 'latency'; did you mean latency_s\\?"),
+        ({"max_size": 5}, "did you mean file_bytes\\?"),
+        ({"weight": 5}, "there are params, macs, latency_s, file_bytes"),
+    ],
+)
+def test_nonsense_is_refused_with_the_nearest_name(wrong, message):
+    with pytest.raises(UsageError, match=message):
         Budget(**wrong)
+
+
+def test_limits_are_typed_as_on_the_command_line():
+    typed = Budget(params="1M", macs="50M", latency_s="10ms", file_bytes="2MB")
+    assert typed == Budget(params=1e6, macs=50e6, latency_s=0.010, file_bytes=2e6)
+    assert Budget.model_validate_json(typed.model_dump_json()) == typed
+
+
+def test_a_stored_budget_that_is_none_is_refused_as_stored_data():
+    class Holder(BaseModel):
+        budget: Budget
+
+    with pytest.raises(ValidationError):
+        Holder.model_validate_json('{"budget": {"parms": 5}}')
+    with pytest.raises(ValidationError):
+        Holder.model_validate_json('{"budget": {"params": -1}}')

@@ -13,6 +13,7 @@ from convatlas.claims.loader import find_claims
 from convatlas.cost import Cost
 from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
+from convatlas.tables import html_table
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Option:
     about: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Card:
     """What `describe` answers; printing it gives the same as text."""
 
@@ -69,6 +70,14 @@ class Card:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        first, *others = _lines(self)
+        rows = [line.split(maxsplit=1) for line in others]
+        return html_table([[*row, ""][:2] for row in rows], ("", ""), caption=first)
 
 
 def describe(name: str, **options: Any) -> Card:

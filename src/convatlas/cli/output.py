@@ -14,6 +14,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from convatlas.tables import plain_lines
 from convatlas.text import printable, unicode_only
 
 # In JSON these may stand in text only, where JSON has an escape for them.
@@ -80,23 +81,6 @@ def table(
         say(title)
     for line in plain_lines(texts, columns, right):
         say(line)
-
-
-def plain_lines(
-    rows: Sequence[Sequence[str]], columns: Sequence[str], right: Collection[str] = ()
-) -> list[str]:
-    """Aligned columns two spaces apart, heading first, nothing cut off or wrapped."""
-    flat = [[" ".join(cell.split()) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *flat, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        placed = (
-            cell.rjust(width) if heading in right else cell.ljust(width)
-            for cell, width, heading in zip(cells, widths, columns, strict=True)
-        )
-        return "  ".join(placed).rstrip()
-
-    return [line(columns), *map(line, flat)]
 
 
 def _rich_table(

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from convatlas.human import human
+from convatlas.tables import html_table
+
 RULE = (
     "1 mac = 1 multiply-add of a convolution or linear layer; bias, normalisation, activation, "
     "pooling and element-wise work are free; batch 1, evaluation mode"
@@ -15,6 +18,8 @@ MEMORY_RULE = (
     f"them. Measured: at most that, but up to {MEMORY_MARGIN:.0%} more in the first run of a "
     "process (holes of the allocator), and some 15 MB of library code once"
 )
+
+LAYER_COLUMNS = ("layer", "kind", "output", "params", "macs")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class LayerCost:
     activation_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cost:
     """Counted cost of one network at one input.
 
@@ -57,6 +62,37 @@ class Cost:
         """What a run on a CPU takes: what a limit of memory has to be held against."""
         return self.peak_bytes + self.workspace_bytes
 
+    def __repr__(self) -> str:
+        at = " and ".join(map(_shape, self.input))
+        return f"Cost({human(self.params)} params, {human(self.macs)} macs at {at})"
+
+    def __str__(self) -> str:
+        rows = [row for row in self._rows() if row[1]]
+        return "\n".join([repr(self)[5:-1], *(f"{name:12}{value}" for name, value in rows[3:])])
+
+    def _repr_html_(self) -> str:
+        head = html_table(self._rows(), ("", ""), caption="Cost, counted")
+        layers = [
+            (c.name, c.kind, _shape(c.output or ()), human(c.params), human(c.macs))
+            for c in self.layers
+        ]
+        inside = html_table(layers, LAYER_COLUMNS, LAYER_COLUMNS[3:])
+        return f"{head}<details><summary>{len(layers)} layers</summary>{inside}</details>"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """What is known of the whole, for people."""
+        return [
+            ("input", " and ".join(map(_shape, self.input))),
+            ("params", human(self.params)),
+            ("macs", human(self.macs)),
+            ("weights", human(self.weight_bytes, "bytes")),
+            ("activations", human(self.activation_bytes, "bytes")),
+            ("peak", human(self.peak_bytes, "bytes")),
+            ("workspace", human(self.workspace_bytes, "bytes")),
+            ("uncounted", ", ".join(sorted(self.uncounted))),
+            *(("warning", warning) for warning in self.warnings),
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The keys of `count --json`, layers included."""
         whole = asdict(self)
@@ -65,3 +101,7 @@ class Cost:
         whole["layers"] = [asdict(layer) for layer in self.layers]
         whole["uncounted"] = sorted(self.uncounted)
         return whole
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """Answers beside the truth.
 
@@ -34,6 +34,13 @@ class Evaluation:
                 "Evaluation: must have as many labels as probabilities and files, and at least "
                 f"one, got {lengths}"
             )
+
+    def __repr__(self) -> str:
+        low, high = wilson_interval(self.right, len(self))
+        return (
+            f"Evaluation({self.accuracy:.2%} of {len(self):,} images right, "
+            f"95 % interval {low:.2%} to {high:.2%})"
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -48,6 +48,7 @@ from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import Stoppable, StopRequest
 from convatlas.train.weights import save_weights
+from convatlas.typed_numbers import parse_seconds
 
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the entrants
@@ -66,7 +67,7 @@ def fit(
     budget: Budget | None = None,
     model: str | None = None,
     pretrained: bool = False,
-    time_limit_s: float = 600.0,
+    time_limit_s: float | str = 600.0,
     out: str | Path | None = None,
     seed: int = 0,
     force: bool = False,
@@ -85,7 +86,8 @@ def fit(
         model: a registered name, to try only that network (at every input size).
         pretrained: start from public weights: of `model`, downloaded if need be, or of every
             network whose weights are on this machine.
-        time_limit_s: wall-clock seconds for everything together, from the start to the report.
+        time_limit_s: wall-clock seconds for everything together, from the start to the report;
+            or text such as "10m".
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
         force: replace a run that the folder holds.
@@ -105,6 +107,8 @@ def fit(
         BudgetError: no network fits; the message names the nearest.
         WeightsError: public weights were asked for and cannot be had.
     """
+    if isinstance(time_limit_s, str):
+        time_limit_s = parse_seconds(time_limit_s)
     call = record_call(fit, locals())
     _check_options(time_limit_s, seed, max_broken)
     deadline = Deadline(time_limit_s, started)

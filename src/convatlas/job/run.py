@@ -14,14 +14,18 @@ from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
+from convatlas.human import human
 from convatlas.job.answers import answer, sample_images
 from convatlas.job.asked import Asked, find_asked
-from convatlas.job.config import DONE, FILE_NAMES, Contender, RunConfig
+from convatlas.job.config import DONE, FILE_NAMES, RunConfig
 from convatlas.job.exporting import check_target, export_proved
+from convatlas.job.leaderboard import Leaderboard
 from convatlas.job.predicting import Prediction, predict_in_batches
 from convatlas.job.sample import load_sample
 from convatlas.models.registry import find_entry
 from convatlas.progress import Progress, Silent
+from convatlas.tables import html_table
+from convatlas.text import shown_few
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
@@ -42,9 +46,39 @@ class Run:
         self._classifier: ImageClassifier | None = None
 
     @property
-    def leaderboard(self) -> list[Contender]:
+    def leaderboard(self) -> Leaderboard:
         """Every candidate with its cost, accuracy and fate; the chosen one first."""
-        return self.config.leaderboard
+        return Leaderboard(self.config.leaderboard)
+
+    def __repr__(self) -> str:
+        return f"Run({shown(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:11}{value}" for name, value in self._rows())
+
+    def _repr_html_(self) -> str:
+        board = self.leaderboard
+        inside = (
+            f"<details><summary>{len(board)} candidates</summary>{board._repr_html_()}</details>"
+        )
+        return html_table(self._rows(), ("", "")) + inside
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """What is known of the run, for people; what is not known yet is left out."""
+        config = self.config
+        tested = f"on {config.counts.get('test', 0):,} test images"
+        rows = [
+            ("run", shown(self.path)),
+            ("model", f"{config.model} at {'x'.join(map(str, config.input))}"),
+            ("accuracy", "" if config.accuracy is None else f"{config.accuracy:.1%} {tested}"),
+            ("params", f"{human(config.params)} params"),
+            ("macs", f"{human(config.macs)} macs"),
+            ("latency", "" if config.latency_s is None else human(config.latency_s, "s")),
+            ("file", "" if config.file_bytes is None else human(config.file_bytes, "bytes")),
+            ("classes", f"{len(config.classes):,}: {shown_few(config.classes, 5)}"),
+            ("data", shown(config.source)),
+        ]
+        return [(name, value) for name, value in rows if value]
 
     @property
     def files(self) -> dict[str, Path]:

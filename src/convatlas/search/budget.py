@@ -1,13 +1,44 @@
 """What a network may cost, and the check of a candidate against it."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from convatlas.errors import UsageError, nearest
+from convatlas.typed_numbers import parse_bytes, parse_count, parse_seconds
+
+PARSERS: dict[str, Callable[[str], float]] = {
+    "params": parse_count,
+    "macs": parse_count,
+    "latency_s": parse_seconds,
+    "file_bytes": parse_bytes,
+}
+# What other tools, and the options of the command line, call a limit.
+OTHER_NAMES = {
+    "max_params": "params",
+    "parameters": "params",
+    "max_macs": "macs",
+    "flops": "macs (one multiply-add is one mac)",
+    "mult_adds": "macs",
+    "latency": "latency_s",
+    "max_latency": "latency_s",
+    "size": "file_bytes",
+    "max_size": "file_bytes",
+    "bytes": "file_bytes",
+}
 
 
 class Budget(BaseModel):
     """Upper limits; one that is None does not bind.
 
     `params` and `macs` are counted, `latency_s` is measured on this machine (one image, median),
-    `file_bytes` is the size of the exported ONNX file.
+    `file_bytes` is the size of the exported ONNX file. Each takes a number, or text as the
+    command line does: `Budget(params="1M", macs="50M", latency_s="10ms", file_bytes="2MB")`.
+
+    Raises:
+        UsageError: no such limit, or one that is no number above zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -16,6 +47,20 @@ class Budget(BaseModel):
     macs: float | None = Field(default=None, gt=0)
     latency_s: float | None = Field(default=None, gt=0)
     file_bytes: float | None = Field(default=None, gt=0)
+
+    def __init__(
+        self,
+        *,
+        params: float | str | None = None,
+        macs: float | str | None = None,
+        latency_s: float | str | None = None,
+        file_bytes: float | str | None = None,
+        **unknown: Any,
+    ):
+        for name in unknown:
+            raise UsageError(f"Budget: no limit '{name}'{_near(name)}")
+        limits = {"params": params, "macs": macs, "latency_s": latency_s, "file_bytes": file_bytes}
+        super().__init__(**{name: _number(name, value) for name, value in limits.items()})
 
     def excess(self, **costs: float | None) -> dict[str, float]:
         """How many times over the limit each of `costs` is; empty where all fit.
@@ -32,3 +77,24 @@ class Budget(BaseModel):
     def is_open(self) -> bool:
         """Whether nothing at all is limited."""
         return not any(self.model_dump().values())
+
+
+def _near(name: str) -> str:
+    if name in OTHER_NAMES:
+        return f"; did you mean {OTHER_NAMES[name]}?"
+    near = nearest(name, PARSERS, count=1).removeprefix("; nearest: ")
+    return f"; did you mean {near}?" if near else f"; there are {', '.join(PARSERS)}"
+
+
+def _number(name: str, value: float | str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = PARSERS[name](value) if isinstance(value, str) else float(value)
+    except UsageError as error:
+        raise UsageError(f"Budget: {name}: {error}") from None
+    except (TypeError, ValueError):
+        raise UsageError(f"Budget: {name} must be a number or text, got {value!r}") from None
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        raise UsageError(f"Budget: {name} must be above zero and finite, got {value!r}")
+    return number
