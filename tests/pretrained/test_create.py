@@ -1,11 +1,13 @@
 """The whole way: a peer's random weights in the hub's cache come out as the same answers."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import convatlas as ca
 from convatlas.errors import UnknownNameError, UsageError, WeightsError
-from convatlas.pretrained.checkpoint import checkpoints
+from convatlas.pretrained.checkpoint import checkpoints, checkpoints_of
 from convatlas.pretrained.translate import adapt_channels
 
 # One small network of each translation; every other name is held on shapes in test_checkpoint.
@@ -70,6 +72,36 @@ def test_a_grey_image_gets_what_its_colours_would(stored):
     x = coarse(1)
     with torch.no_grad():
         torch.testing.assert_close(grey(x), stored(x.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
+def test_the_preparation_that_comes_along_fits_the_channels(stored, channels):
+    model = ca.create_model("mobilenet_v2_w0.5", pretrained=True, in_channels=channels).eval()
+    prepare = model.public_weights.preprocess(size=64)
+    images = torch.randint(0, 256, (2, 90, 70, channels), dtype=torch.uint8)
+    x = prepare(images)
+    assert x.shape == (2, channels, 64, 64)
+    with torch.no_grad():
+        assert model(x).shape == (2, 1000)
+    if channels > 1:  # each channel is prepared as the colour whose filters it took
+        by_colour = checkpoints_of("mobilenet_v2_w0.5")[0].preprocess(size=64)
+        for place in range(channels):
+            alone = images[..., place : place + 1].expand(-1, -1, -1, 3)
+            torch.testing.assert_close(x[:, place], by_colour(alone)[:, place % 3])
+
+
+def test_a_grey_image_is_answered_as_the_colour_image_of_it(stored, monkeypatch):
+    (checkpoint,) = checkpoints_of("mobilenet_v2_w0.5")
+    # Where mean and deviation of the colours are equal the fold is exact, else it is near.
+    even = replace(checkpoint, mean=(0.5,) * 3, std=(0.25,) * 3)
+    monkeypatch.setattr("convatlas.pretrained.create.choose_checkpoint", lambda name: even)
+    grey = ca.create_model("mobilenet_v2_w0.5", pretrained=True, in_channels=1).eval()
+    colour = ca.create_model("mobilenet_v2_w0.5", pretrained=True).eval()
+    image = torch.randint(0, 256, (2, 90, 70, 1), dtype=torch.uint8)
+    with torch.no_grad():
+        ours = grey(grey.public_weights.preprocess(size=64)(image))
+        theirs = colour(colour.public_weights.preprocess(size=64)(image.expand(-1, -1, -1, 3)))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_more_channels_repeat_the_colours_and_keep_the_sum():

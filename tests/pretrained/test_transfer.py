@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 import convatlas as ca
 from convatlas.data import make_images
@@ -75,3 +76,14 @@ def test_a_run_from_public_weights_prepares_images_as_they_expect_everywhere(
     assert weights.repo in page
     assert "then the square in the middle" in page
     assert "--pretrained" in page
+
+
+@pytest.mark.slow
+def test_grey_images_start_from_public_weights_too(weights, photos, tmp_path):
+    for path in photos.rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    run = ca.fit(photos, pretrained=True, time_limit_s=6, out=tmp_path / "run")
+    assert run.config.channels == 1
+    assert run.config.weights == weights.source
+    assert run.config.mean == pytest.approx([sum(weights.mean) / 3])
+    assert run.evaluate().accuracy == run.config.accuracy

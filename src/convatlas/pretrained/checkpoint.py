@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,22 +77,43 @@ class Checkpoint:
         shown += ("options", "top1_percent", "published_by")
         return {key: getattr(self, key) for key in shown}
 
-    def preprocess(self, channels: int = 3, size: int | None = None) -> "Preprocess":
+    def with_channels(self, channels: int) -> "Checkpoint":
+        """The same weights for images of another number of channels, as the filters are adapted.
+
+        For grey, mean and deviation are averaged over the colours, as the filters are summed; for
+        more channels those of the colours are repeated in turn, as the filters are.
+
+        Raises:
+            ValueError: channels is below 1.
+        """
+        if channels < 1:
+            raise ValueError(f"with_channels: channels must be at least 1, got {channels}")
+        if channels == len(self.mean):
+            return self
+        return replace(
+            self, mean=_for_channels(self.mean, channels), std=_for_channels(self.std, channels)
+        )
+
+    def preprocess(self, channels: int | None = None, size: int | None = None) -> "Preprocess":
         """The module that makes of 8-bit images what these weights were trained on.
 
         Args:
-            channels: of the images; for other than three, mean and deviation are averaged.
+            channels: of the images; None takes those of the network that the weights came with.
             size: side of the square; None takes the publisher's.
         """
         from convatlas.data.preprocess import Preprocess
 
-        mean, std = list(self.mean), list(self.std)
-        if channels != len(mean):
-            mean = [sum(mean) / len(mean)] * channels
-            std = [sum(std) / len(std)] * channels
+        own = self if channels is None else self.with_channels(channels)
+        mean, std = list(own.mean), list(own.std)
         return Preprocess(
-            channels, size or self.size, mean, std, crop=self.crop, filter=self.filter
+            len(mean), size or self.size, mean, std, crop=self.crop, filter=self.filter
         )
+
+
+def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    if channels == GREY:
+        return (sum(values) / len(values),)
+    return tuple(values[channel % len(values)] for channel in range(channels))
 
 
 @cache

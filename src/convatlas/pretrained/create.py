@@ -37,7 +37,8 @@ def create_model(
 
     With `pretrained=True` the network carries `.public_weights`: source, licence and
     `.preprocess()`, the module that prepares images as these weights expect. Another `num_classes`
-    leaves the classifier fresh, and 0 leaves it out; other `in_channels` adapt the first layer.
+    leaves the classifier fresh, and 0 leaves it out; other `in_channels` adapt the first layer,
+    and with it mean and deviation of `.preprocess()`.
 
     Args:
         name: as `list_models` gives it.
@@ -64,7 +65,10 @@ def create_model(
     if output_stride is not None:
         set_output_stride(loaded.model, output_stride, name)
     model = FeatureMaps(loaded.model, name) if features_only else loaded.model
-    model.public_weights = loaded.checkpoint  # pyright: ignore[reportArgumentType]  a plain record
+    checkpoint = loaded.checkpoint
+    if "in_channels" in options:
+        checkpoint = checkpoint.with_channels(options["in_channels"])
+    model.public_weights = checkpoint  # pyright: ignore[reportArgumentType]  a plain record
     return model
 
 
