@@ -15,7 +15,14 @@ write_generated(HERE / "reference")
 project = "convatlas"
 author = "The convatlas team"
 release = convatlas.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "mathml",
+]
+html_math_renderer = "mathml"  # the default fetches a script at every visit
 exclude_patterns = ["_build", "families"]  # the words of a family stand in its generated page
 html_theme = "furo"
 html_title = "convatlas"
@@ -24,6 +31,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "model_config"}  # pydantic's own
 # "Shape", "Cost" and the like are headings of ours, set as paragraphs of their own.
 napoleon_custom_sections = ["Shape", "Cost", "Source", "Differs", "Claims"]
 suppress_warnings = ["config.cache"]

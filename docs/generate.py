@@ -14,6 +14,7 @@ from convatlas.atlas.listing import Accuracy, rows
 from convatlas.claims.loader import load_claims, load_papers
 
 REFERENCE = {
+    "Top level": ["convatlas"],
     "Models": ["convatlas.models.registry", "convatlas.models.features"],
     "Public weights": [
         "convatlas.pretrained.create",
@@ -21,13 +22,12 @@ REFERENCE = {
         "convatlas.pretrained.places",
         "convatlas.pretrained.translate",
     ],
-    "Counting": [
-        "convatlas.cost",
-        "convatlas.cost.count",
-        "convatlas.cost.report",
-        "convatlas.cost.latency",
+    "Counting": ["convatlas.cost"],
+    "Cards and tables": [
+        "convatlas.atlas.listing",
+        "convatlas.atlas.card",
+        "convatlas.atlas.compare",
     ],
-    "Atlas": ["convatlas.atlas.listing", "convatlas.atlas.card", "convatlas.atlas.compare"],
     "Data": [
         "convatlas.data.open",
         "convatlas.data.image_data",
@@ -69,7 +69,8 @@ def write_generated(folder: Path) -> None:
     write_changed(folder / "families" / "index.md", _list_of("Families", families))
     for heading, modules in REFERENCE.items():
         write_changed(folder / f"{_slug(heading)}.md", reference_page(heading, modules))
-    write_changed(folder / "index.md", _list_of("Reference", map(_slug, REFERENCE)))
+    index = _list_of("Reference", map(_slug, REFERENCE))
+    write_changed(folder / "index.md", index + "\nEvery name by letter: {ref}`genindex`.\n")
 
 
 def atlas_table(networks: Sequence[Indexed] | None = None) -> str:
@@ -151,10 +152,14 @@ def _claims_table(compared: Sequence[Row]) -> str:
 
 
 def reference_page(title: str, modules: Sequence[str]) -> str:
-    """The docstrings of some modules."""
+    """The signatures and docstrings of some modules.
+
+    autodoc writes reStructuredText, which a page of Markdown reads only within `eval-rst`.
+    """
     parts = [f"# {title}"]
     for module in modules:
-        parts.append(f"## {module}\n\n```{{automodule}} {module}\n:members:\n```")
+        rst = f".. automodule:: {module}\n   :members:"
+        parts.append(f"## {module}\n\n```{{eval-rst}}\n{rst}\n```")
     return "\n\n".join(parts) + "\n"
 
 
