@@ -131,6 +131,17 @@ def test_run_without_its_onnx_file_says_how_to_get_it(convatlas, run_folder):
     assert f"`convatlas export {run_folder}` writes it" in answer.err
 
 
+def test_damaged_onnx_file_of_a_run_is_named(convatlas, run_folder):
+    path = run_folder / "model.onnx"
+    path.write_bytes(b"cut short")
+    try:
+        answer = convatlas("bench", run_folder, *QUICK)
+    finally:
+        path.unlink()
+    assert (answer.code, answer.out) == (1, "")
+    assert f"error: {path}: damaged, or not a file that ONNX Runtime reads" in answer.err
+
+
 @pytest.mark.slow
 def test_run_is_timed_with_its_own_file_and_pre_processing(convatlas, run_folder):
     path = run_folder / "model.onnx"

@@ -112,6 +112,13 @@ def test_an_export_replaces_an_export(copied, tmp_path):
     assert path.stat().st_size > 1000
 
 
+def test_a_damaged_export_of_the_run_is_written_again(copied):
+    (copied.path / "model.onnx").write_bytes(b"cut short")
+    path, proof = copied.export()
+    assert proof.holds
+    assert path.stat().st_size > 1000
+
+
 def test_weights_have_the_permissions_of_any_new_file(run, tmp_path):
     (tmp_path / "plain").touch()
     modes = {path.stat().st_mode for path in run.path.iterdir() if path.is_file()}

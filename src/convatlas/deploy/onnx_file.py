@@ -14,9 +14,9 @@ from torch import Tensor
 
 from convatlas.deploy.classifier import ImageClassifier, answer_by_size
 from convatlas.deploy.onnx_program import INPUT, OUTPUT, to_onnx
+from convatlas.deploy.onnx_session import open_session, unreadable
 from convatlas.deploy.proof import ExportError, Proof, compare
 from convatlas.replacing import replacing
-from convatlas.text import utf8_path
 
 LARGEST_BYTES = 2 * 1024**3  # of a protobuf message
 CLASSES = "classes"
@@ -70,23 +70,16 @@ class OnnxFile:
     def __init__(self, path: str | Path, *, threads: int | None = None):
         import onnxruntime
 
-        if not Path(path).is_file():
-            raise ExportError(f"{path}: no such file; `convatlas export` writes one")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3  # errors only: warnings are about the graph, not the user
-        try:
-            with utf8_path(path) as readable:
-                self.session = onnxruntime.InferenceSession(
-                    readable, options, providers=["CPUExecutionProvider"]
-                )
-        except Exception as error:  # the runtime has a class for each cause and none is public
-            raise ExportError(f"{path}: not a file that ONNX Runtime reads: {error}") from error
+        self.session = open_session(path, threads=threads or torch.get_num_threads())
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, CPU"
-        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-        if CLASSES not in self.metadata:
+        try:
+            self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+            classes = json.loads(self.metadata.get(CLASSES, "null"))
+        except ValueError as error:  # bytes that are no letters, or no JSON
+            raise ExportError(unreadable(path, "ONNX Runtime", error)) from error
+        if not isinstance(classes, list):
             raise ExportError(f"{path}: must name its classes in the metadata, got none")
-        self.classes: list[str] = json.loads(self.metadata[CLASSES])
+        self.classes: list[str] = classes
 
     def predict(self, images: Sequence[Tensor]) -> Tensor:
         """Probabilities of images of any sizes, in their order.

@@ -15,6 +15,7 @@ from convatlas.cost.latency import Latency, limited_threads, summarise
 from convatlas.cost.memory import measure_growth
 from convatlas.cost.turns import TIMES_P10, said, spread, time_steadily
 from convatlas.deploy.onnx_program import quiet
+from convatlas.deploy.onnx_session import open_session, reason, unreadable
 from convatlas.deploy.proof import ExportError
 from convatlas.text import utf8_path
 
@@ -100,7 +101,7 @@ def race(
         again: takes a line before each further try.
 
     Raises:
-        ExportError: the network has no ONNX form.
+        ExportError: the network has no ONNX form, or `onnx` is damaged or takes other inputs.
     """
     with ExitStack() as stack:
         stack.enter_context(evaluating(model))
@@ -109,15 +110,22 @@ def race(
         used = torch.get_num_threads()
         growth = measure_growth(lambda: model(*inputs))
         calls, absent = _torch_calls(model, inputs, compiled)
-        if onnx is None:
-            onnx = Path(stack.enter_context(TemporaryDirectory())) / "model.onnx"
-            export_plain(model, inputs, onnx)
+        file = onnx
+        if file is None:
+            file = Path(stack.enter_context(TemporaryDirectory())) / "model.onnx"
+            export_plain(model, inputs, file)
         for name, prepare in _FILE_RUNTIMES.items():
             try:
-                with utf8_path(onnx) as readable:
-                    calls[name] = prepare(Path(readable), inputs, used)
+                calls[name] = _tried(prepare(file, inputs, used))
             except ModuleNotFoundError as error:
                 absent[name] = f"not installed: pip install {error.name}"
+            except Exception as error:  # each runtime has its own classes
+                if onnx is None:
+                    absent[name] = f"does not run the exported network: {reason(error)}"
+                elif isinstance(error, ExportError):
+                    raise
+                else:
+                    raise ExportError(unreadable(onnx, name, error)) from error
         turns = time_steadily(calls, seconds=seconds, again=again)
     timed = _rank(turns.times, absent, threads=used, batch=inputs[0].shape[0])
     return Race(timed, growth, used, turns.tries)
@@ -174,13 +182,14 @@ def _compiled(model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     return lambda: program(*inputs)
 
 
-def _onnx_runtime(path: Path, inputs: Sequence[Tensor], threads: int) -> Call:
-    import onnxruntime
+def _tried(call: Call) -> Call:
+    """The call, once it ran: a file of another network fails here and not among the timings."""
+    call()
+    return call
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+def _onnx_runtime(path: Path, inputs: Sequence[Tensor], threads: int) -> Call:
+    session = open_session(path, threads=threads)
     names = [node.name for node in session.get_inputs()]
     feed = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
     return lambda: session.run(None, feed)
@@ -192,7 +201,9 @@ def _openvino(path: Path, inputs: Sequence[Tensor], threads: int) -> Call:
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     # Full precision like the others: on some machines its default is half.
     settings["INFERENCE_PRECISION_HINT"] = "f32"
-    request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
+    with utf8_path(path) as readable:
+        program = openvino.Core().compile_model(readable, "CPU", settings)
+    request = program.create_infer_request()
     arrays = [x.numpy() for x in inputs]
     return lambda: request.infer(arrays)
 

@@ -39,8 +39,11 @@ def export_proved(
         return prove(classifier, fresh, sample, name=path)
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, *, of_the_run: bool = False) -> None:
     """Refuse to write an export over anything but an earlier export.
+
+    Args:
+        of_the_run: the run wrote this file itself, so that it may be replaced though damaged.
 
     Raises:
         UsageError: the path is a folder, or holds what no export of ours wrote.
@@ -54,7 +57,7 @@ def check_target(path: Path) -> None:
         of_a_run = path.name in FILE_NAMES.values() and path.name != FILE_NAMES["onnx"]
         if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
             raise UsageError(f"{place}: would replace a file of the run; choose another name")
-        if os.path.lexists(path) and not _exported_here(path):
+        if os.path.lexists(path) and not (of_the_run or _exported_here(path)):
             raise UsageError(f"{place}: exists and is no export of convatlas; choose another name")
     except OSError as error:  # a name that is too long, say
         raise UsageError(f"{place}: cannot be used: {error.strerror}") from error

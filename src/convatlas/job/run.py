@@ -194,7 +194,10 @@ class Run:
             )
         own = self.path / FILE_NAMES["onnx"]
         target = Path(path) if path is not None else own
-        check_target(target)
+        written = self.config.written
+        check_target(
+            target, of_the_run=target == own and written is not None and own.name in written
+        )
         proof = export_proved(self.classifier(), self.config, target, self._sample(source))
         if target.resolve() == own.resolve():
             self.note_export(own, proof)
