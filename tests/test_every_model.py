@@ -157,13 +157,15 @@ def test_four_images_are_learned_by_heart(cls):
             module.p = 0.0
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
-    for _ in range(40):
+    # Most need under 30 steps; how many a network without norms needs depends on how the processor
+    # rounds (GoogLeNet: 40 on one, more on another).
+    while len(losses) < 100 and (not losses or losses[-1] >= 0.1 * losses[0]):
         optimizer.zero_grad()
         loss = training_loss(model, x, y)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert min(losses) < 0.1 * losses[0]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 @every_classifier

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from convatlas.cost.flags import evaluating
 
+HOPELESS = 4.0  # times the median of one thread: on a busy machine more threads may be no use
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -77,12 +79,22 @@ def best_latency(
     """
     counts = sorted({1, torch.get_num_threads()})
     share = seconds / (rounds * len(counts))
-    measured = [
-        measure_latency(model, inputs, threads=count, seconds=share)
-        for _ in range(rounds)
-        for count in counts
-    ]
+    measured: list[Latency] = []
+    for _ in range(rounds):
+        for count in counts:
+            if measured and count > 1 and _hopeless(model, inputs, count, measured):
+                continue
+            measured.append(measure_latency(model, inputs, threads=count, seconds=share))
     return min(measured, key=lambda latency: latency.median_s)
+
+
+def _hopeless(
+    model: nn.Module, inputs: Sequence[Tensor], count: int, measured: Sequence[Latency]
+) -> bool:
+    """Whether two calls on so many threads show that they only wait for each other."""
+    with evaluating(model), limited_threads(count), torch.inference_mode():
+        times = _repeat(lambda: model(*inputs), lambda: None, 0.0, 2)
+    return times[1] > HOPELESS * min(latency.median_s for latency in measured)
 
 
 def time_calls(

@@ -187,14 +187,16 @@ def _open(
     deadline: Deadline,
 ) -> ImageData:
     bar = progress.bar("checking files", unit="files")
-    begun, foretold = time.perf_counter(), False
+    first: tuple[float, float] | None = None  # done, and when: reading has begun then
+    foretold = False
 
     def update(done: float, total: float | None = None) -> None:
-        nonlocal foretold
-        spent = time.perf_counter() - begun
-        if not foretold and total and spent > PACE_SECONDS:
+        nonlocal first, foretold
+        now = time.perf_counter()
+        first = first or (done, now)
+        if not foretold and total and now - first[1] > PACE_SECONDS and done > first[0]:
             foretold = True
-            seconds = spent / max(done, 1) * total
+            seconds = (now - first[1]) / (done - first[0]) * total
             if seconds > LONG_READING * deadline.seconds:
                 progress.say(
                     f"checking {total:,.0f} files takes about {seconds:.0f} s of the "

@@ -4,6 +4,7 @@ Every parallel piece of a step ends with all threads waiting for the last one. W
 are short, or other programs hold the cores, that wait costs more than the threads bring.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ import torch
 from convatlas.cost.latency import limited_threads
 
 STEPS = 2
+# Times the step of one thread: on a busy machine threads wait for each other much longer than they
+# work, and a measurement would take the time that it should save.
+HOPELESS = 4.0
 
 
 class Speed(NamedTuple):
@@ -24,13 +28,20 @@ class Speed(NamedTuple):
 
 def fastest_threads(step: Callable[[], Any]) -> Speed:
     """The faster of one thread and as many as torch is set to use."""
-    counts = {1, torch.get_num_threads()}
-    return min(Speed(_seconds(step, count), count) for count in sorted(counts))
+    best = Speed(_seconds(step, 1), 1)
+    many = torch.get_num_threads()
+    if many > 1:
+        best = min(best, Speed(_seconds(step, many, hopeless_s=HOPELESS * best.seconds), many))
+    return best
 
 
-def _seconds(step: Callable[[], Any], count: int) -> float:
+def _seconds(step: Callable[[], Any], count: int, hopeless_s: float = math.inf) -> float:
     with limited_threads(count):
+        start = time.perf_counter()
         step()  # the first one warms up
+        first = time.perf_counter() - start
+        if first > hopeless_s:
+            return first
         start = time.perf_counter()
         for _ in range(STEPS):
             step()
