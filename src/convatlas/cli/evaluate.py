@@ -24,6 +24,11 @@ def evaluate_command(
     moved: Path | None = moved_data(),
     max_broken: float = typer.Option(0.05, help="Share of unreadable files that is skipped."),
     max_pixels: float | None = max_pixels_option(),
+    with_seen: bool = typer.Option(
+        False,
+        "--with-seen",
+        help="Also count images that the run was trained on; they are left out otherwise.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Test a trained network on labelled data."""
@@ -32,33 +37,42 @@ def evaluate_command(
 
     opened = open_run(run, max_pixels=max_pixels)
     evaluation = opened.evaluate(
-        data, source=moved, max_broken=max_broken, progress=progress_on_stderr()
+        data,
+        source=moved,
+        with_seen=with_seen,
+        max_broken=max_broken,
+        progress=progress_on_stderr(),
     )
     answer = _answer(opened, data, evaluation)
     if as_json:
         print_json(answer)
     else:
         _print(answer)
+        for doubt in answer["warnings"][len(evaluation.warnings) :]:
+            say(f"warning: {doubt}")
 
 
 def _answer(run: "Run", data: str | None, evaluation: "Evaluation") -> dict[str, Any]:
     from convatlas.explain.confusion import class_figures, confusion_matrix, most_confused
-    from convatlas.explain.evaluation import wilson_interval
     from convatlas.explain.mistakes import worst_mistakes
+    from convatlas.explain.score import score_of
 
     classes = run.config.classes
     labels, predicted = evaluation.labels, evaluation.predicted
     matrix = confusion_matrix(labels, predicted, len(classes))
     figures = class_figures(labels, predicted, len(classes))
-    low, high = wilson_interval(evaluation.right, len(evaluation))
+    score = score_of(evaluation, classes)
     return {
         "run": str(run.path),
         "model": run.config.model,
         "data": data or "the run's test split",
         "images": len(labels),
-        "warnings": evaluation.warnings,
+        "warnings": [*evaluation.warnings, *score.doubts()],
+        "seen": evaluation.seen,
         "accuracy": evaluation.accuracy,
-        "accuracy_interval": [low, high],
+        "interval": list(score.interval),
+        "accuracy_interval": list(score.interval),
+        "score": score.model_dump(),
         "classes": {name: figure for name, figure in zip(classes, figures, strict=True)},
         "confusion": matrix.tolist(),
         "confused": [
@@ -78,18 +92,16 @@ def _answer(run: "Run", data: str | None, evaluation: "Evaluation") -> dict[str,
 
 
 def _print(answer: dict[str, Any]) -> None:
+    from convatlas.explain.score import Score
+
     numbers = ("precision", "recall", "F1", "images")
     rows = [
         (shown(name), _share(f.precision), _share(f.recall), _share(f.f1), f.images)
         for name, f in answer["classes"].items()
     ]
     table(rows, ("class", *numbers), right=numbers)
-    low, high = answer["accuracy_interval"]
     say()
-    say(
-        f"accuracy {answer['accuracy']:.2%} on {answer['images']:,} images "
-        f"(95 % interval {low:.2%} to {high:.2%})"
-    )
+    say(f"accuracy {Score(**answer['score']).words()}")
     if answer["confused"]:
         pairs = (
             f"{shown(p['true'])} as {shown(p['predicted'])} {p['count']}x"

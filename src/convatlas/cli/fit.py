@@ -106,9 +106,10 @@ def _print(run: "Run") -> None:
         ("file", human(config.file_bytes or 0, "bytes"), _limit(limits["file_bytes"], "bytes")),
     ]
     table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
-    count = config.counts["test"]
-    if config.accuracy is not None:
-        say(f"test accuracy: {config.accuracy:.2%} on {count:,} images held out")
+    if config.test is not None:
+        say(f"test accuracy: {config.test.words()}, held out")
+    for doubt in run.doubts:
+        say(f"warning: {doubt}")
     if config.proof is not None:
         say(f"ONNX: {config.proof.figures()}")
     if config.finished == "interrupted":

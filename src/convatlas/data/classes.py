@@ -7,8 +7,13 @@ from convatlas.data.names import shown_few
 from convatlas.errors import DataError
 
 
-def class_map(source: str, items: Iterable[Item], stored: Sequence[str] | None) -> tuple[str, ...]:
+def class_map(
+    source: str, items: Iterable[Item], stored: Sequence[str] | None, *, some: bool = False
+) -> tuple[str, ...]:
     """The classes of a data set in their order, checked against a run's own where given.
+
+    Args:
+        some: not every class of the run need be there.
 
     Raises:
         DataError: one class only, a class missing from a stated split or extra in it, or
@@ -19,7 +24,10 @@ def class_map(source: str, items: Iterable[Item], stored: Sequence[str] | None) 
         by_split.setdefault(item.split, set()).add(item.label)
     trained = by_split.get("train") or by_split.get(None) or set().union(*by_split.values())
     if stored is not None:
-        check_same(source, trained, stored)
+        found = set().union(*by_split.values()) if some else trained
+        check_same(source, found, found & set(stored) if some else stored, stored)
+        if some:
+            return tuple(stored)
     elif len(trained) < 2:
         raise DataError(
             f"{source}: must hold at least two classes, got {len(trained)}: {shown_few(trained)}"
@@ -44,9 +52,11 @@ def similar_classes(classes: Iterable[str]) -> list[str]:
     ]
 
 
-def check_same(source: str, found: Collection[str], stored: Collection[str]) -> None:
-    """Refuse data whose classes are not those of the run."""
-    missing, extra = sorted(set(stored) - set(found)), sorted(set(found) - set(stored))
+def check_same(
+    source: str, found: Collection[str], asked: Collection[str], stored: Collection[str]
+) -> None:
+    """Refuse data whose classes are not those of the run that are asked for."""
+    missing, extra = sorted(set(asked) - set(found)), sorted(set(found) - set(stored))
     parts = [
         f"{word} {shown_few(names, most=10)}"
         for word, names in (("missing", missing), ("extra", extra))
@@ -55,6 +65,12 @@ def check_same(source: str, found: Collection[str], stored: Collection[str]) -> 
     if parts:
         got = " and ".join(parts)
         raise DataError(f"{source}: must hold the {len(stored)} classes of the run, got {got}")
+
+
+def absent_classes(items: Iterable[Item], classes: Sequence[str]) -> list[str]:
+    """Say which classes of the run the data hold no images of."""
+    gone = sorted(set(classes) - {item.label for item in items})
+    return [f"no images of {shown_few(gone, most=10)}"] if gone else []
 
 
 def check_split(source: str, split: str, found: set[str], classes: set[str]) -> None:

@@ -1,8 +1,8 @@
 """An opened data set: its class map, its splits and what the scan found."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -91,6 +91,7 @@ class ImageData:
         scan: what was found before training.
         seed: of the split.
         reading: the limits, and what the numbers of deep files mean.
+        digests: what the pixels of each file are known by; none for a split that was stored.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ImageData:
     scan: ScanReport
     seed: int
     reading: Reading = PLAIN
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def save_split(self, path: str | Path) -> None:
         """Write class map, seed, scan and the files of each split as JSON, whole or not at all.
@@ -116,7 +118,11 @@ class ImageData:
             "reading": self.reading.model_dump(),
             "scan": self.scan.to_dict(),
             "splits": {
-                name: {"files": split.files, "labels": split.labels}
+                name: {
+                    "files": split.files,
+                    "labels": split.labels,
+                    "digests": [self.digests.get(file, "") for file in split.files],
+                }
                 for name, split in self.splits.items()
             },
         }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convatlas.data.classes import check_left, class_map, similar_classes
+from convatlas.data.classes import absent_classes, check_left, class_map, similar_classes
 from convatlas.data.digits import SIDE, load_digits
 from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
@@ -100,11 +100,13 @@ def open_test(
         given = " and ".join(split for split in SPLITS if split in listing.given)
         listing.notes.append(f"{listing.source}: no test split, so the images of {given} are used")
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
-    named = class_map(listing.source, listing.items, classes)
+    named = class_map(listing.source, listing.items, classes, some=True)
     facts, broken = scan_listing(listing, max_broken, reading, progress)
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(listing.items, facts)
-    check_left(listing.source, items, named)
+    held = {item.label for item in listing.items}
+    check_left(listing.source, items, [label for label in named if label in held])
+    listing.notes.extend(absent_classes(items, named))
     twins = find_twins((fact.file, fact.pixels) for fact in facts)
     return build(source, listing, items, named, facts, broken, twins, 0, reading)
 
@@ -234,7 +236,10 @@ def build(
     path = Path(source).resolve()
     height, width = sizes["height"][1], sizes["width"][1]
     name, place = stored_name(path.stem), stored_name(path)
-    return ImageData(name, place, classes, channels, height, width, splits, report, seed, reading)
+    # A part of each is enough to tell a picture, and split.json is half as large.
+    digests = {fact.file: fact.pixels[:16] for fact in facts}
+    shape = (channels, height, width)
+    return ImageData(name, place, classes, *shape, splits, report, seed, reading, digests)
 
 
 def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:
@@ -275,4 +280,6 @@ def open_digits(seed: int, classes: Sequence[str] | None) -> ImageData:
         sizes={side: (SIDE, SIDE, SIDE) for side in ("width", "height")},
         per_class=count_classes(splits, found),
     )
-    return ImageData("digits", "digits", found, 1, SIDE, SIDE, splits, report, seed)
+    digests = {item.file: item.file for item in items}  # embedded: a name is always one picture
+    data = ImageData("digits", "digits", found, 1, SIDE, SIDE, splits, report, seed)
+    return replace(data, digests=digests)

@@ -52,6 +52,22 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
     return ImageData(**fields, splits=splits, scan=scan, reading=reading)
 
 
+def learnt_from(path: str | Path) -> set[str] | None:
+    """The digests of the pictures that were trained or validated on; None: none are stored.
+
+    Raises:
+        DataError: the stored split is damaged.
+    """
+    stored = read_stored(Path(path))["splits"]
+    found: set[str] = set()
+    for name in ("train", "val"):
+        digests = stored.get(name, {}).get("digests")
+        if digests is None:
+            return None
+        found.update(digest for digest in digests if digest)
+    return found
+
+
 def read_stored(path: Path) -> dict:
     """The JSON of a stored split, checked for what the rest relies on."""
     try:

@@ -17,6 +17,7 @@ class Evaluation:
         probabilities: what the classifier answered. Shape: (n, classes)
         files: the images as people know them.
         warnings: what was found in the data, a sentence for each kind.
+        seen: images among the data that the network was trained on.
 
     Raises:
         ValueError: the first three do not have one entry for each image, or there is none.
@@ -26,6 +27,7 @@ class Evaluation:
     probabilities: Tensor
     files: Sequence[str]
     warnings: Sequence[str] = ()
+    seen: int = 0
 
     def __post_init__(self):
         lengths = (len(self.labels), len(self.probabilities), len(self.files))

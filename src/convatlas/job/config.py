@@ -9,6 +9,7 @@ from convatlas.data import Preprocess
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError
+from convatlas.explain.score import Score
 from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
 
@@ -83,6 +84,7 @@ class RunConfig(BaseModel):
     file_bytes: int | None = None
     accuracy: float | None = None
     val_accuracy: float | None = None
+    test: Score | None = None  # older runs noted the accuracy only
     finished: str = "yes"
     steps: dict[str, str] = {}  # after training: "done", or why not; older runs noted none
     written: list[str] | None = None  # files and folders of this run; older runs noted none

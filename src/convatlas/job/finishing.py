@@ -9,6 +9,7 @@ from convatlas.data import ImageData, load_split
 from convatlas.deadline import Deadline
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.explain.evaluation import Evaluation
+from convatlas.explain.score import score_of
 from convatlas.job.answers import PROOF_IMAGES, answer, sample_images
 from convatlas.job.config import DONE, FILE_NAMES, STEPS
 from convatlas.job.exporting import export_proved
@@ -76,6 +77,9 @@ def _test(
     with limited_threads(run.config.threads):
         test = answer(classifier, images.splits["test"], progress=progress, title="testing")
     run.config.accuracy = test.accuracy
+    run.config.test = score_of(test, run.config.classes)
+    for doubt in run.doubts:
+        progress.say(f"warning: {doubt}")
     return test
 
 
@@ -102,7 +106,7 @@ def _report(steps: Steps, images: ImageData, test: Evaluation | None, cost: Cost
 
     def write() -> None:
         run.note_written("report")
-        report_run(run.path, run.config, images, test, cost, steps.progress)
+        report_run(run.path, run.config, images, test, cost, steps.progress, run.doubts)
 
     steps.take("report", write)
 

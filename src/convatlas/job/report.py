@@ -35,6 +35,7 @@ def write_report(
     layers: Sequence[LayerCost],
     claims: Sequence[Mapping[str, Any]],
     scan: Mapping[str, Any],
+    doubts: Sequence[str] = (),
 ) -> Path:
     """Write the report; it appears under its name only when it is whole.
 
@@ -46,6 +47,7 @@ def write_report(
         layers: the cost of each layer of the chosen network.
         claims: what is published of it beside our counts, as `claims --json` gives it.
         scan: what was found in the data, as `ScanReport.to_dict` gives it.
+        doubts: what speaks against trusting the figures, a sentence each.
 
     Raises:
         WriteError: the file cannot be written.
@@ -55,6 +57,7 @@ def write_report(
         config=config,
         folder=path.parent,
         headline=parts.headline(evaluation),
+        doubts=doubts,
         costs=parts.costs(config),
         samples=parts.samples(data),
         tested=parts.tested(evaluation, data, config.classes),

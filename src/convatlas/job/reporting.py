@@ -1,5 +1,6 @@
 """Gathers what the report shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from convatlas.atlas.card import describe
@@ -19,6 +20,7 @@ def report_run(
     test: Evaluation,
     cost: Cost,
     progress: Progress,
+    doubts: Sequence[str] = (),
 ) -> Path:
     """Write `report.html` into the run folder."""
     bar = progress.bar("writing the report")
@@ -31,6 +33,7 @@ def report_run(
         layers=cost.layers,
         claims=[row.to_dict() for row in describe(config.model).claims],
         scan=images.scan.to_dict(),
+        doubts=doubts,
     )
     bar.close()
     return path

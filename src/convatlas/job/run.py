@@ -8,12 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convatlas.data import ScanReport, Split, load_split, open_test, shown
+from convatlas.data import ImageData, ScanReport, Split, load_split, open_test, shown
 from convatlas.data.stored_reading import chosen_reading
+from convatlas.data.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
+from convatlas.explain.score import close_race
 from convatlas.human import human
 from convatlas.job.answers import answer, sample_images
 from convatlas.job.asked import Asked, find_asked
@@ -97,6 +99,22 @@ class Run:
         except (OSError, ValueError, TypeError, KeyError):
             return [f"{shown(path)}: cannot be read, so what was found in the data is not known"]
 
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against trusting the figures, a sentence each."""
+        config = self.config
+        found = config.test.doubts() if config.test is not None else []
+        ranked = sorted(
+            (c.accuracy for c in self.leaderboard if c.accuracy is not None), reverse=True
+        )
+        images = config.counts.get("val", 0)
+        if len(ranked) > 1 and images and close_race(ranked[0], ranked[1], images):
+            found.append(
+                f"{images:,} validation images cannot tell the first networks apart: "
+                f"{ranked[0]:.1%} and {ranked[1]:.1%} lie within each other's 95 % interval"
+            )
+        return found
+
     def model(self) -> nn.Module:
         """The trained network in evaluation mode: normalised images in, logits out."""
         network = find_entry(self.config.model).build(**self.config.options)
@@ -144,6 +162,7 @@ class Run:
         data: str | Path | None = None,
         *,
         source: str | Path | None = None,
+        with_seen: bool = False,
         max_broken: float = 0.05,
         progress: Progress | None = None,
     ) -> Evaluation:
@@ -152,22 +171,49 @@ class Run:
         Args:
             data: labelled images; None takes the run's own test split.
             source: where the data that the run was made from lies now, if it moved.
+            with_seen: also count images that the run was trained or validated on.
             max_broken: share of unreadable files that is skipped.
 
         Raises:
             DataError: the data cannot be used, or its classes are not those of the run.
         """
         if data is None:
-            split, found = self._test_split(source), []
+            split, found, seen = self._test_split(source), [], 0
         else:
             opened = open_test(
                 data, self.config.classes, max_broken=max_broken, reading=self.reading
             )
             found = [*opened.scan.notes, *opened.scan.warnings()]
+            split, seen = self._unseen(opened, found, with_seen=with_seen)
             for line in found:
                 (progress or Silent()).say(line)
-            split = opened.splits["test"]
-        return replace(answer(self.classifier(), split, progress=progress), warnings=found)
+        given = answer(self.classifier(), split, progress=progress)
+        return replace(given, warnings=found, seen=seen)
+
+    def _unseen(self, opened: ImageData, found: list[str], *, with_seen: bool) -> tuple[Split, int]:
+        """The images that the run did not learn from, told by their pixels; how many it did."""
+        split = opened.splits["test"]
+        known = learnt_from(self.path / FILE_NAMES["split"])
+        if known is None:
+            found.append("an older version made this run: which images it learnt from is not known")
+            return split, 0
+        fresh = [i for i, file in enumerate(split.files) if opened.digests.get(file) not in known]
+        seen = len(split) - len(fresh)
+        if not seen:
+            return split, 0
+        if with_seen:
+            found.append(f"{seen:,} of the {len(split):,} images were used to train this run")
+            return split, seen
+        if not fresh:
+            raise DataError(
+                f"{shown(opened.source)}: all {seen:,} images were used to train this run, so they "
+                "tell nothing of new ones; --with-seen counts them all the same"
+            )
+        found.append(
+            f"left out {seen:,} of {len(split):,} images, which were used to train this run; "
+            "--with-seen counts them as well"
+        )
+        return split.subset(fresh), seen
 
     def export(
         self,
@@ -237,7 +283,9 @@ class Run:
             "latency_s": config.latency_s,
             "file_bytes": config.file_bytes,
             "accuracy": config.accuracy,
-            "warnings": self.warnings,
+            "interval": list(config.test.interval) if config.test else None,
+            "test": config.test.model_dump() if config.test else None,
+            "warnings": [*self.warnings, *self.doubts],
             "finished": config.finished,
             "steps": config.steps,
             "proof": config.proof.model_dump() if config.proof else None,
