@@ -1,11 +1,9 @@
 """Opening a data set by the split that a run stored, so its test set is exactly its own."""
 
-import json
 from pathlib import Path
 
 from convatlas.data.digits import load_digits
 from convatlas.data.image_data import (
-    FORMAT,
     STORED_FIELDS,
     FileStore,
     ImageData,
@@ -15,6 +13,7 @@ from convatlas.data.image_data import (
 )
 from convatlas.data.names import file_path, shown, shown_few, stored_name, true_name
 from convatlas.data.scan import ScanReport
+from convatlas.data.stored_form import check_format, check_stored, parsed
 from convatlas.data.stored_reading import Reading
 from convatlas.data.table import SUFFIXES
 from convatlas.errors import DataError
@@ -35,7 +34,9 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
     place = true_name(stored["source"]) if source is None else str(source)
     reading = Reading.model_validate(stored.get("reading", {}))  # older runs stored none
     if stored["source"] == "digits":
-        store: Store = PixelStore(load_digits()[0])
+        pixels = load_digits()[0]
+        check_rows(Path(path), stored["splits"], len(pixels))
+        store: Store = PixelStore(pixels)
     else:
         root = Path(place).resolve()
         table = root.suffix.lower() in SUFFIXES and not root.is_dir()
@@ -69,19 +70,23 @@ def learnt_from(path: str | Path) -> set[str] | None:
 
 
 def read_stored(path: Path) -> dict:
-    """The JSON of a stored split, checked for what the rest relies on."""
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{shown(path)}: cannot read the split: {error.strerror}") from None
-    except ValueError as error:
-        raise DataError(f"{shown(path)}: must be a stored split in JSON: {error}") from None
-    keys = {"format", "scan", "splits", *STORED_FIELDS}
-    if not isinstance(stored, dict) or not keys <= stored.keys():
-        raise DataError(f"{shown(path)}: must be a split that convatlas stored")
-    if stored["format"] != FORMAT:
-        raise DataError(f"{shown(path)}: must have format {FORMAT}, got {stored['format']}")
+    """The JSON of a stored split, checked for what the rest relies on.
+
+    Raises:
+        DataError: it cannot be read, is no such split, or does not agree with itself.
+    """
+    stored = parsed(path)
+    check_format(path, stored)
+    check_stored(path, stored)
     return stored
+
+
+def check_rows(path: Path, splits: dict[str, dict], count: int) -> None:
+    """Refuse digits that are not there."""
+    for part in splits.values():
+        for file in part["files"]:
+            if int(file.rpartition("/")[2]) >= count:
+                raise DataError(f"{shown(path)}: names {shown(file)} of {count:,} digits")
 
 
 def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
