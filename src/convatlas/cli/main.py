@@ -77,7 +77,8 @@ class LazyGroup(TyperGroup):
         name = args[0]
         if name not in VERBS:
             ctx.fail(f"no verb '{name}'{nearest(name, VERBS)}")
-        if name in _SLOW and not {"-h", "--help"} & set(args) and len(args) > 1:
+        shown = name == "fit" or (name in _SLOW and sys.stderr.isatty())
+        if shown and not {"-h", "--help"} & set(args) and len(args) > 1:
             note(f"convatlas {name}: starting")
         return name, load_verb(name), args[1:]
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from convatlas.data import Split
+from convatlas.errors import DataError
 from convatlas.explain.evaluation import Evaluation
 from convatlas.progress import Progress, Silent
+from convatlas.text import shown
 
 AT_ONCE = 256  # images held in memory at their original size
 PIXELS_AT_ONCE = 1 << 27
@@ -40,7 +42,14 @@ def answer(
             images = []
             bar.update(index + 1)
     bar.close()
-    return Evaluation(torch.tensor(split.labels), torch.cat(parts), split.files)
+    answers = torch.cat(parts)
+    odd = (~torch.isfinite(answers)).any(dim=1).nonzero().flatten().tolist()
+    if odd:
+        raise DataError(
+            f"the network's answer is no number for {len(odd)} of {len(split)} images, "
+            f"such as {shown(split.files[odd[0]])}"
+        )
+    return Evaluation(torch.tensor(split.labels), answers, split.files)
 
 
 def sample_images(split: Split, count: int = PROOF_IMAGES) -> list[Tensor]:

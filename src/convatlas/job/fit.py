@@ -349,7 +349,7 @@ def _config(
         classes=list(images.classes),
         model=candidate.name,
         options=dict(candidate.options),
-        channels=images.channels,
+        channels=images.channels,  # pyright: ignore[reportArgumentType]  1 or 3, which is checked
         size=candidate.size,
         mean=settings["mean"],
         std=settings["std"],

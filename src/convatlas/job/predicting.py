@@ -84,6 +84,9 @@ def _answers(
 
 
 def _prediction(name: str, row: Tensor, classes: list[str]) -> Prediction:
+    if not bool(torch.isfinite(row).all()):
+        reason = f"{name}: the network's answer is no number"
+        return Prediction(name, None, None, None, reason)
     best = int(torch.argmax(row))
     named = dict(zip(classes, row.tolist(), strict=True))
     return Prediction(name, classes[best], float(row[best]), named)

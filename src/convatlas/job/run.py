@@ -13,7 +13,7 @@ from convatlas.data.stored_reading import chosen_reading
 from convatlas.data.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.proof import Proof
-from convatlas.errors import DataError, UsageError, nearest
+from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
 from convatlas.explain.score import close_race
 from convatlas.human import human
@@ -117,7 +117,15 @@ class Run:
 
     def model(self) -> nn.Module:
         """The trained network in evaluation mode: normalised images in, logits out."""
-        network = find_entry(self.config.model).build(**self.config.options)
+        entry, config = find_entry(self.config.model), self.path / FILE_NAMES["config"]
+        try:
+            network = entry.build(**self.config.options)
+        except ConvatlasError:
+            raise
+        except Exception as error:  # options of a damaged file can be anything
+            raise DataError(
+                f"{shown(config)}: {self.config.model} cannot be built with these options ({error})"
+            ) from error
         load_weights(network, self.path / FILE_NAMES["weights"], created=self.config.created)
         return network.eval()
 
@@ -297,7 +305,13 @@ class Run:
         }
 
     def _test_split(self, source: str | Path | None = None) -> Split:
-        return load_split(self.path / FILE_NAMES["split"], source).splits["test"]
+        path = self.path / FILE_NAMES["split"]
+        images = load_split(path, source)
+        if list(images.classes) != self.config.classes:
+            raise DataError(f"{shown(path)}: has other classes than the run.json beside it")
+        if not images.splits.get("test"):
+            raise DataError(f"{shown(path)}: names no test images")
+        return images.splits["test"]
 
     def _sample(self, source: str | Path | None) -> list[Tensor]:
         """Images to prove an export on: of the test split, or else those that the run kept."""

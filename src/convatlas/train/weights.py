@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -48,3 +49,15 @@ def load_weights(model: nn.Module, path: Path, *, created: str | None = None) ->
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: not the weights of this network ({reason})") from error
+    check_finite(model, path)
+
+
+def check_finite(model: nn.Module, path: Path) -> None:
+    """Refuse weights that are no numbers: whatever the network is asked, it would answer nan.
+
+    Raises:
+        DataError: names the file and the first such weight.
+    """
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise DataError(f"{shown(path)}: {name} holds values that are no finite numbers")
