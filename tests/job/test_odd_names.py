@@ -89,6 +89,11 @@ def test_the_screen_gets_no_escape_code(fitted, capsys):
     shown.out.encode(sys.getfilesystemencoding())
 
 
+def of_data(warnings):
+    """The warnings on the data, without those on what a tiny run's accuracy is worth."""
+    return [line for line in warnings if "not above chance" not in line and "95 %" not in line]
+
+
 def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
     with pytest.raises(SystemExit) as done:
         main(["evaluate", str(fitted), str(place / "photos \udcff")])
@@ -97,12 +102,12 @@ def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
     assert left_out in capsys.readouterr().err
     told = answer(capsys, "evaluate", str(fitted), str(place / "photos \udcff"))
     assert left_out in told["warnings"]
-    assert answer(capsys, "evaluate", str(fitted))["warnings"] == []
+    assert of_data(answer(capsys, "evaluate", str(fitted))["warnings"]) == []
 
 
 def test_the_run_keeps_its_warnings(fitted):
     run = open_run(fitted)
-    assert run.summary()["warnings"] == run.warnings
+    assert run.summary()["warnings"] == [*run.warnings, *run.doubts]
     assert run.warnings[-1] == r"left out 1 (no image by its name): square/\xfe.txt"
     (fitted / "scan.json").rename(fitted / "moved.json")
     assert run.warnings == []
