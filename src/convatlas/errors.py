@@ -3,6 +3,17 @@
 import difflib
 from collections.abc import Iterable
 
+# As torch's allocators, oneDNN, CUDA and ONNX Runtime put it.
+_SHORT_OF_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "failed to allocate memory",
+    "could not create a primitive",
+    "could not create a memory",
+    "out of memory",
+    "bad_alloc",
+)
+
 
 class ConvatlasError(Exception):
     """Something a user can mend; the message says what, where and what to do."""
@@ -62,3 +73,10 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """The end of an error message: `; nearest: a, b`, or nothing where nothing is near."""
     matches = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
     return f"; nearest: {', '.join(matches)}" if matches else ""
+
+
+def short_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, torch or another library says that memory was not enough."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in _SHORT_OF_MEMORY)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convatlas.atlas.human import human
+from convatlas.cli.limits import MOST_AT_ONCE, check_memory
 from convatlas.cli.network import Shape, build_named, shown
 from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import OPTIONS_HELP, shape_option
@@ -43,7 +44,7 @@ def bench_command(
     options: list[str] | None = typer.Argument(
         None, help=OPTIONS_HELP, metavar="[option=value]..."
     ),
-    batch: int = typer.Option(1, min=1, help="Inputs at a time."),
+    batch: int = typer.Option(1, min=1, max=MOST_AT_ONCE, help="Inputs at a time."),
     threads: int | None = typer.Option(
         None, min=1, max=MOST_THREADS, help="CPU threads; torch's own number if none."
     ),
@@ -85,8 +86,9 @@ def _subject(name: str, options: Sequence[str], input: Shape | None, batch: int)
 def _named(name: str, options: Sequence[str], input: Shape | None, batch: int) -> Subject:
     from convatlas.cost import count
 
+    cost = build_named(name, options, input, batch=batch, shapes_only=True).try_input(count)
+    check_memory(f"{name} --batch {batch}", cost.memory_bytes)
     named = build_named(name, options, input, batch=batch)
-    cost = named.try_input(count)
     head = {"model": name, "run": None, "options": named.options, "input": named.input}
     return Subject(head, named.model, named.examples, cost)
 
@@ -103,6 +105,8 @@ def _run(folder: str, batch: int) -> Subject:
         raise DataError(
             f"{folder}: the run has no ONNX file; `convatlas export {folder}` writes it"
         )
+    cost = count(classifier.network, (batch, *config.input))
+    check_memory(f"{folder} --batch {batch}", cost.memory_bytes)
     images = torch.randint(0, 256, (batch, config.size, config.size, config.channels))
     head = {
         "model": config.model,
@@ -114,7 +118,7 @@ def _run(folder: str, batch: int) -> Subject:
         head,
         classifier,
         (images.to(torch.uint8),),
-        count(classifier.network, (batch, *config.input)),
+        cost,
         run.files["onnx"],
         "trained classifier, uint8 images in, probabilities out, pre-processing included",
     )

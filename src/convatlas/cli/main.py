@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from convatlas import __version__
 from convatlas.cli.output import note, on_terminal, print_json, say, take_any_letter
-from convatlas.errors import ConvatlasError, Stopped, UsageError, nearest
+from convatlas.errors import ConvatlasError, Stopped, UsageError, nearest, short_of_memory
 
 
 class Verb(NamedTuple):
@@ -166,6 +166,8 @@ def _explain(error: Exception, debug: bool) -> tuple[str, int]:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "convatlas"
         return f"{error.format_message()}\nsee `{where} --help`", error.exit_code  # pyright: ignore[reportAttributeAccessIssue]  asked for above
+    if short_of_memory(error):
+        return "not enough memory; give a smaller batch, input or network, or close programs", 1
     way_out = "" if debug else "; run again with --debug for the traceback"
     return f"{type(error).__name__}: {error}{way_out}", 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convatlas.cli.options import parse_options
-from convatlas.errors import ConvatlasError, UsageError
+from convatlas.errors import ConvatlasError, UsageError, short_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,9 +84,10 @@ def build_named(
             raise UsageError(
                 f"{name} cannot be built with {shown_options(options)}: {first_line(error)}"
             ) from error
-        examples = model.example(batch)  # pyright: ignore[reportCallIssue]  every network has it
-        if input is not None:
-            examples = (_like(name, examples, (batch, *input)),)
+        if input is None:
+            examples = model.example(batch)  # pyright: ignore[reportCallIssue]  every network has it
+        else:
+            examples = (_like(name, model.example(1), (batch, *input)),)  # pyright: ignore[reportCallIssue]
     return Named(name, options, model, examples)
 
 
@@ -127,6 +128,10 @@ def _like(name: str, examples: "tuple[Tensor, ...]", shape: Shape) -> "Tensor":
     if len(examples) != 1:
         raise UsageError(f"{name} takes {len(examples)} inputs, so --input cannot set one size")
     dtype = examples[0].dtype
-    if dtype.is_floating_point:
-        return torch.rand(shape, dtype=dtype)
-    return torch.zeros(shape, dtype=dtype)
+    try:
+        make = torch.rand if dtype.is_floating_point else torch.zeros
+        return make(shape, dtype=dtype)
+    except RuntimeError as error:
+        if short_of_memory(error):
+            raise
+        raise UsageError(f"{name} cannot take {shown(shape[1:])}: {first_line(error)}") from error

@@ -22,7 +22,7 @@ from convatlas.data import (
     choose_augmentation,
     ground_level,
 )
-from convatlas.errors import ConvatlasError
+from convatlas.errors import ConvatlasError, short_of_memory
 from convatlas.job.config import Contender
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
@@ -44,15 +44,6 @@ LATENCY_SECONDS = 0.2
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
 CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
-
-# As torch's allocators, oneDNN and CUDA put it.
-SHORT_OF_MEMORY = (
-    "not enough memory",
-    "can't allocate memory",
-    "could not create a primitive",
-    "could not create a memory",
-    "out of memory",
-)
 
 
 class OutOfMemory(ConvatlasError):
@@ -277,7 +268,7 @@ def _named_memory(name: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in SHORT_OF_MEMORY):
+        if short_of_memory(error):
             raise OutOfMemory(f"memory was not enough to train {name}") from error
         raise
 
