@@ -1,6 +1,7 @@
 """Write a file beside its name and let it take the name when it is whole."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +20,24 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the file cannot be written; the message names it and the reason.
     """
-    fresh = path.with_name(f".new-{os.getpid()}-{abs(hash(path.name)) % 10**6}{path.suffix[:8]}")
+    fresh = path.with_name(f".new-{os.getpid()}-{secrets.token_hex(4)}{path.suffix[:8]}")
     try:
         fresh.touch()
         mode = fresh.stat().st_mode  # by the umask; some writers make a file of their own
         yield fresh
         fresh.chmod(mode)
+        _to_disk(fresh)
         os.replace(fresh, path)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """A file that takes a name before its content is on the disk is empty after a power cut."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def cannot_write(path: Path, error: Exception) -> WriteError:

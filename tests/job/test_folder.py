@@ -135,6 +135,35 @@ def test_a_run_of_before_runs_noted_their_files_is_replaced(earlier):
     assert sorted(contents(earlier)) == ["my notes.txt", "run.json"]
 
 
+def test_a_publication_that_is_cut_off_loses_neither_run(earlier, monkeypatch):
+    """Nothing of the earlier run is removed before all of the new one is in its place."""
+    replace, moved = os.replace, []
+
+    def cut_off(source, target):
+        if moved:
+            raise OSError("the disk is gone")
+        moved.append(target)
+        replace(source, target)
+
+    with claimed(earlier, force=True) as claim:
+        (claim.building / "weights.safetensors").write_text("new weights")
+        monkeypatch.setattr(folder_module.os, "replace", cut_off)
+        with pytest.raises(OSError, match="the disk is gone"):
+            claim.publish(Config())
+        monkeypatch.undo()
+    assert contents(earlier)["model.onnx"] == "old export"
+    assert contents(earlier)["weights.safetensors"] == "new weights"  # told by `created`
+
+
+def test_data_where_a_run_is_written_are_refused(tmp_path):
+    (tmp_path / "tensorboard" / "cat").mkdir(parents=True)
+    with pytest.raises(UsageError, match="lies where a run is written"):
+        check_folder(tmp_path, force=True, data=tmp_path / "tensorboard")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match="holds tensorboard"):
+        check_folder(tmp_path, force=True, data=tmp_path / "photos")
+
+
 @pytest.mark.parametrize("place", [".", "run", "deep/er"])
 def test_a_run_within_its_data_is_refused(tmp_path, place):
     with pytest.raises(UsageError, match="lies within the data"):

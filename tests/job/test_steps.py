@@ -164,3 +164,18 @@ def test_what_fails_after_training_costs_no_training(digit_files, tmp_path, monk
         assert open_run(kept.path).evaluate().accuracy == kept.config.accuracy
     finally:
         shutil.rmtree(kept.path)
+
+
+def test_an_export_does_not_replace_that_of_another_run(copied, run):
+    before = (run.path / "model.onnx").read_bytes()
+    with pytest.raises(UsageError, match="would replace a file of the run"):
+        copied.export(path=run.path / "model.onnx")
+    assert (run.path / "model.onnx").read_bytes() == before
+
+
+def test_a_report_of_the_users_is_not_replaced(copied):
+    copied.config.written = [n for n in copied.config.written if n != "report.html"]
+    (copied.path / "report.html").write_text("mine")
+    rebuild(copied)
+    assert (copied.path / "report.html").read_text() == "mine"
+    assert "move it away" in stored(copied)["steps"]["report"]

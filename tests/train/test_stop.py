@@ -47,3 +47,39 @@ def test_work_before_training_ends_at_its_next_report():
     with pytest.raises(Stopped, match="nothing was kept") as raised:
         bar.update(2)
     assert raised.value.exit_code == 143
+
+
+def test_a_second_signal_waits_while_files_change_places(capfd):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        done = False
+        with pytest.raises(KeyboardInterrupt), stop.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            done = True
+        assert done
+
+
+def test_a_second_sigterm_ends_with_its_own_exit_code(capfd):
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(SystemExit) as raised:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert raised.value.code == 143
+
+
+def test_a_closed_terminal_does_not_end_the_work():
+    """Its SIGHUP comes when nothing can be written to it any more."""
+    kept = os.dup(2)
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        os.dup2(write, 2)
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.requested
+    finally:
+        os.dup2(kept, 2)
+        signal.signal(signal.SIGPIPE, before)
+        os.close(kept)
+        os.close(write)

@@ -4,6 +4,7 @@ Answers go to standard output, progress and warnings to standard error. What ste
 a name (escape codes, turned writing) is shown as its code.
 """
 
+import contextlib
 import io
 import json
 import math
@@ -51,7 +52,8 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """A line about progress, on standard error."""
-    print(for_screen(text), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a closed terminal must not cost the work its end
+        print(for_screen(text), file=sys.stderr, flush=True)
 
 
 def for_screen(text: str) -> str:

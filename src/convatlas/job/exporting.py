@@ -39,10 +39,11 @@ def export_proved(
         return prove(classifier, fresh, sample, name=path)
 
 
-def check_target(path: Path, *, of_the_run: bool = False) -> None:
+def check_target(path: Path, own: Path, *, of_the_run: bool = False) -> None:
     """Refuse to write an export over anything but an earlier export.
 
     Args:
+        own: the run's own export; that of another run belongs to its proof.
         of_the_run: the run wrote this file itself, so that it may be replaced though damaged.
 
     Raises:
@@ -54,7 +55,7 @@ def check_target(path: Path, *, of_the_run: bool = False) -> None:
             raise UsageError(f"{place}: is a folder; name a file in it")
         if not path.parent.is_dir():
             raise UsageError(f"{place}: there is no folder {shown(path.parent)}")
-        of_a_run = path.name in FILE_NAMES.values() and path.name != FILE_NAMES["onnx"]
+        of_a_run = path.name in FILE_NAMES.values() and path.resolve() != own.resolve()
         if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
             raise UsageError(f"{place}: would replace a file of the run; choose another name")
         if os.path.lexists(path) and not (of_the_run or _exported_here(path)):

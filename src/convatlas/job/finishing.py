@@ -1,6 +1,7 @@
 """From trained weights to a finished run: test, export with its proof, report."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from convatlas.cost import Cost, count
@@ -8,6 +9,7 @@ from convatlas.cost.latency import limited_threads
 from convatlas.data import ImageData, load_split
 from convatlas.deadline import Deadline
 from convatlas.deploy.classifier import ImageClassifier
+from convatlas.errors import UsageError, WriteError
 from convatlas.explain.evaluation import Evaluation
 from convatlas.explain.score import score_of
 from convatlas.job.answers import PROOF_IMAGES, answer, sample_images
@@ -17,6 +19,7 @@ from convatlas.job.reporting import report_run
 from convatlas.job.run import Run
 from convatlas.job.steps import Steps
 from convatlas.progress import Progress, Silent
+from convatlas.text import shown
 from convatlas.train.stop import StopRequest
 
 LEAST_PROOF = 32  # images, however slow the network
@@ -105,6 +108,10 @@ def _report(steps: Steps, images: ImageData, test: Evaluation | None, cost: Cost
     run = steps.run
 
     def write() -> None:
+        place = run.path / FILE_NAMES["report"]
+        written = run.config.written
+        if place.exists() and written is not None and place.name not in written:
+            raise UsageError(f"{shown(place)}: no run wrote this file; move it away")
         run.note_written("report")
         report_run(run.path, run.config, images, test, cost, steps.progress, run.doubts)
 
@@ -117,5 +124,5 @@ def _close(run: Run) -> None:
     whole = all(config.steps.get(name) == DONE for name in STEPS)
     if config.finished != "interrupted":
         config.finished = "yes" if whole else "no"
-    if run.path.is_dir():
+    with suppress(WriteError):  # said by the steps already
         config.save(run.path)

@@ -6,7 +6,7 @@ import math
 import signal
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -309,20 +309,22 @@ def _kept(
             "it met when it was chosen: the machine is busier"
         )
     try:
-        _store(claim, network, config)
+        _store(claim, network, config, stop)
     except (ConvatlasError, OSError) as error:
         # The folder is gone, or its disk is full: hours of training must not go with it.
         claim.move_to(Path(tempfile.mkdtemp(prefix="convatlas-run-")))
         progress.say(f"warning: {error}; the run is kept in {claim.folder} instead")
-        keep_images(images, claim.building)
-        _store(claim, network, config)
+        with suppress(ConvatlasError, OSError):  # the images may be gone with the disk
+            keep_images(images, claim.building)
+        _store(claim, network, config, stop)
     return Run(claim.folder, config)
 
 
-def _store(claim: Claim, network: nn.Module, config: RunConfig) -> None:
+def _store(claim: Claim, network: nn.Module, config: RunConfig, stop: StopRequest) -> None:
     notes = {"model": config.model, "convatlas": config.version, "created": config.created}
     save_weights(network, claim.building / FILE_NAMES["weights"], metadata=notes)
-    claim.publish(config)
+    with stop.held():  # a second Ctrl-C waits for the few moments in which files change places
+        claim.publish(config)
 
 
 def _config(

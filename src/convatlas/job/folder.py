@@ -53,10 +53,8 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
             nearest = nearest.parent
     except OSError as error:  # a name that is too long, say
         raise UsageError(f"--out {shown(folder)}: cannot be used: {error.strerror}") from error
-    if data is not None and Path(data).is_dir() and _within(folder, Path(data)):
-        raise UsageError(
-            f"--out {shown(folder)}: lies within the data {shown(data)}; choose a folder outside"
-        )
+    if data is not None and data != "digits" and os.path.exists(data):
+        _refuse_data(folder, Path(data))
     ours = written_by_run(folder)
     if ours is not None and not force:
         raise UsageError(
@@ -131,12 +129,14 @@ class Claim:
         config.written = sorted({*names, FILE_NAMES["config"]})
         earlier = written_by_run(self.folder) or set()
         config.save(self.building)
-        for name in sorted(earlier - {FILE_NAMES["config"]}):
+        last = FILE_NAMES["config"]
+        for name in [*names, last]:
+            target = self.folder / name
+            if target.is_dir():  # cannot be replaced in one step: `tensorboard/`, no part of a run
+                shutil.rmtree(target)
+            os.replace(self.building / name, target)
+        for name in sorted(earlier - {*names, last}):
             _remove(self.folder / name)
-        for name in names:
-            os.replace(self.building / name, self.folder / name)
-        config_name = FILE_NAMES["config"]
-        os.replace(self.building / config_name, self.folder / config_name)
 
 
 @contextmanager
@@ -205,8 +205,18 @@ def _nobodys(folder: Path) -> bool:
     return bool(left) and left <= {LOCK, BUILDING}
 
 
-def _within(folder: Path, data: Path) -> bool:
-    return folder.resolve().is_relative_to(data.resolve())
+def _refuse_data(folder: Path, data: Path) -> None:
+    """A run among images would be taken for images; images in a run would be in its way."""
+    run, place = folder.resolve(), data.resolve()
+    if place.is_dir() and run.is_relative_to(place):
+        raise UsageError(
+            f"--out {shown(folder)}: lies within the data {shown(data)}; choose a folder outside"
+        )
+    own = {run / name for name in NAMES}
+    if place in own or own & set(place.parents):
+        raise UsageError(
+            f"--out {shown(folder)}: the data {shown(data)} lies where a run is written"
+        )
 
 
 def _remove(path: Path) -> None:

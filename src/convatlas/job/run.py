@@ -96,7 +96,7 @@ class Run:
             return []
         try:
             return ScanReport.from_dict(json.loads(path.read_text(encoding="utf-8"))).warnings()
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return [f"{shown(path)}: cannot be read, so what was found in the data is not known"]
 
     @property
@@ -250,7 +250,7 @@ class Run:
         target = Path(path) if path is not None else own
         written = self.config.written
         check_target(
-            target, of_the_run=target == own and written is not None and own.name in written
+            target, own, of_the_run=target == own and written is not None and own.name in written
         )
         proof = export_proved(self.classifier(), self.config, target, self._sample(source))
         if target.resolve() == own.resolve():

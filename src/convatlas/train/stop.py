@@ -1,8 +1,10 @@
 """A signal as a request: the step in hand is finished, and what was reached is kept."""
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -24,6 +26,8 @@ class StopRequest:
         self.number: int | None = None
         self.again = "drop the run"
         self._before: dict[int, Any] = {}
+        self._holding = False
+        self._waiting: int | None = None
 
     @property
     def requested(self) -> bool:
@@ -38,6 +42,18 @@ class StopRequest:
         """
         if self.number is not None:
             raise Stopped("stopped before any network was trained; nothing was kept", self.number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Signals that would interrupt wait until the block is over."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._waiting is not None:
+            number, self._waiting = self._waiting, None
+            self._note(number, None)
 
     def __enter__(self) -> "StopRequest":
         # Python lets only the main thread take signals; elsewhere Ctrl-C stays what it was.
@@ -58,11 +74,17 @@ class StopRequest:
             signal.signal(number, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and self._holding:
+            self._waiting = number
+            return
         if self.requested:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         self.number = number
         # Straight to the screen: whoever draws there may be in the middle of a line.
-        os.write(2, f"\nstopping after this step; Ctrl-C again to {self.again}\n".encode())
+        with contextlib.suppress(OSError):  # or nobody is there any more: the terminal is closed
+            os.write(2, f"\nstopping after this step; Ctrl-C again to {self.again}\n".encode())
 
 
 class Stoppable:
