@@ -1,5 +1,6 @@
 """The verb `bench`: one network's latency, throughput and memory here, beside other runtimes."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Subject:
     note: str = "bare network, random weights, float images in, logits out"
 
 
-MOST_THREADS = 1024  # above which a pool takes the memory of the machine
+MOST_THREADS = max(16, 4 * (os.cpu_count() or 1))  # more only wait for each other
 
 
 def bench_command(
