@@ -34,3 +34,13 @@ def test_only_some_batches_are_used():
 
 def test_without_batch_norm_nothing_runs():
     refresh_statistics(nn.Linear(2, 2), [torch.zeros(1, 2)], lambda batch: 1 / 0)
+
+
+def test_little_time_takes_fewer_batches():
+    seen = []
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    batches = [torch.randn(4, 2) for _ in range(9)]
+    refresh_statistics(model, batches, lambda x: seen.append(model(x)), most_s=0.0)
+    assert len(seen) == 2
+    refresh_statistics(model, batches, lambda x: seen.append(model(x)))
+    assert len(seen) == 2 + 9

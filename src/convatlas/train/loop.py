@@ -1,5 +1,6 @@
 """The training loop: one, for every task, readable from top to bottom."""
 
+import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from convatlas.train.stop import StopRequest
 
 STEPS_BETWEEN_REPORTS = 10
 VALIDATION_BATCH = 4  # times the batch of a step, as tasks validate without gradients
+STATISTICS_SHARE = 0.2  # of the time at most, for the running statistics before a validation
 LEAST_STEPPING = 0.3  # of the time for steps, however long validation takes
 
 
@@ -155,7 +157,8 @@ def train(
         if not result.steps:  # stopped before the first: there is nothing to judge
             break
         if done >= 1 or now - validated >= validate_every_s:
-            refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch))
+            most_s = math.inf if limit_s is None else STATISTICS_SHARE * limit_s
+            refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch), most_s=most_s)
             figures = task.validate(kept, validation, accelerator.gather_for_metrics)
             closing = time.perf_counter() - now
             best.consider(kept, figures, result.epochs)

@@ -8,6 +8,8 @@ Source: Wu, Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576, 
 batch norm").
 """
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -17,11 +19,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BATCHES = 16
+LEAST_BATCHES = 2
 
 
 @torch.no_grad()
 def refresh_statistics(
-    model: nn.Module, batches: Iterable[Any], forward: Callable[[Any], Any]
+    model: nn.Module,
+    batches: Iterable[Any],
+    forward: Callable[[Any], Any],
+    *,
+    most_s: float = math.inf,
 ) -> None:
     """Set running means and variances to their plain average over some batches.
 
@@ -30,6 +37,7 @@ def refresh_statistics(
     Args:
         batches: the first 16 are used.
         forward: runs the model on one batch.
+        most_s: seconds after which no further batch is taken; two are in any case.
     """
     model.eval()
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
@@ -40,7 +48,10 @@ def refresh_statistics(
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for a plain average over all batches
         norm.train()
-    for batch in islice(batches, BATCHES):
+    start = time.perf_counter()
+    for done, batch in enumerate(islice(batches, BATCHES)):
+        if done >= LEAST_BATCHES and time.perf_counter() - start > most_s:
+            break
         forward(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
