@@ -136,6 +136,13 @@ class Contest:
 
         Returns those whose size there was no time to read the images at, with the reason.
         """
+        # One thread each: images are small work, and there is a thread for every one at hand.
+        with limited_threads(1):
+            return self._read_images(entrants, seconds)
+
+    def _read_images(
+        self, entrants: Sequence[Entrant], seconds: float
+    ) -> list[tuple[Entrant, str]]:
         start, longest = time.perf_counter(), 0.0
         left_out = []
         for entrant in entrants:
