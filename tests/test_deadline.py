@@ -1,6 +1,6 @@
 import pytest
 
-from convatlas.deadline import Deadline
+from convatlas.deadline import SPIN_S, Deadline, slowdown
 
 
 @pytest.fixture
@@ -30,3 +30,30 @@ def test_a_late_start_cuts_training_short_and_not_away(clock):
 def test_a_proof_takes_a_tenth_at_most(clock):
     assert Deadline(40).for_proof() == 4
     assert Deadline(4000).for_proof() == 10
+
+
+def test_a_busy_machine_and_a_slow_test_leave_less_for_training(clock):
+    deadline = Deadline(100)
+    deadline.slowdown, deadline.test_s = 1.5, 10.0
+    assert deadline.for_training() == 100 - 1.5 * 25 - 10
+
+
+def test_the_lateness_is_known_before_training(clock):
+    deadline = Deadline(40)
+    assert deadline.late() == 4 + 12 - 40
+    clock[0] += 30
+    deadline.slowdown = 2.0
+    assert deadline.late() == 4 + 24 - 10
+
+
+def test_other_programs_show_in_the_wall_clock(monkeypatch):
+    wall, used = [0.0], [0.0]
+
+    def thread_time():
+        used[0] += SPIN_S / 10
+        wall[0] += 2 * SPIN_S / 10  # another program has the other half
+        return used[0]
+
+    monkeypatch.setattr("convatlas.deadline.time.thread_time", thread_time)
+    monkeypatch.setattr("convatlas.deadline.time.perf_counter", lambda: wall[0])
+    assert 1.9 < slowdown() < 2.5

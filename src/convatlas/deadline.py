@@ -5,6 +5,20 @@ import time
 RESERVE_S, RESERVE_SHARE = 25.0, 0.3  # kept for test, export and report: whichever is less
 LEAST_SHARE = 0.1  # of the limit that training gets in any case
 PROOF_SHARE, PROOF_S = 0.1, 10.0  # for the proof of an export: whichever is less
+SPIN_S = 0.05  # processor seconds that tell how busy the machine is
+MAX_SLOWDOWN = 3.0
+
+
+def slowdown() -> float:
+    """Return how many times longer work takes than on an idle machine, from 1 to 3.
+
+    Other programs that hold the processor cores stretch the wall-clock time of what follows, and
+    not its processor time.
+    """
+    start, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < SPIN_S:
+        pass
+    return min(MAX_SLOWDOWN, max(1.0, (time.perf_counter() - start) / SPIN_S))
 
 
 class Deadline:
@@ -18,6 +32,8 @@ class Deadline:
     def __init__(self, seconds: float, started: float | None = None):
         self.seconds = seconds
         self.started = time.perf_counter() if started is None else started
+        self.slowdown = 1.0  # of the machine, as far as it was measured
+        self.test_s = 0.0  # that the test is expected to take beyond what is kept for it anyway
 
     def spent(self) -> float:
         """Seconds since the start."""
@@ -29,8 +45,14 @@ class Deadline:
 
     def for_training(self, first: float = 0.0) -> float:
         """Seconds that training may take, if other work takes `first` before it."""
-        reserve = min(RESERVE_S, RESERVE_SHARE * self.seconds)
-        return max(LEAST_SHARE * self.seconds, self.left() - first - reserve)
+        return max(LEAST_SHARE * self.seconds, self.left() - first - self._afterwards())
+
+    def late(self) -> float:
+        """Seconds that the job is expected to end past the limit, though training is cut short."""
+        return LEAST_SHARE * self.seconds + self._afterwards() - self.left()
+
+    def _afterwards(self) -> float:
+        return min(RESERVE_S, RESERVE_SHARE * self.seconds) * self.slowdown + self.test_s
 
     def for_proof(self) -> float:
         """Seconds that the proof of an export may take."""

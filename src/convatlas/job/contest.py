@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, Subset
 
 from convatlas.cost import best_latency
 from convatlas.cost.latency import limited_threads
@@ -24,6 +25,7 @@ from convatlas.data import (
 )
 from convatlas.errors import ConvatlasError, short_of_memory
 from convatlas.job.config import Contender
+from convatlas.job.slow_networks import FORWARD_FRACTION, batch_within, validated_within
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
@@ -61,6 +63,7 @@ class Entrant:
     learnt: frozenset[str] = frozenset()  # parameters that public weights gave
     val_loss: float = 0.0
     threads: int | None = None
+    validated: int | None = None  # images that judge it; None before its first round
 
     @property
     def score(self) -> float | None:
@@ -79,6 +82,7 @@ class Contest:
         self.level = choose_augmentation(data) if level == "auto" else level
         self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
         self._thread_counts: dict[Candidate, int] = {}
+        self._step_s: dict[Candidate, float] = {}  # of a training step, for each image
         self._macs_per_s: float | None = None
         self._statistics: Preprocess | None = None
 
@@ -108,7 +112,12 @@ class Contest:
         step = fastest_threads(lambda: _step(model, x))
         if batch < PROBE_BATCH:  # one step is long: the answer will be the same for any batch
             self._thread_counts[candidate] = step.threads
+        self._step_s[candidate] = step.seconds / batch
         return step.seconds * len(self.data.splits["train"]) / batch
+
+    def answer_seconds(self, entrant: Entrant, images: int) -> float:
+        """Seconds in which a candidate answers so many images, as measured; 0 where it was not."""
+        return FORWARD_FRACTION * self._step_s.get(entrant.counted.candidate, 0.0) * images
 
     def most_macs(self, pass_seconds: float) -> float:
         """Multiply-adds of an image with which a pass over the training images takes so long.
@@ -171,9 +180,10 @@ class Contest:
         record = entrant.record
         if entrant.preprocess is None:
             entrant.preprocess = self._preprocess(entrant.counted.candidate)
-        task = self._task(entrant.preprocess)
         if entrant.model is None:
             entrant.model = self.build(entrant)
+        recipe = self._within(entrant, seconds)
+        task = self._task(entrant)
         count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
@@ -181,7 +191,7 @@ class Contest:
             result = train(
                 entrant.model,
                 task,
-                self.recipe,
+                recipe,
                 limit_s=seconds,
                 log=log,
                 stop=self.stop,
@@ -209,6 +219,23 @@ class Contest:
         wanted = {self._train_size(size) for size in kept} | kept
         self._caches = {key: c for key, c in self._caches.items() if key[1] in wanted}
 
+    def _within(self, entrant: Entrant, seconds: float | None) -> Recipe:
+        """The recipe as this round has time for; the first round says what judges the network."""
+        total = len(self.data.splits["val"])
+        step_s = self._step_s.get(entrant.counted.candidate)
+        if seconds is None or step_s is None:
+            entrant.validated = entrant.validated or total
+            return self.recipe
+        if entrant.validated is None:
+            entrant.validated = validated_within(total, seconds, step_s)
+            if entrant.validated < total:
+                self.progress.say(
+                    f"{entrant.record.model} answers {1 / (FORWARD_FRACTION * step_s):.1f} images "
+                    f"a second here: validated on {entrant.validated} of {total} images"
+                )
+        batch = batch_within(self.recipe.batch_size, seconds, step_s)
+        return self.recipe.with_options(batch_size=batch)
+
     def _threads(self, entrant: Entrant) -> int:
         """As many CPU threads as train this network fastest: a small one may want a single one."""
         known = self._thread_counts.get(entrant.counted.candidate)
@@ -230,18 +257,28 @@ class Contest:
         mean, std = (t.flatten().tolist() for t in (self._statistics.mean, self._statistics.std))
         return Preprocess(channels, size, mean, std)
 
-    def _task(self, preprocess: Preprocess) -> Classify:
+    def _task(self, entrant: Entrant) -> Classify:
+        preprocess = entrant.preprocess
+        assert preprocess is not None
         images, size = self._train_images(preprocess), preprocess.size
         ground = 0 if images.images is None else ground_level(images.images)
         transform = augmentation(self.level, self.data.channels, size, fill=ground)
         return Classify(
             images,
-            self._val_images(preprocess),
+            self._judges(entrant, self._val_images(preprocess)),
             num_classes=len(self.data.classes),
             augment=lambda batch: augment(batch, transform),
             normalise=preprocess.normalise,
             label_smoothing=self.recipe.label_smoothing,
         )
+
+    def _judges(self, entrant: Entrant, images: CachedImages) -> Dataset:
+        """The validation images, or the same part of them in every round."""
+        if entrant.validated is None or entrant.validated >= len(images):
+            return images
+        order = torch.Generator().manual_seed(self.recipe.seed)
+        picked = torch.randperm(len(images), generator=order)[: entrant.validated]
+        return Subset(images, picked.tolist())
 
     def _train_size(self, size: int) -> int:
         return round(size * CROP_MARGIN) if self.level == "photo" else size

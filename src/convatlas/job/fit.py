@@ -17,7 +17,7 @@ import convatlas
 from convatlas.cost import Cost, best_latency
 from convatlas.data import ImageData, Preprocess, open_images
 from convatlas.data.stored_reading import Reading, chosen_reading
-from convatlas.deadline import Deadline
+from convatlas.deadline import Deadline, slowdown
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import ConvatlasError, UsageError
 from convatlas.job.answers import sample_images
@@ -54,6 +54,9 @@ COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the entrants
 PACE_SECONDS = 2.0  # of checking files, after which its whole time can be told
 LONG_READING = 0.4  # of the limit: if checking the files takes so much, it is said beforehand
+USUAL_TEST = 0.05  # of the limit, which the time that is kept for what follows training includes
+TOLERANCE = 0.1  # of the limit: an end so much later is said beforehand
+BUSY = 1.3  # times slower than alone, from which other programs are named as a cause
 LEAST_BATCH = 16  # images: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 LEAST_STEPS = 4000  # that a run without a time limit takes, however few the images
@@ -128,7 +131,7 @@ def fit(
             rows = transfer_candidates(starts, images)
         else:
             rows = fresh_candidates(entries, images, fixed_width=model is not None)
-        counting = COUNTING_SHARE * time_limit_s
+        counting, deadline.slowdown = COUNTING_SHARE * time_limit_s, slowdown()
         seconds = deadline.for_training(first=counting)
         most_macs = trainable_macs(contest, seconds, transfer=pretrained)
         counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=early)
@@ -142,6 +145,7 @@ def fit(
             others.insert(0, entrant.record)
         stop.check()
         contest.progress = progress
+        _expect_end(contest, entrants, deadline)
         log = RunLog(claim.building)
         seconds = deadline.for_training()
         ranked = _compete(contest, entrants, seconds, log)
@@ -214,6 +218,23 @@ def _open(
     for line in (*images.scan.notes, *images.scan.warnings()):
         progress.say(line)
     return images
+
+
+def _expect_end(contest: Contest, entrants: list[Entrant], deadline: Deadline) -> None:
+    """Keep time for testing a slow network, and say beforehand where the limit will not hold."""
+    images = len(contest.data.splits["test"])
+    slowest = max(contest.answer_seconds(e, images) for e in entrants)
+    deadline.test_s = max(0.0, slowest - USUAL_TEST * deadline.seconds)
+    if deadline.late() > TOLERANCE * deadline.seconds:
+        causes = [f"{deadline.spent():.0f} s have passed before training"]
+        if deadline.slowdown > BUSY:
+            causes.append(f"other programs slow this one down {deadline.slowdown:.1f} times")
+        if deadline.test_s:
+            causes.append(f"answering {images:,} test images takes about {slowest:.0f} s")
+        contest.progress.say(
+            f"the limit of {deadline.seconds:.0f} s cannot be kept, the job takes about "
+            f"{deadline.seconds + deadline.late():.0f} s: {', '.join(causes)}"
+        )
 
 
 def _suited(recipe: Recipe, images: ImageData, seed: int) -> Recipe:
