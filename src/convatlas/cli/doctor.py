@@ -143,7 +143,10 @@ def _torch() -> Iterator[Finding]:
     yield Finding("torch threads", str(torch.get_num_threads()))
     devices = range(torch.cuda.device_count())
     names = [f"{i}: {torch.cuda.get_device_name(i)}" for i in devices]
-    yield Finding("CUDA", ", ".join(names) or "no device; all work is done on the CPU")
+    yield Finding("CUDA", ", ".join(names) or "no device")
+    from convatlas.train.device import training_device
+
+    yield Finding("training device", str(training_device()))
 
 
 def _embedded_data() -> Iterator[Finding]:

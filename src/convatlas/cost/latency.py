@@ -105,9 +105,14 @@ def time_calls(
     device: torch.device | None = None,
 ) -> list[float]:
     """Seconds of each timed call, after a warm-up of a fifth of the time and two calls at least."""
-    wait = torch.cuda.synchronize if device is not None and device.type == "cuda" else lambda: None
+    wait = waits_for(device or torch.device("cpu"))
     _repeat(call, wait, seconds / 5, 2)
     return _repeat(call, wait, seconds, min_runs)
+
+
+def waits_for(device: torch.device) -> Callable[[], None]:
+    """Return a function that waits until a device has done what it was given; the CPU has."""
+    return torch.get_device_module(device).synchronize
 
 
 def _repeat(

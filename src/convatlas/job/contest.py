@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +32,18 @@ from convatlas.progress import Progress
 from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
 from convatlas.train.best import rank
+from convatlas.train.device import training_device
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.tasks.classify import Classify
-from convatlas.train.threads import fastest_threads
+from convatlas.train.threads import Speed, fastest_threads
 
 PROBE_BATCH = 16
+SMALLEST_PROBE = 2  # images: batch norm needs two
 MATRIX_SIDE = 1024  # of the product whose speed no network exceeds
+ACCELERATOR_MATRIX_SIDE = 4096  # likewise: a smaller product is over before it is launched
 BACKWARD = 3  # a training step works three times as much as a forward pass
 PROBE_MACS = 2e9  # of all images of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
@@ -103,20 +107,42 @@ class Contest:
         return loaded.model
 
     def epoch_seconds(self, counted: Counted) -> float:
-        """Measured: a training step on noise, scaled to the training split."""
+        """Measure a training step on noise where training runs, scaled to the training split."""
         candidate = counted.candidate
         assert counted.cost is not None
-        batch = int(min(PROBE_BATCH, max(2, PROBE_MACS / max(1, counted.cost.macs))))
-        model = candidate.build().train()
-        x = torch.randn(batch, self.data.channels, candidate.size, candidate.size)
-        step = fastest_threads(lambda: _step(model, x))
+        batch, step = self._probe(candidate, self._probe_batch(counted.cost.macs))
         if batch < PROBE_BATCH:  # one step is long: the answer will be the same for any batch
             self._thread_counts[candidate] = step.threads
         self._step_s[candidate] = step.seconds / batch
         return step.seconds * len(self.data.splits["train"]) / batch
 
+    def _probe_batch(self, macs: float) -> int:
+        """Few images on the CPU; an accelerator takes about as long for few as for a batch."""
+        if training_device().type != "cpu":
+            return self.recipe.batch_size
+        return int(min(PROBE_BATCH, max(SMALLEST_PROBE, PROBE_MACS / max(1, macs))))
+
+    def _probe(self, candidate: Candidate, batch: int) -> tuple[int, Speed]:
+        """Time a step of so many images, or of as many as memory holds."""
+        device = training_device()
+        model = candidate.build().train().to(device)
+        shape = self.data.channels, candidate.size, candidate.size
+        while True:
+            try:
+                x = torch.randn(batch, *shape, device=device)
+                return batch, fastest_threads(partial(_step, model, x), device)
+            except (MemoryError, RuntimeError) as error:
+                if not short_of_memory(error) or batch <= SMALLEST_PROBE:
+                    raise
+            batch = max(SMALLEST_PROBE, batch // 2)
+
     def answer_seconds(self, entrant: Entrant, images: int) -> float:
-        """Seconds in which a candidate answers so many images, as measured; 0 where it was not."""
+        """Seconds in which a candidate answers so many images, as measured; 0 where it was not.
+
+        Answers are computed on the CPU, wherever training runs.
+        """
+        if training_device().type != "cpu":
+            return self.latency(entrant.counted) * images
         return FORWARD_FRACTION * self._step_s.get(entrant.counted.candidate, 0.0) * images
 
     def most_macs(self, pass_seconds: float) -> float:
@@ -125,12 +151,17 @@ class Contest:
         At the speed of one large matrix product, the fastest there is.
         """
         if self._macs_per_s is None:
-            x = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
-            self._macs_per_s = MATRIX_SIDE**3 / fastest_threads(lambda: x @ x).seconds
+            device = training_device()
+            on_cpu = device.type == "cpu"
+            side = MATRIX_SIDE if on_cpu else ACCELERATOR_MATRIX_SIDE
+            # Convolutions in float32 may use an accelerator's units for shorter numbers.
+            dtype = torch.float32 if on_cpu else torch.float16
+            x = torch.rand(side, side, dtype=dtype, device=device)
+            self._macs_per_s = side**3 / fastest_threads(lambda: x @ x, device).seconds
         return pass_seconds * self._macs_per_s / (BACKWARD * len(self.data.splits["train"]))
 
     def latency(self, counted: Counted) -> float:
-        """Median seconds of one image through the network on this machine."""
+        """Median seconds of one image through the network on this machine's CPU."""
         candidate = counted.candidate
         x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
         return best_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
@@ -240,6 +271,8 @@ class Contest:
         """As many CPU threads as train this network fastest: a small one may want a single one."""
         known = self._thread_counts.get(entrant.counted.candidate)
         entrant.threads = entrant.threads or known
+        if entrant.threads is None and training_device().type != "cpu":
+            entrant.threads = torch.get_num_threads()
         if entrant.threads is None:
             assert entrant.model is not None
             probe, size = copy.deepcopy(entrant.model).train(), entrant.record.size

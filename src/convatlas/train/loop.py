@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from convatlas.progress import Progress, Silent
 from convatlas.train.average import weight_average
 from convatlas.train.best import BestWeights
+from convatlas.train.device import make_accelerator
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
@@ -84,12 +85,11 @@ def train(
         validate_every_s: at least so long between validations; 0 validates every epoch.
         learnt: names of parameters that were trained before, which move more slowly.
     """
-    from accelerate import Accelerator
     from accelerate.utils import set_seed
 
     set_seed(recipe.seed)
     home = next((p.device for p in model.parameters()), torch.device("cpu"))
-    accelerator = Accelerator(mixed_precision=recipe.precision)
+    accelerator = make_accelerator(recipe.precision)
     optimizer = build_optimizer(model, recipe, learnt)
     batches, validation = task.loaders(recipe.batch_size, recipe.seed)
     model, optimizer, batches, validation = accelerator.prepare(

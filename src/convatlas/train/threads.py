@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from convatlas.cost.latency import limited_threads
+from convatlas.cost.latency import limited_threads, waits_for
 
+CPU = torch.device("cpu")
 STEPS = 2
 # Times the step of one thread: on a busy machine threads wait for each other much longer than they
 # work, and a measurement would take the time that it should save.
@@ -27,10 +28,16 @@ class Speed(NamedTuple):
     threads: int
 
 
-def fastest_threads(step: Callable[[], Any]) -> Speed:
-    """The faster of one thread and as many as torch is set to use."""
-    best = Speed(_seconds(step, 1), 1)
+def fastest_threads(step: Callable[[], Any], device: torch.device = CPU) -> Speed:
+    """Time a step, with the faster of one thread and as many as torch is set to use.
+
+    Args:
+        device: where the step's work is done. Off the CPU the number of threads stays as it is.
+    """
     many = torch.get_num_threads()
+    if device.type != "cpu":
+        return Speed(_accelerator_seconds(step, device), many)
+    best = Speed(_seconds(step, 1), 1)
     if many > 1:
         best = min(best, Speed(_seconds(step, many, hopeless_s=HOPELESS * best.seconds), many))
     return best
@@ -47,3 +54,18 @@ def _seconds(step: Callable[[], Any], count: int, hopeless_s: float = math.inf) 
         for _ in range(STEPS):
             step()
         return (time.perf_counter() - start) / STEPS
+
+
+def _accelerator_seconds(step: Callable[[], Any], device: torch.device) -> float:
+    """Seconds until the work is done: a call returns as soon as it is queued.
+
+    The first step loads the device's libraries and says nothing, however long it takes.
+    """
+    wait = waits_for(device)
+    step()
+    wait()
+    start = time.perf_counter()
+    for _ in range(STEPS):
+        step()
+    wait()
+    return (time.perf_counter() - start) / STEPS
