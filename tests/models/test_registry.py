@@ -69,6 +69,16 @@ def test_a_network_of_ones_own_joins_under_a_free_name_only():
         register("test_registry_custom", Other)
 
 
+def test_the_task_is_declared_or_that_of_the_class():
+    register("test_registry_custom", Custom, "classify", num_classes=4)
+    register("test_registry_again", Custom)
+    assert find_entry("test_registry_again").task == "classify"
+    register("test_registry_resnet", find_entry("resnet18").cls, depth=34)
+    assert find_entry("test_registry_resnet").task == "classify"
+    register("test_registry_other", Other)
+    assert find_entry("test_registry_other").task == "custom"
+
+
 def test_names_of_the_interface_are_registered():
     names = """linear_classifier lenet5 resnet18 resnet34 resnet50 resnet101 resnet152
     resnet20_cifar resnet56_cifar resnet110_cifar mobilenet_v1 mobilenet_v1_w0.75_r192 mobilenet_v2

@@ -24,19 +24,12 @@ class Entry:
     cls: type[nn.Module]
     options: Mapping[str, Any]
     module: str = ""  # that registered it: its paper may build on a class of another paper's
-    declared: str | None = None  # the task that a user's network is for
+    task: str = "custom"  # what it is for, as it was declared
 
     @property
     def ours(self) -> bool:
         """Whether it is a network of the atlas, not a user's own."""
         return self.cls.__module__.startswith("convatlas.models.")
-
-    @property
-    def task(self) -> str:
-        """What it is for: the shelf that the model's file stands on, or as it was declared."""
-        if self.declared is not None:
-            return self.declared
-        return self.cls.__module__.split(".")[2] if self.ours else "custom"
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -91,7 +84,8 @@ def register(name: str, cls: type[nn.Module], task: str | None = None, /, **opti
 
     With a task (`"classify"`) a network of your own competes in `fit` as those of the atlas do:
     `register("my_net", MyNet, "classify")`. It must take `num_classes` and `in_channels`; with
-    `width` it is tried at several widths.
+    `width` it is tried at several widths. Without one it has the task that its class is already
+    registered for, or none (`"custom"`).
 
     The class gets the method `reset_classifier` if it has none; it works where the last layer is
     called `classifier`, or is the last one in what is called so.
@@ -103,6 +97,7 @@ def register(name: str, cls: type[nn.Module], task: str | None = None, /, **opti
     if not hasattr(cls, "example"):
         raise TypeError(f"register: {cls.__qualname__} must have a method example(batch=1)")
     module = sys._getframe(1).f_globals.get("__name__", "")  # as collections.namedtuple finds it
+    task = task or next((e.task for e in _entries.values() if e.cls is cls), "custom")
     entry = Entry(name, cls, MappingProxyType(options), module, task)
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")

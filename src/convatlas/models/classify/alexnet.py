@@ -12,7 +12,6 @@ Differs: the first convolution is padded by 2, without which the stated 224 pixe
          for its paper does not list them; its starting weights are He's.
 """
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -22,6 +21,7 @@ from convatlas.blocks import (
     local_response_norm_layer,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 CONVOLUTIONS = {  # two towers?: channels, kernel, towers that do not see each other
@@ -105,15 +105,8 @@ class AlexNet(nn.Module):
         check_image(x, "AlexNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.pool(self.stages(x)).flatten(1))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[AlexNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, map_side=2, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=96)
+    example = image_example(224)
+    tiny = tiny_build(96, width=0.125, map_side=2)
 
     def _draw_published_weights(self) -> None:
         """N(0, 0.01), and a bias of one where the paper wants it (section 5)."""
@@ -126,5 +119,5 @@ class AlexNet(nn.Module):
             nn.init.constant_(layer.bias, 1.0 if layer in ones else 0.0)
 
 
-register("alexnet", AlexNet)
-register("alexnet_two_tower", AlexNet, two_towers=True)
+register("alexnet", AlexNet, "classify")
+register("alexnet_two_tower", AlexNet, "classify", two_towers=True)

@@ -12,7 +12,6 @@ Differs: the first convolution is an ordinary 7 x 7, as in the release, where th
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -26,6 +25,7 @@ from convatlas.blocks import (
     new_stages,
     with_total_stride,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 Module = tuple[tuple[Step, ...], ...]
@@ -117,18 +117,9 @@ class BNInception(nn.Module):
         check_image(x, "BNInception", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[BNInception, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125)
 
 
-register("bn_inception", BNInception)
-register("bn_inception_released", BNInception, released=True)
+register("bn_inception", BNInception, "classify")
+register("bn_inception_released", BNInception, "classify", released=True)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from convatlas.blocks import check_exact_image
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 KERNEL = 9  # of both convolutions
@@ -188,16 +189,8 @@ class CapsNet(nn.Module):
             total = total + RECONSTRUCTION_WEIGHT * _widened(wrong).square().sum() / len(images)
         return total
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
-        """An input of the size that the network is built for."""
-        side = size or self.exact_size[0]
-        return (torch.rand(batch, self.in_channels, side, side),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[CapsNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(size=20, width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2)
+    example = image_example("exact_size")
+    tiny = tiny_build(size=20, width=0.0625)
 
 
 @torch.fx.wrap
@@ -287,14 +280,17 @@ def _unit_range(images: Tensor) -> Tensor:
     return (images - low) / (high - low)
 
 
-register("capsnet", CapsNet)
-register("capsnet_multimnist", CapsNet, size=36)
-register("capsnet_affnist", CapsNet, size=40)
-register("capsnet_cifar", CapsNet, size=24, primary=64, none_of_above=True, in_channels=3)
-register("capsnet_smallnorb", CapsNet, size=32, in_channels=2, num_classes=5)
+register("capsnet", CapsNet, "classify")
+register("capsnet_multimnist", CapsNet, "classify", size=36)
+register("capsnet_affnist", CapsNet, "classify", size=40)
+register(
+    "capsnet_cifar", CapsNet, "classify", size=24, primary=64, none_of_above=True, in_channels=3
+)
+register("capsnet_smallnorb", CapsNet, "classify", size=32, in_channels=2, num_classes=5)
 register(
     "capsnet_svhn",
     CapsNet,
+    "classify",
     size=32,
     channels=64,
     primary=16,

@@ -6,11 +6,11 @@ Differs: convolutions are padded to keep their size, which gives the printed cou
          dropout is 0.5, for the paper does not state its rate.
 """
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_exact_image, check_option
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 FORMS = {  # channels and kernel of each convolution, halved by pooling?, fully connected units
@@ -74,23 +74,20 @@ class CapsNetBaseline(nn.Module):
         check_exact_image(x, "CapsNetBaseline", channels=self.in_channels, size=self.exact_size)
         return self.classifier(self.features(x).flatten(1))
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
-        """An input of the size that the network is built for."""
-        side = size or self.exact_size[0]
-        return (torch.rand(batch, self.in_channels, side, side),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[CapsNetBaseline, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(size=12, width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2)
+    example = image_example("exact_size")
+    tiny = tiny_build(size=12, width=0.0625)
 
 
 def _scaled(count: int, width: float) -> int:
     return max(1, round(count * width))
 
 
-register("capsnet_baseline", CapsNetBaseline)
-register("capsnet_baseline_multimnist", CapsNetBaseline, form="multimnist", size=36, dropout=0.0)
+register("capsnet_baseline", CapsNetBaseline, "classify")
+register(
+    "capsnet_baseline_multimnist",
+    CapsNetBaseline,
+    "classify",
+    form="multimnist",
+    size=36,
+    dropout=0.0,
+)

@@ -29,6 +29,7 @@ from convatlas.models.classify.darknet import (
     stem,
 )
 from convatlas.models.classify.elastic_unit import ElasticUnit
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 
@@ -167,17 +168,8 @@ class CSPDarknet(nn.Module):
         check_image(x, "CSPDarknet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[CSPDarknet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(256)
+    tiny = tiny_build(64, width=0.125)
 
 
 class CSPResNet(nn.Module):
@@ -238,17 +230,8 @@ class CSPResNet(nn.Module):
         check_image(x, "CSPResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[CSPResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(256)
+    tiny = tiny_build(64, width=0.125)
 
 
 def _elastic_bottleneck(channels: int, grouped: bool, act: Act) -> ElasticUnit:
@@ -265,12 +248,12 @@ def _down(in_channels: int, channels: int, groups: int, act: Act) -> nn.Module:
     return ConvNormAct(in_channels, channels, stride=2, groups=groups, act=act)
 
 
-register("cspresnet50", CSPResNet)
-register("cspresnext50", CSPResNet, grouped=True)
-register("cspdarknet53", CSPDarknet)
-register("cspresnet50_elastic", CSPResNet, elastic=True)
-register("cspresnext50_elastic", CSPResNet, grouped=True, elastic=True)
-register("cspdarknet53_elastic", CSPDarknet, elastic=True)
-register("cspresnet50_mish", CSPResNet, mish=True)
-register("cspresnext50_mish", CSPResNet, grouped=True, mish=True)
-register("cspdarknet53_mish", CSPDarknet, mish=True)
+register("cspresnet50", CSPResNet, "classify")
+register("cspresnext50", CSPResNet, "classify", grouped=True)
+register("cspdarknet53", CSPDarknet, "classify")
+register("cspresnet50_elastic", CSPResNet, "classify", elastic=True)
+register("cspresnext50_elastic", CSPResNet, "classify", grouped=True, elastic=True)
+register("cspdarknet53_elastic", CSPDarknet, "classify", elastic=True)
+register("cspresnet50_mish", CSPResNet, "classify", mish=True)
+register("cspresnext50_mish", CSPResNet, "classify", grouped=True, mish=True)
+register("cspdarknet53_mish", CSPDarknet, "classify", mish=True)

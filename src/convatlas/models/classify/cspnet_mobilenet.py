@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, draw_he_normal, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 FIRST, HEAD = 16, 640  # the stem has twice as many channels as the first stage
@@ -124,17 +125,8 @@ class CSPMobileNetV2(nn.Module):
         check_image(x, "CSPMobileNetV2", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[CSPMobileNetV2, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.25)
 
 
-register("cspmobilenet_v2", CSPMobileNetV2)
+register("cspmobilenet_v2", CSPMobileNetV2, "classify")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, draw_he_normal, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 Act = Callable[[], nn.Module]
@@ -133,17 +133,8 @@ class Darknet53(nn.Module):
         check_image(x, "Darknet53", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[Darknet53, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(256)
+    tiny = tiny_build(64, width=0.125)
 
 
 class DarknetReference(nn.Module):
@@ -176,17 +167,8 @@ class DarknetReference(nn.Module):
         check_image(x, "DarknetReference", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[DarknetReference, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(256)
+    tiny = tiny_build(64, width=0.25)
 
 
 class DarknetResNet(nn.Module):
@@ -236,17 +218,8 @@ class DarknetResNet(nn.Module):
         check_image(x, "DarknetResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 256) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[DarknetResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(256)
+    tiny = tiny_build(64, width=0.125)
 
 
 def stem(
@@ -307,7 +280,7 @@ def _resnet_unit(in_channels: int, narrow: int, expand: int, groups: int, stride
     return Unit(residue, overlap(in_channels, narrow, stride), leaky())
 
 
-register("darknet53", Darknet53)
-register("darknet_reference", DarknetReference)
+register("darknet53", Darknet53, "classify")
+register("darknet_reference", DarknetReference, "classify")
 for _form in RESNETS:
-    register(f"darknet_{_form}", DarknetResNet, form=_form)
+    register(f"darknet_{_form}", DarknetResNet, "classify", form=_form)

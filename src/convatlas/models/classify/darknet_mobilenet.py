@@ -9,7 +9,6 @@ Claims:  claims/cspnet.toml
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -20,6 +19,7 @@ from convatlas.blocks import (
     draw_he_normal,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 STEM, FIRST, HEAD, EXPAND = 32, 16, 1280, 6
@@ -81,17 +81,8 @@ class DarknetMobileNetV2(nn.Module):
         check_image(x, "DarknetMobileNetV2", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[DarknetMobileNetV2, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.25)
 
 
-register("darknet_mobilenet_v2", DarknetMobileNetV2)
+register("darknet_mobilenet_v2", DarknetMobileNetV2, "classify")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, draw_he_normal
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 FORMS = {  # table 1: growth, layers in each of the four blocks
@@ -235,18 +236,9 @@ class DenseNet(nn.Module):
         check_image(x, "DenseNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[DenseNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125)
 
 
 for _depth in FORMS:
-    register(f"densenet{_depth}", DenseNet, depth=_depth)
+    register(f"densenet{_depth}", DenseNet, "classify", depth=_depth)

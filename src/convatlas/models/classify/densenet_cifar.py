@@ -8,12 +8,12 @@ Claims:  claims/densenet.toml
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_image, draw_he_normal
 from convatlas.errors import UsageError
 from convatlas.models.classify.densenet import COMPRESSION, DenseBlock, scaled, transition
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 BLOCKS = 3
@@ -95,24 +95,8 @@ class DenseNetCifar(nn.Module):
         check_image(x, "DenseNetCifar", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[DenseNetCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            depth=16,
-            growth=12,
-            bottleneck=True,
-            compression=COMPRESSION,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=16, growth=12, bottleneck=True, compression=COMPRESSION)
 
 
 def _layers(depth: int, bottleneck: bool) -> int:
@@ -127,11 +111,18 @@ def _layers(depth: int, bottleneck: bool) -> int:
 
 
 for _depth, _growth in PLAIN:
-    register(f"densenet{_depth}_k{_growth}_cifar", DenseNetCifar, depth=_depth, growth=_growth)
+    register(
+        f"densenet{_depth}_k{_growth}_cifar",
+        DenseNetCifar,
+        "classify",
+        depth=_depth,
+        growth=_growth,
+    )
 for _depth, _growth in BC:
     register(
         f"densenet_bc{_depth}_k{_growth}_cifar",
         DenseNetCifar,
+        "classify",
         depth=_depth,
         growth=_growth,
         bottleneck=True,

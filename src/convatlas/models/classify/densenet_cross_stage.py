@@ -15,7 +15,6 @@ Differs: no layer table is known here. What the rule leaves open was decided by 
          the layers add 20.39M and 6.95 (one in the last stage too), with one to half 14.2M and 7.3.
 """
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_image, check_option, draw_he_normal
@@ -30,6 +29,7 @@ from convatlas.models.classify.densenet import (
 )
 from convatlas.models.classify.densenet_elastic import ElasticBlock
 from convatlas.models.classify.partial_dense import PartialDense, check_partial
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 
@@ -109,19 +109,10 @@ class CSPDenseNet(nn.Module):
         check_image(x, "CSPDenseNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[CSPDenseNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125)
 
 
 for _depth in (121, 169, 201, 264):
-    register(f"cspdensenet{_depth}", CSPDenseNet, depth=_depth)
-register("cspdensenet201_elastic", CSPDenseNet, depth=201, elastic=True)
+    register(f"cspdensenet{_depth}", CSPDenseNet, "classify", depth=_depth)
+register("cspdensenet201_elastic", CSPDenseNet, "classify", depth=201, elastic=True)

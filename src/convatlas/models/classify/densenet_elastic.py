@@ -26,6 +26,7 @@ from convatlas.models.classify.densenet import (
     transition,
     with_new_maps,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 GROWTH, LAYERS = 32, (10, 20, 40, 30)
@@ -132,19 +133,8 @@ class ElasticDenseNet(nn.Module):
         check_image(x, "ElasticDenseNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[ElasticDenseNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            layers=(4, 6, 8, 6), width=0.125, in_channels=in_channels, num_classes=num_classes
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, layers=(4, 6, 8, 6), width=0.125)
 
 
-register("densenet201_elastic", ElasticDenseNet)
+register("densenet201_elastic", ElasticDenseNet, "classify")

@@ -11,7 +11,6 @@ import math
 from functools import partial
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +22,7 @@ from convatlas.blocks import (
     check_option,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.drop_path import linear_survival
 
@@ -135,18 +135,8 @@ class EfficientNet(nn.Module):
         check_image(x, "EfficientNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        side = size or self.image_size
-        return (torch.rand(batch, self.in_channels, side, side),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[EfficientNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes, survival=1.0)
-        return model, model.example(batch=2, size=64)
+    example = image_example("image_size")
+    tiny = tiny_build(64, width=0.25, survival=1.0)
 
 
 def _repeats(depth: float, *, lite: bool) -> tuple[int, ...]:
@@ -163,6 +153,7 @@ for _form, (_width, _depth, _size, _dropout) in {**SIZES, **LITE_SIZES}.items():
     register(
         f"efficientnet_{_form}",
         EfficientNet,
+        "classify",
         width=_width,
         depth=_depth,
         image_size=_size,
@@ -171,7 +162,9 @@ for _form, (_width, _depth, _size, _dropout) in {**SIZES, **LITE_SIZES}.items():
         lite=_lite,
     )
 # Table 7: the small network made larger in one way only, and in all three.
-register("efficientnet_b0_d4.0", EfficientNet, depth=4.0)
-register("efficientnet_b0_w2.0", EfficientNet, width=2.0)
-register("efficientnet_b0_r448", EfficientNet, image_size=448)
-register("efficientnet_b0_d1.4_w1.2_r291", EfficientNet, depth=1.4, width=1.2, image_size=291)
+register("efficientnet_b0_d4.0", EfficientNet, "classify", depth=4.0)
+register("efficientnet_b0_w2.0", EfficientNet, "classify", width=2.0)
+register("efficientnet_b0_r448", EfficientNet, "classify", image_size=448)
+register(
+    "efficientnet_b0_d1.4_w1.2_r291", EfficientNet, "classify", depth=1.4, width=1.2, image_size=291
+)

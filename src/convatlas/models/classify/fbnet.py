@@ -8,10 +8,10 @@ Differs: layer 16 of FBNet-A and layer 11 of FBNet-B are read differently by two
 
 from typing import Final, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.shuffle import shuffle_channels
 
@@ -223,17 +223,9 @@ class FBNet(nn.Module):
         check_image(x, "FBNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        side = size or self.image_size
-        return (torch.rand(batch, self.in_channels, side, side),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[FBNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example("image_size")
+    tiny = tiny_build(64, width=0.25)
 
 
 for _form in FORMS:
-    register(f"fbnet_{_form}", FBNet, form=_form)
+    register(f"fbnet_{_form}", FBNet, "classify", form=_form)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from convatlas.blocks import check_exact_image, check_option, round_channels
 from convatlas.errors import UsageError
 from convatlas.models.classify.fractalnet import FractalBlock, draw_xavier
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.drop_path import local_drop_path
 
@@ -157,23 +158,8 @@ class FractalOfFractalNet(nn.Module):
                 for name in units:
                     self.units[name].requires_grad_(path >= self.active)
 
-    def example(self, batch: int = 1, size: int = SIZE) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[FractalOfFractalNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            width=0.0625,
-            dropout=0.0,
-            drop_path=0.0,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2)
+    example = image_example(SIZE)
+    tiny = tiny_build(width=0.0625, dropout=0.0, drop_path=0.0)
 
 
 def freeze_drop_path(paths: Sequence[Tensor], active: int | None) -> Tensor:
@@ -202,4 +188,4 @@ def interval_at(place: float, ends: Sequence[float]) -> int:
     return next((path for path, end in enumerate(ends) if place < end), len(ends) - 1)
 
 
-register("fractal_of_fractalnet_cifar", FractalOfFractalNet)
+register("fractal_of_fractalnet_cifar", FractalOfFractalNet, "classify")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.drop_path import draw_column, local_drop_path
 
@@ -224,23 +225,8 @@ class FractalNet(nn.Module):
         how = {"columns": self.columns, "column": self.column, "global_share": self.global_share}
         return self.classifier(run_blocks(self.stages, x, **how).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[FractalNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            columns=2,
-            width=0.0625,
-            drop_path=0.0,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, columns=2, width=0.0625, drop_path=0.0)
 
 
-register("fractalnet34", FractalNet)
+register("fractalnet34", FractalNet, "classify")

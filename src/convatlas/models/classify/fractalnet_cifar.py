@@ -9,7 +9,6 @@ Differs: the 40-layer form has 3 x 3 convolutions only, for the paper does not s
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_image, round_channels
@@ -20,6 +19,7 @@ from convatlas.models.classify.fractalnet import (
     draw_xavier,
     run_blocks,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 GROWTH = (1, 2, 4, 8, 8)  # channels of the five blocks, in those of the first
@@ -91,33 +91,25 @@ class FractalNetCifar(nn.Module):
         # One pixel is left of 32; of larger images the mean.
         return self.classifier(run_blocks(self.stages, x, **how).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[FractalNetCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            columns=2,
-            first_channels=8,
-            dropout=0.0,
-            drop_path=0.0,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2)
+    example = image_example(32)
+    tiny = tiny_build(columns=2, first_channels=8, dropout=0.0, drop_path=0.0)
 
 
-register("fractalnet20_cifar", FractalNetCifar)
-register("fractalnet40_cifar", FractalNetCifar, columns=4, first_channels=128, thin_columns=True)
+register("fractalnet20_cifar", FractalNetCifar, "classify")
+register(
+    "fractalnet40_cifar",
+    FractalNetCifar,
+    "classify",
+    columns=4,
+    first_channels=128,
+    thin_columns=True,
+)
 for _columns in STUDY:
     _depth = len(GROWTH) * 2 ** (_columns - 1)
     register(
         f"fractalnet{_depth}_narrow_cifar",
         FractalNetCifar,
+        "classify",
         columns=_columns,
         first_channels=NARROW,
     )

@@ -24,6 +24,7 @@ from convatlas.blocks import (
     loss_with_auxiliary,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 STEM = (64, 64, 192)  # 7 x 7, 1 x 1, 3 x 3
@@ -176,23 +177,8 @@ class GoogLeNet(nn.Module):
         """The loss of the logits plus 0.3 of that of either auxiliary classifier (section 5)."""
         return loss_with_auxiliary(outputs, target, criterion, weight=AUXILIARY_WEIGHT)
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[GoogLeNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            width=0.25,
-            stem_stride=2,
-            auxiliary=True,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=48)
+    example = image_example(224)
+    tiny = tiny_build(48, width=0.25, stem_stride=2, auxiliary=True)
 
 
 def smallest_size(stem_stride: int, *, auxiliary: bool) -> int:
@@ -232,6 +218,6 @@ def draw_he_fan_in(model: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-register("googlenet", GoogLeNet)
-register("googlenet_bn", GoogLeNet, batch_norm=True)
-register("googlenet_slim", GoogLeNet, batch_norm=True, slim=True)
+register("googlenet", GoogLeNet, "classify")
+register("googlenet_bn", GoogLeNet, "classify", batch_norm=True)
+register("googlenet_slim", GoogLeNet, "classify", batch_norm=True, slim=True)

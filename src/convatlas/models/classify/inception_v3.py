@@ -14,7 +14,6 @@ Differs: table 1 does not give the widths inside the modules of version 2; those
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -34,6 +33,7 @@ from convatlas.blocks import (
     with_total_stride,
 )
 from convatlas.blocks.branches import UnpaddedConv
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 Module = tuple[tuple[Step, ...], ...]
@@ -178,23 +178,8 @@ class InceptionV3(nn.Module):
         """The loss of the logits plus 0.4 of that of the auxiliary classifier, as slim adds it."""
         return loss_with_auxiliary(outputs, target, criterion, weight=AUXILIARY_WEIGHT)
 
-    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[InceptionV3, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            width=0.125,
-            stem_stride=2,
-            auxiliary=True,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=48)
+    example = image_example(299)
+    tiny = tiny_build(48, width=0.125, stem_stride=2, auxiliary=True)
 
 
 def _auxiliary_classifier(
@@ -221,6 +206,6 @@ def _biased(in_channels: int, out_channels: int, kernel: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel), nn.ReLU())
 
 
-register("inception_v2", InceptionV3, layout="v2")
-register("inception_v2_7x7", InceptionV3, layout="v2-7x7")
-register("inception_v3", InceptionV3)
+register("inception_v2", InceptionV3, "classify", layout="v2")
+register("inception_v2_7x7", InceptionV3, "classify", layout="v2-7x7")
+register("inception_v3", InceptionV3, "classify")

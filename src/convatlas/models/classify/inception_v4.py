@@ -13,7 +13,6 @@ Differs: `inception_resnet_v2` is the network that its authors released and all 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -29,6 +28,7 @@ from convatlas.blocks import (
     new_layers,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -257,17 +257,8 @@ class InceptionV4(nn.Module):
         check_image(x, "InceptionV4", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[InceptionV4, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=107)
+    example = image_example(299)
+    tiny = tiny_build(107, width=0.0625)
 
 
 class InceptionResNet(nn.Module):
@@ -331,21 +322,12 @@ class InceptionResNet(nn.Module):
         check_image(x, "InceptionResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[InceptionResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(layout="v1", width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=107)
+    example = image_example(299)
+    tiny = tiny_build(107, layout="v1", width=0.0625)
 
 
-register("inception_v4", InceptionV4)
-register("inception_resnet_v1", InceptionResNet, layout="v1")
-register("inception_resnet_v2", InceptionResNet, layout="v2")
-register("inception_resnet_v2_paper", InceptionResNet, layout="v2-paper")
-register("se_inception_resnet_v2", InceptionResNet, layout="v2", reduction=16)
+register("inception_v4", InceptionV4, "classify")
+register("inception_resnet_v1", InceptionResNet, "classify", layout="v1")
+register("inception_resnet_v2", InceptionResNet, "classify", layout="v2")
+register("inception_resnet_v2_paper", InceptionResNet, "classify", layout="v2-paper")
+register("se_inception_resnet_v2", InceptionResNet, "classify", layout="v2", reduction=16)

@@ -14,7 +14,6 @@ Differs: the first and last convolution of a block are 1 x 1, which gives the pa
          the paper does not state, are He's normal ones.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,6 +25,7 @@ from convatlas.blocks import (
     draw_he_normal,
 )
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import downsample, upsample
 from convatlas.ops.tracing import is_traced
@@ -103,6 +103,7 @@ class IRevNet(nn.Module):
         check_option("IRevNet", "first_stride", first_stride, (2, 1))
         check_option("IRevNet", "outer_kernel", outer_kernel, (1, 3))
         self.in_channels, self.image_block = in_channels, image_block
+        self.image_size = 32 if image_block == 1 else 224
         self.min_size = image_block * first_stride * 2 ** (len(repeats) - 1)
         moved = image_block**2 * in_channels
         zeros = max(0, pad_to - moved * first_stride**2)
@@ -178,24 +179,17 @@ class IRevNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.head(self.features(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for: 224, and 32 for CIFAR."""
-        size = size or (32 if self.image_block == 1 else 224)
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[IRevNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(repeats=(2, 2), in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example("image_size")
+    tiny = tiny_build(16, repeats=(2, 2))
 
 
-register("irevnet_bijective", IRevNet)
-register("irevnet_bijective_k3", IRevNet, outer_kernel=3)
-register("irevnet_injective", IRevNet, repeats=(4, 4, 6, 4), pad_to=192)
+register("irevnet_bijective", IRevNet, "classify")
+register("irevnet_bijective_k3", IRevNet, "classify", outer_kernel=3)
+register("irevnet_injective", IRevNet, "classify", repeats=(4, 4, 6, 4), pad_to=192)
 register(
     "irevnet_injective_cifar",
     IRevNet,
+    "classify",
     repeats=(18, 18, 18),
     first_stride=1,
     image_block=1,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_exact_image
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 C3_TABLE = (  # table I: the S2 maps that each map of C3 reads
@@ -157,15 +158,8 @@ class LeNet5(nn.Module):
         check_exact_image(x, "LeNet5", channels=self.in_channels, size=SIZE)
         return self.classifier(self.features(x))
 
-    def example(self, batch: int = 1) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, *SIZE),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 1, num_classes: int = 5) -> "tuple[LeNet5, tuple[Tensor]]":
-        """The network itself, small as it is, and a batch of two: for tests and first steps."""
-        model = cls(in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2)
+    example = image_example(SIZE)
+    tiny = tiny_build(in_channels=1)
 
 
 class LeNet5Modern(nn.Module):
@@ -200,17 +194,8 @@ class LeNet5Modern(nn.Module):
         check_exact_image(x, "LeNet5Modern", channels=self.in_channels, size=SIZE)
         return self.classifier(self.features(x))
 
-    def example(self, batch: int = 1) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, *SIZE),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 1, num_classes: int = 5
-    ) -> "tuple[LeNet5Modern, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.5, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2)
+    example = image_example(SIZE)
+    tiny = tiny_build(in_channels=1, width=0.5)
 
 
 def right_distance_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -256,5 +241,5 @@ def _draw_weights(module: nn.Module) -> None:
             nn.init.uniform_(module.bias, -bound, bound)
 
 
-register("lenet5", LeNet5)
-register("lenet5_modern", LeNet5Modern)
+register("lenet5", LeNet5, "classify")
+register("lenet5_modern", LeNet5Modern, "classify")

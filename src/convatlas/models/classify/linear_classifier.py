@@ -5,10 +5,10 @@ Source:  LeCun et al., "Gradient-Based Learning Applied to Document Recognition"
 Claims:  claims/linear_classifier.toml
 """
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_exact_image
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 
@@ -45,18 +45,9 @@ class LinearClassifier(nn.Module):
         check_exact_image(x, "LinearClassifier", channels=self.in_channels, size=self.exact_size)
         return self.classifier(x.flatten(1))
 
-    def example(self, batch: int = 1) -> tuple[Tensor]:
-        """An input of the only size that this build takes."""
-        return (torch.rand(batch, self.in_channels, *self.exact_size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 1, num_classes: int = 5
-    ) -> "tuple[LinearClassifier, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(in_channels=in_channels, num_classes=num_classes, size=(8, 9))
-        return model, model.example(batch=2)
+    example = image_example("exact_size")
+    tiny = tiny_build(in_channels=1, size=(8, 9))
 
 
-register("linear_classifier", LinearClassifier)
-register("linear_classifier_cifar", LinearClassifier, in_channels=3, size=32)
+register("linear_classifier", LinearClassifier, "classify")
+register("linear_classifier_cifar", LinearClassifier, "classify", in_channels=3, size=32)

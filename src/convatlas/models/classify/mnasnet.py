@@ -12,10 +12,10 @@ Differs: starting weights and the momentum of the norms are torch's.
 from functools import partial
 from typing import Final, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, MBConv, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 HEAD = 1280
@@ -123,20 +123,13 @@ class MnasNet(nn.Module):
         check_image(x, "MnasNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[MnasNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.35, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.35)
 
 
 for _form in FORMS:
-    register(f"mnasnet_{_form}", MnasNet, form=_form)
+    register(f"mnasnet_{_form}", MnasNet, "classify", form=_form)
 for _width in (0.35, 0.5, 0.75, 1.4):
-    register(f"mnasnet_a1_w{_width}", MnasNet, form="a1", width=_width)
+    register(f"mnasnet_a1_w{_width}", MnasNet, "classify", form="a1", width=_width)
 for _width in (0.5, 0.75, 1.3, 1.4):
-    register(f"mnasnet_b1_w{_width}", MnasNet, form="b1", width=_width)
+    register(f"mnasnet_b1_w{_width}", MnasNet, "classify", form="b1", width=_width)

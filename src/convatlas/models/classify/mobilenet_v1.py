@@ -8,10 +8,10 @@ Differs: the last filter has stride 1; table 1 prints 2 beside equal sizes in an
 from collections.abc import Callable
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 LAYOUT = (  # table 1: channels, stride
@@ -108,17 +108,8 @@ class MobileNetV1(nn.Module):
         check_image(x, "MobileNetV1", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, self.image_size, self.image_size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[MobileNetV1, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes, image_size=64)
-        return model, model.example(batch=2)
+    example = image_example("image_size")
+    tiny = tiny_build(width=0.25, image_size=64)
 
 
 for _width in (1.0, 0.75, 0.5, 0.25):  # tables 6 and 7
@@ -126,6 +117,6 @@ for _width in (1.0, 0.75, 0.5, 0.25):  # tables 6 and 7
         _name = "mobilenet_v1"
         _name += f"_w{_width}" if _width < 1 else ""
         _name += f"_r{_size}" if _size < 224 else ""
-        register(_name, MobileNetV1, width=_width, image_size=_size)
-register("mobilenet_v1_shallow", MobileNetV1, shallow=True)
-register("mobilenet_v1_conv", MobileNetV1, full_convs=True)
+        register(_name, MobileNetV1, "classify", width=_width, image_size=_size)
+register("mobilenet_v1_shallow", MobileNetV1, "classify", shallow=True)
+register("mobilenet_v1_conv", MobileNetV1, "classify", full_convs=True)

@@ -10,10 +10,10 @@ Differs: dropout before the classifier, which the paper does not state.
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 LAYOUT = (  # table 2: expand, channels, repeats, stride of the first
@@ -92,19 +92,10 @@ class MobileNetV2(nn.Module):
         check_image(x, "MobileNetV2", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[MobileNetV2, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.25)
 
 
-register("mobilenet_v2", MobileNetV2)
+register("mobilenet_v2", MobileNetV2, "classify")
 for _width in (0.35, 0.5, 0.75, 1.3, 1.4):
-    register(f"mobilenet_v2_w{_width}", MobileNetV2, width=_width)
+    register(f"mobilenet_v2_w{_width}", MobileNetV2, "classify", width=_width)

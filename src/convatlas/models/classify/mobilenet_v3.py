@@ -15,7 +15,6 @@ Differs: no squeeze and excitation after Small's last convolution, which table 2
 from functools import partial
 from typing import Final, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +26,7 @@ from convatlas.blocks import (
     check_option,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 STEM = 16
@@ -162,23 +162,16 @@ class MobileNetV3(nn.Module):
         check_image(x, "MobileNetV3", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[MobileNetV3, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            form="small", width=0.35, in_channels=in_channels, num_classes=num_classes, head=64
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, form="small", width=0.35, head=64)
 
 
 for _form in LAYOUTS:
-    register(f"mobilenet_v3_{_form}", MobileNetV3, form=_form)
+    register(f"mobilenet_v3_{_form}", MobileNetV3, "classify", form=_form)
     for _width in (0.35, 0.5, 0.75, 1.25):
-        register(f"mobilenet_v3_{_form}_w{_width}", MobileNetV3, form=_form, width=_width)
-    register(f"mobilenet_v3_{_form}_minimalistic", MobileNetV3, form=_form, minimalistic=True)
+        register(
+            f"mobilenet_v3_{_form}_w{_width}", MobileNetV3, "classify", form=_form, width=_width
+        )
+    register(
+        f"mobilenet_v3_{_form}_minimalistic", MobileNetV3, "classify", form=_form, minimalistic=True
+    )

@@ -13,7 +13,6 @@ Differs: poolings of the ImageNet form drop an incomplete window at the border, 
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -23,6 +22,7 @@ from convatlas.blocks import (
     draw_he_normal,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 CIFAR = ((5, (192, 160, 96)), (5, (192, 192, 192)), (3, (192, 192)))  # kernel, channels
@@ -113,17 +113,8 @@ class NINCifar(nn.Module):
         check_image(x, "NINCifar", channels=self.in_channels, min_size=self.min_size)
         return self.class_maps(self.stages(x)).mean((2, 3))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[NINCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, width=0.25)
 
 
 class NINImageNet(nn.Module):
@@ -174,19 +165,10 @@ class NINImageNet(nn.Module):
         check_image(x, "NINImageNet", channels=self.in_channels, min_size=self.min_size)
         return self.class_maps(self.stages(x)).mean((2, 3))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[NINImageNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=96)
+    example = image_example(224)
+    tiny = tiny_build(96, width=0.125)
 
 
-register("nin_cifar", NINCifar)
-register("nin_cifar_fc", NINCifar, fully_connected=True)
-register("nin_imagenet", NINImageNet)
+register("nin_cifar", NINCifar, "classify")
+register("nin_cifar_fc", NINCifar, "classify", fully_connected=True)
+register("nin_imagenet", NINImageNet, "classify")

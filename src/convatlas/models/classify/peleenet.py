@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, draw_he_normal, round_channels
 from convatlas.models.classify.partial_dense import PartialDense, check_partial
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -157,24 +158,15 @@ class PeleeNet(nn.Module):
         check_image(x, "PeleeNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[PeleeNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=48)
+    example = image_example(224)
+    tiny = tiny_build(48, width=0.25)
 
 
-register("peleenet", PeleeNet)
-register("peleenet_swish", PeleeNet, swish=True)
-register("peleenet_swish_se", PeleeNet, swish=True, gates=True)
-register("peleenet_fusion_first", PeleeNet, partial=0.5, fusion="first")
-register("peleenet_fusion_last", PeleeNet, partial=0.5, fusion="last")
-register("csppeleenet", PeleeNet, partial=0.5)
-register("csppeleenet_swish", PeleeNet, partial=0.5, swish=True)
-register("csppeleenet_swish_se", PeleeNet, partial=0.5, swish=True, gates=True)
+register("peleenet", PeleeNet, "classify")
+register("peleenet_swish", PeleeNet, "classify", swish=True)
+register("peleenet_swish_se", PeleeNet, "classify", swish=True, gates=True)
+register("peleenet_fusion_first", PeleeNet, "classify", partial=0.5, fusion="first")
+register("peleenet_fusion_last", PeleeNet, "classify", partial=0.5, fusion="last")
+register("csppeleenet", PeleeNet, "classify", partial=0.5)
+register("csppeleenet_swish", PeleeNet, "classify", partial=0.5, swish=True)
+register("csppeleenet_swish_se", PeleeNet, "classify", partial=0.5, swish=True, gates=True)

@@ -10,7 +10,6 @@ Differs: the paper reports depths 152 and 200 on ImageNet; the others are those 
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -26,6 +25,7 @@ from convatlas.blocks import (
     round_channels,
 )
 from convatlas.models.classify.resnet import BOTTLENECK_FROM, CHANNELS, EXPAND, REPEATS
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 
@@ -115,18 +115,9 @@ class PreActResNet(nn.Module):
         check_image(x, "PreActResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[PreActResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125)
 
 
 for _depth in REPEATS:
-    register(f"preact_resnet{_depth}", PreActResNet, depth=_depth)
+    register(f"preact_resnet{_depth}", PreActResNet, "classify", depth=_depth)

@@ -6,7 +6,6 @@ Claims:  claims/preact_resnet.toml
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -20,6 +19,7 @@ from convatlas.blocks import (
 from convatlas.models.classify.preact_resnet import preact_unit
 from convatlas.models.classify.resnet import EXPAND
 from convatlas.models.classify.resnet_cifar import BOTTLENECK_DEPTHS, CHANNELS, units_a_stage
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -83,19 +83,12 @@ class PreActResNetCifar(nn.Module):
         check_image(x, "PreActResNetCifar", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[PreActResNetCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=8, width=0.5, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=8, width=0.5)
 
 
-register("preact_resnet110_cifar", PreActResNetCifar, depth=110)
+register("preact_resnet110_cifar", PreActResNetCifar, "classify", depth=110)
 for _depth in BOTTLENECK_DEPTHS:
-    register(f"preact_resnet{_depth}_cifar", PreActResNetCifar, depth=_depth, bottleneck=True)
+    register(
+        f"preact_resnet{_depth}_cifar", PreActResNetCifar, "classify", depth=_depth, bottleneck=True
+    )

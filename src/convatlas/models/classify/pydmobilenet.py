@@ -9,11 +9,11 @@ Differs: the norm of the input has no parameters; the authors' files list three 
 from collections.abc import Sequence
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, draw_he_normal, round_channels
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.pyramid import Pyramid
 
@@ -138,17 +138,8 @@ class PydMobileNet(nn.Module):
         check_image(x, "PydMobileNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[PydMobileNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=11, width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=11, width=0.25)
 
 
 def _head(in_channels: int, channels: int) -> nn.Sequential:
@@ -163,11 +154,18 @@ def _name(family: str, depth: int, width: float, end: str = "") -> str:
 
 for _depth in (29, 56):
     for _width in (1.0, 0.75, 0.5, 0.25):
-        register(_name("pydmobilenet", _depth, _width), PydMobileNet, depth=_depth, width=_width)
+        register(
+            _name("pydmobilenet", _depth, _width),
+            PydMobileNet,
+            "classify",
+            depth=_depth,
+            width=_width,
+        )
     for _width in (0.75, 0.5, 0.25):
         register(
             _name("pydmobilenet", _depth, _width, "_concat"),
             PydMobileNet,
+            "classify",
             depth=_depth,
             width=_width,
             concat=True,
@@ -176,6 +174,7 @@ for _depth in (29, 56):
         register(
             _name("mobilenet", _depth, _width),
             PydMobileNet,
+            "classify",
             depth=_depth,
             width=_width,
             kernels=(3,),
@@ -183,6 +182,7 @@ for _depth in (29, 56):
     register(
         _name("resnet", _depth, 0.5, "_bottleneck"),
         PydMobileNet,
+        "classify",
         depth=_depth,
         width=0.5,
         kernels=(),
@@ -191,6 +191,7 @@ for _width in (0.75, 0.5, 0.25):
     register(
         f"pydmobilenet56_imagenet32_w{_width}",
         PydMobileNet,
+        "classify",
         depth=56,
         width=_width,
         num_classes=1000,

@@ -22,6 +22,7 @@ from convatlas.blocks import (
     resnet_stem,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 REPEATS = {  # table 1: units in each of the four stages
@@ -169,20 +170,13 @@ class ResNet(nn.Module):
         check_image(x, "ResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[ResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125)
 
 
 for _depth in REPEATS:
-    register(f"resnet{_depth}", ResNet, depth=_depth)
-register("resnet34_option_a", ResNet, depth=34, shortcut="A")
-register("resnet34_option_c", ResNet, depth=34, shortcut="C")
-register("plain18", ResNet, depth=18, shortcut="none")
-register("plain34", ResNet, depth=34, shortcut="none")
+    register(f"resnet{_depth}", ResNet, "classify", depth=_depth)
+register("resnet34_option_a", ResNet, "classify", depth=34, shortcut="A")
+register("resnet34_option_c", ResNet, "classify", depth=34, shortcut="C")
+register("plain18", ResNet, "classify", depth=18, shortcut="none")
+register("plain34", ResNet, "classify", depth=34, shortcut="none")

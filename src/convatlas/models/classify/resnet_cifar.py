@@ -9,7 +9,6 @@ Claims:  claims/resnet.toml, claims/preact_resnet.toml
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -21,6 +20,7 @@ from convatlas.blocks import (
 )
 from convatlas.errors import UsageError
 from convatlas.models.classify.resnet import EXPAND, BasicUnit, Bottleneck
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 CHANNELS = (16, 32, 64)
@@ -101,22 +101,13 @@ class ResNetCifar(nn.Module):
         check_image(x, "ResNetCifar", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[ResNetCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=8, width=0.5, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=8, width=0.5)
 
 
 for _depth in DEPTHS:
-    register(f"resnet{_depth}_cifar", ResNetCifar, depth=_depth)
+    register(f"resnet{_depth}_cifar", ResNetCifar, "classify", depth=_depth)
 for _depth in PLAIN_DEPTHS:
-    register(f"plain{_depth}_cifar", ResNetCifar, depth=_depth, shortcuts=False)
+    register(f"plain{_depth}_cifar", ResNetCifar, "classify", depth=_depth, shortcuts=False)
 for _depth in BOTTLENECK_DEPTHS:
-    register(f"resnet{_depth}_cifar", ResNetCifar, depth=_depth, bottleneck=True)
+    register(f"resnet{_depth}_cifar", ResNetCifar, "classify", depth=_depth, bottleneck=True)

@@ -6,7 +6,6 @@ Claims:  claims/senet.toml, which trains it again beside its squeeze-and-excitat
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -19,6 +18,7 @@ from convatlas.blocks import (
 )
 from convatlas.errors import UsageError
 from convatlas.models.classify.resnet import CHANNELS, EXPAND, REPEATS, Bottleneck
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 DEPTHS = (50, 101, 152)
@@ -94,16 +94,9 @@ class ResNeXt(nn.Module):
         check_image(x, "ResNeXt", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[ResNeXt, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, groups=4, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125, groups=4)
 
 
-register("resnext50_32x4d", ResNeXt, depth=50)
-register("resnext101_32x4d", ResNeXt, depth=101)
+register("resnext50_32x4d", ResNeXt, "classify", depth=50)
+register("resnext101_32x4d", ResNeXt, "classify", depth=101)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from convatlas.blocks import check_image, check_option, conv_without_bias, round_channels
 from convatlas.blocks.reversible import Coupling, ReversibleSequence
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 EXPAND = 4  # a bottleneck's last 1 x 1
@@ -211,15 +212,8 @@ class RevNet(nn.Module):
         check_image(x, "RevNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[RevNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=56, width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, depth=56, width=0.0625)
 
 
 def draw_weights(model: nn.Module) -> None:
@@ -231,4 +225,4 @@ def draw_weights(model: nn.Module) -> None:
 
 
 for _depth in REPEATS:
-    register(f"revnet{_depth}", RevNet, depth=_depth)
+    register(f"revnet{_depth}", RevNet, "classify", depth=_depth)

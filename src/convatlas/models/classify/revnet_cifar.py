@@ -7,7 +7,6 @@ Differs: in networks of basic units the first unit keeps its shape, and is rever
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_image, conv_without_bias, round_channels
@@ -18,6 +17,7 @@ from convatlas.models.classify.revnet import (
     new_norm,
     reversible_stage,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 CHANNELS = (32, 64)  # of both halves, and before the first unit; the last stage varies
@@ -84,17 +84,8 @@ class RevNetCifar(nn.Module):
         check_image(x, "RevNetCifar", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[RevNetCifar, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=26, width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=26, width=0.25)
 
 
 def _units(depth: int, bottleneck: bool) -> int:
@@ -107,6 +98,6 @@ def _units(depth: int, bottleneck: bool) -> int:
     return (depth - 2) // step
 
 
-register("revnet38_cifar", RevNetCifar, depth=38, last_channels=112)
-register("revnet110_cifar", RevNetCifar, depth=110)
-register("revnet164_cifar", RevNetCifar, depth=164, bottleneck=True)
+register("revnet38_cifar", RevNetCifar, "classify", depth=38, last_channels=112)
+register("revnet110_cifar", RevNetCifar, "classify", depth=110)
+register("revnet164_cifar", RevNetCifar, "classify", depth=164, bottleneck=True)

@@ -33,6 +33,7 @@ from convatlas.models.classify.resnet import (
 )
 from convatlas.models.classify.resnext import grouped_channels
 from convatlas.models.classify.wide_resnet import WideResNet
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -168,36 +169,30 @@ class SEResNet(nn.Module):
         check_image(x, "SEResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SEResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.125, reduction=4, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.125, reduction=4)
 
 
 for _depth in (18, 34, 50, 101, 152):
-    register(f"se_resnet{_depth}", SEResNet, depth=_depth)
+    register(f"se_resnet{_depth}", SEResNet, "classify", depth=_depth)
 for _depth in (50, 101):
     register(
         f"se_resnext{_depth}_32x4d",
         SEResNet,
+        "classify",
         depth=_depth,
         groups=32,
         group_width=4,
         stride_in_3x3=True,
     )
 for _ratio in (2, 4, 8, 16, 32):  # table 10
-    register(f"se_resnet50_ratio{_ratio}", SEResNet, reduction=_ratio, bias=False)
+    register(f"se_resnet50_ratio{_ratio}", SEResNet, "classify", reduction=_ratio, bias=False)
 for _placement in PLACEMENTS[1:]:
-    register(f"se_resnet50_{_placement}", SEResNet, bias=False, placement=_placement)
+    register(f"se_resnet50_{_placement}", SEResNet, "classify", bias=False, placement=_placement)
 for _stage in (2, 3, 4):
-    register(f"se_resnet50_stage{_stage}", SEResNet, bias=False, se_stages=(_stage,))
-register("se_resnet110_cifar", PreActResNetCifar, depth=110, reduction=16)
-register("se_resnet164_cifar", PreActResNetCifar, depth=164, bottleneck=True, reduction=16)
-register("se_wide_resnet16_8_cifar", WideResNet, depth=16, widen=8, reduction=16)
+    register(f"se_resnet50_stage{_stage}", SEResNet, "classify", bias=False, se_stages=(_stage,))
+register("se_resnet110_cifar", PreActResNetCifar, "classify", depth=110, reduction=16)
+register(
+    "se_resnet164_cifar", PreActResNetCifar, "classify", depth=164, bottleneck=True, reduction=16
+)
+register("se_wide_resnet16_8_cifar", WideResNet, "classify", depth=16, widen=8, reduction=16)

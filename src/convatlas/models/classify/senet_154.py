@@ -18,6 +18,7 @@ from convatlas.blocks import (
     residual_stages,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -113,24 +114,8 @@ class SENet154(nn.Module):
         check_image(x, "SENet154", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SENet154, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            width=0.03125,
-            groups=4,
-            reduction=2,
-            dropout=0.0,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.03125, groups=4, reduction=2, dropout=0.0)
 
 
-register("senet154", SENet154)
+register("senet154", SENet154, "classify")

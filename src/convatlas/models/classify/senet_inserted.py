@@ -11,7 +11,6 @@ Claims:  claims/senet.toml
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import Branches, TrainingOutputs, check_image
@@ -19,6 +18,7 @@ from convatlas.models.classify.bn_inception import BNInception
 from convatlas.models.classify.inception_v3 import InceptionV3
 from convatlas.models.classify.mobilenet_v1 import MobileNetV1, SeparableUnit
 from convatlas.models.classify.shufflenet_v1 import ShuffleNetV1
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -107,24 +107,8 @@ class SEInceptionV3(nn.Module):
         """The loss of Inception v3."""
         return self.network.loss(outputs, target, criterion)
 
-    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SEInceptionV3, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            reduction=4,
-            width=0.125,
-            stem_stride=2,
-            auxiliary=True,
-            in_channels=in_channels,
-            num_classes=num_classes,
-        )
-        return model, model.example(batch=2, size=48)
+    example = image_example(299)
+    tiny = tiny_build(48, reduction=4, width=0.125, stem_stride=2, auxiliary=True)
 
 
 class SEBNInception(nn.Module):
@@ -173,17 +157,8 @@ class SEBNInception(nn.Module):
         check_image(x, "SEBNInception", channels=self.in_channels, min_size=self.min_size)
         return self.network(x)
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SEBNInception, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(reduction=4, width=0.125, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, reduction=4, width=0.125)
 
 
 class SEMobileNetV1(nn.Module):
@@ -226,20 +201,11 @@ class SEMobileNetV1(nn.Module):
         check_image(x, "SEMobileNetV1", channels=self.in_channels, min_size=self.min_size)
         return self.network(x)
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SEMobileNetV1, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(reduction=4, width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, reduction=4, width=0.25)
 
 
-register("se_inception_v3", SEInceptionV3)
-register("se_bn_inception", SEBNInception)
-register("se_mobilenet_v1", SEMobileNetV1)
-register("se_shufflenet_v1_g3", ShuffleNetV1, groups=3, gated=True)
+register("se_inception_v3", SEInceptionV3, "classify")
+register("se_bn_inception", SEBNInception, "classify")
+register("se_mobilenet_v1", SEMobileNetV1, "classify")
+register("se_shufflenet_v1_g3", ShuffleNetV1, "classify", groups=3, gated=True)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.shuffle import shuffle_channels
 from convatlas.ops.squeeze_excitation import SqueezeExcite
@@ -139,17 +140,8 @@ class ShuffleNetV1(nn.Module):
         check_image(x, "ShuffleNetV1", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[ShuffleNetV1, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.25)
 
 
 def stem_channels(width: float, groups: int) -> int:
@@ -159,19 +151,32 @@ def stem_channels(width: float, groups: int) -> int:
 
 
 for _groups in CHANNELS:
-    register(f"shufflenet_v1_g{_groups}", ShuffleNetV1, groups=_groups)
+    register(f"shufflenet_v1_g{_groups}", ShuffleNetV1, "classify", groups=_groups)
     for _width in (0.25, 0.5):
-        register(f"shufflenet_v1_g{_groups}_x{_width}", ShuffleNetV1, groups=_groups, width=_width)
+        register(
+            f"shufflenet_v1_g{_groups}_x{_width}",
+            ShuffleNetV1,
+            "classify",
+            groups=_groups,
+            width=_width,
+        )
 for _groups in (3, 8):
     for _width in (1.5, 2.0):
-        register(f"shufflenet_v1_g{_groups}_x{_width}", ShuffleNetV1, groups=_groups, width=_width)
+        register(
+            f"shufflenet_v1_g{_groups}_x{_width}",
+            ShuffleNetV1,
+            "classify",
+            groups=_groups,
+            width=_width,
+        )
     for _width in (1.0, 0.5, 0.25):
         register(
             f"shufflenet_v1_g{_groups}{'' if _width == 1 else f'_x{_width}'}_noshuffle",
             ShuffleNetV1,
+            "classify",
             groups=_groups,
             width=_width,
             shuffle=False,
         )
-register("shufflenet_v1_g3_x2.0_se", ShuffleNetV1, width=2.0, gated=True)
-register("shufflenet_v1_g3_x0.5_shallow", ShuffleNetV1, width=0.5, shallow=True)
+register("shufflenet_v1_g3_x2.0_se", ShuffleNetV1, "classify", width=2.0, gated=True)
+register("shufflenet_v1_g3_x0.5_shallow", ShuffleNetV1, "classify", width=0.5, shallow=True)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.shuffle import shuffle_channels
 
@@ -146,20 +147,11 @@ class ShuffleNetV2(nn.Module):
         check_image(x, "ShuffleNetV2", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[ShuffleNetV2, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, width=0.25)
 
 
-register("shufflenet_v2", ShuffleNetV2)
+register("shufflenet_v2", ShuffleNetV2, "classify")
 for _width in (0.5, 1.5, 2.0):
-    register(f"shufflenet_v2_x{_width}", ShuffleNetV2, width=_width)
-register("shufflenet_v2_50", ShuffleNetV2, deep=True)
+    register(f"shufflenet_v2_x{_width}", ShuffleNetV2, "classify", width=_width)
+register("shufflenet_v2_50", ShuffleNetV2, "classify", deep=True)

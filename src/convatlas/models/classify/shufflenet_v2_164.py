@@ -23,6 +23,7 @@ from convatlas.blocks import (
     check_option,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops.squeeze_excitation import SqueezeExcite
 
@@ -154,23 +155,8 @@ class SEShuffleNetV2(nn.Module):
             loss = loss + weight * criterion(logits, target)
         return loss
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SEShuffleNetV2, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            repeats=(1, 2, 1, 1),
-            width=0.125,
-            in_channels=in_channels,
-            num_classes=num_classes,
-            auxiliary=True,
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, repeats=(1, 2, 1, 1), width=0.125, auxiliary=True)
 
 
 def _auxiliary_classifier(channels: int, num_classes: int) -> nn.Sequential:
@@ -184,4 +170,4 @@ def _auxiliary_classifier(channels: int, num_classes: int) -> nn.Sequential:
     )
 
 
-register("se_shufflenet_v2_164", SEShuffleNetV2)
+register("se_shufflenet_v2_164", SEShuffleNetV2, "classify")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import check_image, check_option, round_channels
 from convatlas.errors import UsageError
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 FIRES = (  # table 1, fire2 to fire9: squeeze, each half of expand
@@ -125,17 +126,8 @@ class SqueezeNet(nn.Module):
         check_image(x, "SqueezeNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x)).mean((2, 3))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SqueezeNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=48)
+    example = image_example(224)
+    tiny = tiny_build(48, width=0.25)
 
 
 def _scaled(channels: int, width: float) -> int:
@@ -150,7 +142,7 @@ def _draw_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-register("squeezenet", SqueezeNet)
-register("squeezenet_simple_bypass", SqueezeNet, simple_bypass=True)
-register("squeezenet_complex_bypass", SqueezeNet, complex_bypass=True)
-register("squeezenet1_1", SqueezeNet, v1_1=True)
+register("squeezenet", SqueezeNet, "classify")
+register("squeezenet_simple_bypass", SqueezeNet, "classify", simple_bypass=True)
+register("squeezenet_complex_bypass", SqueezeNet, "classify", complex_bypass=True)
+register("squeezenet1_1", SqueezeNet, "classify", v1_1=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 STEM, HEAD = 64, 128  # do not grow with the width
@@ -148,17 +149,8 @@ class SqueezeNext(nn.Module):
         check_image(x, "SqueezeNext", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 227) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[SqueezeNext, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(version=5, width=0.25, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=65)
+    example = image_example(227)
+    tiny = tiny_build(65, version=5, width=0.25)
 
 
 def _draw_weights(module: nn.Module) -> None:
@@ -172,9 +164,11 @@ def _draw_weights(module: nn.Module) -> None:
 for _depth in DEPTHS:
     for _width in (1.0, 1.5, 2.0):
         _name = f"squeezenext{_depth}" + (f"_w{_width}" if _width > 1 else "")
-        register(_name, SqueezeNext, depth=_depth, width=_width)
-register("squeezenext23_g2", SqueezeNext, groups=2)
+        register(_name, SqueezeNext, "classify", depth=_depth, width=_width)
+register("squeezenext23_g2", SqueezeNext, "classify", groups=2)
 for _version in (2, 3, 4, 5):
-    register(f"squeezenext23_v{_version}", SqueezeNext, version=_version)
+    register(f"squeezenext23_v{_version}", SqueezeNext, "classify", version=_version)
 for _version in (4, 5):
-    register(f"squeezenext23_v{_version}_w2.0", SqueezeNext, version=_version, width=2.0)
+    register(
+        f"squeezenext23_v{_version}_w2.0", SqueezeNext, "classify", version=_version, width=2.0
+    )

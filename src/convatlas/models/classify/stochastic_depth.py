@@ -25,6 +25,7 @@ from convatlas.blocks import (
 from convatlas.errors import UsageError
 from convatlas.models.classify import resnet_cifar
 from convatlas.models.classify.resnet import CHANNELS, EXPAND, REPEATS, BasicUnit, Bottleneck
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import linear_survival
 
@@ -123,19 +124,8 @@ class StochasticDepthCifar(nn.Module):
         check_image(x, "StochasticDepthCifar", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[StochasticDepthCifar, tuple[Tensor]]":
-        """The smallest honest build, no unit left out, and a batch of two: for first steps."""
-        model = cls(
-            depth=8, survival=1.0, width=0.5, in_channels=in_channels, num_classes=num_classes
-        )
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=8, survival=1.0, width=0.5)
 
 
 class StochasticDepth(nn.Module):
@@ -197,23 +187,16 @@ class StochasticDepth(nn.Module):
         check_image(x, "StochasticDepth", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[StochasticDepth, tuple[Tensor]]":
-        """The smallest honest build, no unit left out, and a batch of two: for first steps."""
-        model = cls(
-            depth=50, survival=1.0, width=0.125, in_channels=in_channels, num_classes=num_classes
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, depth=50, survival=1.0, width=0.125)
 
 
 for _depth in (110, 152, 1202):
-    register(f"resnet{_depth}_stochastic_depth_cifar", StochasticDepthCifar, depth=_depth)
-register("resnet110_stochastic_depth_uniform_cifar", StochasticDepthCifar, decay="uniform")
-register("resnet152_stochastic_depth", StochasticDepth)
-register("resnet152_cifar", resnet_cifar.ResNetCifar, depth=152)
+    register(
+        f"resnet{_depth}_stochastic_depth_cifar", StochasticDepthCifar, "classify", depth=_depth
+    )
+register(
+    "resnet110_stochastic_depth_uniform_cifar", StochasticDepthCifar, "classify", decay="uniform"
+)
+register("resnet152_stochastic_depth", StochasticDepth, "classify")
+register("resnet152_cifar", resnet_cifar.ResNetCifar, "classify", depth=152)

@@ -11,7 +11,6 @@ Differs: the forms with batch norm are torchvision's, later than the paper. Star
 
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -21,6 +20,7 @@ from convatlas.blocks import (
     local_response_norm_layer,
     round_channels,
 )
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 CHANNELS = (64, 128, 256, 512, 512)
@@ -99,21 +99,12 @@ class VGG(nn.Module):
         check_image(x, "VGG", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.pool(self.stages(x)).flatten(1))
 
-    def example(self, batch: int = 1, size: int = 224) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(cls, *, in_channels: int = 3, num_classes: int = 5) -> "tuple[VGG, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(
-            config="A", width=0.125, map_side=1, in_channels=in_channels, num_classes=num_classes
-        )
-        return model, model.example(batch=2, size=64)
+    example = image_example(224)
+    tiny = tiny_build(64, config="A", width=0.125, map_side=1)
 
 
 for _config, _name in NAMES.items():
-    register(_name, VGG, config=_config)
-    register(f"{_name}_bn", VGG, config=_config, batch_norm=True)
-register("vgg11_lrn", VGG, config="A-LRN")
-register("vgg16_1x1", VGG, config="C")
+    register(_name, VGG, "classify", config=_config)
+    register(f"{_name}_bn", VGG, "classify", config=_config, batch_norm=True)
+register("vgg11_lrn", VGG, "classify", config="A-LRN")
+register("vgg16_1x1", VGG, "classify", config="C")

@@ -7,7 +7,6 @@ Claims:  claims/wide_resnet.toml
 from collections.abc import Sequence
 from typing import Final
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -21,6 +20,7 @@ from convatlas.blocks import (
 )
 from convatlas.errors import UsageError
 from convatlas.models.classify.resnet import ResNet
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
@@ -123,17 +123,8 @@ class WideResNet(nn.Module):
         check_image(x, "WideResNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.head(self.stages(x)).mean((2, 3)))
 
-    def example(self, batch: int = 1, size: int = 32) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[WideResNet, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(depth=10, widen=1, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=16)
+    example = image_example(32)
+    tiny = tiny_build(16, depth=10, widen=1)
 
 
 def _units_a_stage(depth: int, kernels: Sequence[int]) -> int:
@@ -149,14 +140,18 @@ def _units_a_stage(depth: int, kernels: Sequence[int]) -> int:
 
 
 for _depth, _widen in GRID:
-    register(f"wide_resnet{_depth}_{_widen}_cifar", WideResNet, depth=_depth, widen=_widen)
+    register(
+        f"wide_resnet{_depth}_{_widen}_cifar", WideResNet, "classify", depth=_depth, widen=_widen
+    )
 for _depth, _widen in DROPOUT:
     _name = f"wide_resnet{_depth}_{_widen}_dropout_cifar"
-    register(_name, WideResNet, depth=_depth, widen=_widen, dropout=0.3)
+    register(_name, WideResNet, "classify", depth=_depth, widen=_widen, dropout=0.3)
 for _name, (_depth, _kernels) in BLOCKS.items():
-    register(f"wide_resnet{_name}_cifar", WideResNet, depth=_depth, widen=2, kernels=_kernels)
+    register(
+        f"wide_resnet{_name}_cifar", WideResNet, "classify", depth=_depth, widen=2, kernels=_kernels
+    )
 for _depth, _widen in IMAGENET:
-    register(f"wide_resnet{_depth}_{_widen}", ResNet, depth=_depth, widen=_widen)
+    register(f"wide_resnet{_depth}_{_widen}", ResNet, "classify", depth=_depth, widen=_widen)
 # table 8; depth 101 is not in the paper, but has public weights
-register("wide_resnet50_2", ResNet, depth=50, inner_width=2, stride_in_3x3=True)
-register("wide_resnet101_2", ResNet, depth=101, inner_width=2, stride_in_3x3=True)
+register("wide_resnet50_2", ResNet, "classify", depth=50, inner_width=2, stride_in_3x3=True)
+register("wide_resnet101_2", ResNet, "classify", depth=101, inner_width=2, stride_in_3x3=True)

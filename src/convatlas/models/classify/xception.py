@@ -5,7 +5,6 @@ Claims:  claims/xception.toml
 Differs: poolings of the shortcut's size with a border of one pixel, as all ports to torch have it.
 """
 
-import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import (
@@ -16,6 +15,7 @@ from convatlas.blocks import (
     round_channels,
 )
 from convatlas.blocks.branches import UnpaddedConv
+from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 ENTRY = (128, 256, 728)  # figure 5: a block each, at half the resolution of the one before
@@ -144,18 +144,9 @@ class Xception(nn.Module):
         check_image(x, "Xception", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.hidden(self.stages(x).mean((2, 3))))
 
-    def example(self, batch: int = 1, size: int = 299) -> tuple[Tensor]:
-        """An input of the size that the published figures hold for."""
-        return (torch.rand(batch, self.in_channels, size, size),)
-
-    @classmethod
-    def tiny(
-        cls, *, in_channels: int = 3, num_classes: int = 5
-    ) -> "tuple[Xception, tuple[Tensor]]":
-        """The smallest honest build and a batch of two: for tests and first steps."""
-        model = cls(width=0.0625, in_channels=in_channels, num_classes=num_classes)
-        return model, model.example(batch=2, size=64)
+    example = image_example(299)
+    tiny = tiny_build(64, width=0.0625)
 
 
-register("xception", Xception)
-register("xception_fc", Xception, fully_connected=True)
+register("xception", Xception, "classify")
+register("xception_fc", Xception, "classify", fully_connected=True)
