@@ -83,6 +83,25 @@ def test_a_round_that_ends_worse_is_undone():
         assert torch.equal(a, b)
 
 
+def test_a_round_that_ends_in_an_error_is_undone(monkeypatch):
+    def breaks(model, *args, **options):
+        torch.nn.init.zeros_(next(model.parameters()))
+        raise MemoryError
+
+    contest = Contest(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    candidate = Candidate("linear_classifier", options, 21)
+    record = Contender(model=candidate.name, options={}, size=21)
+    entrant = Entrant(count_candidate(candidate, Budget()), record)
+    contest.train(entrant, None, title="good")
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    monkeypatch.setattr("convatlas.job.contest.train", breaks)
+    with pytest.raises(OutOfMemory):
+        contest.train(entrant, None, title="broken")
+    for a, b in zip(before, entrant.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 @pytest.mark.parametrize(
     "error",
     [

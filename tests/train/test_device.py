@@ -1,10 +1,112 @@
-"""Everything of a step lies where the network lies: `meta` stands in for an accelerator."""
+"""Networks are trained where `training_device` says, and come back as they were."""
 
+import os
+import subprocess
+import sys
+
+import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
-from convatlas.data import Preprocess
+from convatlas.data import Preprocess, open_images
+from convatlas.job.contest import Contest
+from convatlas.progress import Silent
+from convatlas.search.budget import Budget
+from convatlas.search.counted import count_candidate
+from convatlas.search.space import Candidate
+from convatlas.train.device import on_training_device, training_device
+from convatlas.train.loop import train
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
 from convatlas.train.tasks.classify import Classify
+
+RECIPE = Recipe(epochs=8, batch_size=8, lr=0.02, label_smoothing=0.0)
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)
+    )
+
+
+def task(**options):
+    labels = torch.arange(48) % 2
+    images = torch.randint(0, 60, (48, 1, 6, 6), generator=torch.Generator().manual_seed(1))
+    for image, label in zip(images, labels, strict=True):
+        image[..., 3 * label : 3 * label + 3] += 150
+    data = TensorDataset(images.to(torch.uint8), labels)
+    options = {"augment": lambda x: x, "normalise": lambda x: x.float() / 255 - 0.5} | options
+    return Classify(data, data, num_classes=2, **options)
+
+
+def linear():
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    return count_candidate(Candidate("linear_classifier", options, 21), Budget())
+
+
+def test_networks_are_moved_to_the_training_device():
+    with on_training_device(network()) as accelerator:
+        assert accelerator.device == training_device()
+
+
+def test_what_prepares_a_network_leaves_nothing_on_it():
+    model = network()
+    before = set(vars(model))
+    with on_training_device(model, "bf16") as accelerator:
+        accelerator.prepare(model)
+        assert set(vars(model)) > before
+    assert set(vars(model)) == before
+
+
+def test_a_forward_pass_of_the_networks_own_stays():
+    model = network()
+    model.forward = own = lambda x: x
+    with on_training_device(model, "bf16") as accelerator:
+        accelerator.prepare(model)
+    assert model.forward is own
+
+
+def test_precision_may_change_from_run_to_run():
+    model = network()
+    for precision in ("no", "bf16", "no"):
+        result = train(model, task(), RECIPE.with_options(precision=precision, epochs=1))
+        assert result.ended == "epochs"
+
+
+def test_after_an_error_a_network_can_be_trained_again():
+    def fails(batch):
+        raise RuntimeError("out of luck")
+
+    model = network()
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train(model, task(augment=fails), RECIPE)
+    assert train(model, task(), RECIPE).figures["val_accuracy"] == 1.0
+
+
+def test_a_step_for_which_memory_is_short_is_timed_with_fewer_images(monkeypatch):
+    tried = []
+
+    def step(model, x):
+        tried.append(len(x))
+        if len(x) > 4:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("convatlas.job.contest._step", step)
+    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    assert contest.epoch_seconds(linear()) >= 0
+    assert sorted(set(tried)) == [4, 8, 16]
+
+
+def test_accelerates_own_settings_choose_the_device():
+    code = "from convatlas.train.device import training_device; print(training_device())"
+    env = os.environ | {"ACCELERATE_TORCH_DEVICE": "meta"}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "meta"
 
 
 class Recorded(torch.overrides.TorchFunctionMode):
@@ -33,3 +135,26 @@ def test_the_loss_of_a_batch_is_computed_where_the_network_is():
     assert loss.device.type == "meta"
     assert {p.grad.device.type for p in model.parameters()} == {"meta"}
     assert preprocess.mean.device.type == "cpu"
+
+
+@pytest.mark.gpu
+@on_a_gpu
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_gpu_trains_a_network_and_gives_it_back(precision):
+    model, recipe = network(), RECIPE.with_options(precision=precision)
+    assert training_device().type == "cuda"
+    for _ in range(2):
+        torch.cuda.reset_peak_memory_stats()
+        assert train(model, task(), recipe).figures["val_accuracy"] == 1.0
+        assert torch.cuda.max_memory_allocated() > 0
+        assert {t.device.type for t in model.state_dict().values()} == {"cpu"}
+
+
+@pytest.mark.gpu
+@on_a_gpu
+def test_steps_are_timed_on_the_gpu():
+    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    torch.cuda.reset_peak_memory_stats()
+    seconds = contest.epoch_seconds(linear())
+    assert torch.cuda.max_memory_allocated() > 0
+    assert contest.most_macs(seconds) > linear().cost.macs

@@ -218,7 +218,7 @@ class Contest:
         count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
-        with limited_threads(count), _named_memory(record.model):
+        with limited_threads(count), _undone(entrant.model, before), _named_memory(record.model):
             result = train(
                 entrant.model,
                 task,
@@ -337,6 +337,16 @@ class Contest:
             self._caches[split, size, how] = kept
             bar.close()
         return self._caches[split, size, how]
+
+
+@contextmanager
+def _undone(model: nn.Module, before: dict[str, Tensor]) -> Iterator[None]:
+    """Give a network its weights of before where training them further ends in an error."""
+    try:
+        yield
+    except BaseException:
+        model.load_state_dict(before)
+        raise
 
 
 @contextmanager

@@ -4,22 +4,25 @@ import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from convatlas.progress import Progress, Silent
+from convatlas.progress import Bar, Progress, Silent
 from convatlas.train.average import weight_average
 from convatlas.train.best import BestWeights
-from convatlas.train.device import make_accelerator
+from convatlas.train.device import on_training_device
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
 from convatlas.train.statistics import BATCHES as STATISTICS
 from convatlas.train.statistics import refresh_statistics
 from convatlas.train.stop import StopRequest
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 STEPS_BETWEEN_REPORTS = 10
 VALIDATION_BATCH = 4  # times the batch of a step, as tasks validate without gradients
@@ -88,22 +91,48 @@ def train(
     from accelerate.utils import set_seed
 
     set_seed(recipe.seed)
-    home = next((p.device for p in model.parameters()), torch.device("cpu"))
-    accelerator = make_accelerator(recipe.precision)
-    optimizer = build_optimizer(model, recipe, learnt)
-    batches, validation = task.loaders(recipe.batch_size, recipe.seed)
-    model, optimizer, batches, validation = accelerator.prepare(
-        model, optimizer, batches, validation
-    )
+    with on_training_device(model, recipe.precision) as accelerator:
+        return _train(
+            accelerator,
+            model,
+            task,
+            recipe,
+            limit_s=limit_s,
+            log=log or RunLog(),
+            stop=stop,
+            bar=(progress or Silent()).bar(title, total=1.0),
+            epochs_before=epochs_before,
+            validate_every_s=validate_every_s,
+            learnt=learnt,
+        )
+
+
+def _train(
+    accelerator: "Accelerator",
+    model: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    *,
+    limit_s: float | None,
+    log: RunLog,
+    stop: StopRequest | None,
+    bar: Bar,
+    epochs_before: float,
+    validate_every_s: float,
+    learnt: Collection[str],
+) -> Trained:
+    model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
+    # After the move, which on some devices gives the network new parameters.
+    optimizer = build_optimizer(bare, recipe, learnt)
+    batches, validation = task.loaders(recipe.batch_size, recipe.seed)
+    optimizer, batches, validation = accelerator.prepare(optimizer, batches, validation)
     average = weight_average(bare, recipe.ema_decay) if recipe.ema_decay else None
     kept = average.module if average is not None else bare
     schedule = getattr(bare, "training_progress", None)
 
-    log = log or RunLog()
     result = Trained()
     total_steps = max(1, round(recipe.epochs * len(batches)))
-    bar = (progress or Silent()).bar(title, total=1.0)
     start = validated = time.perf_counter()
     losses: list[Tensor] = []
     done, closing = 0.0, 0.0
@@ -179,8 +208,6 @@ def train(
         bare.load_state_dict(average.module.state_dict())
     best.restore(bare)
     result.figures, result.kept_epoch = best.figures, best.epoch
-    bare.to(home)
-    accelerator.free_memory()
     return result
 
 

@@ -1,0 +1,24 @@
+"""From pictures to answers on an accelerator, which is emulated: see `on_accelerator`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "on_accelerator"
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+
+
+@pytest.mark.slow
+def test_the_whole_road_on_an_emulated_accelerator():
+    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(  # torch cannot forget a device that was registered
+        [*PYTEST, "-p", "emulated_device", str(HERE / "whole_road.py")],
+        env=os.environ | {"PYTHONPATH": path, "ACCELERATE_TORCH_DEVICE": "emulated:0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
