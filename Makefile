@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test quick check bench docs atlas clean
+.PHONY: setup demo test quick check bench docs atlas new clean
 
 setup: $(READY)
 
@@ -45,9 +45,14 @@ docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "docs: open docs/_build/html/index.html"
 
-# Counts every registered network again and writes the index that `list` reads.
+# Counts every registered network again and writes what follows from that: the index that `list`
+# reads, the README's table, and a page to fill for a family that has none.
 atlas: setup
-	$(BIN)/python -m convatlas.atlas.build
+	$(BIN)/python docs/write_atlas.py
+
+# Lays the files of a new network: make new NETWORK=convnext, or NETWORK="convnext ConvNeXt".
+new: setup
+	$(BIN)/python docs/new_network.py $(NETWORK)
 
 clean:
 	rm -rf .venv runs docs/_build .pytest_cache .ruff_cache

@@ -1,11 +1,10 @@
 """The main job on the embedded digits, as `make demo` runs it: how long, how good, how alike.
 
 Writes `results/demo.csv` and what the README shows of it: the real output, the picture and the
-measured figures. `--table` only writes the README's table of the atlas anew.
+measured figures.
 """
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 from machine import write_results
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "demo.svg"
 RUN = Path("runs") / "demo"
 COMMAND = (
@@ -23,12 +21,6 @@ COMMAND = (
 
 
 def main():
-    if "--table" not in sys.argv:
-        measure()
-    write_table()
-
-
-def measure():
     start = time.perf_counter()
     words = [str(Path(sys.executable).with_name("convatlas")), *COMMAND.split()[1:]]
     done = subprocess.run(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, check=True)
@@ -48,7 +40,10 @@ def measure():
     write_results("demo", [row])
     draw(config)
     shown = done.stdout.replace(str(ROOT) + "/", "").rstrip()
-    replace("demo", f"```console\n$ {COMMAND}\n{shown}\n```\n\n{words_of(row)}")
+    sys.path.insert(0, str(ROOT / "docs"))
+    from readme_parts import README, replace_part
+
+    replace_part(README, "demo", f"```console\n$ {COMMAND}\n{shown}\n```\n\n{words_of(row)}")
 
 
 def words_of(row):
@@ -67,20 +62,6 @@ def draw(config):
     run = RunConfig.model_validate(config)
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(accuracy_against_cost_svg(run.leaderboard, run.budget), encoding="utf-8")
-
-
-def write_table():
-    sys.path.insert(0, str(ROOT / "docs"))
-    from generate import family_table
-
-    replace("atlas", family_table())
-
-
-def replace(mark, text):
-    """Put `text` between the README's two comments named `mark`."""
-    pattern = re.compile(rf"(<!-- {mark}:[^\n]*-->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-    page = README.read_text(encoding="utf-8")
-    README.write_text(pattern.sub(lambda m: m[1] + text + "\n" + m[2], page), encoding="utf-8")
 
 
 if __name__ == "__main__":

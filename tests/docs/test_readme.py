@@ -14,7 +14,7 @@ def test_the_table_of_the_atlas_is_that_of_the_code(monkeypatch):
 
     between = re.search(r"<!-- atlas:.*?-->\n(.*?)\n<!-- /atlas -->", README, re.DOTALL)
     assert between is not None
-    assert between[1] == family_table(), "run: python benchmarks/demo.py --table"
+    assert between[1] == family_table(), "run: make atlas"
     sys.modules.pop("generate")
 
 
