@@ -1,11 +1,9 @@
 """Networks are trained where `training_device` says, and come back as they were."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from accelerate import PartialState
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -100,13 +98,25 @@ def test_a_step_for_which_memory_is_short_is_timed_with_fewer_images(monkeypatch
     assert sorted(set(tried)) == [4, 8, 16]
 
 
-def test_accelerates_own_settings_choose_the_device():
-    code = "from convatlas.train.device import training_device; print(training_device())"
-    env = os.environ | {"ACCELERATE_TORCH_DEVICE": "meta"}
-    said = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-    )
-    assert said.stdout.strip() == "meta"
+@pytest.mark.parametrize(
+    ("setting", "device"),
+    [
+        ({}, "meta"),
+        ({"ACCELERATE_USE_CPU": "1"}, "cpu"),
+        ({"ACCELERATE_TORCH_DEVICE": "cpu"}, "cpu"),
+    ],
+)
+def test_accelerates_own_settings_choose_the_device(setting, device, monkeypatch):
+    monkeypatch.setattr(PartialState, "default_device", torch.device("meta"))  # as if it were there
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    try:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        assert training_device() == torch.device(device)
+        with on_training_device(nn.Identity()) as accelerator:
+            assert accelerator.device == training_device()
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 class Recorded(torch.overrides.TorchFunctionMode):

@@ -49,7 +49,9 @@ def on_training_device(model: nn.Module, precision: str = "no") -> Iterator["Acc
 def training_device() -> torch.device:
     """Return the device that `on_training_device` moves a network to."""
     from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
-    device = PartialState().device
+    # As Accelerator does it: the state by itself does not read the setting.
+    device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device
     assert device is not None
     return device

@@ -32,6 +32,15 @@ class Module(_DummyBackendModule):
     def synchronize(cls) -> None:
         cls.waits += 1
 
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16, torch.float16]
+
+    def get_rng_state(self, device: torch.device) -> Tensor:
+        return torch.get_rng_state()  # the CPU draws for it
+
+    def set_rng_state(self, state: Tensor, device: torch.device) -> None:
+        torch.set_rng_state(state)
+
 
 _setup_privateuseone_for_python_backend("emulated", Module())
 DEVICE = torch.device("emulated:0")

@@ -92,7 +92,7 @@ def test_from_pictures_to_answers(model, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("convatlas.job.fit.LEAST_STEPS", 1)
     monkeypatch.setattr("convatlas.job.contest.ACCELERATOR_MATRIX_SIDE", 256)
     recipe, expected = ROADS[model]
-    recipe = recipe.with_options(epochs=3)
+    recipe = recipe.with_options(epochs=2)
     before, waits = Counter(emulated_device.done), emulated_device.Module.waits
     assert training_device() == DEVICE
 
