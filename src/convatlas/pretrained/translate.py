@@ -55,7 +55,7 @@ def fit_tensors(
 
 
 def key_paths(model: nn.Module, checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """(module path in the file, module path in ours) of every layer with weights."""
+    """(path in the file, path in ours) of every layer with weights, or of a single tensor."""
     paper, _, peer = checkpoint.keys.partition(":")
     translation = import_module(f"convatlas.pretrained.keys.{paper}")
     return getattr(translation, f"{peer}_paths")(model)
@@ -104,7 +104,9 @@ def _rename(
     named, unknown = {}, []
     for key, value in published.items():
         module, _, tensor = key.rpartition(".")
-        if module in ours:
+        if key in ours:
+            named[ours[key]] = value
+        elif module in ours:
             named[f"{ours[module]}.{tensor}"] = value
         elif not _within(key, checkpoint.unused):
             unknown.append(key)

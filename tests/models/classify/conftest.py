@@ -28,9 +28,10 @@ def counted() -> Callable[..., tuple[int, int]]:
 def assert_same_answers() -> Callable[..., None]:
     """Give ours the peer's random weights under translated names, and compare the logits.
 
-    The translation is a list of (module path in the peer, module path in ours). Every tensor of
-    the peer must be named by it, and every tensor of ours filled. Where one has a 1 x 1 convolution
-    of pooled features and the other a linear layer, the same numbers are given the other shape.
+    The translation is a list of (path in the peer, path in ours) of modules, or of single tensors.
+    Every tensor of the peer must be named by it, and every tensor of ours filled. Where one has a
+    1 x 1 convolution of pooled features and the other a linear layer, the same numbers are given
+    the other shape.
     """
 
     def run(
@@ -56,8 +57,8 @@ def _translate(
     translated = {}
     for key, value in state.items():
         module, _, tensor = key.rpartition(".")
-        assert module in paths, f"the translation does not name {module}"
-        path = f"{paths[module]}.{tensor}"
+        assert key in paths or module in paths, f"the translation does not name {key}"
+        path = paths[key] if key in paths else f"{paths[module]}.{tensor}"
         shape = ours.get(path, value).shape
         sides = tuple(side for side in value.shape if side > 1)
         alike = sides == tuple(side for side in shape if side > 1)
@@ -78,6 +79,12 @@ def _randomise(model: nn.Module) -> None:
             nn.init.uniform_(module.running_var, 0.5, 2.0)
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.2)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+        for name in ("gamma", "layer_scale"):  # as timm and torchvision call the same numbers
+            if isinstance(scale := getattr(module, name, None), nn.Parameter):
+                nn.init.uniform_(scale, 0.2, 0.6)
 
 
 @pytest.fixture
