@@ -4,7 +4,8 @@ from torch.nn import functional as F
 
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.darknet import DarknetResNet, Overlap
+from convatlas.models.classify.darknet_resnet import DarknetResNet
+from convatlas.models.classify.darknet_units import Overlap
 from convatlas.pretrained.keys.darknet import timm_paths
 
 COUNTS = {  # with norms; multiply-adds at 256 pixels, by the configuration files

@@ -6,7 +6,8 @@ from torch import nn
 
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.densenet import DenseBlock, DenseLayer, DenseNet
+from convatlas.models.classify.dense_layers import DenseBlock, DenseLayer
+from convatlas.models.classify.densenet import DenseNet
 from convatlas.pretrained.keys.densenet import timm_paths, torchvision_paths
 
 COUNTS = {

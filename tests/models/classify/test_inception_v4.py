@@ -5,11 +5,8 @@ from torch.nn import functional as F
 from convatlas.blocks import Branches, Conv
 from convatlas.errors import UsageError
 from convatlas.models import create_model
-from convatlas.models.classify.inception_v4 import (
-    InceptionResNet,
-    MeanInside,
-    ResidualBranches,
-)
+from convatlas.models.classify.inception_v4_modules import MeanInside
+from convatlas.models.classify.inception_v4_resnet import InceptionResNet, ResidualBranches
 from convatlas.pretrained.keys import inception_v4 as keys
 
 COUNTS = {

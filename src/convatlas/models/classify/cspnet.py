@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, draw_he_normal, round_channels
-from convatlas.models.classify.darknet import (
+from convatlas.models.classify.darknet_units import (
     SLOPE,
     Act,
     bottleneck,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import check_image, draw_he_normal
 from convatlas.errors import UsageError
-from convatlas.models.classify.densenet import COMPRESSION, DenseBlock, scaled, transition
+from convatlas.models.classify.dense_layers import COMPRESSION, DenseBlock, dense_stages, scaled
 from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
@@ -70,13 +70,9 @@ class DenseNetCifar(nn.Module):
         growth = scaled(growth, width)
         channels = 2 * growth if bottleneck and compression < 1 else scaled(STEM, width)
         first = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        stages: list[list[nn.Module]] = [[first]]
-        for index in range(BLOCKS):
-            if index > 0:
-                kept = max(1, int(channels * compression))
-                stages.append([transition(channels, kept, dropout=dropout)])
-                channels = kept
-            block = DenseBlock(
+
+        def new_block(channels: int, index: int, layers: int) -> DenseBlock:
+            return DenseBlock(
                 channels,
                 growth,
                 layers,
@@ -84,10 +80,16 @@ class DenseNetCifar(nn.Module):
                 dropout=dropout,
                 memory_efficient=memory_efficient,
             )
-            stages[-1].append(block)
-            channels = block.out_channels
-        stages[-1] += [nn.BatchNorm2d(channels), nn.ReLU()]
-        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+
+        self.stages, channels = dense_stages(
+            [[first]],
+            channels,
+            growth,
+            [layers] * BLOCKS,
+            new_block,
+            compression=compression,
+            dropout=dropout,
+        )
         self.classifier = nn.Linear(channels, num_classes)
         draw_he_normal(self)
 

@@ -18,15 +18,15 @@ Differs: no layer table is known here. What the rule leaves open was decided by 
 from torch import Tensor, nn
 
 from convatlas.blocks import check_image, check_option, draw_he_normal
-from convatlas.models.classify.densenet import (
+from convatlas.models.classify.dense_layers import (
     COMPRESSION,
-    FORMS,
     DenseBlock,
     NormActConv,
     scaled,
     stem,
     transition,
 )
+from convatlas.models.classify.densenet import FORMS
 from convatlas.models.classify.densenet_elastic import ElasticBlock
 from convatlas.models.classify.partial_dense import PartialDense, check_partial
 from convatlas.models.example import image_example, tiny_build

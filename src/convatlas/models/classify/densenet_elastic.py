@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convatlas.blocks import check_image, draw_he_normal
-from convatlas.models.classify.densenet import (
-    COMPRESSION,
+from convatlas.models.classify.dense_layers import (
     NormActConv,
+    dense_stages,
     scaled,
     stem,
-    transition,
     with_new_maps,
 )
 from convatlas.models.example import image_example, tiny_build
@@ -114,18 +113,12 @@ class ElasticDenseNet(nn.Module):
         # Three transitions need two pixels for one; the stem rounds up.
         self.min_size = 7 * stem_stride + 1
         growth = scaled(GROWTH, width)
-        channels = 2 * growth
-        stages = stem(in_channels, channels, stem_stride, "ElasticDenseNet")
-        for index, count in enumerate(layers):
-            if index > 0:
-                half = int(channels * COMPRESSION)
-                stages.append([transition(channels, half)])
-                channels = half
-            block = ElasticBlock(channels, growth, count, far=index < len(layers) - 1)
-            stages[-1].append(block)
-            channels = block.out_channels
-        stages[-1] += [nn.BatchNorm2d(channels), nn.ReLU()]
-        self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
+        first = stem(in_channels, 2 * growth, stem_stride, "ElasticDenseNet")
+
+        def new_block(channels: int, index: int, count: int) -> ElasticBlock:
+            return ElasticBlock(channels, growth, count, far=index < len(layers) - 1)
+
+        self.stages, channels = dense_stages(first, 2 * growth, growth, layers, new_block)
         self.classifier = nn.Linear(channels, num_classes)
         draw_he_normal(self)
 

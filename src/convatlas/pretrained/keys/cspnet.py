@@ -1,7 +1,7 @@
 """CSPDarknet-53 under the names of timm, whose weights need `slope=0.01`."""
 
 from convatlas.models.classify.cspnet import CSPDarknet
-from convatlas.models.classify.darknet import Unit
+from convatlas.models.classify.darknet_units import Unit
 from convatlas.pretrained.keys.darknet import timm_conv, timm_unit
 
 

@@ -1,6 +1,7 @@
 """Darknet-53 under the names of timm, whose weights need `slope=0.01`."""
 
-from convatlas.models.classify.darknet import Darknet53, Unit
+from convatlas.models.classify.darknet import Darknet53
+from convatlas.models.classify.darknet_units import Unit
 from convatlas.pretrained.keys.layer_paths import conv_norm_paths
 
 

@@ -1,6 +1,7 @@
 """DenseNet under the names of torchvision and timm, which agree on them."""
 
-from convatlas.models.classify.densenet import DenseBlock, DenseNet
+from convatlas.models.classify.dense_layers import DenseBlock
+from convatlas.models.classify.densenet import DenseNet
 from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 

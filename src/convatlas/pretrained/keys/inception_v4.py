@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from convatlas.blocks import Branches, ConvNormAct
-from convatlas.models.classify.inception_v4 import InceptionResNet, InceptionV4, ResidualBranches
+from convatlas.models.classify.inception_v4 import InceptionV4
+from convatlas.models.classify.inception_v4_resnet import InceptionResNet, ResidualBranches
 
 IR_STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
 
