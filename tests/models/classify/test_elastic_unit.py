@@ -6,17 +6,6 @@ from torch.nn import functional as F
 from convatlas.models.classify.cspnet import CSPDarknet, CSPResNet
 from convatlas.models.classify.elastic_unit import ElasticUnit
 
-COUNTS = {  # with norms; twice the multiply-adds are the published 9.36, 5.45 and 7.74 BFLOPs
-    "cspresnet50_elastic": (29_848_360, 4_680_818_688),
-    "cspresnext50_elastic": (16_916_264, 2_723_364_864),
-    "cspdarknet53_elastic": (19_081_608, 3_870_269_440),
-}
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_counts_are_those_of_the_configuration_files(name, counted):
-    assert counted(name) == COUNTS[name]
-
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 7), (1, 1), (1, 4)])
 def test_unit_equals_a_plain_second_computation(size):

@@ -8,23 +8,11 @@ from convatlas.models import create_model
 from convatlas.models.classify.fbnet import CHOICES, FORMS, FBNet, SearchedBlock
 from convatlas.pretrained.keys import fbnet as keys
 
-COUNTS = {
-    "fbnet_a": (4_321_464, 249_921_848),
-    "fbnet_b": (4_813_048, 296_614_728),
-    "fbnet_c": (5_572_200, 384_960_160),
-    "fbnet_s8": (5_118_216, 301_681_720),
-    "fbnet_iphonex": (5_161_240, 330_558_008),
-}
 RELEASED = {  # thousands of weights without norms and biases, and macs, as the library states them
     "fbnet_a": (4_270.29, 244_526_360),
     "fbnet_b": (4_766.67, 291_101_640),
     "fbnet_c": (5_525.42, 378_233_440),
 }
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_counts_are_those_of_the_reference_networks(name, counted):
-    assert counted(name) == COUNTS[name]
 
 
 @pytest.mark.parametrize("name", RELEASED)

@@ -6,13 +6,6 @@ from convatlas.models import create_model
 from convatlas.ops.squeeze_excitation import SqueezeExcite
 from convatlas.pretrained.keys import mnasnet as keys
 
-COUNTS = {
-    "mnasnet_a1": (3_887_038, 311_579_072),
-    "mnasnet_b1": (4_383_312, 314_415_872),
-    "mnasnet_b1_w0.5": (2_218_512, 104_455_968),
-    "mnasnet_b1_w0.75": (3_170_208, 215_493_104),
-    "mnasnet_b1_w1.3": (6_282_256, 526_362_432),
-}
 TIMM = {
     "mnasnet_a1": "semnasnet_100",
     "mnasnet_a1_w0.75": "semnasnet_075",
@@ -20,11 +13,6 @@ TIMM = {
     "mnasnet_b1_w1.4": "mnasnet_140",
     "mnasnet_small": "mnasnet_small",
 }
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_counts_are_those_of_the_reference_networks(name, counted):
-    assert counted(name) == COUNTS[name]
 
 
 @pytest.mark.parametrize(("width", "theirs"), [(1.0, "mnasnet1_0"), (0.75, "mnasnet0_75")])
