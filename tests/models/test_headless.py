@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from convatlas.errors import UsageError
-from convatlas.models import create_model, register
+from convatlas.models import create_model, register, registry
 from convatlas.models.headless import Features
 
 
@@ -88,7 +88,8 @@ class Mine(nn.Module):
         return (torch.rand(batch, 4),)
 
 
-def test_a_network_of_the_users_is_cut_as_ours_are():
+def test_a_network_of_the_users_is_cut_as_ours_are(monkeypatch):
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     register("mine_to_cut", Mine)
     model = create_model("mine_to_cut", num_classes=0)
     assert isinstance(model.classifier, Features)

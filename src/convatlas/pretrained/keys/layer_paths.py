@@ -19,3 +19,20 @@ def layers_of(stages: nn.Module, kind: type[Layer]) -> Iterator[tuple[int, int, 
 def conv_norm_paths(conv: str, norm: str, ours: str) -> list[tuple[str, str]]:
     """A convolution and its norm in the peer, and the `ConvNormAct` that holds both here."""
     return [(conv, f"{ours}.0"), (norm, f"{ours}.1")]
+
+
+def residual_paths(theirs: str, ours: str, *, convs: int, projects: bool) -> list[tuple[str, str]]:
+    """List the layers of a residual unit, as torchvision and timm number them, and ours.
+
+    Args:
+        convs: convolutions of the residue, each with its norm.
+        projects: the shortcut has weights.
+    """
+    paths = []
+    for k in range(convs):
+        conv, norm = f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}"
+        paths += conv_norm_paths(conv, norm, f"{ours}.residue.{k}")
+    if projects:
+        down = f"{theirs}.downsample"
+        paths += conv_norm_paths(f"{down}.0", f"{down}.1", f"{ours}.shortcut")
+    return paths

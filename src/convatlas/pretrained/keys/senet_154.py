@@ -3,7 +3,7 @@
 from torch import nn
 
 from convatlas.models.classify.senet_154 import SE154Unit, SENet154
-from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
+from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of, residual_paths
 
 
 def timm_paths(model: SENet154) -> list[tuple[str, str]]:
@@ -14,12 +14,8 @@ def timm_paths(model: SENet154) -> list[tuple[str, str]]:
         paths += conv_norm_paths(conv, norm, f"stages.0.{k}")
     for s, i, ours, unit in layers_of(model.stages, SE154Unit):
         theirs = f"layer{s}.{i}"
-        for k in range(3):
-            conv, norm = f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}"
-            paths += conv_norm_paths(conv, norm, f"{ours}.residue.{k}")
+        projects = not isinstance(unit.shortcut, nn.Identity)
+        paths += residual_paths(theirs, ours, convs=3, projects=projects)
         paths += [(f"{theirs}.se_module.fc1", f"{ours}.residue.3.reduce")]
         paths += [(f"{theirs}.se_module.fc2", f"{ours}.residue.3.expand")]
-        if not isinstance(unit.shortcut, nn.Identity):
-            down = f"{theirs}.downsample"
-            paths += conv_norm_paths(f"{down}.0", f"{down}.1", f"{ours}.shortcut")
     return paths
