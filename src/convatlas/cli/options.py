@@ -6,7 +6,7 @@ The value takes the type of the default that the network's class gives the optio
 import inspect
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,20 +30,35 @@ def parse_options(entry: "Entry", texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: not `option=value`, given twice, no such option, or a value of another type.
     """
+    return parse_pairs(texts, entry.name, entry.defaults, "an option of the form option=value")
+
+
+def parse_pairs(
+    texts: Sequence[str], owner: str, known: Mapping[str, Any], form: str
+) -> dict[str, Any]:
+    """Read `key=value` texts, each value as the type of its default.
+
+    Args:
+        owner: of the keys, for messages.
+        known: the keys and their defaults.
+        form: what a text must be, for messages.
+
+    Raises:
+        UsageError: a text of another form, given twice, no such key, or a value of another type.
+    """
     chosen: dict[str, Any] = {}
-    known = entry.defaults
     for text in texts:
-        option, equals, value = text.partition("=")
-        if not equals or not option:
-            raise UsageError(f"'{text}' is not an option of the form option=value")
-        if option not in known:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{text}' is not {form}")
+        if key not in known:
             raise UsageError(
-                f"{entry.name} has no option '{option}'{nearest(option, known)}; "
+                f"{owner} has no option '{key}'{nearest(key, known)}; "
                 f"it takes {', '.join(known) or 'none'}"
             )
-        if option in chosen:
-            raise UsageError(f"option '{option}' is given twice")
-        chosen[option] = typed(option, value, known[option])
+        if key in chosen:
+            raise UsageError(f"option '{key}' is given twice")
+        chosen[key] = typed(key, value, known[key])
     return chosen
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from convatlas.cli.options import typed
+from convatlas.cli.options import parse_pairs
 from convatlas.cli.output import print_json, say, table
-from convatlas.errors import UsageError, nearest
+from convatlas.errors import UsageError
 
 if TYPE_CHECKING:
     from convatlas.ops.kinds.find import Kind
@@ -46,7 +46,9 @@ def show_op_command(
         _list(as_json)
         return
     found = find_kind(kind)
-    chosen = dict(found.options) | _parse(found, options or ())
+    form = "of the form key=value"
+    given = parse_pairs(options or (), found.name, found.options, form)
+    chosen = dict(found.options) | given
     plan = found.plan(**chosen)
     picture = _trace(found, chosen, plan)
     if svg is not None:
@@ -70,24 +72,6 @@ def _list(as_json: bool) -> None:
 
 def _kind(kind: "Kind") -> dict[str, Any]:
     return {"kind": kind.name, "about": kind.about, "options": dict(kind.options)}
-
-
-def _parse(kind: "Kind", texts: Sequence[str]) -> dict[str, Any]:
-    chosen: dict[str, Any] = {}
-    known = kind.options
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"'{text}' is not of the form key=value")
-        if key not in known:
-            raise UsageError(
-                f"{kind.name} has no option '{key}'{nearest(key, known)}; "
-                f"it takes {', '.join(known)}"
-            )
-        if key in chosen:
-            raise UsageError(f"option '{key}' is given twice")
-        chosen[key] = typed(key, value, known[key])
-    return chosen
 
 
 def _trace(kind: "Kind", chosen: Mapping[str, Any], plan: "Plan") -> Picture:

@@ -54,8 +54,6 @@ class AlexNet(nn.Module):
         as published, 35 with a stem_stride of 2, 21 with 1.
     """
 
-    min_size = 63
-
     def __init__(
         self,
         *,

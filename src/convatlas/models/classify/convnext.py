@@ -89,8 +89,6 @@ class ConvNeXt(nn.Module):
         as published, eight times `stem_stride`.
     """
 
-    min_size = 32
-
     def __init__(
         self,
         *,

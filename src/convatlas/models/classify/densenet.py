@@ -46,8 +46,6 @@ class DenseNet(nn.Module):
         as published, 15 and 8 with a smaller stem_stride.
     """
 
-    min_size = 29
-
     def __init__(
         self,
         *,

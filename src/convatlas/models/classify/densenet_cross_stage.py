@@ -52,8 +52,6 @@ class CSPDenseNet(nn.Module):
         as published, 15 and 8 with a smaller stem_stride.
     """
 
-    min_size = 29
-
     def __init__(
         self,
         *,

@@ -96,8 +96,7 @@ class EfficientNet(nn.Module):
         super().__init__()
         check_option("EfficientNet", "stem_stride", stem_stride, (2, 1))
         check_option("EfficientNet", "padding", padding, ("symmetric", "same"))
-        self.in_channels = in_channels
-        self.image_size = image_size
+        self.in_channels, self.image_size = in_channels, image_size
         self.repeats = _repeats(depth, lite=lite)
         conv = partial(
             ConvNormAct,

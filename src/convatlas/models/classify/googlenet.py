@@ -105,8 +105,6 @@ class GoogLeNet(nn.Module):
         pixels as published, 79 with auxiliary classifiers, fewer with a smaller stem_stride.
     """
 
-    min_size = 31
-
     def __init__(
         self,
         *,

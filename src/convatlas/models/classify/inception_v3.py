@@ -129,8 +129,6 @@ class InceptionV3(nn.Module):
         pixels as published, 107 with the auxiliary classifier, fewer with a smaller stem_stride.
     """
 
-    min_size = 75
-
     def __init__(
         self,
         *,

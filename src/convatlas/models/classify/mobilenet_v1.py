@@ -86,8 +86,7 @@ class MobileNetV1(nn.Module):
     ):
         super().__init__()
         check_option("MobileNetV1", "stem_stride", stem_stride, (2, 1))
-        self.in_channels = in_channels
-        self.image_size = image_size
+        self.in_channels, self.image_size = in_channels, image_size
         unit = ConvNormAct if full_convs else SeparableUnit
         act = nn.ReLU6 if relu6 else nn.ReLU
         channels = round_channels(32 * width)

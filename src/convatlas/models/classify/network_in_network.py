@@ -131,8 +131,6 @@ class NINImageNet(nn.Module):
         as published, 39 with a stem_stride of 2, 25 with 1.
     """
 
-    min_size = 67
-
     def __init__(
         self,
         *,

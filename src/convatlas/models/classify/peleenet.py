@@ -102,8 +102,6 @@ class PeleeNet(nn.Module):
         as published, 15 with stem_stride 2.
     """
 
-    min_size = 29
-
     def __init__(
         self,
         *,

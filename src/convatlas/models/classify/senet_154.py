@@ -73,8 +73,6 @@ class SENet154(nn.Module):
         where the stem does not pool.
     """
 
-    min_size = 3
-
     def __init__(
         self,
         *,

@@ -9,7 +9,6 @@ Claims:  claims/senet.toml
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from torch import Tensor, nn
 
@@ -48,6 +47,11 @@ def _out_channels(module: Branches | SeparableUnit) -> int:
     if isinstance(module, Branches):
         return module.out_channels
     return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)][-1].num_features
+
+
+def _stages_inside(model: nn.Module) -> nn.Sequential:
+    """Return the stages of the network inside, for `features_only`."""
+    return model.network.stages  # pyright: ignore[reportAttributeAccessIssue, reportReturnType]
 
 
 class SEInceptionV3(nn.Module):
@@ -89,10 +93,7 @@ class SEInceptionV3(nn.Module):
         self.network.stages = with_gates(self.network.stages, reduction=reduction)
         self.in_channels, self.min_size = in_channels, self.network.min_size
 
-    @property
-    def stages(self) -> nn.Sequential:
-        """The stages of the network inside, for `features_only`."""
-        return self.network.stages
+    stages = property(_stages_inside)
 
     def forward(self, x: Tensor) -> Tensor | TrainingOutputs:
         check_image(x, "SEInceptionV3", channels=self.in_channels, min_size=self.min_size)
@@ -125,8 +126,6 @@ class SEBNInception(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size: Final = 1
-
     def __init__(
         self,
         *,
@@ -138,7 +137,6 @@ class SEBNInception(nn.Module):
         stem_stride: int = 8,
     ):
         super().__init__()
-        self.in_channels = in_channels
         self.network = BNInception(
             width=width,
             in_channels=in_channels,
@@ -147,11 +145,9 @@ class SEBNInception(nn.Module):
             stem_stride=stem_stride,
         )
         self.network.stages = with_gates(self.network.stages, reduction=reduction)
+        self.in_channels, self.min_size = in_channels, self.network.min_size
 
-    @property
-    def stages(self) -> nn.Sequential:
-        """The stages of the network inside, for `features_only`."""
-        return self.network.stages
+    stages = property(_stages_inside)
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(x, "SEBNInception", channels=self.in_channels, min_size=self.min_size)
@@ -174,8 +170,6 @@ class SEMobileNetV1(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
 
-    min_size: Final = 1
-
     def __init__(
         self,
         *,
@@ -186,16 +180,13 @@ class SEMobileNetV1(nn.Module):
         stem_stride: int = 2,
     ):
         super().__init__()
-        self.in_channels = in_channels
         self.network = MobileNetV1(
             width=width, in_channels=in_channels, num_classes=num_classes, stem_stride=stem_stride
         )
         self.network.stages = with_gates(self.network.stages, reduction=reduction)
+        self.in_channels, self.min_size = in_channels, self.network.min_size
 
-    @property
-    def stages(self) -> nn.Sequential:
-        """The stages of the network inside, for `features_only`."""
-        return self.network.stages
+    stages = property(_stages_inside)
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(x, "SEMobileNetV1", channels=self.in_channels, min_size=self.min_size)

@@ -76,8 +76,6 @@ class SqueezeNet(nn.Module):
         UsageError: both bypasses at once, for the complex one holds the simple one.
     """
 
-    min_size = 21
-
     def __init__(
         self,
         *,

@@ -87,8 +87,6 @@ class SqueezeNext(nn.Module):
         UsageError: a version beyond 2 with another depth than 23.
     """
 
-    min_size = 9
-
     def __init__(
         self,
         *,

@@ -91,8 +91,6 @@ class Xception(nn.Module):
         `stem_stride=1`.
     """
 
-    min_size = 7
-
     def __init__(
         self,
         *,
