@@ -11,7 +11,7 @@ from convatlas.models import find_entry, model_names
 
 
 def count_registered() -> list[Indexed]:
-    """Every network of the package at its published input; a user's own are left out."""
+    """Count each network of the package at its published input; a user's own are left out."""
     names = [name for name in model_names() if find_entry(name).ours]
     # Counting is Python at work: one process a core, each with one thread.
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

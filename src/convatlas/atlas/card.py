@@ -55,7 +55,7 @@ class Card:
         return self.cost.macs
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of `show --json`."""
+        """Return the keys of `show --json`."""
         return {
             "model": self.name,
             "task": self.task,
@@ -81,7 +81,7 @@ class Card:
 
 
 def describe(name: str, **options: Any) -> Card:
-    """Task, paper, options, counted costs and published figures of a network.
+    """Gather task, paper, options, counted costs and published figures of a network.
 
     Args:
         name: as `list_models` gives it.

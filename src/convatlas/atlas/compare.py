@@ -47,7 +47,7 @@ class Row:
         return None if self.ours is None else self.claim.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of `claims --json`."""
+        """Return the keys of `claims --json`."""
         claim = self.claim
         return {
             "model": claim.model,
@@ -84,7 +84,7 @@ def _count(model: str, options: tuple[tuple[str, Any], ...], input: tuple[int, .
 
 
 def indexed(claim: Claim) -> Figures:
-    """The same out of the index where it has it; the index is held to the counts by a test."""
+    """Read the same from the index where it has it; a test holds the index to the counts."""
     entry = read_index().get(claim.model)
     if entry is not None and not claim.options and entry.input == claim.input:
         return Figures(entry.params, entry.macs)
@@ -123,11 +123,11 @@ def _verdict(claim: Claim, ours: int) -> tuple[str, str]:
 def compare_all(
     claims: Iterable[Claim], figures: Callable[[Claim], Figures] = counted
 ) -> tuple[Row, ...]:
-    """Every row in its order."""
+    """Compare each row, in order."""
     return tuple(compare(claim, figures) for claim in claims)
 
 
 def summarise(rows: Iterable[Row]) -> Mapping[str, int]:
-    """How many rows have each status; a status that no row has counts 0."""
+    """Count the rows of each status; one that no row has counts 0."""
     found = Counter(row.status for row in rows)
     return {status: found[status] for status in STATUSES}

@@ -30,7 +30,7 @@ LAYERS: Mapping[str, Callable[[], nn.Module]] = {
 
 
 def build_on_shapes(name: str, options: Mapping[str, Any] = _NO_OPTIONS) -> nn.Module:
-    """The network with weights that take no memory, or one of `LAYERS`.
+    """Build the network with weights that take no memory, or one of `LAYERS`.
 
     Raises:
         UnknownNameError: no such name.
@@ -45,7 +45,7 @@ def count_named(
     options: Mapping[str, Any] = _NO_OPTIONS,
     input: tuple[int, ...] | None = None,
 ) -> Cost:
-    """The cost of a network at batch 1, by default at its published input.
+    """Count a network at batch 1, by default at its published input.
 
     Raises:
         UnknownNameError: no such name.
@@ -56,7 +56,7 @@ def count_named(
 
 
 def index_entry(entry: Entry) -> Indexed:
-    """A registered network as the index holds it, counted now."""
+    """Count a registered network now, as the index holds it."""
     cost = count_named(entry.name)
     module = sys.modules.get(entry.module)  # none for what a notebook or exec registers
     return Indexed(

@@ -8,24 +8,24 @@ _ARGUMENT = re.compile(r"^ {4}(?P<names>[\w, ]+):\s*(?P<text>.*)$")
 
 
 def first_line(docstring: str | None) -> str:
-    """What it is, in one sentence."""
+    """Return the first line: what it is, in one sentence."""
     return inspect.cleandoc(docstring or "").partition("\n")[0]
 
 
 def heading(docstring: str | None, name: str) -> str:
-    """The text under `name:`, as one line; empty where there is no such heading."""
+    """Return the text under `name:` as one line; empty where there is no such heading."""
     return " ".join(line.strip() for line in _lines(docstring, name)).strip()
 
 
 def source(docstring: str | None, name: str) -> str:
-    """The paper of a network: the one that names it in backticks where a file has several."""
+    """Return the paper of a network: the one that names it in backticks, if there are several."""
     whole = heading(docstring, "Source").rstrip(".")
     own = [paper for paper in whole.split("; ") if f"`{name}`" in paper]
     return own[0].replace(f" (`{name}`)", "") if own else whole
 
 
 def arguments(docstring: str | None) -> dict[str, str]:
-    """What the `Args:` of a class say of each option."""
+    """Return what the `Args:` of a class say of each option."""
     about: dict[str, str] = {}
     names: list[str] = []
     for line in _lines(docstring, "Args"):

@@ -44,13 +44,13 @@ class Indexed:
 
 @cache
 def read_index() -> Mapping[str, Indexed]:
-    """Every network of the index by name, in the order of registration."""
+    """Read each network of the index by name, in the order of registration."""
     rows = json.loads(INDEX.read_text("utf-8"))
     return {row["name"]: Indexed(**{**row, "input": tuple(row["input"])}) for row in rows}
 
 
 def write_index(rows: list[Indexed]) -> None:
-    """One network a line, so that a change shows as one line."""
+    """Write one network a line, so that a change shows as one line."""
     lines = [json.dumps(asdict(row), ensure_ascii=False) for row in rows]
     INDEX.write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
     read_index.cache_clear()

@@ -43,7 +43,7 @@ class Listed:
     pretrained: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of `list --json`."""
+        """Return the keys of `list --json`."""
         published = asdict(self.published) if self.published else {}
         return {
             "model": self.name,
@@ -66,7 +66,7 @@ def list_models(
     filter: str | Iterable[str] | None = None,
     pretrained: bool = False,
 ) -> list[str]:
-    """Names that `create_model` takes, sorted, costs counted at the published input.
+    """List the names that `create_model` takes, sorted; costs are at the published input.
 
     Args:
         task: one shelf, e.g. `classify`.
@@ -91,7 +91,7 @@ def rows(
     filter: str | Iterable[str] | None = None,
     pretrained: bool = False,
 ) -> list[Listed]:
-    """The same with task, paper, cost and published accuracy.
+    """List the same with task, paper, cost and published accuracy.
 
     Raises:
         UsageError: no such task.
@@ -135,7 +135,7 @@ def _select(
 
 
 def _natural(name: str) -> list[float | str]:
-    """Sorts resnet18 before resnet101 and w0.25 before w0.5: words and numbers take turns."""
+    """Sort resnet18 before resnet101 and w0.25 before w0.5: words and numbers take turns."""
     parts = re.split(r"(\d+(?:\.\d+)?)", name)
     return [float(part) if index % 2 else part for index, part in enumerate(parts)]
 
@@ -159,7 +159,7 @@ def _counted(name: str) -> Indexed:
 
 @cache
 def published_accuracies() -> Mapping[str, Accuracy]:
-    """One accuracy a name: of the oldest paper, tested in the plain way if there is such a row."""
+    """Return one accuracy a name: of the oldest paper, tested in the plain way if there is one."""
     chosen: dict[str, Claim] = {}
     for claim in load_claims():
         if claim.options or claim.check != "train" or "top5" in claim.quantity:

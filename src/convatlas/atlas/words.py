@@ -9,7 +9,7 @@ STATUS_WORDS = {HOLDS: "holds", DIFFERS: "differs", NOT_CHECKED: "not checked", 
 
 
 def claim_line(row: Row) -> str:
-    """A published figure and its fate in one line."""
+    """Say a published figure and its status in one line."""
     claim = row.claim
     about = circumstances(claim)
     ours = "" if row.ours is None else f", counted {row.ours:,}"
@@ -21,14 +21,14 @@ def claim_line(row: Row) -> str:
 
 
 def circumstances(claim: Claim) -> str:
-    """The options, dataset and way of testing that a figure holds for, if they are not plain."""
+    """Say which options, dataset and way of testing a figure holds for, if not the plain ones."""
     options = [f"{name}={value}" for name, value in claim.options.items()]
     dataset = claim.dataset if claim.check == "train" else None
     return ", ".join([*options, *(word for word in (dataset, claim.setting) if word)])
 
 
 def weights_line(checkpoint: Checkpoint) -> str:
-    """Source, size and licence of public weights, and how well their publisher says they do."""
+    """Say source, size and licence of public weights, and their publisher's accuracy."""
     top1 = checkpoint.top1_percent
     accuracy = f", top-1 {top1:g} % by {checkpoint.published_by}" if top1 is not None else ""
     size = human(checkpoint.bytes, "bytes")

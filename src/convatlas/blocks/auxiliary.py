@@ -20,7 +20,7 @@ def loss_with_auxiliary(
     *,
     weight: float,
 ) -> Tensor:
-    """criterion of the logits, plus `weight` times that of each auxiliary classifier.
+    """Add `weight` times the loss of each auxiliary classifier to that of the logits.
 
     Args:
         outputs: as the network gave them; plain logits where it has no auxiliary classifier.

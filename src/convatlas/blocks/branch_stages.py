@@ -14,7 +14,7 @@ def new_stages(
     *,
     width: float = 1.0,
 ) -> tuple[nn.Sequential, list[int]]:
-    """The stages, each ending where the maps are about to halve, and the channels after each row.
+    """Build the stages, each ending where maps halve, and return the channels of each row.
 
     Args:
         in_channels: channels of the image.
@@ -41,7 +41,7 @@ def new_stages(
 
 
 def smallest_input(steps: Sequence[Step], output: int) -> int:
-    """The side that a square image needs for some steps to leave `output` pixels a side."""
+    """Return the side that an image needs for some steps to leave `output` pixels a side."""
     for step in reversed(steps):
         if isinstance(step, Conv) and not step.padded and isinstance(step.kernel, int):
             output = (output - 1) * step.stride + step.kernel
@@ -53,7 +53,7 @@ def smallest_input(steps: Sequence[Step], output: int) -> int:
 
 
 def with_total_stride(steps: Sequence[Step], stride: int) -> list[Step]:
-    """The same steps, of which only the first ones halve: poolings go, convolutions stay."""
+    """Return the steps with only the first ones halving: poolings go, convolutions stay."""
     halvings = stride.bit_length() - 1
     kept: list[Step] = []
     for step in steps:

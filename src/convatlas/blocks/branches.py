@@ -94,7 +94,7 @@ class Branches(nn.ModuleList):
 def new_layers(
     in_channels: int, steps: Sequence[Step], *, width: float = 1.0
 ) -> tuple[list[nn.Module], int]:
-    """The layers of some steps, one each, and the channels that leave the last."""
+    """Build the layers of some steps, one each, and return the channels that leave the last."""
     layers: list[nn.Module] = []
     channels = in_channels
     for step in steps:

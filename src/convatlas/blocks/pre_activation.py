@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def norm_relu(channels: int) -> nn.Sequential:
-    """Batch norm and ReLU.
+    """Build batch norm and ReLU.
 
     Shape: (n, channels, h, w) -> (n, channels, h, w)
     """
@@ -61,7 +61,7 @@ class PreActUnit(nn.Module):
 def conv_without_bias(
     in_channels: int, out_channels: int, kernel: int, *, stride: int = 1
 ) -> nn.Conv2d:
-    """A bare convolution that keeps the size, as pre-activation needs it.
+    """Build a bare convolution that keeps the size, as pre-activation needs it.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """

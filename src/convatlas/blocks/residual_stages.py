@@ -17,7 +17,7 @@ def residual_stages(
     stages: Sequence[tuple[int, int]],
     unit: NewUnit,
 ) -> nn.Sequential:
-    """A module a resolution, so that the maps in between can be taken.
+    """Build a module for each resolution, so that the maps in between can be taken.
 
     Args:
         stem: the layers before the first unit, and the pooling between the two, if any.
@@ -39,7 +39,7 @@ def residual_stages(
 
 
 def resnet_stem(in_channels: int, channels: int, stem_stride: int) -> Stem:
-    """The 7 x 7 convolution and the pooling with which networks for ImageNet begin.
+    """Build the 7 x 7 convolution and the pooling with which networks for ImageNet begin.
 
     Args:
         stem_stride: 4 as published; 2 leaves out the pooling; 1 also makes the convolution 3 x 3

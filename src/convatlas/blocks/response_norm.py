@@ -6,7 +6,7 @@ NEIGHBOURS, ALPHA, BETA, K = 5, 1e-4, 0.75, 2.0
 
 
 def local_response_norm_layer() -> nn.LocalResponseNorm:
-    """x / (2 + 0.0001 * sum of the five neighbouring channels' x^2) ^ 0.75.
+    """Build x / (2 + 0.0001 * sum of the five neighbouring channels' x^2) ^ 0.75.
 
     The paper does not divide alpha by the number of neighbours and torch does, hence the factor.
 

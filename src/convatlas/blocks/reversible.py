@@ -49,17 +49,17 @@ class Coupling(nn.Module):
         return self.move(b), self.move(a) + self.residue(b)
 
     def inverse(self, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-        """The halves that `forward` makes c and d of, as far as rounding lets them be restored."""
+        """Restore the halves that `forward` makes c and d of, as far as rounding lets it."""
         b = self.move_back(c)
         return self.move_back(d - self.residue(b)), b
 
     def move(self, x: Tensor) -> Tensor:
-        """The pixels of each square into channels, then zeros behind them."""
+        """Move the pixels of each square into channels, and put zeros behind them."""
         x = x if self.block == 1 else downsample(x, self.block)
         return F.pad(x, (0, 0, 0, 0, 0, self.pad)) if self.pad else x
 
     def move_back(self, x: Tensor) -> Tensor:
-        """The inverse of `move`, which is also its transpose: values only change places."""
+        """Undo `move`; this is also its transpose, because values only change places."""
         x = x[:, : x.shape[1] - self.pad] if self.pad else x
         return x if self.block == 1 else upsample(x, self.block)
 
@@ -106,7 +106,7 @@ class ReversibleSequence(nn.Sequential):
         return cast(list[Coupling], list(self))
 
     def inverse(self, y: Tensor) -> Tensor:
-        """The input that `forward` makes y of; in evaluation mode, where batch norm is fixed."""
+        """Restore the input that `forward` makes y of; in evaluation, with fixed batch norm."""
         c, d = y.chunk(2, 1)
         for coupling in reversed(self.couplings):
             c, d = coupling.inverse(c, d)
@@ -214,7 +214,7 @@ def _share_memory(a: Tensor, b: Tensor) -> bool:
 def _step_back(
     coupling: Coupling, c: _Half, d: _Half, named: dict[str, Tensor], wanted: list[Tensor]
 ) -> tuple[_Half, _Half, Sequence[Tensor | None]]:
-    """From outputs to inputs, gradients along with them, and the gradients of the wanted weights.
+    """Go from outputs back to inputs and their gradients, and those of the wanted weights.
 
     The residue runs once, on copies of the buffers, so that no running statistic moves twice. What
     is no longer needed is written over, so that the memory is that of one coupling.
@@ -240,14 +240,14 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def _named_places(residue: nn.Module, places: dict[int, int]) -> dict[str, int]:
-    """Which of the sequence's weights each name of a residue stands for."""
+    """Say which of the sequence's weights each name of a residue stands for."""
     named = residue.named_parameters(remove_duplicate=False)
     return {name: places[id(weight)] for name, weight in named}
 
 
 @contextmanager
 def _modes(sequence: nn.Module, modes: Sequence[bool]) -> Iterator[None]:
-    """Training flags as they were in the forward pass, for they may have been changed since."""
+    """Set training flags as they were in the forward pass: they may have changed since."""
     modules = list(sequence.modules())
     now = [module.training for module in modules]
     try:
@@ -274,7 +274,7 @@ class _Draws(NamedTuple):
         return cls(device, torch.get_rng_state(), own)
 
     def differ(self) -> bool:
-        """Whether a number has been drawn since."""
+        """Say whether a number has been drawn since."""
         now = _Draws.now(self.device)
         pairs = [(self.cpu, now.cpu), (self.own, now.own)]
         return any(a is not None and b is not None and not torch.equal(a, b) for a, b in pairs)

@@ -30,7 +30,7 @@ class ShortcutA(nn.Module):
 def new_shortcut(
     in_channels: int, out_channels: int, *, stride: int, option: str = "B"
 ) -> nn.Module | None:
-    """The way around a unit.
+    """Build the way around a unit.
 
     Args:
         option: `A` has no weights anywhere; `B` projects where the shape changes and is the input

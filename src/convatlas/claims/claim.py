@@ -81,12 +81,12 @@ class Claim:
         return self.value * self.within
 
     def admits(self, counted: float) -> bool:
-        """Whether a count is the published figure up to its rounding."""
+        """Say whether a count is the published figure up to its rounding."""
         return abs(counted - self.value) <= self.tolerance * (1 + 1e-9)
 
 
 def contradictions(claim: Claim, face_value: float) -> Iterable[str]:
-    """What must hold and does not, in the order in which a reader would mend it."""
+    """Yield what must hold and does not, in the order in which a reader would correct it."""
     if claim.check not in CHECKS:
         yield f"check must be one of {', '.join(CHECKS)}, got '{claim.check}'"
     if claim.source not in SOURCES:

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 
 @cache
 def load_papers(folder: Path = FOLDER) -> tuple[Paper, ...]:
-    """The papers whose figures are held, oldest first.
+    """Load the papers whose figures are held, oldest first.
 
     Raises:
         DataError: a file whose head lacks a field or holds one that is not known.
@@ -33,7 +33,7 @@ def load_papers(folder: Path = FOLDER) -> tuple[Paper, ...]:
 
 @cache
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """Every published figure, papers from the oldest on, each in the order of its rows.
+    """Load each published figure, papers from the oldest on, in the order of their rows.
 
     Raises:
         DataError: a row that is incomplete, contradicts itself or stands there twice; the message
@@ -46,7 +46,7 @@ def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
 
 
 def find_claims(models: Iterable[str], folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """The figures of some networks, in the order of the papers."""
+    """Find the figures of some networks, in the order of the papers."""
     wanted = set(models)
     return tuple(claim for claim in load_claims(folder) if claim.model in wanted)
 

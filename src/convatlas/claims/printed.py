@@ -31,7 +31,7 @@ def _match(printed: str) -> re.Match[str]:
 
 
 def printed_value(printed: str) -> float:
-    """The figure in plain numbers, seconds, bytes (MB = 10^6) or percent.
+    """Read the figure in plain numbers, seconds, bytes (MB = 10^6) or percent.
 
     Raises:
         ValueError: not a number, or a unit that is not known.
@@ -42,7 +42,7 @@ def printed_value(printed: str) -> float:
 
 
 def half_unit(printed: str) -> float:
-    """Half a unit of the last printed digit, relative to the figure: 3.4M -> 0.05 / 3.4.
+    """Return half a unit of the last printed digit, relative to it: 3.4M -> 0.05 / 3.4.
 
     Raises:
         ValueError: not a number, a unit that is not known, or zero.

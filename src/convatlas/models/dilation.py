@@ -69,7 +69,7 @@ def set_output_stride(model: nn.Module, output_stride: int, name: str) -> None:
 
 
 def _places(model: nn.Module, name: str) -> list[_Place]:
-    """Every layer that may step over pixels, in the order of a run on shapes alone."""
+    """List each layer that may step over pixels, in the order of a run on shapes alone."""
     places: list[_Place] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

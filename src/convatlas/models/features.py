@@ -36,7 +36,7 @@ class FeatureMaps(nn.Module):
 
 
 def _measure(stages: nn.Sequential) -> tuple[list[int], list[int]]:
-    """Channels and strides, read off one run on shapes alone."""
+    """Read channels and strides off one run on shapes alone."""
     first = next(m for m in stages.modules() if isinstance(m, nn.Conv2d))
     size = 16384  # a large power of two, so that borders without padding do not move the quotient
     x = torch.empty(1, first.in_channels, size, size, device="meta")

@@ -75,7 +75,7 @@ def num_features(model: nn.Module) -> int | None:
 
 
 def _last_layer(model: nn.Module) -> str:
-    """Path of the last layer."""
+    """Find the path of the last layer."""
     paths = [path for path, _ in model.named_modules() if path.rpartition(".")[2] in HEADS]
     if len(paths) != 1:
         raise UsageError(
@@ -94,13 +94,13 @@ def _is_whole_model(model: nn.Module, path: str) -> bool:
 
 
 def _last_of(module: nn.Module) -> str:
-    """Path, within a module, of the last layer that makes classes; empty for the module itself."""
+    """Find the path, within a module, of the last layer that makes classes; empty for itself."""
     layers = [path for path, layer in module.named_modules() if _kind_and_features(layer)[1]]
     return layers[-1] if layers else ""
 
 
 def _kind_and_features(layer: nn.Module) -> tuple[type[nn.Module], int]:
-    """Class of a layer, and the length of what it reads; 0 if it makes no classes."""
+    """Return the class of a layer and the length of what it reads; 0 if it makes no classes."""
     if isinstance(layer, Features):
         return layer.kind, layer.features
     if isinstance(layer, nn.Conv2d):

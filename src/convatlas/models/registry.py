@@ -38,7 +38,7 @@ class Entry:
         return {p.name: p.default for p in signature} | dict(self.options)
 
     def build(self, **options: Any) -> nn.Module:
-        """The network, with `options` over those of the name.
+        """Build the network, with `options` over those of the name.
 
         It has `.num_features`, the length of what its last layer reads, where there is one such
         layer; `num_classes=0` leaves that layer out.
@@ -107,12 +107,12 @@ def register(name: str, cls: type[nn.Module], task: str | None = None, /, **opti
 
 
 def model_names() -> list[str]:
-    """Every registered name, in the order of the files."""
+    """List each registered name, in the order of the files."""
     return list(_entries)
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of a name.
+    """Return the entry of a name.
 
     Raises:
         UnknownNameError: nothing is registered under it.

@@ -72,13 +72,13 @@ class Checkpoint:
         return f"Hugging Face hub, {self.repo}, {self.file}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of one entry of `weights` in `show --json`."""
+        """Return the keys of one entry of `weights` in `show --json`."""
         shown = ("source", "licence", "bytes", "size", "crop", "filter", "mean", "std")
         shown += ("options", "top1_percent", "published_by")
         return {key: getattr(self, key) for key in shown}
 
     def with_channels(self, channels: int) -> "Checkpoint":
-        """The same weights for images of another number of channels, as the filters are adapted.
+        """Return the weights for images of other channels, as the filters are adapted.
 
         For grey, mean and deviation are averaged over the colours, as the filters are summed; for
         more channels those of the colours are repeated in turn, as the filters are.
@@ -95,7 +95,7 @@ class Checkpoint:
         )
 
     def preprocess(self, channels: int | None = None, size: int | None = None) -> "Preprocess":
-        """The module that makes of 8-bit images what these weights were trained on.
+        """Build the module that makes of 8-bit images what these weights were trained on.
 
         Args:
             channels: of the images; None takes those of the network that the weights came with.
@@ -118,7 +118,7 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 @cache
 def checkpoints() -> tuple[Checkpoint, ...]:
-    """Every checkpoint; of those of one network the preferred one comes first."""
+    """List the checkpoints; of those of one network the preferred one comes first."""
     text = resources.files("convatlas.pretrained").joinpath(TABLE).read_text(encoding="utf-8")
     table = tomllib.loads(text)
     scales = table["scales"]
@@ -132,10 +132,10 @@ def _checkpoint(row: dict[str, Any], scales: Mapping[str, Any]) -> Checkpoint:
 
 
 def checkpoints_of(name: str) -> list[Checkpoint]:
-    """Those of one network, the preferred one first; empty where there are none."""
+    """List the checkpoints of one network, the preferred one first; empty if there are none."""
     return [checkpoint for checkpoint in checkpoints() if checkpoint.model == name]
 
 
 def names_with_weights() -> list[str]:
-    """Every network that has public weights, in the order of the table."""
+    """List the networks that have public weights, in the order of the table."""
     return list(dict.fromkeys(checkpoint.model for checkpoint in checkpoints()))

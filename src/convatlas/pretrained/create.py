@@ -111,7 +111,7 @@ def load_public(
 
 
 def choose_checkpoint(name: str) -> Checkpoint:
-    """The first of a network's checkpoints that is on this machine, else the first that a hub has.
+    """Choose a network's first checkpoint on this machine, else the first that a hub has.
 
     Raises:
         UsageError: there is none.

@@ -15,24 +15,24 @@ TRUSTED = ".safetensors"  # holds numbers and names; a pickle could run code
 
 
 def say_on_stderr(text: str) -> None:
-    """Where a download is announced unless the caller has a better place."""
+    """Say a download on standard error, unless the caller has a better place."""
     print(text, file=sys.stderr)
 
 
 def local_file(checkpoint: Checkpoint) -> Path | None:
-    """The file if it is on this machine already; nothing is downloaded and nothing imported."""
+    """Find the file if it is on this machine; nothing is downloaded and nothing imported."""
     if checkpoint.package is not None:
         return _in_package(checkpoint.file)
     return _cached(checkpoint)
 
 
 def has_local_weights(name: str) -> bool:
-    """Whether `create_model(name, pretrained=True)` needs no network."""
+    """Say whether `create_model(name, pretrained=True)` needs no internet connection."""
     return any(local_file(checkpoint) is not None for checkpoint in checkpoints_of(name))
 
 
 def fetch(checkpoint: Checkpoint, *, say: Callable[[str], None] = say_on_stderr) -> Path:
-    """The file with its checksum verified, downloaded where it is not here yet.
+    """Return the file with its checksum verified, downloaded where it is not here yet.
 
     Args:
         say: told source and size before a download.
@@ -126,7 +126,7 @@ def _verify(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def _asked_sha256(checkpoint: Checkpoint) -> str | None:
-    """What the hub says now, where its cache could not keep what it said."""
+    """Ask what the hub says now, where its cache could not keep what it said."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 
     if checkpoint.repo is None or constants.HF_HUB_OFFLINE:
@@ -140,6 +140,6 @@ def _asked_sha256(checkpoint: Checkpoint) -> str | None:
 
 
 def reported_sha256(path: Path) -> str | None:
-    """The hub's cache stores a large file under its checksum, and links to it from its name."""
+    """Read the checksum under which the hub's cache stores a large file."""
     name = path.resolve().name
     return name if SHA256.fullmatch(name) else None

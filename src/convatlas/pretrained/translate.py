@@ -55,14 +55,14 @@ def fit_tensors(
 
 
 def key_paths(model: nn.Module, checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """(path in the file, path in ours) of every layer with weights, or of a single tensor."""
+    """List (path in the file, path in ours) of each layer with weights, or of single tensors."""
     paper, _, peer = checkpoint.keys.partition(":")
     translation = import_module(f"convatlas.pretrained.keys.{paper}")
     return getattr(translation, f"{peer}_paths")(model)
 
 
 def shaped_by(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
-    """Names of the tensors whose shape an option decides, found by building with one more.
+    """List the tensors whose shape an option decides, found by building with one more.
 
     So the classifier is what depends on `num_classes`, auxiliary ones included, and the first
     layer what depends on `in_channels`; nothing is guessed from names.
@@ -80,7 +80,7 @@ def _shapes(entry: Entry, options: Mapping[str, Any]) -> dict[str, torch.Size]:
 
 
 def adapt_channels(weight: Tensor, shape: torch.Size) -> Tensor:
-    """A first convolution for another number of channels.
+    """Adapt a first convolution to another number of channels.
 
     One channel: the filters are summed over the colours, which for a grey image is what the
     colours would have given. Others: the colours' filters are repeated in turn and scaled by the
@@ -138,7 +138,7 @@ def _check(
 
 
 def _same_layer(one: torch.Size, other: torch.Size) -> bool:
-    """A linear layer may be written as a convolution: the same numbers in the same order."""
+    """Say whether two shapes are of one layer: a linear one may be written as a convolution."""
     return one == other or (
         {len(one), len(other)} == {2, 4} and one[0] == other[0] and one.numel() == other.numel()
     )

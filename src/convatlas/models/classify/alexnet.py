@@ -107,7 +107,7 @@ class AlexNet(nn.Module):
     tiny = tiny_build(96, width=0.125, map_side=2)
 
     def _draw_published_weights(self) -> None:
-        """N(0, 0.01), and a bias of one where the paper wants it (section 5)."""
+        """Draw weights from N(0, 0.01), and set biases to one where the paper does (section 5)."""
         convolutions = [m for m in self.stages.modules() if isinstance(m, nn.Conv2d)]
         layers = [m for m in self.classifier if isinstance(m, nn.Linear)]
         ones = [convolutions[number - 1] for number in BIAS_OF_ONE] + layers[:-1]

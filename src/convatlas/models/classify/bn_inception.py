@@ -34,7 +34,7 @@ AVERAGE, LARGEST = Pool(nn.AvgPool2d), Pool(nn.MaxPool2d)
 
 
 def module(one: int, reduce3: int, three: int, reduced: int, double: int, projected: int) -> Module:
-    """1 x 1, 3 x 3, two 3 x 3 and an averaging side by side."""
+    """Put a 1 x 1, a 3 x 3, two 3 x 3 and an averaging side by side."""
     return (
         (Conv(one),),
         (Conv(reduce3), Conv(three, 3)),
@@ -44,7 +44,7 @@ def module(one: int, reduce3: int, three: int, reduced: int, double: int, projec
 
 
 def halving(reduce3: int, three: int, reduced: int, double: int) -> Module:
-    """The same without 1 x 1, at every second pixel; the maximum passes all channels through."""
+    """Put the same without 1 x 1 at each second pixel; the maximum passes all channels through."""
     return (
         (Conv(reduce3), Conv(three, 3, 2)),
         (Conv(reduced), Conv(double, 3), Conv(double, 3, 2)),
@@ -53,13 +53,13 @@ def halving(reduce3: int, three: int, reduced: int, double: int) -> Module:
 
 
 def last_module(*channels: int) -> Module:
-    """A module whose pooling takes the maximum."""
+    """Return a module whose pooling takes the maximum."""
     *front, (_, projection) = module(*channels)
     return (*front, (LARGEST, projection))
 
 
 def layout(projected: int) -> tuple[tuple[Module, ...], ...]:
-    """Figure 5, a stage a line; `projected` is the width behind the pooling of 4c and 4d."""
+    """Return figure 5, a stage a line; `projected` is the width behind the pooling of 4c, 4d."""
     return (
         (module(64, 64, 64, 64, 96, 32), module(64, 64, 96, 64, 96, 64)),
         (

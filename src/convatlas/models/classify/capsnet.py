@@ -139,7 +139,7 @@ class CapsNet(nn.Module):
         return CapsuleOutputs(logits, capsules, x) if self.training else logits
 
     def capsules(self, x: Tensor) -> Tensor:
-        """The vector of each class.
+        """Return the vector of each class.
 
         Shape: (n, in_channels, size, size) -> (n, num_classes, class_dim)
         """
@@ -171,7 +171,7 @@ class CapsNet(nn.Module):
         target: Tensor | tuple[Tensor, Tensor],
         criterion: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """The margin loss, and what the decoder drew wrong; the recipe's criterion is not asked.
+        """Return the margin loss plus what the decoder drew wrong; ignore the recipe's criterion.
 
         Args:
             target: labels (n,); or, where k things overlap in an image, labels (n, k) and each
@@ -195,7 +195,7 @@ class CapsNet(nn.Module):
 
 @torch.fx.wrap
 def _widened(x: Tensor) -> Tensor:
-    """Half precision as float32: it holds neither the squares of short vectors nor of long ones."""
+    """Turn half precision into float32: it cannot hold squares of short or of long vectors."""
     half = x.dtype == torch.float16 or x.dtype == torch.bfloat16
     return x.float() if half else x
 
@@ -212,12 +212,12 @@ def squash(x: Tensor) -> Tensor:
 
 
 def lengths(capsules: Tensor) -> Tensor:
-    """Length of each vector, above 0, in float32 at least. Shape: (..., d) -> (...)."""
+    """Measure each vector: above 0, in float32 at least. Shape: (..., d) -> (...)."""
     return _widened(capsules).square().sum(-1).clamp(min=LEAST_SQUARE).sqrt()
 
 
 def route(votes: Tensor, iterations: int, *, none_of_above: bool = False) -> Tensor:
-    """Routing by agreement: votes that point the way of a class's vector count more for it.
+    """Route by agreement: votes that point the way of a class's vector count more for it.
 
     Args:
         none_of_above: share each capsule's votes with one more class that nothing reads.
@@ -238,7 +238,7 @@ def route(votes: Tensor, iterations: int, *, none_of_above: bool = False) -> Ten
 
 
 def _vectors(votes: Tensor, agreement: Tensor, none_of_above: bool) -> Tensor:
-    """Each class's vector: the sum of the votes by the shares that the capsules give it."""
+    """Sum the votes for each class by the shares that the capsules give it."""
     if none_of_above:
         agreement = torch.cat([agreement, torch.zeros_like(agreement[:, :1])], dim=1)
     shares = agreement.softmax(1)[:, : votes.shape[1]]
@@ -246,7 +246,7 @@ def _vectors(votes: Tensor, agreement: Tensor, none_of_above: bool) -> Tensor:
 
 
 def margin_loss(lengths: Tensor, labels: Tensor) -> Tensor:
-    """Long vectors for the classes that are there, short ones for the others; mean over images.
+    """Ask for long vectors of the classes that are there, short ones of the others; mean.
 
     Shape: lengths (n, classes), labels (n, k) of the k classes in an image -> ()
 
@@ -275,7 +275,7 @@ def _decoder(units: list[int], pixels: int) -> nn.Sequential:
 
 
 def _unit_range(images: Tensor) -> Tensor:
-    """Images in 0..1 as they are; others moved and scaled together so that they lie there."""
+    """Keep images that lie in 0..1; move and scale others together so that they do."""
     low, high = images.amin().clamp(max=0), images.amax().clamp(min=1)
     return (images - low) / (high - low)
 

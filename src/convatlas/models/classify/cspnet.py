@@ -94,7 +94,7 @@ class CrossStage(nn.Module):
 def _cross_stage(
     in_channels: int, stage: Stage, unit: Callable[[int], nn.Module], act: Act
 ) -> CrossStage:
-    """The stage behind its down-sampling; `unit` builds one from the channels that it reads."""
+    """Build the stage behind its down-sampling; `unit` builds one from the channels it reads."""
     units, channels = [], stage.start
     for _ in range(stage.units):
         units.append(unit(channels))

@@ -67,7 +67,7 @@ class Partial(nn.Module):
 
 
 def _first(channels: int, out_channels: int) -> Partial:
-    """The only stage at half the size: one block without widening."""
+    """Build the only stage at half the size: one block without widening."""
     through = nn.Sequential(
         ConvNormAct(channels, channels, 1),
         ConvNormAct(channels, channels, groups=channels),

@@ -17,7 +17,7 @@ SLOPE = 0.1  # of leaky ReLU below zero
 
 
 def leaky() -> nn.Module:
-    """Leaky ReLU as Darknet has it."""
+    """Build the leaky ReLU of Darknet."""
     return nn.LeakyReLU(SLOPE)
 
 
@@ -37,7 +37,7 @@ class Overlap(nn.Module):
 
 
 def overlap(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
-    """`Overlap` where the shape changes, else the input itself."""
+    """Build an `Overlap` where the shape changes, else pass the input on."""
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
     return Overlap(in_channels, out_channels, stride)
@@ -58,21 +58,21 @@ class Unit(nn.Module):
 
 
 def darknet_residue(channels: int, narrow: int, act: Act = leaky) -> nn.Sequential:
-    """1 x 1 to fewer channels, 3 x 3 back."""
+    """Build a 1 x 1 to fewer channels and a 3 x 3 back."""
     return nn.Sequential(
         ConvNormAct(channels, narrow, 1, act=act), ConvNormAct(narrow, channels, act=act)
     )
 
 
 def darknet_unit(channels: int, narrow: int, act: Act = leaky) -> Unit:
-    """Darknet-53's residue, and the sum left as it is."""
+    """Build Darknet-53's unit, which leaves the sum as it is."""
     return Unit(darknet_residue(channels, narrow, act), nn.Identity(), nn.Identity())
 
 
 def stem(
     in_channels: int, channels: int, stem_stride: int, model: str, act: Act = leaky
 ) -> list[list[nn.Module]]:
-    """A 7 x 7 convolution and pooling by 2 x 2, as Darknet's networks of 50 layers begin."""
+    """Build a 7 x 7 convolution and pooling by 2 x 2, as Darknet's networks of 50 layers begin."""
     check_option(model, "stem_stride", stem_stride, (4, 2, 1))
     if stem_stride == 1:
         return [[ConvNormAct(in_channels, channels, act=act)]]
@@ -89,7 +89,7 @@ def bottleneck_residue(
     stride: int = 1,
     act: Act = leaky,
 ) -> nn.Sequential:
-    """1 x 1, 3 x 3, and a linear 1 x 1.
+    """Build a 1 x 1, a 3 x 3 and a linear 1 x 1.
 
     Args:
         groups: of the 3 x 3; fewer where they do not divide its channels.
@@ -110,7 +110,7 @@ def bottleneck(
     stride: int = 1,
     act: Act = leaky,
 ) -> Unit:
-    """`bottleneck_residue` and the shortcut, then the activation."""
+    """Build `bottleneck_residue` and the shortcut, then the activation."""
     residue = bottleneck_residue(
         in_channels, narrow, out_channels, groups=groups, stride=stride, act=act
     )

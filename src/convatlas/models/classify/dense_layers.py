@@ -127,7 +127,7 @@ class DenseBlock(nn.Module):
 
 
 def with_new_maps(x: Tensor, layers: Iterable[nn.Module]) -> Tensor:
-    """The input and, behind it, the maps of each layer, which reads all that were there before.
+    """Put the maps of each layer behind the input; a layer reads all that were there before.
 
     Shape: (n, c, h, w) -> (n, c + what the layers make, h, w)
     """
@@ -138,7 +138,7 @@ def with_new_maps(x: Tensor, layers: Iterable[nn.Module]) -> Tensor:
 
 
 def stem(in_channels: int, channels: int, stem_stride: int, model: str) -> list[list[nn.Module]]:
-    """A 7 x 7 convolution and pooling by 3 x 3, a list a resolution; less for small images."""
+    """Build a 7 x 7 convolution and pooling by 3 x 3, a list for each resolution."""
     check_option(model, "stem_stride", stem_stride, (4, 2, 1))
     if stem_stride == 1:
         return [[ConvNormAct(in_channels, channels, 3)]]
@@ -147,7 +147,7 @@ def stem(in_channels: int, channels: int, stem_stride: int, model: str) -> list[
 
 
 def transition(in_channels: int, out_channels: int, *, dropout: float = 0.0) -> nn.Sequential:
-    """Between two blocks: a 1 x 1 convolution, then the mean of 2 x 2 pixels.
+    """Build what stands between two blocks: a 1 x 1 convolution, then the mean of 2 x 2 pixels.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, floor(h / 2), floor(w / 2))
     """
@@ -156,7 +156,7 @@ def transition(in_channels: int, out_channels: int, *, dropout: float = 0.0) -> 
 
 
 def scaled(channels: int, width: float) -> int:
-    """A channel count at a width, to the nearest whole number: growths are too small to round."""
+    """Scale a channel count to the nearest whole number: growths are too small for eights."""
     return max(1, round(channels * width))
 
 

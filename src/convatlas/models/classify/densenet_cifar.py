@@ -102,7 +102,7 @@ class DenseNetCifar(nn.Module):
 
 
 def _layers(depth: int, bottleneck: bool) -> int:
-    """Layers of a block: the first convolution, two transitions and the classifier make four."""
+    """Count the layers of a block: first convolution, two transitions, classifier make four."""
     step = 2 * BLOCKS if bottleneck else BLOCKS
     if depth < step + 4 or (depth - 4) % step:
         raise UsageError(

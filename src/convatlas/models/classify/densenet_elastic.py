@@ -58,7 +58,7 @@ class ElasticLayer(nn.Module):
 
 
 def _way(in_channels: int, inner: int, growth: int) -> nn.Sequential:
-    """The convolutions of one way, behind the norm that both share."""
+    """Build the convolutions of one way, behind the norm that both share."""
     first = nn.Conv2d(in_channels, inner, 1, bias=False)
     return nn.Sequential(first, NormActConv(inner, growth, 3))
 

@@ -139,7 +139,7 @@ class EfficientNet(nn.Module):
 
 
 def _repeats(depth: float, *, lite: bool) -> tuple[int, ...]:
-    """Blocks of each stage."""
+    """Count the blocks of each stage."""
     last = len(LAYOUT) - 1
     return tuple(
         repeats if lite and row in (0, last) else math.ceil(depth * repeats)

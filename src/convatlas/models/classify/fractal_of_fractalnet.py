@@ -163,7 +163,7 @@ class FractalOfFractalNet(nn.Module):
 
 
 def freeze_drop_path(paths: Sequence[Tensor], active: int | None) -> Tensor:
-    """The sum of the paths up to the active one, which alone learns; of all where none is active.
+    """Sum the paths up to the active one, which alone learns; all of them if none is active.
 
     Shape: (n, c, h, w) each -> (n, c, h, w)
     """
@@ -176,7 +176,7 @@ def freeze_drop_path(paths: Sequence[Tensor], active: int | None) -> Tensor:
 
 
 def interval_ends(paths: int, kind: str) -> tuple[float, ...]:
-    """Where each path's turn ends, in shares of a cycle; the last ends at 1."""
+    """Return where the turn of each path ends, in fractions of a cycle; the last ends at 1."""
     lengths = [1 if kind == "equal" else (i + 1) ** 2 for i in range(paths)]
     if kind == "decreasing":
         lengths.reverse()
@@ -184,7 +184,7 @@ def interval_ends(paths: int, kind: str) -> tuple[float, ...]:
 
 
 def interval_at(place: float, ends: Sequence[float]) -> int:
-    """The path whose turn it is at a place from 0 to 1 of the cycle."""
+    """Return the path whose turn it is at a place from 0 to 1 of the cycle."""
     return next((path for path, end in enumerate(ends) if place < end), len(ends) - 1)
 
 

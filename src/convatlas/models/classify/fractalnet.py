@@ -101,15 +101,15 @@ class FractalBlock(nn.Module):
         return self.pool(y) if row == self._step(0) else y
 
     def _rows(self) -> range:
-        """Places of the deepest column, from 1 on."""
+        """Return the places of the deepest column, from 1 on."""
         return range(1, self._step(0) + 1)
 
     def _step(self, c: int) -> int:
-        """How many places of the deepest column one convolution of column `c` spans."""
+        """Return how many places of the deepest column one convolution of column `c` spans."""
         return 2 ** (len(self.columns) - 1 - c)
 
     def _ends(self, row: int, columns: Sequence[int] | None = None) -> list[int]:
-        """The columns that have a convolution which ends in this row."""
+        """Return the columns that have a convolution which ends in this row."""
         wanted = range(len(self.columns)) if columns is None else columns
         return [c for c in wanted if row % self._step(c) == 0]
 
@@ -117,7 +117,7 @@ class FractalBlock(nn.Module):
 def run_blocks(
     blocks: nn.Sequential, x: Tensor, *, columns: int, column: int | None, global_share: float
 ) -> Tensor:
-    """The blocks one after the other, all columns of them or the same single one.
+    """Run the blocks one after the other, all of their columns or the same single one.
 
     Args:
         column: in evaluation, run this one alone.
@@ -152,7 +152,7 @@ def check_paths(
 
 
 def draw_xavier(model: nn.Module) -> None:
-    """Weights from U(-a, a), a = sqrt(3 / fan_in), and zero bias, as Caffe's "xavier" has it."""
+    """Draw weights from U(-a, a), a = sqrt(3 / fan_in), and zero biases: Caffe's "xavier"."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")

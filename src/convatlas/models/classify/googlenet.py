@@ -47,7 +47,7 @@ NewConv = Callable[..., nn.Module]
 
 
 def conv_act(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1) -> nn.Module:
-    """A convolution with bias, padded to keep its size, and a rectified unit."""
+    """Build a convolution with bias, padded to keep its size, and a rectified unit."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2)
     return nn.Sequential(conv, nn.ReLU())
 
@@ -55,7 +55,7 @@ def conv_act(in_channels: int, out_channels: int, kernel: int, *, stride: int = 
 def conv_norm_act(
     in_channels: int, out_channels: int, kernel: int, *, stride: int = 1
 ) -> nn.Module:
-    """The same with batch norm in place of the bias."""
+    """Build the same with batch norm in place of the bias."""
     return ConvNormAct(in_channels, out_channels, kernel, stride=stride, norm_eps=1e-3)
 
 
@@ -172,7 +172,7 @@ class GoogLeNet(nn.Module):
         target: Tensor,
         criterion: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        """The loss of the logits plus 0.3 of that of either auxiliary classifier (section 5)."""
+        """Add 0.3 of the loss of either auxiliary classifier to that of the logits (section 5)."""
         return loss_with_auxiliary(outputs, target, criterion, weight=AUXILIARY_WEIGHT)
 
     example = image_example(224)
@@ -180,7 +180,7 @@ class GoogLeNet(nn.Module):
 
 
 def smallest_size(stem_stride: int, *, auxiliary: bool) -> int:
-    """The side from which the poolings, and those of the auxiliary classifiers, have a window."""
+    """Return the side from which each pooling, auxiliary ones included, has a window."""
     behind_stem = 20 if auxiliary else 8
     return behind_stem * stem_stride - (1 if stem_stride > 1 else 0)
 
@@ -188,7 +188,7 @@ def smallest_size(stem_stride: int, *, auxiliary: bool) -> int:
 def _auxiliary_classifier(
     in_channels: int, num_classes: int, width: float, conv: NewConv
 ) -> nn.Sequential:
-    """Averages over 5 x 5, a 1 x 1 convolution and two linear layers (section 5)."""
+    """Build averages over 5 x 5, a 1 x 1 convolution and two linear layers (section 5)."""
     channels, hidden = _scaled(AUXILIARY_CHANNELS, width), _scaled(AUXILIARY_HIDDEN, width)
     return nn.Sequential(
         nn.AvgPool2d(5, stride=3),
@@ -203,12 +203,12 @@ def _auxiliary_classifier(
 
 
 def _scaled(channels: int, width: float) -> int:
-    """Multiples of four: the narrowest layer has 16 channels, and eight would be too coarse."""
+    """Round to multiples of four: the narrowest layer has 16 channels, eight is too coarse."""
     return round_channels(channels * width, 4)
 
 
 def draw_he_fan_in(model: nn.Module) -> None:
-    """He's normal weights by fan in: by fan out, the reductions to few channels would amplify."""
+    """Draw He's normal weights by fan in: by fan out, reductions to few channels amplify."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -44,7 +44,7 @@ STEM_3 = (*FIRST, Conv(80), Conv(192, 3, padded=False), LARGEST)
 
 
 def module_a(projected: int) -> Module:
-    """Figure 5: a 5 x 5 as two 3 x 3."""
+    """Return the module of figure 5: a 5 x 5 as two 3 x 3."""
     return (
         (Conv(64),),
         (Conv(48), Conv(64, 5)),
@@ -54,7 +54,7 @@ def module_a(projected: int) -> Module:
 
 
 def module_b(c: int) -> Module:
-    """Figure 6 with n = 7: windows of 7 x 7 as 1 x 7 and 7 x 1."""
+    """Return the module of figure 6 with n = 7: windows of 7 x 7 as 1 x 7 and 7 x 1."""
     return (
         (Conv(192),),
         (Conv(c), Conv(c, (1, 7)), Conv(192, (7, 1))),
@@ -64,7 +64,7 @@ def module_b(c: int) -> Module:
 
 
 def module_b_3x3(c: int) -> Module:
-    """The same place in the network before its windows grew to 7 x 7."""
+    """Return the module that stood there before its windows grew to 7 x 7."""
     return (
         (Conv(192),),
         (Conv(c), Conv(192, 3)),
@@ -173,7 +173,7 @@ class InceptionV3(nn.Module):
         target: Tensor,
         criterion: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        """The loss of the logits plus 0.4 of that of the auxiliary classifier, as slim adds it."""
+        """Add 0.4 of the loss of the auxiliary classifier to that of the logits, as slim does."""
         return loss_with_auxiliary(outputs, target, criterion, weight=AUXILIARY_WEIGHT)
 
     example = image_example(299)
@@ -183,7 +183,7 @@ class InceptionV3(nn.Module):
 def _auxiliary_classifier(
     in_channels: int, num_classes: int, width: float, *, norm: bool
 ) -> nn.Sequential:
-    """Averages of 5 x 5, a 1 x 1 and a 5 x 5 convolution to one pixel, and a linear layer."""
+    """Build averages of 5 x 5, a 1 x 1 and a 5 x 5 convolution to one pixel, a linear layer."""
     narrow, wide = (round_channels(c * width) for c in AUXILIARY_CHANNELS)
     convolve = _normed if norm else _biased
     return nn.Sequential(

@@ -35,7 +35,7 @@ STEM_4 = (  # figure 3
 
 
 def reduce_a(k: int, wide: int, m: int, n: int) -> Module:
-    """Figure 7 with the widths of table 1."""
+    """Return the module of figure 7 with the widths of table 1."""
     return (
         (Conv(n, 3, 2, padded=False),),
         (Conv(k), Conv(wide, 3), Conv(m, 3, 2, padded=False)),
@@ -46,7 +46,7 @@ def reduce_a(k: int, wide: int, m: int, n: int) -> Module:
 def split_at_halvings(
     in_channels: int, steps: Sequence[Step], width: float
 ) -> tuple[list[list[nn.Module]], int]:
-    """The layers of a stem, a list a resolution, and the channels that leave it."""
+    """Build the layers of a stem, a list for each resolution, and return its channels too."""
     layers, channels = new_layers(in_channels, steps, width=width)
     stages: list[list[nn.Module]] = [[]]
     for step, layer in zip(steps, layers, strict=True):

@@ -56,7 +56,7 @@ STEM_2 = (  # released: the stem of version 3, and a module that widens
 
 
 def reduce_b(second: int, third: int) -> Module:
-    """Figures 13 and 18."""
+    """Return the module of figures 13 and 18."""
     return (
         (Conv(256), Conv(384, 3, 2, padded=False)),
         (Conv(256), Conv(second, 3, 2, padded=False)),
@@ -66,7 +66,7 @@ def reduce_b(second: int, third: int) -> Module:
 
 
 def residue_a(middle: int, wide: int) -> Module:
-    """Figures 10 and 16."""
+    """Return the module of figures 10 and 16."""
     return (
         (Conv(32),),
         (Conv(32), Conv(32, 3)),
@@ -75,7 +75,7 @@ def residue_a(middle: int, wide: int) -> Module:
 
 
 def residue_sides(first: int, narrow: int, middle: int, wide: int, kernel: int) -> Module:
-    """Figures 11, 12, 17 and 19: a 1 x 1 beside a large window in two oblong ones."""
+    """Return that of figures 11, 12, 17, 19: a 1 x 1 beside a large window as two oblong ones."""
     return (
         (Conv(first),),
         (Conv(narrow), Conv(middle, (1, kernel)), Conv(wide, (kernel, 1))),

@@ -44,7 +44,7 @@ def _residue(
     dropout: float,
     first: bool,
 ) -> nn.Sequential:
-    """The three convolutions of a block, each behind norm and ReLU, the image's own excepted."""
+    """Build the three convolutions of a block, each behind norm and ReLU but the image's own."""
     pad = kernel // 2
     start = [] if first else [nn.BatchNorm2d(in_channels), nn.ReLU()]
     return nn.Sequential(
@@ -145,7 +145,7 @@ class IRevNet(nn.Module):
         draw_he_normal(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last block puts out, of which `inverse` makes the image again.
+        """Return what the last block puts out, of which `inverse` makes the image again.
 
         Shape: (n, in_channels, h, w) -> (n, channels, h / min_size, w / min_size)
         """
@@ -160,7 +160,7 @@ class IRevNet(nn.Module):
         return self.body(F.pad(moved, (0, 0, 0, 0, 0, self.pad)))
 
     def inverse(self, features: Tensor) -> Tensor:
-        """The images that `features` makes these maps of, up to rounding.
+        """Return the images that `features` makes these maps of, up to rounding.
 
         Any maps of the right shape give some image; where the network is injective only, running
         that image forward again gives them back only if they came from an image.

@@ -199,7 +199,7 @@ class LeNet5Modern(nn.Module):
 
 
 def right_distance_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean distance to the code of the right class (equation 8).
+    """Average the distance to the code of the right class (equation 8).
 
     Shape: (n, num_classes) logits of `EuclideanOutput`, (n,) classes -> ()
     """
@@ -207,7 +207,7 @@ def right_distance_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def map_loss(logits: Tensor, target: Tensor, *, rubbish: float = 0.1) -> Tensor:
-    """The right distance plus a term that pushes the wrong classes away (equation 9).
+    """Add a term that pushes the wrong classes away to the right distance (equation 9).
 
     Args:
         rubbish: the paper's j > 0, the distance of a class of everything else.
@@ -226,14 +226,14 @@ def _trunk(
     act: Callable[[], nn.Module],
     channels: tuple[int, int, int] = (16, 120, 84),
 ) -> nn.Sequential:
-    """C1 to F6: the order that both forms share."""
+    """Build C1 to F6 in the order that both forms share."""
     maps, c5, f6 = channels
     front = (c1, act(), s2, c3, act(), s4, nn.Conv2d(maps, c5, 5), act())
     return nn.Sequential(*front, nn.Flatten(), nn.Linear(c5, f6), act())
 
 
 def _draw_weights(module: nn.Module) -> None:
-    """Uniform within 2.4 / fan_in, so that sums start inside the steep part of the squashing."""
+    """Draw within 2.4 / fan_in, so that sums start in the steep part of the squashing."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         bound = 2.4 / module.weight[0].numel()
         nn.init.uniform_(module.weight, -bound, bound)

@@ -33,7 +33,7 @@ CIFAR_SIZE = (32, 32)
 def mlpconv(
     in_channels: int, channels: tuple[int, ...], kernel: int, *, stride: int, padding: int
 ) -> list[nn.Module]:
-    """A spatial convolution and the 1 x 1 convolutions that make it a perceptron, all rectified."""
+    """Build a convolution and the 1 x 1 ones that make it a perceptron, all rectified."""
     first, *rest = channels
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, first, kernel, stride=stride, padding=padding),
@@ -45,7 +45,7 @@ def mlpconv(
 
 
 def class_maps(in_channels: int, num_classes: int) -> nn.Sequential:
-    """One rectified map a class; all start well above zero, for one asleep would never wake."""
+    """Build one rectified map a class; all start above zero, because a dead one stays dead."""
     layer = nn.Conv2d(in_channels, num_classes, 1)
     nn.init.normal_(layer.weight, std=0.01)
     assert layer.bias is not None

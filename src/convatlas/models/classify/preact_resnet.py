@@ -39,7 +39,7 @@ def preact_unit(
     projects: bool = True,
     gate: nn.Module | None = None,
 ) -> PreActUnit:
-    """Two 3 x 3 convolutions, or a bottleneck whose stride is in the first 1 x 1.
+    """Build two 3 x 3 convolutions, or a bottleneck whose stride is in the first 1 x 1.
 
     Args:
         inner: channels inside the bottleneck; None for two 3 x 3 convolutions.

@@ -30,7 +30,7 @@ BOTTLENECK_DEPTHS = (164, 1001)  # tables 3 and 4 of the second paper
 
 
 def units_a_stage(model: str, depth: int, *, bottleneck: bool) -> int:
-    """Units in each of the three stages of a network with `depth` weighted layers.
+    """Count the units in each of the three stages of a network with `depth` weighted layers.
 
     Raises:
         UsageError: depth is not 6 n + 2, or 9 n + 2 for bottlenecks.

@@ -25,7 +25,7 @@ DEPTHS = (50, 101, 152)
 
 
 def grouped_channels(channels: int, groups: int, group_width: int) -> int:
-    """Channels inside a bottleneck: `group_width` a group where ResNet has 64 in all.
+    """Return the channels inside a bottleneck: `group_width` a group where ResNet has 64.
 
     Args:
         channels: inside ResNet's bottleneck at the same place.

@@ -28,7 +28,7 @@ EPS = 1e-3
 
 
 def new_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch norm with the constant of the authors' code."""
+    """Build a batch norm with the constant of the authors' code."""
     return nn.BatchNorm2d(channels, eps=EPS)
 
 
@@ -134,7 +134,7 @@ def reversible_stage(
     activated: bool,
     recompute: bool,
 ) -> list[nn.Module]:
-    """The unit that changes the shape, if it does, then the reversible ones."""
+    """Build the unit that changes the shape, if any, then the reversible ones."""
     narrow = channels // 2
     out = narrow * EXPAND if bottleneck else narrow
     layers: list[nn.Module] = []
@@ -217,7 +217,7 @@ class RevNet(nn.Module):
 
 
 def draw_weights(model: nn.Module) -> None:
-    """He's variance by the outputs of a convolution, no value beyond two standard deviations."""
+    """Draw with He's variance by fan out, no value beyond two standard deviations."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             std = (2 / (module.kernel_size[0] * module.kernel_size[1] * module.out_channels)) ** 0.5

@@ -23,7 +23,7 @@ from convatlas.ops import SqueezeExcite
 
 
 def with_gates(stages: nn.Sequential, *, reduction: int) -> nn.Sequential:
-    """The same layers in the same stages, and a gate behind each module.
+    """Return the same layers in the same stages, with a gate behind each module.
 
     Args:
         reduction: channels over hidden units; a module with fewer channels gets one hidden unit.
@@ -105,7 +105,7 @@ class SEInceptionV3(nn.Module):
         target: Tensor,
         criterion: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        """The loss of Inception v3."""
+        """Return the loss of Inception v3."""
         return self.network.loss(outputs, target, criterion)
 
     example = image_example(299)

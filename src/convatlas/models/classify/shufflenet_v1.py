@@ -145,7 +145,7 @@ class ShuffleNetV1(nn.Module):
 
 
 def stem_channels(width: float, groups: int) -> int:
-    """Channels of the first convolution, a multiple of the groups."""
+    """Return the channels of the first convolution, a multiple of the groups."""
     channels = next((c for limit, c in STEMS if width <= limit), WIDEST_STEM)
     return -(-channels // groups) * groups
 

@@ -67,7 +67,7 @@ class DownUnit(nn.Module):
 
 
 def _branch(in_channels: int, channels: int, *, stride: int) -> nn.Sequential:
-    """Mix, filter each channel alone without an activation, mix."""
+    """Build a branch: mix, filter each channel alone without an activation, mix."""
     return nn.Sequential(
         ConvNormAct(in_channels, channels, 1),
         ConvNormAct(channels, channels, 3, stride=stride, groups=channels, act=None),
@@ -76,7 +76,7 @@ def _branch(in_channels: int, channels: int, *, stride: int) -> nn.Sequential:
 
 
 def stage_channels(width: float) -> tuple[int, int]:
-    """Channels of the first stage and of the head at a width: table 5, and lines between its rows.
+    """Return the channels of first stage and head: table 5, and lines between its rows.
 
     The first stage's count is even, for it is split in halves.
     """
@@ -91,7 +91,7 @@ def stage_channels(width: float) -> tuple[int, int]:
 
 
 def deep_channels(width: float) -> tuple[int, int]:
-    """The same for the form with 50 layers, all in proportion."""
+    """Return the same for the form with 50 layers, all in proportion."""
     first, head = DEEP_CHANNELS
     return 2 * max(1, round(first * width / 2)), round_channels(head * width)
 

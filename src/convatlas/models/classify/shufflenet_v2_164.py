@@ -147,7 +147,7 @@ class SEShuffleNetV2(nn.Module):
         target: Tensor,
         criterion: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        """The loss of the logits plus 0.3, 0.5 and 0.7 of those of the auxiliary classifiers."""
+        """Add 0.3, 0.5 and 0.7 of the losses of the auxiliary classifiers to that of the logits."""
         if isinstance(outputs, Tensor):
             return criterion(outputs, target)
         loss = criterion(outputs.logits, target)

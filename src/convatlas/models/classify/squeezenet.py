@@ -129,7 +129,7 @@ class SqueezeNet(nn.Module):
 
 
 def _scaled(channels: int, width: float) -> int:
-    """Multiples of four: the narrowest layer has 16 channels, and eight would be too coarse."""
+    """Round to multiples of four: the narrowest layer has 16 channels, eight is too coarse."""
     return round_channels(channels * width, 4)
 
 

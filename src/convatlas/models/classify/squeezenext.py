@@ -152,7 +152,7 @@ class SqueezeNext(nn.Module):
 
 
 def _draw_weights(module: nn.Module) -> None:
-    """Xavier's, as the released solver."""
+    """Draw Xavier's weights, as the released solver does."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -64,7 +64,7 @@ class StochasticUnit(nn.Module):
 
 
 def survivals(model: str, units: int, *, last: float, decay: str) -> Iterator[float]:
-    """The chance of each unit, first to last: falling in equal steps, or the same for all.
+    """Return the chance of each unit: falling in equal steps, or the same for all.
 
     Raises:
         UsageError: last is not from 0 to 1, or there is no such decay.

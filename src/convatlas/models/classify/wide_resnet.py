@@ -55,7 +55,7 @@ def wide_unit(
     dropout: float = 0.0,
     gate: nn.Module | None = None,
 ) -> PreActUnit:
-    """The block B(kernels): pre-activated convolutions of equal width, the first with the stride.
+    """Build B(kernels): pre-activated convolutions of equal width, the first with the stride.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """

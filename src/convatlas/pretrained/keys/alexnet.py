@@ -10,7 +10,7 @@ LINEAR = (1, 4, 6)
 
 
 def torchvision_paths(model: AlexNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `alexnet` and ours."""
+    """List layers of torchvision's `alexnet` and ours."""
     ours = [path for _, _, path, _ in layers_of(model.stages, nn.Conv2d)]
     theirs = [f"features.{i}" for i in CONVOLUTIONS]
     hidden = (i for i, layer in enumerate(model.classifier) if isinstance(layer, nn.Linear))

@@ -8,7 +8,7 @@ SQUARES = ("1", "0")  # between the stages the norm comes first
 
 
 def torchvision_paths(model: ConvNeXt) -> list[tuple[str, str]]:
-    """List the layers of torchvision's `convnext_tiny` to `convnext_large` and ours."""
+    """List layers of torchvision's `convnext_tiny` to `convnext_large` and ours."""
     paths = [("classifier.0", "norm"), ("classifier.2", "classifier")]
     for s in range(len(model.stages)):
         paths += [
@@ -23,7 +23,7 @@ def torchvision_paths(model: ConvNeXt) -> list[tuple[str, str]]:
 
 
 def timm_paths(model: ConvNeXt) -> list[tuple[str, str]]:
-    """List the layers of timm's `convnext_tiny` to `convnext_xlarge` and ours."""
+    """List layers of timm's `convnext_tiny` to `convnext_xlarge` and ours."""
     paths = [("head.norm", "norm"), ("head.fc", "classifier")]
     for s in range(len(model.stages)):
         squares = f"stages.{s}.downsample" if s else "stem"

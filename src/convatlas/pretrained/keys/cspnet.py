@@ -6,7 +6,7 @@ from convatlas.pretrained.keys.darknet import timm_conv, timm_unit
 
 
 def timm_paths(model: CSPDarknet) -> list[tuple[str, str]]:
-    """Layers of timm's `cspdarknet53` and ours."""
+    """List layers of timm's `cspdarknet53` and ours."""
     paths = timm_conv("stem.conv1", "stages.0.0")
     for s, stage in enumerate(list(model.stages)[1:], start=1):
         theirs, ours = f"stages.{s - 1}", f"stages.{s}"

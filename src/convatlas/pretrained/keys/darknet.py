@@ -6,7 +6,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths
 
 
 def timm_paths(model: Darknet53) -> list[tuple[str, str]]:
-    """Layers of timm's `darknet53` and ours."""
+    """List layers of timm's `darknet53` and ours."""
     paths = timm_conv("stem.conv1", "stages.0.0")
     for s, stage in enumerate(list(model.stages)[1:], start=1):
         theirs = f"stages.{s - 1}"
@@ -18,12 +18,12 @@ def timm_paths(model: Darknet53) -> list[tuple[str, str]]:
 
 
 def timm_conv(theirs: str, ours: str) -> list[tuple[str, str]]:
-    """One convolution with its norm."""
+    """List one convolution with its norm."""
     return conv_norm_paths(f"{theirs}.conv", f"{theirs}.bn", ours)
 
 
 def timm_unit(theirs: str, ours: str) -> list[tuple[str, str]]:
-    """The two convolutions of a residual unit."""
+    """List the two convolutions of a residual unit."""
     return [
         pair for k in (1, 2) for pair in timm_conv(f"{theirs}.conv{k}", f"{ours}.residue.{k - 1}")
     ]

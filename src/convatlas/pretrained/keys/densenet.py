@@ -6,7 +6,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
 def torchvision_paths(model: DenseNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `densenet121` to `densenet201` and ours."""
+    """List layers of torchvision's `densenet121` to `densenet201` and ours."""
     paths = conv_norm_paths("features.conv0", "features.norm0", "stages.0.0")
     blocks = list(layers_of(model.stages, DenseBlock))
     for number, (s, _, ours, block) in enumerate(blocks, start=1):

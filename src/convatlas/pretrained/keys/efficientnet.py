@@ -18,7 +18,7 @@ from convatlas.pretrained.keys.mb_conv import (
 
 
 def torchvision_paths(model: EfficientNet) -> Paths:
-    """Layers of torchvision's `efficientnet_b0` to `efficientnet_b7`, and ours."""
+    """List layers of torchvision's `efficientnet_b0` to `efficientnet_b7`, and ours."""
     paths = conv_norm_paths("features.0.0", "features.0.1", "stages.0.0")
     paths += conv_norm_paths("features.8.0", "features.8.1", "head")
     paths.append(("classifier.1", "classifier.1"))
@@ -34,12 +34,12 @@ def torchvision_paths(model: EfficientNet) -> Paths:
 
 
 def timm_paths(model: EfficientNet) -> Paths:
-    """Layers of timm's `efficientnet_b0` and its like, with and without `tf_`, and ours."""
+    """List layers of timm's `efficientnet_b0` and its like, with and without `tf_`, and ours."""
     return timm_ends() + timm_block_paths(model.stages, model.repeats)
 
 
 def efficientnet_pytorch_paths(model: EfficientNet) -> Paths:
-    """Layers of `efficientnet-pytorch` and `efficientnet-lite-pytorch` (PyPI), and ours."""
+    """List layers of `efficientnet-pytorch` and `efficientnet-lite-pytorch` (PyPI), and ours."""
     paths = conv_norm_paths("_conv_stem", "_bn0", "stages.0.0")
     paths += conv_norm_paths("_conv_head", "_bn1", "head")
     paths.append(("_fc", "classifier.1"))

@@ -7,7 +7,7 @@ PARTS = {"expand": "pw", "filter": "dw", "project": "pwl"}
 
 
 def timm_paths(model: FBNet) -> list[tuple[str, str]]:
-    """Layers of timm's `fbnetc_100`, and ours."""
+    """List layers of timm's `fbnetc_100`, and ours."""
     paths = conv_norm_paths("conv_stem", "bn1", "stages.0.0")
     paths += conv_norm_paths("conv_head", "bn2", "head")
     paths.append(("classifier", "classifier"))

@@ -18,7 +18,7 @@ BRANCHES = (
 
 
 def torchvision_paths(model: GoogLeNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `googlenet` and ours, auxiliary classifiers where ours has them."""
+    """List layers of torchvision's `googlenet` and ours, with auxiliary classifiers if any."""
     paths = [("fc", "classifier.1")]
     for theirs, ours in STEM:
         paths += conv_norm_paths(f"{theirs}.conv", f"{theirs}.bn", ours)

@@ -22,7 +22,7 @@ MODULE_C = (
 
 
 def torchvision_paths(model: InceptionV3) -> list[tuple[str, str]]:
-    """Layers of torchvision's `inception_v3` and ours, the auxiliary part where ours has it."""
+    """List layers of torchvision's `inception_v3` and ours, with the auxiliary part if any."""
     ours = [path for path, m in model.stages.named_modules() if isinstance(m, ConvNormAct)]
     paths = [("fc", "classifier.1")]
     for theirs, mine in zip(_convolutions(), ours, strict=True):
@@ -39,7 +39,7 @@ timm_paths = torchvision_paths
 
 
 def _convolutions() -> list[str]:
-    """Their convolutions from the first to the last."""
+    """List the peer's convolutions from the first to the last."""
     names: list[str] = [*STEM]
     for kind, modules in MODULES.items():
         for module in modules.split():

@@ -12,14 +12,14 @@ IR_STEM = ("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a")
 
 
 def timm_paths(model: InceptionV4 | InceptionResNet) -> list[tuple[str, str]]:
-    """Layers of timm's `inception_v4` or `inception_resnet_v2` and ours."""
+    """List layers of timm's `inception_v4` or `inception_resnet_v2` and ours."""
     if isinstance(model, InceptionV4):
         return _inception_v4_paths(model)
     return _inception_resnet_v2_paths(model)
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Path and layer, stage after stage, without poolings."""
+    """List path and layer, stage after stage, without poolings."""
     stages = model.get_submodule("stages")
     for s, stage in enumerate(stages.children()):
         for i, layer in enumerate(stage.children()):
@@ -60,7 +60,7 @@ def _inception_resnet_v2_paths(model: InceptionResNet) -> list[tuple[str, str]]:
 
 
 def _branches_paths(theirs: str, ours: str, branches: nn.Module) -> list[tuple[str, str]]:
-    """A branch of one layer has no number there, and a module of one convolution no branch."""
+    """List a module: there a branch of one layer has no number, one convolution no branch."""
     paths = []
     convolutions = [m for m in branches.modules() if isinstance(m, ConvNormAct)]
     for b, branch in enumerate(branches.children()):

@@ -9,7 +9,7 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def layers_of(stages: nn.Module, kind: type[Layer]) -> Iterator[tuple[int, int, str, Layer]]:
-    """(stage, number among its kind in the stage, path, layer) of each layer of a kind."""
+    """Yield (stage, number among its kind in the stage, path, layer) of each layer of a kind."""
     for s, (_, stage) in enumerate(stages.named_children()):
         found = ((i, layer) for i, layer in enumerate(stage.children()) if isinstance(layer, kind))
         for number, (i, layer) in enumerate(found):
@@ -17,12 +17,12 @@ def layers_of(stages: nn.Module, kind: type[Layer]) -> Iterator[tuple[int, int, 
 
 
 def conv_norm_paths(conv: str, norm: str, ours: str) -> list[tuple[str, str]]:
-    """A convolution and its norm in the peer, and the `ConvNormAct` that holds both here."""
+    """List a convolution and its norm in the peer, and the `ConvNormAct` that holds both."""
     return [(conv, f"{ours}.0"), (norm, f"{ours}.1")]
 
 
 def residual_paths(theirs: str, ours: str, *, convs: int, projects: bool) -> list[tuple[str, str]]:
-    """List the layers of a residual unit, as torchvision and timm number them, and ours.
+    """List layers of a residual unit, as torchvision and timm number them, and ours.
 
     Args:
         convs: convolutions of the residue, each with its norm.

@@ -11,7 +11,7 @@ Paths = list[tuple[str, str]]
 
 
 def blocks_of(stages: nn.Module, repeats: Sequence[int]) -> Iterator[tuple[int, int, str, MBConv]]:
-    """(row of the paper's table, number in it, path, block): peers count by rows, not by stages."""
+    """Yield (row of the paper's table, number in it, path, block): peers count by rows."""
     places = [(row, i) for row, blocks in enumerate(repeats) for i in range(blocks)]
     blocks = [(path, block) for _, _, path, block in layers_of(stages, MBConv)]
     for (row, i), (path, block) in zip(places, blocks, strict=True):
@@ -19,20 +19,20 @@ def blocks_of(stages: nn.Module, repeats: Sequence[int]) -> Iterator[tuple[int, 
 
 
 def parts_of(block: MBConv) -> list[str]:
-    """The parts that hold weights, in order."""
+    """List the parts that hold weights, in order."""
     parts = ("expand", "filter", "excite", "project")
     return [part for part in parts if any(True for _ in block.get_submodule(part).parameters())]
 
 
 def excite_paths(block: MBConv, theirs: str, ours: str) -> Paths:
-    """The two layers of squeeze and excitation, where the block has them."""
+    """List the two layers of squeeze and excitation, where the block has them."""
     if "excite" not in parts_of(block):
         return []
     return [(f"{theirs}{part}", f"{ours}.excite.{part}") for part in ("reduce", "expand")]
 
 
 def timm_block_paths(stages: nn.Module, repeats: Sequence[int]) -> Paths:
-    """Layers of all of timm's `blocks`, and ours."""
+    """List layers of all of timm's `blocks`, and ours."""
     paths: Paths = []
     for row, i, ours, block in blocks_of(stages, repeats):
         theirs = f"blocks.{row}.{i}"
@@ -45,7 +45,7 @@ def timm_block_paths(stages: nn.Module, repeats: Sequence[int]) -> Paths:
 
 
 def timm_ends() -> Paths:
-    """The layers before and behind timm's `blocks`, and ours."""
+    """List the layers before and behind timm's `blocks`, and ours."""
     paths = conv_norm_paths("conv_stem", "bn1", "stages.0.0")
     paths += conv_norm_paths("conv_head", "bn2", "head")
     return [*paths, ("classifier", "classifier.1")]

@@ -6,7 +6,7 @@ from convatlas.pretrained.keys.mb_conv import blocks_of, parts_of, timm_block_pa
 
 
 def torchvision_paths(model: MnasNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `mnasnet1_0` and its other widths, which are B1, and ours."""
+    """List layers of torchvision's `mnasnet1_0` and its other widths, which are B1, and ours."""
     paths = conv_norm_paths("layers.0", "layers.1", "stages.0.0")
     paths += conv_norm_paths("layers.14", "layers.15", "head")
     paths.append(("classifier.1", "classifier.1"))
@@ -20,5 +20,5 @@ def torchvision_paths(model: MnasNet) -> list[tuple[str, str]]:
 
 
 def timm_paths(model: MnasNet) -> list[tuple[str, str]]:
-    """Layers of timm's `semnasnet_100` (A1), `mnasnet_100` (B1), `mnasnet_small`, and ours."""
+    """List layers of timm's `semnasnet_100` (A1), `mnasnet_100` (B1), `mnasnet_small`, and ours."""
     return timm_ends() + timm_block_paths(model.stages, model.repeats)

@@ -5,7 +5,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
 def timm_paths(model: MobileNetV1) -> list[tuple[str, str]]:
-    """Layers of timm's `mobilenetv1_100` and its other widths, and ours."""
+    """List layers of timm's `mobilenetv1_100` and its other widths, and ours."""
     paths = [*conv_norm_paths("conv_stem", "bn1", "stages.0.0"), ("classifier", "classifier")]
     for s, i, ours, _ in layers_of(model.stages, SeparableUnit):
         theirs = f"blocks.{s}.{i}"

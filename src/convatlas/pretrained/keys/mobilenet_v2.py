@@ -7,7 +7,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
 def torchvision_paths(model: MobileNetV2) -> list[tuple[str, str]]:
-    """Layers of torchvision's `mobilenet_v2` and ours."""
+    """List layers of torchvision's `mobilenet_v2` and ours."""
     units = [(ours, unit) for _, _, ours, unit in layers_of(model.stages, InvertedResidual)]
     paths = conv_norm_paths("features.0.0", "features.0.1", "stages.0.0")
     for number, (ours, unit) in enumerate(units, start=1):
@@ -23,7 +23,7 @@ def torchvision_paths(model: MobileNetV2) -> list[tuple[str, str]]:
 
 
 def timm_paths(model: MobileNetV2) -> list[tuple[str, str]]:
-    """Layers of timm's `mobilenetv2_100` and its other widths, and ours."""
+    """List layers of timm's `mobilenetv2_100` and its other widths, and ours."""
     numbers = [(s, i) for s, row in enumerate(LAYOUT) for i in range(row[2])]
     paths = conv_norm_paths("conv_stem", "bn1", "stages.0.0")
     paths += conv_norm_paths("conv_head", "bn2", "head")

@@ -14,7 +14,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
 def torchvision_paths(model: MobileNetV3) -> list[tuple[str, str]]:
-    """Layers of torchvision's `mobilenet_v3_large` and `mobilenet_v3_small`, and ours."""
+    """List layers of torchvision's `mobilenet_v3_large` and `mobilenet_v3_small`, and ours."""
     paths = conv_norm_paths("features.0.0", "features.0.1", "stages.0.0")
     number = 0
     for _, _, ours, unit in layers_of(model.stages, MBConv):
@@ -32,7 +32,7 @@ def torchvision_paths(model: MobileNetV3) -> list[tuple[str, str]]:
 
 
 def timm_paths(model: MobileNetV3) -> list[tuple[str, str]]:
-    """Layers of timm's `mobilenetv3_large_100` and its other forms, and ours."""
+    """List layers of timm's `mobilenetv3_large_100` and its other forms, and ours."""
     paths = conv_norm_paths("conv_stem", "bn1", "stages.0.0")
     paths += [("conv_head", "classifier.0"), ("classifier", "classifier.3")]
     rows, _ = LAYOUTS[model.form]
@@ -57,6 +57,6 @@ def timm_paths(model: MobileNetV3) -> list[tuple[str, str]]:
 
 
 def _parts(unit: MBConv) -> list[str]:
-    """The parts that hold weights, in order."""
+    """List the parts that hold weights, in order."""
     parts = ("expand", "filter", "excite", "project")
     return [part for part in parts if not isinstance(getattr(unit, part), nn.Identity)]

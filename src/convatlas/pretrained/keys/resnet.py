@@ -9,7 +9,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of, re
 
 
 def torchvision_paths(model: ResNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `resnet18` to `resnet152` and ours."""
+    """List layers of torchvision's `resnet18` to `resnet152` and ours."""
     paths = [*conv_norm_paths("conv1", "bn1", "stages.0.0"), ("fc", "classifier")]
     for kind in (BasicUnit, Bottleneck):
         for s, i, ours, unit in layers_of(model.stages, kind):

@@ -11,7 +11,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of, re
 
 
 def timm_paths(model: SEResNet) -> list[tuple[str, str]]:
-    """Layers of timm's `seresnet50`, `seresnext50_32x4d` and their deeper forms, and ours."""
+    """List layers of timm's `seresnet50`, `seresnext50_32x4d` and their deeper forms, and ours."""
     paths = [*conv_norm_paths("conv1", "bn1", "stages.0.0"), ("fc", "classifier")]
     for s, i, ours, unit in layers_of(model.stages, SEUnit):
         theirs = f"layer{s}.{i}"

@@ -7,7 +7,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of, re
 
 
 def timm_paths(model: SENet154) -> list[tuple[str, str]]:
-    """Layers of timm's `legacy_senet154` and ours."""
+    """List layers of timm's `legacy_senet154` and ours."""
     paths = [("last_linear", "classifier.1")]
     for k in range(3):
         conv, norm = f"layer0.conv{k + 1}", f"layer0.bn{k + 1}"

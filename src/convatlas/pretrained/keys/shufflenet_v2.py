@@ -8,7 +8,7 @@ SHORTCUT = ((0, 1), (2, 3))
 
 
 def torchvision_paths(model: ShuffleNetV2) -> list[tuple[str, str]]:
-    """Layers of torchvision's `shufflenet_v2_x0_5` to `x2_0` and ours."""
+    """List layers of torchvision's `shufflenet_v2_x0_5` to `x2_0` and ours."""
     paths = conv_norm_paths("conv1.0", "conv1.1", "stages.0.0")
     paths += [*conv_norm_paths("conv5.0", "conv5.1", "head"), ("fc", "classifier")]
     branches = []

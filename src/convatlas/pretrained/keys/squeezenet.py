@@ -4,7 +4,7 @@ from convatlas.models.classify.squeezenet import Fire, SqueezeNet
 
 
 def torchvision_paths(model: SqueezeNet) -> list[tuple[str, str]]:
-    """Layers of torchvision's `squeezenet1_0` and `squeezenet1_1`, and ours.
+    """List layers of torchvision's `squeezenet1_0` and `squeezenet1_1`, and ours.
 
     There one list holds convolutions, activations, poolings and fires; ours is that list, cut.
     """

@@ -6,7 +6,7 @@ from convatlas.models.classify.vgg import VGG
 
 
 def torchvision_paths(model: VGG) -> list[tuple[str, str]]:
-    """Layers of torchvision's `vgg11` to `vgg19`, with batch norm and without, and ours."""
+    """List layers of torchvision's `vgg11` to `vgg19`, with batch norm and without, and ours."""
     number = count()
     paths = []
     for s, stage in enumerate(model.stages):
@@ -18,7 +18,7 @@ def torchvision_paths(model: VGG) -> list[tuple[str, str]]:
 
 
 def timm_paths(model: VGG) -> list[tuple[str, str]]:
-    """Layers of timm's `vgg11` to `vgg19`, whose first linear layers are convolutions, and ours."""
+    """List layers of timm's `vgg11` to `vgg19` and ours; its first linear ones are convolutions."""
     names = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2"}
     names["classifier.6"] = "head.fc"
     return [(names.get(theirs, theirs), ours) for theirs, ours in torchvision_paths(model)]

@@ -5,7 +5,7 @@ from convatlas.pretrained.keys.layer_paths import conv_norm_paths, layers_of
 
 
 def timm_paths(model: Xception) -> list[tuple[str, str]]:
-    """Layers of timm's `legacy_xception` and ours."""
+    """List layers of timm's `legacy_xception` and ours."""
     paths = [*conv_norm_paths("conv1", "bn1", "stages.0.0"), ("fc", "classifier.1")]
     paths += conv_norm_paths("conv2", "bn2", "stages.0.1")
     blocks = layers_of(model.stages, XceptionBlock)
