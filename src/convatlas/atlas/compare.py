@@ -77,7 +77,7 @@ def counted(claim: Claim) -> Figures:
 
 @cache
 def _count(model: str, options: tuple[tuple[str, Any], ...], input: tuple[int, ...]) -> Figures:
-    from convatlas.atlas.counting import count_named  # here, for it brings torch
+    from convatlas.atlas.counting import count_named  # here, because it brings torch
 
     cost = count_named(model, dict(options), input)
     return Figures(cost.params, cost.macs)

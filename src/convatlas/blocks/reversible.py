@@ -148,14 +148,14 @@ class _Recomputed(torch.autograd.Function):
         ctx.draws = []
         a, b = x.chunk(2, 1)
         # Autocast would keep copies of the weights made here without a gradient, and hand them to
-        # whoever uses the weights next: hence no cache.
+        # the next one to use the weights: hence no cache.
         with torch.autocast(*ctx.autocast, cache_enabled=False):
             for coupling in sequence.couplings:
                 before = _Draws.now(x.device)
                 a, b = coupling(a, b)
                 ctx.draws.append(before if before.differ() else None)
         y = torch.cat([a, b], 1)
-        # As saved tensors, so that torch notices if somebody changes them before the backward.
+        # As saved tensors, so that torch notices if they are changed before the backward.
         ctx.save_for_backward(y, *weights)
         return y
 

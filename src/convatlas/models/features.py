@@ -1,4 +1,4 @@
-"""The maps inside a classifier, for detectors, segmenters and whoever builds on a backbone."""
+"""The maps inside a classifier, for detectors, segmenters and other networks on a backbone."""
 
 import torch
 from torch import Tensor, nn

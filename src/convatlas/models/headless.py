@@ -50,8 +50,8 @@ def reset_classifier(model: nn.Module, num_classes: int) -> None:
     path = _last_layer(model)
     if num_classes == 0 and _is_whole_model(model, path):
         raise UsageError(
-            f"reset_classifier: {type(model).__name__} has no features (num_classes=0), for its "
-            "classifier reads the image itself"
+            f"reset_classifier: {type(model).__name__} has no features (num_classes=0), because "
+            "its classifier reads the image itself"
         )
     _replace(model, path, num_classes)
     for module in list(model.modules()):

@@ -16,7 +16,7 @@ GREY = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file of weights that somebody published, and what must be known to use it.
+    """One file of weights that is published, and what must be known to use it.
 
     Args:
         model: the registered name that it fits.
@@ -27,7 +27,7 @@ class Checkpoint:
         crop: share of the shorter side that the square takes, as in `Resize`.
         filter: of the resize.
         mean: per channel, of values in 0..1.
-        std: likewise.
+        std: of the images, as `mean`.
         bytes: of the file, about.
         repo: on the Hugging Face hub, or None.
         revision: of the repository; None takes the newest.

@@ -83,7 +83,7 @@ def load_public(
 
     Args:
         checkpoint: which ones; None prefers those that are on this machine.
-        say: told source and size before a download.
+        say: is called with source and size before a download.
 
     Raises:
         UnknownNameError: no such name.

@@ -35,7 +35,7 @@ def fetch(checkpoint: Checkpoint, *, say: Callable[[str], None] = say_on_stderr)
     """Return the file with its checksum verified, downloaded where it is not here yet.
 
     Args:
-        say: told source and size before a download.
+        say: is called with source and size before a download.
 
     Raises:
         WeightsError: it cannot be had, or is not the file that was published.
@@ -113,8 +113,8 @@ def _verify(checkpoint: Checkpoint, path: Path) -> None:
     expected = checkpoint.sha256 or reported_sha256(path) or _asked_sha256(checkpoint)
     if expected is None:
         raise WeightsError(
-            f"{path}: has no checksum to be held against, for this system's cache has no links; "
-            "try again with a connection, so that the hub can be asked for it"
+            f"{path}: has no checksum to be held against, because this system's cache has no "
+            "links; try again with a connection, so that the hub can be asked for it"
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

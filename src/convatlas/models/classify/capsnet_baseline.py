@@ -3,7 +3,7 @@
 Source:  Sabour, Frosst, Hinton, NIPS 2017, arXiv:1710.09829, sections 5 and 6.
 Claims:  claims/capsnet.toml
 Differs: convolutions are padded to keep their size, which gives the printed counts of parameters;
-         dropout is 0.5, for the paper does not state its rate.
+         dropout is 0.5, because the paper does not state its rate.
 """
 
 from torch import Tensor, nn

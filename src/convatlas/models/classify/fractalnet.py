@@ -124,7 +124,7 @@ def run_blocks(
         global_share: in training, chance that a batch runs through one column, drawn anew.
     """
     if blocks.training:
-        # Drawn on the CPU, whatever the default device, for the answer steers Python.
+        # Drawn on the CPU, whatever the default device, because the answer steers Python.
         glob = global_share > 0 and torch.rand((), device="cpu").item() < global_share
         column = draw_column(columns) if glob else None
     for block in blocks:

@@ -2,7 +2,7 @@
 
 Source:  Larsson, Maire, Shakhnarovich, ICLR 2017, arXiv:1605.07648, section 4, tables 1 and 3.
 Claims:  claims/fractalnet.toml
-Differs: the 40-layer form has 3 x 3 convolutions only, for the paper does not say which of them are
+Differs: the 40-layer form has 3 x 3 convolutions only: the paper does not say which of them are
          1 x 1; columns that global drop-path leaves out are not run, so that their norms take no
          statistics from such a batch.
 """

@@ -6,7 +6,7 @@ half way up send a gradient into the deep trunk while it trains.
 Source:  Szegedy et al., CVPR 2015, arXiv:1409.4842, table 1; the form with batch norm from Ioffe
          and Szegedy, arXiv:1502.03167; the slim form from TensorFlow slim's inception_v1.
 Claims:  claims/googlenet.toml
-Differs: starting weights are He's and the response norms have AlexNet's numbers, for the paper
+Differs: starting weights are He's and the response norms have AlexNet's numbers: the paper
          states neither.
 """
 

@@ -75,7 +75,7 @@ def residue_a(middle: int, wide: int) -> Module:
 
 
 def residue_sides(first: int, narrow: int, middle: int, wide: int, kernel: int) -> Module:
-    """Return that of figures 11, 12, 17, 19: a 1 x 1 beside a large window as two oblong ones."""
+    """Return that of figures 11, 12, 17, 19: a 1 x 1, and a large window as two oblong ones."""
     return (
         (Conv(first),),
         (Conv(narrow), Conv(middle, (1, kernel)), Conv(wide, (kernel, 1))),

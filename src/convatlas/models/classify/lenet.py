@@ -6,7 +6,7 @@ is a fixed drawing that the last layer is compared with.
 Source:  LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document
          Recognition", Proceedings of the IEEE 86(11), 1998, section II.B, table I, equations 7-9.
 Claims:  claims/lenet.toml
-Differs: the drawings of the output units are seeded codes of +1 and -1, for the 7 x 12 bitmaps
+Differs: the drawings of the output units are seeded codes of +1 and -1: the 7 x 12 bitmaps
          of the paper are not at hand; logits are minus the distances, so that the largest wins.
 """
 

@@ -2,7 +2,7 @@
 
 Source:  Howard et al., 2017, arXiv:1704.04861, table 1; width and resolution, sections 3.3, 3.4.
 Claims:  claims/mobilenet_v1.toml
-Differs: the last filter has stride 1; table 1 prints 2 beside equal sizes in and out.
+Differs: the last filter has stride 1; table 1 prints 2 with equal sizes in and out.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """ResNeXt: a bottleneck whose 3 x 3 convolution works in many small groups.
 
 Source:  Xie et al., CVPR 2017, arXiv:1611.05431, table 1.
-Claims:  claims/senet.toml, which trains it again beside its squeeze-and-excitation forms.
+Claims:  claims/senet.toml, which trains it again with its squeeze-and-excitation forms.
 """
 
 from typing import Final

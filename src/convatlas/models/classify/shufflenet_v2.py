@@ -78,7 +78,7 @@ def _branch(in_channels: int, channels: int, *, stride: int) -> nn.Sequential:
 def stage_channels(width: float) -> tuple[int, int]:
     """Return the channels of first stage and head: table 5, and lines between its rows.
 
-    The first stage's count is even, for it is split in halves.
+    The first stage's count is even, because it is split in halves.
     """
     for (low, first, head), (high, next_first, next_head) in pairwise(WIDTHS):
         if low <= width <= high:

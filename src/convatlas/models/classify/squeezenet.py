@@ -73,7 +73,7 @@ class SqueezeNet(nn.Module):
         pixels as published, 17 in version 1.1, fewer with a smaller stem_stride.
 
     Raises:
-        UsageError: both bypasses at once, for the complex one holds the simple one.
+        UsageError: both bypasses at once: the complex one holds the simple one.
     """
 
     def __init__(
