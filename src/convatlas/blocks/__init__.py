@@ -6,7 +6,12 @@ Not here: a part with one user; it lives in its model's file until a second appe
 """
 
 from convatlas.blocks.auxiliary import TrainingOutputs, loss_with_auxiliary
-from convatlas.blocks.branch_stages import new_stages, smallest_input, with_total_stride
+from convatlas.blocks.branch_stages import (
+    new_stages,
+    smallest_input,
+    split_at_halvings,
+    with_total_stride,
+)
 from convatlas.blocks.branches import Branches, Conv, Fork, Pool, PoolUp, Step, new_layers
 from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
@@ -54,5 +59,6 @@ __all__ = [
     "resnet_stem",
     "round_channels",
     "smallest_input",
+    "split_at_halvings",
     "with_total_stride",
 ]

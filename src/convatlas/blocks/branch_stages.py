@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from convatlas.blocks.branches import Branches, Conv, Pool, Step, new_layers
+from convatlas.blocks.options import check_option
 
 
 def new_stages(
@@ -22,12 +23,7 @@ def new_stages(
         rows: modules of the same map size, each a tuple of branches.
         width: multiplies every channel count.
     """
-    layers, channels = new_layers(in_channels, stem, width=width)
-    stages: list[list[nn.Module]] = [[]]
-    for step, layer in zip(stem, layers, strict=True):
-        if step.stride == 2 and stages[-1]:
-            stages.append([])
-        stages[-1].append(layer)
+    stages, channels = split_at_halvings(in_channels, stem, width)
     leaving: list[int] = []
     for number, row in enumerate(rows):
         if number > 0:
@@ -38,6 +34,19 @@ def new_stages(
             channels = module.out_channels
         leaving.append(channels)
     return nn.Sequential(*(nn.Sequential(*stage) for stage in stages)), leaving
+
+
+def split_at_halvings(
+    in_channels: int, steps: Sequence[Step], width: float
+) -> tuple[list[list[nn.Module]], int]:
+    """Build the layers of a stem, a list for each resolution, and return its channels too."""
+    layers, channels = new_layers(in_channels, steps, width=width)
+    stages: list[list[nn.Module]] = [[]]
+    for step, layer in zip(steps, layers, strict=True):
+        if step.stride == 2 and stages[-1]:
+            stages.append([])
+        stages[-1].append(layer)
+    return stages, channels
 
 
 def smallest_input(steps: Sequence[Step], output: int) -> int:
@@ -52,8 +61,17 @@ def smallest_input(steps: Sequence[Step], output: int) -> int:
     return output
 
 
-def with_total_stride(steps: Sequence[Step], stride: int) -> list[Step]:
-    """Return the steps with only the first ones halving: poolings go, convolutions stay."""
+def with_total_stride(steps: Sequence[Step], stride: int, model: str) -> list[Step]:
+    """Return the steps with only the first ones halving: poolings go, convolutions stay.
+
+    Args:
+        stride: 8, 4, 2 or 1: pixels of the image for one that leaves the steps.
+        model: the class's name, for the message.
+
+    Raises:
+        UsageError: another stride.
+    """
+    check_option(model, "stem_stride", stride, (8, 4, 2, 1))
     halvings = stride.bit_length() - 1
     kept: list[Step] = []
     for step in steps:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from convatlas.blocks.conv_norm_act import ConvNormAct
+from convatlas.blocks.options import check_option
 
 # unit(in_channels, out_channels, stride)
 NewUnit = Callable[[int, int, int], nn.Module]
@@ -38,15 +39,20 @@ def residual_stages(
     return nn.Sequential(*(nn.Sequential(*child) for child in children))
 
 
-def resnet_stem(in_channels: int, channels: int, stem_stride: int) -> Stem:
+def resnet_stem(in_channels: int, channels: int, stem_stride: int, model: str) -> Stem:
     """Build the 7 x 7 convolution and the pooling with which networks for ImageNet begin.
 
     Args:
         stem_stride: 4 as published; 2 leaves out the pooling; 1 also makes the convolution 3 x 3
             without stride.
+        model: the class's name, for the message.
 
     Shape: (n, in_channels, h, w) -> (n, channels, about h / stem_stride, about w / stem_stride)
+
+    Raises:
+        UsageError: another stem_stride.
     """
+    check_option(model, "stem_stride", stem_stride, (4, 2, 1))
     if stem_stride == 1:
         return [ConvNormAct(in_channels, channels, 3)], []
     pool: list[nn.Module] = [nn.MaxPool2d(3, stride=2, padding=1)] if stem_stride == 4 else []

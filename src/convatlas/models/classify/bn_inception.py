@@ -20,7 +20,6 @@ from convatlas.blocks import (
     PoolUp,
     Step,
     check_image,
-    check_option,
     draw_he_normal,
     new_stages,
     with_total_stride,
@@ -105,9 +104,8 @@ class BNInception(nn.Module):
         released: bool = False,
     ):
         super().__init__()
-        check_option("BNInception", "stem_stride", stem_stride, (8, 4, 2, 1))
         self.in_channels = in_channels
-        stem = with_total_stride(STEM, stem_stride)
+        stem = with_total_stride(STEM, stem_stride, "BNInception")
         rows = layout(128 if released else 96)
         self.stages, channels = new_stages(in_channels, stem, rows, width=width)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1], num_classes))

@@ -143,10 +143,9 @@ class InceptionV3(nn.Module):
     ):
         super().__init__()
         check_option("InceptionV3", "layout", layout, LAYOUTS)
-        check_option("InceptionV3", "stem_stride", stem_stride, (8, 4, 2, 1))
         self.in_channels = in_channels
         published, *rows = LAYOUTS[layout]
-        stem = with_total_stride(published, stem_stride)
+        stem = with_total_stride(published, stem_stride, "InceptionV3")
         self.min_size = smallest_input(stem, TAPPED_SIDE if auxiliary else 7)
         self.stages, channels = new_stages(in_channels, stem, rows, width=width)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1], num_classes))

@@ -9,14 +9,20 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from convatlas.blocks import Branches, Conv, Fork, check_image, draw_he_normal
+from convatlas.blocks import (
+    Branches,
+    Conv,
+    Fork,
+    check_image,
+    draw_he_normal,
+    split_at_halvings,
+)
 from convatlas.models.classify.inception_v4_modules import (
     AVERAGE,
     LARGEST,
     STEM_4,
     Module,
     reduce_a,
-    split_at_halvings,
 )
 from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register

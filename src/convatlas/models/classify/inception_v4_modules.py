@@ -3,11 +3,9 @@
 Source:  Szegedy, Ioffe, Vanhoucke, Alemi, AAAI 2017, arXiv:1602.07261, figures 3 and 7, table 1.
 """
 
-from collections.abc import Sequence
-
 from torch import nn
 
-from convatlas.blocks import Conv, Fork, Pool, Step, new_layers
+from convatlas.blocks import Conv, Fork, Pool, Step
 
 Module = tuple[tuple[Step, ...], ...]
 
@@ -41,16 +39,3 @@ def reduce_a(k: int, wide: int, m: int, n: int) -> Module:
         (Conv(k), Conv(wide, 3), Conv(m, 3, 2, padded=False)),
         (LARGEST,),
     )
-
-
-def split_at_halvings(
-    in_channels: int, steps: Sequence[Step], width: float
-) -> tuple[list[list[nn.Module]], int]:
-    """Build the layers of a stem, a list for each resolution, and return its channels too."""
-    layers, channels = new_layers(in_channels, steps, width=width)
-    stages: list[list[nn.Module]] = [[]]
-    for step, layer in zip(steps, layers, strict=True):
-        if step.stride == 2 and stages[-1]:
-            stages.append([])
-        stages[-1].append(layer)
-    return stages, channels

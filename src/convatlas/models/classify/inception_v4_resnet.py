@@ -24,6 +24,7 @@ from convatlas.blocks import (
     check_option,
     draw_he_normal,
     round_channels,
+    split_at_halvings,
 )
 from convatlas.models.classify.inception_v4_modules import (
     AVERAGE,
@@ -32,7 +33,6 @@ from convatlas.models.classify.inception_v4_modules import (
     STEM_4,
     Module,
     reduce_a,
-    split_at_halvings,
 )
 from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register

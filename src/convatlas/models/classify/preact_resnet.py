@@ -90,7 +90,6 @@ class PreActResNet(nn.Module):
     ):
         super().__init__()
         check_option("PreActResNet", "depth", depth, REPEATS)
-        check_option("PreActResNet", "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
         deep = depth >= BOTTLENECK_FROM
         outs = [round_channels(channels * width) * (EXPAND if deep else 1) for channels in CHANNELS]
@@ -102,7 +101,7 @@ class PreActResNet(nn.Module):
             return preact_unit(into, out, stride, inner=inner, activated=next(first, False))
 
         self.stages = residual_stages(
-            resnet_stem(in_channels, stem, stem_stride),
+            resnet_stem(in_channels, stem, stem_stride, "PreActResNet"),
             stem,
             list(zip(REPEATS[depth], outs, strict=True)),
             unit,

@@ -136,7 +136,6 @@ class ResNet(nn.Module):
     ):
         super().__init__()
         check_option("ResNet", "depth", depth, REPEATS)
-        check_option("ResNet", "stem_stride", stem_stride, (4, 2, 1))
         check_option("ResNet", "shortcut", shortcut, SHORTCUTS)
         self.in_channels = in_channels
         stem = round_channels(CHANNELS[0] * width)
@@ -158,7 +157,7 @@ class ResNet(nn.Module):
         deep = depth >= BOTTLENECK_FROM
         outs = [c * EXPAND if deep else c for c in narrow]
         self.stages = residual_stages(
-            resnet_stem(in_channels, stem, stem_stride),
+            resnet_stem(in_channels, stem, stem_stride, "ResNet"),
             stem,
             list(zip(REPEATS[depth], outs, strict=True)),
             bottleneck if deep else basic,

@@ -71,7 +71,6 @@ class ResNeXt(nn.Module):
     ):
         super().__init__()
         check_option("ResNeXt", "depth", depth, DEPTHS)
-        check_option("ResNeXt", "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
         narrow = [round_channels(channels * width) for channels in CHANNELS]
 
@@ -82,7 +81,7 @@ class ResNeXt(nn.Module):
             )
 
         self.stages = residual_stages(
-            resnet_stem(in_channels, narrow[0], stem_stride),
+            resnet_stem(in_channels, narrow[0], stem_stride, "ResNeXt"),
             narrow[0],
             [(n, c * EXPAND) for n, c in zip(REPEATS[depth], narrow, strict=True)],
             unit,

@@ -128,7 +128,6 @@ class SEResNet(nn.Module):
     ):
         super().__init__()
         check_option("SEResNet", "depth", depth, [d for d in REPEATS if d <= 152])
-        check_option("SEResNet", "stem_stride", stem_stride, (4, 2, 1))
         check_option("SEResNet", "placement", placement, PLACEMENTS)
         for stage in se_stages:
             check_option("SEResNet", "se_stages", stage, STAGES)
@@ -157,7 +156,7 @@ class SEResNet(nn.Module):
             return SEUnit(plain, into, out, reduction=reduction, bias=bias, placement=placement)
 
         self.stages = residual_stages(
-            resnet_stem(in_channels, narrow[0], stem_stride),
+            resnet_stem(in_channels, narrow[0], stem_stride, "SEResNet"),
             narrow[0],
             list(zip(REPEATS[depth], outs, strict=True)),
             unit,

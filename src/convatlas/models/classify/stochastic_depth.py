@@ -163,7 +163,6 @@ class StochasticDepth(nn.Module):
         super().__init__()
         name = "StochasticDepth"
         check_option(name, "depth", depth, DEPTHS)
-        check_option(name, "stem_stride", stem_stride, (4, 2, 1))
         self.in_channels = in_channels
         narrow = [round_channels(channels * width) for channels in CHANNELS]
         repeats = REPEATS[depth]
@@ -175,7 +174,7 @@ class StochasticDepth(nn.Module):
             )
 
         self.stages = residual_stages(
-            resnet_stem(in_channels, narrow[0], stem_stride),
+            resnet_stem(in_channels, narrow[0], stem_stride, name),
             narrow[0],
             [(n, c * EXPAND) for n, c in zip(repeats, narrow, strict=True)],
             unit,
