@@ -15,7 +15,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from convatlas.ops.kernels import depthwise_conv1d, depthwise_conv2d, keep_freed_memory
+from convatlas.kernels import depthwise_conv1d, depthwise_conv2d, keep_freed_memory
 from machine import write_results
 
 # channels, side, kernel, stride: the depthwise layers at 224 pixels, each shape once

@@ -1,12 +1,12 @@
-"""What the kernels bring a training step, network by network, and which way `accelerate_cpu` takes.
+"""What the kernels bring a training step, network by network, and what `use_fast_kernels` picks.
 
 One process, the ways by turns on copies of the same network; least of five steps.
 """
 
 import torch
 
+from convatlas.kernels.layers.choose import KERNELS, fastest, step_seconds
 from convatlas.models import create_model
-from convatlas.ops.kernels.gain import KERNELS, fastest, step_seconds
 from machine import write_results
 
 NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v1", "shufflenet_v2", "squeezenet")

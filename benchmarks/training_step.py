@@ -36,8 +36,8 @@ def prepare(way, model_name, batch, size):
     import torch
     import torch.nn.functional as F
 
+    from convatlas.kernels import fast_layers, keep_freed_memory
     from convatlas.models import create_model
-    from convatlas.ops.kernels import fast_layers, keep_freed_memory
 
     torch.manual_seed(0)
     model = create_model(model_name)

@@ -23,16 +23,17 @@ LADDER = (
     ("models", "data"),
     ("blocks",),
     ("ops", "cost", "claims"),
+    ("kernels",),
 )
 HEIGHT = {room: len(LADDER) - row for row, rooms in enumerate(LADDER) for room in rooms}
 # The floor: files beside the rooms, which every room may use and which use no room themselves.
 HEIGHT |= {path.stem: 0 for path in (SOURCE / "convatlas").glob("[!_]*.py")}
 HEIGHT |= dict.fromkeys(("errors", "text"), -1)  # of which other files of the floor are made
 PACKAGE = "convatlas"  # its version and lazy names; it knows every room, when asked
-LIGHT_ROOMS = ("ops", "blocks", "models", "cost", "claims")
+LIGHT_ROOMS = ("kernels", "ops", "blocks", "models", "cost", "claims")
 ALSO_ALLOWED = {
     "models/detect": {"torchvision"},  # its compiled box operators
-    "ops/kernels": {"numba", "llvmlite", "numpy", "triton"},  # llvmlite and numpy come with numba
+    "convatlas/kernels": {"numba", "llvmlite", "numpy"},  # the others come with numba
 }
 
 

@@ -9,11 +9,8 @@ from torch import Tensor
 
 
 @pytest.fixture(autouse=True)
-def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tiny tensors are done sooner by one thread; the kernels' own tests choose for themselves."""
-    if "kernels" in request.path.parts:
-        yield
-        return
+def one_thread() -> Iterator[None]:
+    """Tiny tensors are done sooner by one thread."""
     count = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

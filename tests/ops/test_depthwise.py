@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from convatlas import cost
-from convatlas.ops import DepthwiseConv, conv, depthwise_conv, kernels
+from convatlas import cost, kernels
+from convatlas.ops import DepthwiseConv, conv, depthwise_conv
 
 
 @pytest.mark.parametrize("size", [(7,), (5, 6), (3, 4, 3)])

@@ -1,7 +1,7 @@
 """Multiply-adds of each operator that counts, from the shapes it is called with.
 
 A formula gets the operator's arguments and its result. It is keyed by the operator's name, so
-that an operator of our own in `ops/kernels` is known here without importing it.
+that an operator of our own in `kernels` is known here without importing it.
 """
 
 import math

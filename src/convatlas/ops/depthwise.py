@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+from convatlas.kernels.runtime.dispatch import usable
 from convatlas.ops.arithmetic import Padding, WindowAxis, window_axes
 from convatlas.ops.convolution import check_conv, conv
-from convatlas.ops.kernels.switch import usable
 from convatlas.ops.weights import new_filters
 
 
@@ -26,7 +26,7 @@ def depthwise_conv(
     """One filter or more on every channel: a grouped convolution with a group for each channel.
 
     One filter a channel, without bias and padded alike on both sides, runs on the CPU by the
-    kernels of `ops.kernels` where those are installed and switched on.
+    kernels of `convatlas.kernels` where those are installed and switched on.
 
     Shape:
         x        (n, c, i…)
@@ -58,7 +58,7 @@ def depthwise_conv(
 def _by_kernel(x: Tensor, weight: Tensor, axes: Sequence[WindowAxis]) -> Tensor:
     """By the kernels; their own rule leaves to torch the shapes that they do not know."""
     # Imported here: what the kernels need is not needed by torch's form.
-    from convatlas.ops.kernels.depthwise import depthwise_conv1d, depthwise_conv2d
+    from convatlas.kernels.layers.depthwise import depthwise_conv1d, depthwise_conv2d
 
     if len(axes) == 1:
         stride, padding, _, dilation, _ = axes[0]

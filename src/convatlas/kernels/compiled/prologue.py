@@ -1,0 +1,203 @@
+"""Rows of channels on their way into and out of a convolution: float32, channels_last.
+
+Before a convolution its input is normalised and activated into scratch memory that fits the L2
+cache; behind it the result is summed for its batch norm while it is written. The way back does
+the same with the gradients. So the normalised tensor never exists in memory.
+"""
+
+import numpy as np
+
+from convatlas.kernels.codegen.memory import load, store
+from convatlas.kernels.codegen.vector import (
+    FLOAT32,
+    LANES,
+    add,
+    between,
+    fma,
+    largest,
+    mul,
+    smallest,
+    splat,
+    sub,
+)
+from convatlas.kernels.compiled.activation import activate, through
+from convatlas.kernels.compiled.channel_sums import get, put, take
+from convatlas.kernels.layout.activations import CLIP
+from convatlas.kernels.layout.channels import MEAN, OFFSET, PIVOT, SCALE, SHIFT, SLOPE
+from convatlas.kernels.runtime.compiler import inner
+
+ZERO = np.float32(0)
+TOGETHER = 6  # rows taken at once, so that their sums stay in registers
+
+
+def _taking(clipped):
+    """`take_rows` for normalised rows; what clips to a range has a loop of its own."""
+
+    @inner
+    def take_normed(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max):
+        lowest, highest = splat(clip_min), splat(clip_max)
+        for row in range(count):
+            here, there = x + row * channels * 4, out + row * pitch
+            for c in range(0, channels, LANES):
+                value = get(here + c * 4, channels - c, FLOAT32)
+                scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
+                value = fma(value, scale, shift)
+                if clipped:
+                    value = smallest(largest(value, lowest), highest)
+                else:
+                    value = activate(act, value, lowest, highest)
+                store(there + c * 4, value, FLOAT32)
+
+    return take_normed
+
+
+_take_clipped, _take_activated = _taking(True), _taking(False)
+
+
+@inner
+def take_rows(x, out, pitch, count, channels, table, padded, normed, act, clip_min, clip_max):
+    """Copy rows to scratch as whole vectors, normalised and activated if `normed`."""
+    if normed and act == CLIP:
+        _take_clipped(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max)
+    elif normed:
+        _take_activated(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max)
+    else:
+        for row in range(count):
+            here, there = x + row * channels * 4, out + row * pitch
+            for c in range(0, channels, LANES):
+                store(there + c * 4, get(here + c * 4, channels - c, FLOAT32), FLOAT32)
+
+
+@inner
+def take_gradients(dy, y, out, pitch, count, channels, table, padded, pulled):
+    """Copy rows of gradients to scratch; `pulled` adds what mean and deviation of y pass back."""
+    if not pulled:
+        take_rows(dy, out, pitch, count, channels, table, padded, 0, CLIP, ZERO, ZERO)
+        return
+    for row in range(count):
+        here, there = row * channels * 4, out + row * pitch
+        for c in range(0, channels, LANES):
+            value = get(y + here + c * 4, channels - c, FLOAT32)
+            slope, offset = take(SLOPE, c, table, padded), take(OFFSET, c, table, padded)
+            pull = fma(sub(value, take(MEAN, c, table, padded)), slope, offset)
+            gradient = get(dy + here + c * 4, channels - c, FLOAT32)
+            store(there + c * 4, add(gradient, pull), FLOAT32)
+
+
+@inner
+def set_pivot(table, padded, row):
+    """Take a first row of results as what sums of squares are taken about."""
+    for c in range(0, padded, LANES):
+        store(table + (PIVOT * padded + c) * 4, load(row + c * 4, FLOAT32), FLOAT32)
+
+
+def _putting(nontemporal):
+    """`put_rows` by way of the caches or around them."""
+
+    @inner
+    def put_some(source, pitch, y, count, channels, table, padded, sums):
+        short = sums + 2 * padded * 8
+        for row in range(0, count, TOGETHER):
+            end = min(count, row + TOGETHER)
+            for c in range(0, channels, LANES):
+                pivot, lanes = take(PIVOT, c, table, padded), channels - c
+                a = load(short + c * 4, FLOAT32)
+                b = load(short + (padded + c) * 4, FLOAT32)
+                for r in range(row, end):
+                    value = load(source + r * pitch + c * 4, FLOAT32)
+                    put(y + (r * channels + c) * 4, value, lanes, FLOAT32, nontemporal)
+                    off = sub(value, pivot)
+                    a, b = add(a, off), fma(off, off, b)
+                store(short + c * 4, a, FLOAT32)
+                store(short + (padded + c) * 4, b, FLOAT32)
+
+    return put_some
+
+
+_put_near, _put_past = _putting(False), _putting(True)
+
+
+@inner
+def put_rows(source, pitch, y, count, channels, table, padded, sums, nontemporal):
+    """Write rows from scratch to y and add their sum and sum of squares about the pivot."""
+    if nontemporal:
+        _put_past(source, pitch, y, count, channels, table, padded, sums)
+    else:
+        _put_near(source, pitch, y, count, channels, table, padded, sums)
+
+
+def _pulling(clipped, nontemporal):
+    """`put_gradients` behind a norm, for one way to write and the activations that clip or not."""
+
+    @inner
+    def put_normed(
+        source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
+    ):
+        short, lowest, highest = sums + 2 * padded * 8, splat(clip_min), splat(clip_max)
+        for row in range(0, count, TOGETHER):
+            end = min(count, row + TOGETHER)
+            for c in range(0, channels, LANES):
+                lanes = channels - c
+                scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
+                mean = take(MEAN, c, table, padded)
+                a = load(short + c * 4, FLOAT32)
+                b = load(short + (padded + c) * 4, FLOAT32)
+                for r in range(row, end):
+                    g, place = get(source + r * pitch + c * 4, lanes, FLOAT32), r * channels + c
+                    value = get(x + place * 4, lanes, FLOAT32)
+                    before = fma(value, scale, shift)
+                    if clipped:
+                        g = between(before, lowest, highest, g)
+                    else:
+                        g = through(act, before, lowest, highest, g)
+                    a, b = add(a, g), fma(g, sub(value, mean), b)
+                    put(dx + place * 4, mul(g, scale), lanes, FLOAT32, nontemporal)
+                store(short + c * 4, a, FLOAT32)
+                store(short + (padded + c) * 4, b, FLOAT32)
+
+    return put_normed
+
+
+_pull_near, _pull_past = _pulling(True, False), _pulling(True, True)
+_pull_activated = _pulling(False, False)
+
+
+@inner
+def put_gradients(
+    source,
+    pitch,
+    x,
+    dx,
+    count,
+    channels,
+    table,
+    padded,
+    sums,
+    normed,
+    act,
+    clip_min,
+    clip_max,
+    nontemporal,
+):
+    """Write the gradient of x from the gradient of what the convolution saw, and add its sums.
+
+    Not `normed`: the rows go to dx as they are.
+    """
+    if not normed:
+        for row in range(count):
+            here, there = source + row * pitch, dx + row * channels * 4
+            for c in range(0, channels, LANES):
+                lanes = channels - c
+                put(there + c * 4, get(here + c * 4, lanes, FLOAT32), lanes, FLOAT32, nontemporal)
+    elif act != CLIP:
+        _pull_activated(
+            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
+        )
+    elif nontemporal:
+        _pull_past(
+            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
+        )
+    else:
+        _pull_near(
+            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
+        )

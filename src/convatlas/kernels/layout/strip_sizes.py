@@ -1,0 +1,38 @@
+"""How wide the strips of a depthwise filter are (`filter_strips.py`)."""
+
+from typing import NamedTuple
+
+from convatlas.kernels.runtime.hardware import vector_registers
+
+WIDTHS = (4, 5, 7)  # columns; the maps of most networks are a multiple of one of them wide
+MIN_COLUMNS = 2  # columns, as measured where few registers mean that sums are spilled
+HELD_TAPS = 9  # weights up to this number stay in registers
+
+
+class Strip(NamedTuple):
+    """Neighbouring outputs that are followed down the rows, and the filter they belong to."""
+
+    columns: int
+    h_taps: int
+    h_stride: int
+    w_taps: int
+    w_stride: int
+
+    def name(self) -> str:
+        """Such as 7of3x3by1x1."""
+        return f"{self.columns}of{self.h_taps}x{self.w_taps}by{self.h_stride}x{self.w_stride}"
+
+
+def strip_columns(h_taps, h_stride, w_taps, w_stride, width: int) -> int:
+    """Columns of a strip of outputs, so that their sums stay in registers.
+
+    Beside them either all weights are held and one input, or a row of inputs and one weight. Of
+    what fits, the width that computes fewest columns twice, then the narrowest.
+    """
+    alive, room = -(-h_taps // h_stride), vector_registers()
+    if h_taps * w_taps <= HELD_TAPS and room > 2 * HELD_TAPS:
+        most = (room - 1 - h_taps * w_taps) // alive
+    else:
+        most = (room - 1 - w_taps + w_stride) // (alive + w_stride)
+    choices = [columns for columns in WIDTHS if columns <= most] or [max(MIN_COLUMNS, most)]
+    return min(choices, key=lambda columns: -(-width // columns) * columns)

@@ -1,0 +1,32 @@
+"""What the kernels have to know of the processor: its caches and its vector registers."""
+
+from functools import lru_cache
+from pathlib import Path
+
+_KNOWN = (256 << 10, 4 << 20)  # the smallest and the largest cache that is believed
+_USUAL = 1 << 20
+_UNITS = {"K": 1 << 10, "M": 1 << 20}
+
+
+@lru_cache(maxsize=1)
+def cache_bytes(file: str = "/sys/devices/system/cpu/cpu0/cache/index2/size") -> int:
+    """Return the bytes of a core's L2 cache as Linux tells it (`1024K`); elsewhere 1 MiB."""
+    try:
+        text = Path(file).read_text().strip()
+        size = int(text[:-1]) * _UNITS[text[-1]]
+    except (OSError, ValueError, KeyError, IndexError):
+        return _USUAL
+    return min(max(size, _KNOWN[0]), _KNOWN[1])
+
+
+@lru_cache(maxsize=1)
+def vector_registers() -> int:
+    """Return how many vectors of sixteen float32 fit: 32 with AVX-512, else 8 (AVX2: 16 halves)."""
+    from llvmlite import binding
+
+    return 32 if binding.get_host_cpu_features().get("avx512f", False) else 8
+
+
+def fits_registers() -> bool:
+    """Whether this processor holds a tile of our matrix product; elsewhere torch's is faster."""
+    return vector_registers() >= 32

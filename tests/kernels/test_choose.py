@@ -1,0 +1,74 @@
+import copy
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from convatlas.errors import UsageError
+from convatlas.kernels import accelerate_cpu, use_fast_kernels
+from convatlas.kernels.layers import choose as gain
+from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH, fastest
+
+
+def network():
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, groups=16),
+        nn.Dropout(0.5),
+        nn.BatchNorm2d(16),
+    )
+
+
+@pytest.mark.parametrize(
+    ("torch_s", "channels_last_s", "kernels_s", "best"),
+    [
+        (3.0, 2.0, 1.0, KERNELS),
+        (2.0, 3.0, 1.0, KERNELS),
+        (3.0, 2.0, 1.95, CHANNELS_LAST),  # ahead by less than timing wavers
+        (2.0, 3.0, 4.0, TORCH),
+    ],
+)
+def test_the_kernels_are_taken_only_where_a_step_gains(torch_s, channels_last_s, kernels_s, best):
+    seconds = {TORCH: torch_s, CHANNELS_LAST: channels_last_s, KERNELS: kernels_s}
+    assert fastest(seconds) == best
+
+
+@pytest.mark.parametrize("best", [TORCH, CHANNELS_LAST, KERNELS])
+def test_what_a_step_is_fastest_with_is_what_the_network_gets(best, monkeypatch, caplog):
+    seconds = {way: 1.0 if way == best else 2.0 for way in (TORCH, CHANNELS_LAST, KERNELS)}
+    monkeypatch.setattr(gain, "step_seconds", lambda model, inputs: seconds)
+    plain, x = network(), torch.randn(2, 3, 9, 9)
+    fast = copy.deepcopy(plain)
+    with caplog.at_level(logging.INFO, logger="convatlas"):
+        assert use_fast_kernels(fast, x, keep_memory=False) is fast
+    assert (type(fast[1]) is not nn.BatchNorm2d) == (best == KERNELS)
+    assert fast[0].weight.is_contiguous(memory_format=torch.channels_last) == (
+        best == CHANNELS_LAST
+    )
+    assert best in caplog.text
+    torch.testing.assert_close(fast.eval()(x), plain.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_leaves_weights_statistics_gradients_and_random_state(training):
+    model = network().train(training)
+    before, state = copy.deepcopy(model.state_dict()), torch.random.get_rng_state()
+    use_fast_kernels(model, torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1)))
+    assert model.training == training
+    torch.testing.assert_close(dict(model.state_dict()), dict(before), rtol=0, atol=0)
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_an_example_is_asked_for_where_the_network_has_none():
+    with pytest.raises(UsageError, match="give a batch"):
+        use_fast_kernels(network())
+
+
+def test_the_old_name_still_works_and_says_the_new_one():
+    model = network().eval()
+    with pytest.warns(DeprecationWarning, match="use_fast_kernels"):
+        assert accelerate_cpu(model, torch.randn(1, 3, 9, 9), keep_memory=False) is model
