@@ -17,6 +17,8 @@ def network():
         return nn.Sequential(conv, nn.BatchNorm2d(out), *([act()] if act else []))
 
     class Residual(nn.Module):
+        only_calls_and_adds = True
+
         def __init__(self):
             super().__init__()
             self.body = nn.Sequential(
@@ -151,37 +153,50 @@ def test_a_norm_passes_from_layer_to_layer_unfinished():
     assert seen[0].min() == 0
 
 
-class Odd(nn.Module):
-    """Looks like a block of parts, but its forward does more than call and add them."""
+class Block(nn.Module):
+    """Says nothing about its forward."""
 
-    def __init__(self, change):
+    def __init__(self):
         super().__init__()
         conv = nn.Conv2d(4, 4, 1, bias=False)
-        self.body, self.change, self.flag = nn.Sequential(conv, nn.BatchNorm2d(4)), change, True
+        self.body, self.flag = nn.Sequential(conv, nn.BatchNorm2d(4)), True
 
     def forward(self, x):
         y = self.body(x)
         return -y if self.flag else y
 
 
-class Branching(Odd):
+class Adding(Block):
+    only_calls_and_adds = True
+
     def forward(self, x):
         y = self.body(x)
         return y + y if self.flag else y
 
 
-def test_only_what_calls_and_adds_is_taken_for_a_block():
+class Heir(Adding):
+    """Takes the forward, and with it what is said of it."""
+
+
+class Negating(Adding):
+    """Has another forward, of which nothing is said."""
+
+    def forward(self, x):
+        return -self.body(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"), [(Block, False), (Adding, True), (Heir, True), (Negating, False)]
+)
+def test_a_block_says_by_itself_that_norms_may_pass_through_it(kind, taken):
     torch.manual_seed(0)
-    plain, adding = Odd(None), Branching(None)
-    x = torch.randn(3, 4, 5, 5)
-    expected = copy.deepcopy(plain)(x), copy.deepcopy(adding)(x)
-    fast = fast_layers(plain), fast_layers(adding)
-    assert type(fast[0]) is Odd
-    assert type(fast[1]) is not Branching
-    for model, y in zip(fast, expected, strict=True):
-        torch.testing.assert_close(model(x), y)
-    adding.flag = plain.flag = False
-    torch.testing.assert_close(adding(x), copy.deepcopy(restore_layers(adding))(x))
+    model, x = kind(), torch.randn(3, 4, 5, 5)
+    expected = copy.deepcopy(model)(x)
+    fast_layers(model)
+    assert (type(model) is not kind) == taken
+    torch.testing.assert_close(model(x), expected)
+    model.flag = False
+    torch.testing.assert_close(model(x), copy.deepcopy(restore_layers(model))(x))
 
 
 def test_weights_are_the_same_objects_and_layers_keep_their_kind():

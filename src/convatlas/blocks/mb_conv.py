@@ -43,6 +43,8 @@ class MBConv(nn.Module):
         2019, arXiv:1905.11946.
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(
         self,
         in_channels: int,

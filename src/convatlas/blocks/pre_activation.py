@@ -34,6 +34,8 @@ class PreActUnit(nn.Module):
     Shape: (n, c, h, w) -> what the convolutions and the shortcut make of it
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(
         self,
         convs: Sequence[nn.Conv2d],

@@ -6,7 +6,6 @@ exports it.
 """
 
 import copy
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
@@ -55,7 +54,17 @@ def _fast_form(layer: nn.Module) -> type | None:
         return _FastBatchNorm2d
     if type(layer).forward is nn.Sequential.forward:
         return _FastSequential
-    return _FastBlock if _only_adds(layer) else None
+    return _FastBlock if only_calls_and_adds(layer) else None
+
+
+def only_calls_and_adds(layer: nn.Module) -> bool:
+    """Whether a block says that its `forward` only calls its layers and adds their results.
+
+    The class says so with `only_calls_and_adds = True` beside that `forward`; one that inherits the
+    word but brings a `forward` of its own has to say it again.
+    """
+    owner = next(cls for cls in type(layer).__mro__ if "forward" in vars(cls))
+    return vars(owner).get("only_calls_and_adds", False) is True
 
 
 class _Fast:
@@ -192,7 +201,7 @@ def run_layer(value: DeferredNorm, layer: nn.Module) -> DeferredNorm:
 
 
 class _FastBlock(_Fast):
-    """A layer whose forward only calls its parts and adds what they give: it may add values."""
+    """A block that says `only_calls_and_adds`: norms may stay deferred from layer to layer."""
 
     def forward(self, x: Any) -> Any:
         if torch.compiler.is_compiling():
@@ -200,48 +209,22 @@ class _FastBlock(_Fast):
         return self.run(DeferredNorm(x)).tensor()
 
     def run(self, value: DeferredNorm) -> DeferredNorm:
-        return self.plain_class.forward(_Parts(self, run_layer), value)
+        return self.plain_class.forward(_Parts(self), value)
 
 
 class _Parts:
-    """Stands for a layer in its own forward: its parts take values, its flags are as they are."""
+    """Stand for a block in its own forward: its layers take deferred norms, the rest stays."""
 
-    def __init__(self, layer: Any, call: Callable[[Any, nn.Module], Any]):
-        self._layer, self._call = layer, call
+    def __init__(self, layer: Any):
+        self._layer = layer
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._layer, name)
-        return (lambda value: self._call(value, found)) if isinstance(found, nn.Module) else found
-
-
-class _Sum:
-    """Stands for a value while we try whether a forward does more than call and add."""
-
-    def __add__(self, other: Any) -> "_Sum":
-        if not isinstance(other, _Sum):
-            raise TypeError("not a sum of values")
-        return self
-
-
-def _only_adds(layer: nn.Module) -> bool:
-    """Whether a forward names nothing but the layer's parts and flags, and only adds values."""
-    code = getattr(type(layer).forward, "__code__", None)
-    if code is None or code.co_freevars or code.co_argcount != 2 or code.co_flags & 0x0C:
-        return False
-    parts = [getattr(layer, name, None) for name in code.co_names]
-    if not all(type(part) is bool or isinstance(part, nn.Module) for part in parts):
-        return False
-    if "training" in code.co_names or not any(isinstance(part, nn.Sequential) for part in parts):
-        return False
-    try:
-        stand_in: Any = _Parts(layer, lambda value, part: value)
-        return isinstance(type(layer).forward(stand_in, _Sum()), _Sum)
-    except Exception:  # whatever it does, it is not for us
-        return False
+        return (lambda value: run_layer(value, found)) if isinstance(found, nn.Module) else found
 
 
 def _has_hooks(*layers: Any) -> bool:
-    """Whether somebody waits for what goes in or out of one of these layers."""
+    """Whether one of these layers has a hook, or all layers have."""
     if hooks._global_forward_hooks or hooks._global_forward_pre_hooks:
         return True
     if hooks._global_backward_hooks or hooks._global_backward_pre_hooks:

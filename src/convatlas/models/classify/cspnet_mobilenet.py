@@ -34,6 +34,8 @@ class Block(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(
         self, in_channels: int, out_channels: int, *, stride: int = 1, widened: bool = False
     ):

@@ -49,6 +49,8 @@ class Unit(nn.Module):
     Shape: what the residue makes of (n, in_channels, h, w)
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(self, residue: nn.Module, shortcut: nn.Module, after: nn.Module):
         super().__init__()
         self.residue, self.shortcut, self.after = residue, shortcut, after

@@ -33,6 +33,8 @@ class InvertedResidual(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(self, in_channels: int, out_channels: int, *, stride: int, expand: int):
         super().__init__()
         hidden = in_channels * expand

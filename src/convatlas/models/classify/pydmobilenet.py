@@ -32,6 +32,8 @@ class PydUnit(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(
         self,
         in_channels: int,

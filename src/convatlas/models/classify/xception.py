@@ -50,6 +50,8 @@ class XceptionBlock(nn.Module):
     Shape: (n, in_channels, h, w) -> (n, channels[-1], h, w), half as large where it halves
     """
 
+    only_calls_and_adds = True  # see `convatlas.kernels`: batch norms may be fused across it
+
     def __init__(
         self,
         in_channels: int,
