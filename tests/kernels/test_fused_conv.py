@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from convatlas.kernels.codegen.gemm_tile import TILE_VECTORS
 from convatlas.kernels.compiled.panels import pack_panels
 from convatlas.kernels.launch.fused_calls import _matrix
 from convatlas.kernels.launch.workspace import KIND
@@ -216,8 +217,8 @@ def test_slivers_hold_the_weights_vector_by_vector(n, k):
     weight = torch.randn(n, k, 1, 1)
     for columns_first, matrix in ((True, weight[:, :, 0, 0].t()), (False, weight[:, :, 0, 0])):
         expected = []
-        for start in range(0, matrix.shape[1], 64):
-            part = matrix[:, start : start + 64]
+        for start in range(0, matrix.shape[1], TILE_VECTORS * 16):
+            part = matrix[:, start : start + TILE_VECTORS * 16]
             expected.append(F.pad(part, (0, -part.shape[1] % 16)).flatten())
         expected = torch.cat(expected)
         found = torch.empty_like(expected)

@@ -17,6 +17,14 @@ ZERO = np.float32(0)
 
 def _by_width(make):
     """The function for up to four vectors of columns, from those for one, two, three and four."""
+    if TILE_VECTORS == 1:
+        only = make(1)
+
+        @inner
+        def narrow_column(vectors, *args):
+            only(*args)
+
+        return narrow_column
     one, two, three, four = (make(width) for width in range(1, TILE_VECTORS + 1))
 
     @inner

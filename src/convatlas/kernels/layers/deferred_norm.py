@@ -19,7 +19,6 @@ from convatlas.kernels.layers.fused_conv import (
 from convatlas.kernels.layers.stem_conv import fused_stem_conv
 from convatlas.kernels.layout.plan import output_size
 from convatlas.kernels.runtime.dispatch import PLAIN_TENSORS, usable
-from convatlas.kernels.runtime.hardware import fits_registers
 
 
 class DeferredNorm:
@@ -82,13 +81,13 @@ def convolve(value: DeferredNorm, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, T
             dilation=conv.dilation,
         )
     plain = (conv.groups, conv.kernel_size, conv.stride, conv.padding)
-    if plain == (1, (1, 1), (1, 1), (0, 0)) and fits_registers():
+    if plain == (1, (1, 1), (1, 1), (0, 0)):
         raw, before = value.source()
         return fused_pointwise_conv(
             _rows(raw), before, weight, eps=norm.eps, running=norm.running()
         )
     x = value.tensor()
-    if fits_registers() and fits_stem(x, conv):
+    if fits_stem(x, conv):
         return fused_stem_conv(
             x,
             weight,

@@ -21,12 +21,11 @@ def cache_bytes(file: str = "/sys/devices/system/cpu/cpu0/cache/index2/size") ->
 
 @lru_cache(maxsize=1)
 def vector_registers() -> int:
-    """Return how many vectors of sixteen float32 fit: 32 with AVX-512, else 8 (AVX2: 16 halves)."""
-    from llvmlite import binding
+    """Return how many vectors of sixteen float32 the processor that code is compiled for holds.
 
-    return 32 if binding.get_host_cpu_features().get("avx512f", False) else 8
+    32 with AVX-512; else 8: AVX2 has 16 registers of half a vector, NEON 32 of a quarter.
+    """
+    from numba.core.registry import cpu_target
 
-
-def fits_registers() -> bool:
-    """Whether this processor holds a tile of our matrix product; elsewhere torch's is faster."""
-    return vector_registers() >= 32
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return 32 if "+avx512f" in features else 8
