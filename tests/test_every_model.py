@@ -2,18 +2,16 @@
 
 import copy
 import inspect
-import re
 from itertools import pairwise
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convatlas.errors import UsageError
-from convatlas.models import create_model, find_entry, model_names
+from convatlas.models import find_entry, model_names
 from convatlas.models.headless import Features, num_features, reset_classifier
 
 ENTRIES = [find_entry(name) for name in model_names()]
@@ -30,30 +28,8 @@ NO_FEATURES = ("CapsNet", "LinearClassifier")  # the classes are not made of a v
 
 NO_HALF = ("GoogLeNet",)  # torch has no average pooling in float16 on the CPU
 
-# Sides of the published input where a name does not say it and it is not 224 pixels.
-SIZES = {
-    **dict.fromkeys(("darknet53", "cspdarknet53", "cspdarknet53_mish"), 256),
-    **{f"darknet_{form}": 256 for form in ("reference", "resnet10", "resnet50", "resnext50")},
-    "cspdarknet53_elastic": 256,
-    **{f"cspresn{f}50{k}": 256 for f in ("et", "ext") for k in ("", "_mish", "_elastic")},
-    **{f"efficientnet_b{n}": s for n, s in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
-    **{f"efficientnet_lite{n}": s for n, s in enumerate((224, 240, 260, 280, 300))},
-    "fbnet_96_0.35_1": 96,
-    **dict.fromkeys(("inception_v2", "inception_v2_7x7", "inception_v3"), 299),
-    **dict.fromkeys(("xception", "xception_fc", "inception_v4", "inception_resnet_v1"), 299),
-    **dict.fromkeys(("inception_resnet_v2", "inception_resnet_v2_paper"), 299),
-    **dict.fromkeys(("se_inception_v3", "se_inception_resnet_v2"), 299),
-    **{name: 227 for name in model_names() if name.startswith("squeezenext")},
-    **{"capsnet": 28, "capsnet_baseline": 28, "capsnet_affnist": 40, "capsnet_cifar": 24},
-    **{"capsnet_multimnist": 36, "capsnet_baseline_multimnist": 36},
-    **{"capsnet_smallnorb": 32, "capsnet_svhn": 32},
-}
-
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
 every_classifier = pytest.mark.parametrize("cls", CLASSIFIERS, ids=lambda c: c.__name__)
-every_classifier_name = pytest.mark.parametrize(
-    "entry", [e for e in ENTRIES if e.task == "classify"], ids=lambda e: e.name
-)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -195,52 +171,6 @@ def test_any_width_builds_and_a_wider_network_is_not_smaller(cls):
     assert all(a < b for a, b in pairwise(sizes))
 
 
-@every_classifier_name
-def test_example_is_one_image_of_the_size_that_the_name_says(entry):
-    with torch.device("meta"):
-        model = entry.build().eval()
-        (x,) = model.example()
-        logits = model(x)
-    expected = 224
-    if entry.name in SIZES:
-        expected = SIZES[entry.name]
-    elif resolution := re.search(r"_r(\d+)$", entry.name):
-        expected = int(resolution[1])
-    elif "_cifar" in entry.name or "imagenet32" in entry.name or entry.name.startswith("lenet"):
-        expected = 32
-    elif entry.name == "linear_classifier":
-        expected = 28
-    assert x.shape == (1, entry.defaults["in_channels"], expected, expected)
-    assert logits.shape == (1, entry.defaults["num_classes"])
-    assert create_model(entry.name, in_channels=2).example(batch=3)[0].shape[:2] == (3, 2)
-
-
-class _Allocations(TorchDispatchMode):
-    """Bytes of all storages that come into being."""
-
-    def __init__(self):
-        super().__init__()
-        self.storages: dict[int, torch.UntypedStorage] = {}  # kept alive: an id stays one's own
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                self.storages.setdefault(storage._cdata, storage)
-        return out
-
-
-@every_classifier_name
-def test_building_allocates_the_network_once(entry):
-    with torch.device("meta"), _Allocations() as seen:
-        model = entry.build()
-    held = [*model.parameters(), *model.buffers()]
-    allocated = sum(storage.nbytes() for storage in seen.storages.values())
-    # A little more: what an initialisation draws for a small layer before it copies it in.
-    assert allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
-
-
 @every_class
 def test_float16_is_finite_once_the_norms_have_seen_images(cls):
     model, inputs = tiny(cls)
@@ -300,7 +230,7 @@ def test_scripted_traced_and_extracted_networks_agree(cls):
     torch.fx.symbolic_trace(model.train())  # as training with quantised values does
     traced = torch.fx.symbolic_trace(model.eval())
     assert_close(answers_of(torch.jit.script(traced), inputs), expected)
-    assert_close(answers_of(torch.jit.trace(model, inputs), inputs), expected)
+    assert_close(answers_of(torch.jit.trace(model, inputs, check_trace=False), inputs), expected)
     last = features.get_graph_node_names(model)[1][-1]
     assert_close(answers_of(features.create_feature_extractor(model, [last]), inputs), expected)
 
@@ -308,41 +238,39 @@ def test_scripted_traced_and_extracted_networks_agree(cls):
 @pytest.mark.slow
 @exporting
 @every_class
-def test_exported_program_agrees(cls):
-    model, inputs = tiny(cls)
-    program = torch.export.export(model.eval(), inputs)
-    assert_close(answers_of(program.module(), inputs), answers(model, inputs))
-
-
-@pytest.mark.slow
-@exporting
-@every_class
 def test_compiled_network_agrees(cls):
+    """One graph without a break; what a backend makes of it is torch's own affair."""
     model, inputs = tiny(cls)
     torch.compiler.reset()
-    compiled = torch.compile(model.eval(), fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(model.eval(), fullgraph=True, backend="eager")
     assert_close(answers_of(compiled, inputs), answers(model, inputs))
 
 
 @pytest.mark.slow
 @exporting
 @every_class
-def test_onnx_runtime_agrees_also_at_another_batch_size(cls, tmp_path):
+def test_exported_program_and_its_onnx_file_agree_also_at_another_batch_size(
+    cls, tmp_path, onnx_operators_read_once
+):
+    """One export serves both: the file is made of the program that was just held to the network."""
     onnxruntime = pytest.importorskip("onnxruntime")
     model, inputs = tiny(cls)
     batch = tuple({0: torch.export.Dim("batch")} for _ in inputs)
+    program = torch.export.export(model.eval(), inputs, dynamic_shapes=batch)
+    examples = (inputs, tuple(torch.cat([x, 1 - x, x / 2]) for x in inputs))
+    expected = [answers(model, example) for example in examples]
+    for example, answer in zip(examples, expected, strict=True):
+        assert_close(answers_of(program.module(), example), answer)
     path = tmp_path / "model.onnx"
-    program = torch.onnx.export(
-        model.eval(), inputs, dynamo=True, dynamic_shapes=batch, verbose=False
-    )
-    assert program is not None
-    program.save(path)
+    onnx = torch.onnx.export(program, dynamo=True, verbose=False)
+    assert onnx is not None
+    onnx.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [i.name for i in session.get_inputs()]
-    for example in (inputs, tuple(torch.cat([x, 1 - x, x / 2]) for x in inputs)):
+    for example, answer in zip(examples, expected, strict=True):
         feed = {name: x.numpy() for name, x in zip(names, example, strict=True)}
         got = [torch.from_numpy(y) for y in session.run(None, feed)]
-        assert_close(got, answers(model, example), tolerance=1e-3)
+        assert_close(got, answer, tolerance=1e-3)
 
 
 def answers_of(function, inputs: tuple[Tensor, ...]) -> list[Tensor]:

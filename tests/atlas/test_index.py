@@ -2,23 +2,21 @@ import json
 
 import pytest
 
-from convatlas.atlas.build import count_registered
+from convatlas.atlas import build
 from convatlas.atlas.index import INDEX, Indexed, read_index, write_index
 
 
-def test_the_index_is_what_counting_gives_now():
-    now = {row["name"]: row for row in json.loads(json.dumps(list(map(vars, count_registered()))))}
-    stored = {row["name"]: row for row in json.loads(INDEX.read_text("utf-8"))}
-    # What an operator holds inside while it runs differs a little between versions of torch.
-    peaks = {
-        name: (row.pop("peak_bytes"), now[name].pop("peak_bytes"))
-        for name, row in stored.items()
-        if name in now
-    }
-    assert list(stored) == list(now), "index.json is stale: run `make atlas`"
-    stale = {name: (row, now[name]) for name, row in stored.items() if row != now[name]}
-    assert stale == {}, "index.json is stale: run `make atlas`"
-    assert [name for name, (old, new) in peaks.items() if new != pytest.approx(old, rel=0.01)] == []
+@pytest.mark.parametrize("cores", [1, 2])
+def test_networks_are_counted_in_their_order_on_any_number_of_cores(monkeypatch, cores):
+    """That each count is the stored one is held name by name in tests/test_every_name.py."""
+    names = list(read_index())[:9]  # more than one core takes at once
+    monkeypatch.setattr(build, "model_names", lambda: names)
+    monkeypatch.setattr(build.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    counted = json.loads(json.dumps(list(map(vars, build.count_registered()))))
+    stored = json.loads(INDEX.read_text("utf-8"))[:9]
+    for row in (*counted, *stored):
+        del row["peak_bytes"]  # differs a little between versions of torch
+    assert counted == stored
 
 
 def test_what_is_written_is_read_back(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convatlas.atlas.index import read_index
 from convatlas.cost import count
 from convatlas.models import create_model
 
@@ -15,6 +16,9 @@ def counted() -> Callable[..., tuple[int, int]]:
     """(params, macs) of a registered name at the size of its `example`."""
 
     def run(name: str, **options: object) -> tuple[int, int]:
+        if not options:  # counted anew, with nothing left uncounted, in tests/test_every_name.py
+            entry = read_index()[name]
+            return entry.params, entry.macs
         with torch.device("meta"):
             model = create_model(name, **options)
             cost = count(model, model.example())
