@@ -1,4 +1,4 @@
-"""The verbs of a run through the real entry point."""
+"""The verbs of a run through the real entry point; as a program where the process counts."""
 
 import json
 import os
@@ -16,7 +16,7 @@ CONVATLAS = Path(sys.executable).with_name("convatlas")
 pytestmark = pytest.mark.slow
 
 
-def convatlas(*words, **options):
+def as_a_program(*words, **options):
     return subprocess.run(
         [CONVATLAS, *map(str, words)], capture_output=True, text=True, timeout=300, **options
     )
@@ -30,7 +30,7 @@ def shapes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fitted(shapes, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "shapes"
-    done = convatlas(
+    done = as_a_program(
         *("fit", shapes, "--model", "lenet5_modern", "--max-params", "100k", "--time-limit", "15s"),
         *("--out", out, "--json"),
     )
@@ -50,49 +50,49 @@ def test_fit_prints_one_json_object_with_the_agreed_keys(fitted):
     assert all(Path(path).exists() for path in answer["files"].values())
 
 
-def test_evaluate_agrees_with_fit(fitted):
+def test_evaluate_agrees_with_fit(convatlas, fitted):
     out, answer = fitted
     done = convatlas("evaluate", out, "--json")
-    evaluated = json.loads(done.stdout)
+    evaluated = json.loads(done.out)
     assert evaluated["accuracy"] == answer["accuracy"]
     assert sum(map(sum, evaluated["confusion"])) == evaluated["images"]
-    text = convatlas("evaluate", out).stdout
+    text = convatlas("evaluate", out).out
     assert f"accuracy {answer['accuracy']:.2%}" in text
 
 
-def test_predict_answers_good_files_and_names_bad_ones(fitted, shapes, tmp_path):
+def test_predict_answers_good_files_and_names_bad_ones(convatlas, fitted, shapes, tmp_path):
     out, _ = fitted
     (tmp_path / "bad\nname.png").write_bytes(b"nonsense")
     good = next(path for path in sorted(shapes.rglob("*")) if path.is_file())
     done = convatlas("predict", out, good, tmp_path / "bad\nname.png", "--json")
-    assert done.returncode == 0
-    first, second = json.loads(done.stdout)["predictions"]
+    assert done.code == 0
+    first, second = json.loads(done.out)["predictions"]
     assert first["label"] in {path.name for path in shapes.iterdir()}
     assert sum(first["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
     assert second["label"] is None
-    assert "bad" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert "bad" in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
-def test_predict_with_no_readable_file_fails(fitted, tmp_path):
+def test_predict_with_no_readable_file_fails(convatlas, fitted, tmp_path):
     done = convatlas("predict", fitted[0], tmp_path / "missing.png")
-    assert done.returncode == 3
-    assert "missing.png" in done.stderr
+    assert done.code == 3
+    assert "missing.png" in done.err
 
 
-def test_export_writes_a_proved_file_elsewhere(fitted, tmp_path):
+def test_export_writes_a_proved_file_elsewhere(convatlas, fitted, tmp_path):
     done = convatlas(
         "export", fitted[0], "--format", "onnx", "--out", tmp_path / "m.onnx", "--json"
     )
-    answer = json.loads(done.stdout)
+    answer = json.loads(done.out)
     assert answer["proof"]["top1_agreement"] == 1.0
     assert answer["file_bytes"] == (tmp_path / "m.onnx").stat().st_size
 
 
-def test_unknown_format_is_a_usage_error(fitted):
+def test_unknown_format_is_a_usage_error(convatlas, fitted):
     done = convatlas("export", fitted[0], "--format", "onxn")
-    assert done.returncode == 2
-    assert "nearest: onnx" in done.stderr
+    assert done.code == 2
+    assert "nearest: onnx" in done.err
 
 
 @pytest.mark.parametrize(
@@ -104,31 +104,31 @@ def test_unknown_format_is_a_usage_error(fitted):
         (["--max-params", "50"], 4, "no network meets the budget; nearest"),
     ],
 )
-def test_exit_codes_of_fit(shapes, tmp_path, words, code, says):
+def test_exit_codes_of_fit(convatlas, shapes, tmp_path, words, code, says):
     done = convatlas("fit", shapes, *words, "--out", tmp_path / "run")
-    assert done.returncode == code
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == code
+    assert says in done.err
+    assert "Traceback" not in done.err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_not_overwritten_unless_forced(fitted, shapes):
+def test_a_run_is_not_overwritten_unless_forced(convatlas, fitted, shapes):
     done = convatlas("fit", shapes, "--out", fitted[0])
-    assert done.returncode == 2
-    assert "--force" in done.stderr
+    assert done.code == 2
+    assert "--force" in done.err
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "export"])
-def test_a_folder_without_a_run_is_named(verb, tmp_path):
+def test_a_folder_without_a_run_is_named(convatlas, verb, tmp_path):
     done = convatlas(verb, tmp_path)
-    assert done.returncode == 3
-    assert str(tmp_path) in done.stderr
+    assert done.code == 3
+    assert str(tmp_path) in done.err
 
 
-def test_missing_data_is_exit_3(tmp_path):
+def test_missing_data_is_exit_3(convatlas, tmp_path):
     done = convatlas("fit", tmp_path / "nowhere")
-    assert done.returncode == 3
-    assert "nowhere" in done.stderr
+    assert done.code == 3
+    assert "nowhere" in done.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -152,7 +152,7 @@ def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == config["written"]
     if number != signal.SIGINT:  # a process that is ended gets little time
         assert config["steps"]["test"] == "not done: stopped before"
-        done = convatlas("report", out)
+        done = as_a_program("report", out)
         assert done.returncode == 0, done.stderr
     config = json.loads((out / "run.json").read_text())
     assert config["proof"]["top1_agreement"] == 1.0
@@ -184,7 +184,7 @@ def wait_for(condition, seconds=120):
         time.sleep(0.1)
 
 
-def test_public_weights_that_there_are_not_stop_before_anything_is_read(tmp_path):
+def test_public_weights_that_there_are_not_stop_before_anything_is_read(convatlas, tmp_path):
     done = convatlas("fit", tmp_path / "nothing", "--pretrained", "--model", "lenet5")
-    assert done.returncode == 2
-    assert "no public weights are known for 'lenet5'" in done.stderr
+    assert done.code == 2
+    assert "no public weights are known for 'lenet5'" in done.err
