@@ -1,5 +1,9 @@
 import copy
 import logging
+import os
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
@@ -8,7 +12,7 @@ from torch import nn
 from convatlas.errors import UsageError
 from convatlas.kernels import accelerate_cpu, use_fast_kernels
 from convatlas.kernels.layers import choose as gain
-from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH, fastest
+from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH, fastest, running
 
 
 def network():
@@ -72,3 +76,31 @@ def test_the_old_name_still_works_and_says_the_new_one():
     model = network().eval()
     with pytest.warns(DeprecationWarning, match="use_fast_kernels"):
         assert accelerate_cpu(model, torch.randn(1, 3, 9, 9), keep_memory=False) is model
+
+
+def test_without_time_to_compile_the_ways_of_torch_remain(tmp_path):
+    code = """
+        import torch
+        from torch import nn
+        from convatlas.kernels.layers.choose import CHANNELS_LAST, TORCH, fastest, step_seconds
+
+        layers = nn.Conv2d(4, 4, 3, groups=4, bias=False), nn.BatchNorm2d(4)
+        seconds = step_seconds(nn.Sequential(*layers), (torch.rand(2, 4, 9, 9),), limit_s=0.0)
+        assert set(seconds) == {TORCH, CHANNELS_LAST}
+        assert fastest(seconds) in seconds
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    subprocess.run(command, check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert not list(tmp_path.rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("way", [TORCH, CHANNELS_LAST, KERNELS])
+def test_a_network_runs_one_way_and_is_torchs_again(way):
+    model = network()
+    kinds, before = [type(m) for m in model.modules()], copy.deepcopy(model.state_dict())
+    with running(model, way):
+        assert (type(model[0]) is not nn.Conv2d) == (way == KERNELS)
+        assert model[0].weight.is_contiguous() == (way != CHANNELS_LAST)
+    assert [type(m) for m in model.modules()] == kinds
+    assert all(p.is_contiguous() for p in model.parameters())
+    torch.testing.assert_close(dict(model.state_dict()), dict(before), rtol=0, atol=0)

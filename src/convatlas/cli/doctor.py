@@ -143,10 +143,23 @@ def _torch() -> Iterator[Finding]:
     yield Finding("torch threads", str(torch.get_num_threads()))
     devices = range(torch.cuda.device_count())
     names = [f"{i}: {torch.cuda.get_device_name(i)}" for i in devices]
+    yield _kernels()
     yield Finding("CUDA", ", ".join(names) or "no device")
     from convatlas.train.device import training_device
 
     yield Finding("training device", str(training_device()))
+
+
+def _kernels() -> Finding:
+    from convatlas.kernels import available
+    from convatlas.kernels.runtime.dispatch import switched_on
+
+    if not switched_on():
+        return Finding("CPU kernels", "off: CONVATLAS_KERNELS is 0", "optional", "unset it")
+    if not available():
+        found = "off: Numba is not installed, or does not load"
+        return Finding("CPU kernels", found, "optional", f"pip install '{PACKAGE}[fast]'")
+    return Finding("CPU kernels", "on: used where a measured training step gains")
 
 
 def _embedded_data() -> Iterator[Finding]:

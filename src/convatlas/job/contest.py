@@ -27,6 +27,14 @@ from convatlas.data import (
 from convatlas.errors import ConvatlasError, short_of_memory
 from convatlas.job.config import Contender
 from convatlas.job.slow_networks import FORWARD_FRACTION, batch_within, validated_within
+from convatlas.kernels.layers.choose import (
+    CHANNELS_LAST,
+    KERNELS,
+    TORCH,
+    fastest,
+    running,
+    step_seconds,
+)
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
@@ -47,6 +55,7 @@ ACCELERATOR_MATRIX_SIDE = 4096  # likewise: a smaller product is over before it 
 BACKWARD = 3  # a training step works three times as much as a forward pass
 PROBE_MACS = 2e9  # of all images of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
+WORTH_MEASURING_S = 3.0  # for all networks; in less time no kernel is compiled
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
 CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
@@ -67,6 +76,7 @@ class Entrant:
     learnt: frozenset[str] = frozenset()  # parameters that public weights gave
     val_loss: float = 0.0
     threads: int | None = None
+    way: str = TORCH  # that a training step is fastest with
     validated: int | None = None  # images that judge it; None before its first round
 
     @property
@@ -160,6 +170,40 @@ class Contest:
             self._macs_per_s = side**3 / fastest_threads(lambda: x @ x, device).seconds
         return pass_seconds * self._macs_per_s / (BACKWARD * len(self.data.splits["train"]))
 
+    def choose_ways(self, entrants: Sequence[Entrant], seconds: float) -> None:
+        """Find the way to compute that each network trains fastest with, before its time runs.
+
+        A step is measured in both of torch's memory formats and with the CPU kernels, as far as so
+        many seconds allow: kernels that have to be compiled first may take most of them.
+        """
+        on_cpu = training_device().type == "cpu" and self.recipe.precision == "no"
+        end = time.perf_counter() + seconds
+        for entrant in entrants if on_cpu and seconds >= WORTH_MEASURING_S else ():
+            left = end - time.perf_counter()
+            if left <= 0:
+                return
+            try:
+                speeds = self._way_seconds(entrant.counted, left)
+            except (MemoryError, RuntimeError) as error:
+                if not short_of_memory(error):
+                    raise
+                continue
+            entrant.way = fastest(speeds)
+            if entrant.way == KERNELS:
+                best = min(speeds[TORCH], speeds[CHANNELS_LAST])
+                self.progress.say(
+                    f"{entrant.record.model} {entrant.record.size} px trains with the CPU kernels: "
+                    f"a step takes {speeds[KERNELS] * 1e3:.0f} ms, without them {best * 1e3:.0f} ms"
+                )
+
+    def _way_seconds(self, counted: Counted, limit_s: float) -> dict[str, float]:
+        candidate = counted.candidate
+        assert counted.cost is not None
+        batch = self._probe_batch(counted.cost.macs)
+        x = torch.randn(batch, self.data.channels, candidate.size, candidate.size)
+        with limited_threads(self._thread_counts.get(candidate) or torch.get_num_threads()):
+            return step_seconds(candidate.build().train(), (x,), limit_s=limit_s)
+
     def latency(self, counted: Counted) -> float:
         """Median seconds of one image through the network on this machine's CPU."""
         candidate = counted.candidate
@@ -218,7 +262,12 @@ class Contest:
         count, before = self._threads(entrant), copy.deepcopy(entrant.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
-        with limited_threads(count), _undone(entrant.model, before), _named_memory(record.model):
+        with (
+            limited_threads(count),
+            _undone(entrant.model, before),
+            _named_memory(record.model),
+            running(entrant.model, entrant.way),
+        ):
             result = train(
                 entrant.model,
                 task,
@@ -277,7 +326,8 @@ class Contest:
             assert entrant.model is not None
             probe, size = copy.deepcopy(entrant.model).train(), entrant.record.size
             x = torch.randn(self.recipe.batch_size, self.data.channels, size, size)
-            entrant.threads = fastest_threads(lambda: _step(probe, x)).threads
+            with running(probe, entrant.way):
+                entrant.threads = fastest_threads(lambda: _step(probe, x)).threads
         return entrant.threads
 
     def _preprocess(self, candidate: Candidate) -> Preprocess:

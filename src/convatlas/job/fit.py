@@ -52,6 +52,7 @@ from convatlas.typed_numbers import parse_seconds
 
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the entrants
+WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes fastest
 PACE_SECONDS = 2.0  # of checking files, after which its whole time can be told
 LONG_READING = 0.4  # of the limit: if checking the files takes so much, it is said beforehand
 USUAL_TEST = 0.05  # of the limit, which the time that is kept for what follows training includes
@@ -143,6 +144,8 @@ def fit(
             entrant.record.reason = reason
             entrants.remove(entrant)
             others.insert(0, entrant.record)
+        stop.check()
+        contest.choose_ways(entrants, WAYS_SHARE * deadline.left())
         stop.check()
         contest.progress = progress
         _expect_end(contest, entrants, deadline)

@@ -7,9 +7,12 @@ nothing is assumed: torch's own two memory formats and the kernels take turns on
 
 import copy
 import logging
+import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +20,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from convatlas.errors import UsageError
-from convatlas.kernels.layers.fast_layers import fast_layers
+from convatlas.kernels.layers.fast_layers import fast_layers, restore_layers
+from convatlas.kernels.runtime.compile_limit import NotCompiled, compiling_within
 from convatlas.kernels.runtime.dispatch import available, usable
 from convatlas.kernels.runtime.freed_memory import keep_freed_memory
 
@@ -60,9 +64,7 @@ def use_fast_kernels(
     best = fastest(seconds)
     figures = ", ".join(f"{way} {s * 1e3:.1f} ms" for way, s in seconds.items())
     log.info("convatlas: a step is fastest with %s (%s)", best, figures)
-    if best == KERNELS:
-        return fast_layers(model)
-    return model.to(memory_format=torch.channels_last) if best == CHANNELS_LAST else model  # type: ignore[call-overload]  # its stub wants a device
+    return _changed(model, best)
 
 
 def accelerate_cpu(model: nn.Module, example: Any = None, *, keep_memory: bool = True) -> nn.Module:
@@ -72,39 +74,80 @@ def accelerate_cpu(model: nn.Module, example: Any = None, *, keep_memory: bool =
 
 
 def fastest(seconds: dict[str, float]) -> str:
-    """The way to take: the kernels only if they are clearly ahead of torch."""
+    """Name the way to take: the kernels only if they are clearly ahead of torch."""
     of_torch = min((TORCH, CHANNELS_LAST), key=seconds.__getitem__)
-    return KERNELS if seconds[KERNELS] * MIN_GAIN <= seconds[of_torch] else of_torch
+    ahead = seconds.get(KERNELS, math.inf) * MIN_GAIN <= seconds[of_torch]
+    return KERNELS if ahead else of_torch
 
 
-def step_seconds(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, float]:
-    """Least seconds of a step each way, by turns on copies; model and random state stay as is."""
-    ways: dict[str, Callable[[nn.Module], Any]] = {
-        TORCH: lambda twin: twin,
-        CHANNELS_LAST: lambda twin: twin.to(memory_format=torch.channels_last),  # type: ignore[call-overload]  # as above
-        KERNELS: fast_layers,
-    }
+def step_seconds(
+    model: nn.Module, inputs: tuple[Any, ...], *, limit_s: float = math.inf
+) -> dict[str, float]:
+    """Measure a step each way, by turns on copies; model and random state stay as they are.
+
+    For a network in training mode the kernels of its validation are compiled as well.
+
+    Args:
+        limit_s: seconds after which no kernel is compiled any more: the result then lacks the
+            kernels, and what was compiled is there for the next time.
+    """
+    start, seconds = time.perf_counter(), {}
     with torch.random.fork_rng(devices=[]):
-        steps = {way: _step(made(copy.deepcopy(model)), inputs) for way, made in ways.items()}
-        for step in steps.values():
-            step()  # compiles, and lays memory out
-        seconds = dict.fromkeys(ways, float("inf"))
+        steps: dict[str, Callable[[], None]] = {}
+        for way in (TORCH, CHANNELS_LAST, KERNELS) if available() else (TORCH, CHANNELS_LAST):
+            twin = _changed(copy.deepcopy(model), way)
+            step = _step(twin, inputs)
+            try:
+                with compiling_within(start + limit_s - time.perf_counter()):
+                    step()  # compiles, and lays memory out
+                    if way == KERNELS and model.training:
+                        _forward(twin.eval(), inputs)
+                        twin.train()
+            except NotCompiled as error:
+                log.info("convatlas: no time to compile %s; the kernels stay off", error)
+                continue
+            steps[way], seconds[way] = step, math.inf
         start = time.perf_counter()
         for turn in range(ROUNDS):
             for way, step in steps.items():
                 begun = time.perf_counter()
                 step()
                 seconds[way] = min(seconds[way], time.perf_counter() - begun)
-            if turn and time.perf_counter() - start > MAX_SECONDS:
+            if turn and time.perf_counter() - start > min(MAX_SECONDS, limit_s):
                 break
     return seconds
 
 
-def _step(model: nn.Module, inputs: tuple[Any, ...]) -> Callable[[], None]:
-    def forward() -> None:
-        with torch.no_grad():
-            model(*inputs)
+@contextmanager
+def running(model: nn.Module, way: str) -> Iterator[None]:
+    """Let a network compute one way inside the block; afterwards its layers are torch's again.
 
+    Args:
+        way: TORCH, CHANNELS_LAST or KERNELS, as `fastest` names it.
+    """
+    _changed(model, way)
+    try:
+        yield
+    finally:
+        restore_layers(model)
+        if way == CHANNELS_LAST:
+            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # its stub wants a device
+
+
+def _changed(model: nn.Module, way: str) -> nn.Module:
+    if way == KERNELS:
+        return fast_layers(model)
+    if way == CHANNELS_LAST:
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+    return model
+
+
+def _forward(model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    with torch.no_grad():
+        model(*inputs)
+
+
+def _step(model: nn.Module, inputs: tuple[Any, ...]) -> Callable[[], None]:
     def both() -> None:
         model.zero_grad()
         found = [y for y in tree_leaves(model(*inputs)) if isinstance(y, Tensor)]
@@ -113,7 +156,7 @@ def _step(model: nn.Module, inputs: tuple[Any, ...]) -> Callable[[], None]:
         ).backward()
 
     trained = model.training and any(p.requires_grad for p in model.parameters())
-    return both if trained else forward
+    return both if trained else partial(_forward, model, inputs)
 
 
 def _inputs(model: nn.Module, example: Any) -> tuple[Any, ...]:

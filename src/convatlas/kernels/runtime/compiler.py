@@ -16,6 +16,7 @@ from typing import Any
 
 from convatlas.kernels.runtime import threads as workers
 from convatlas.kernels.runtime.arguments import PLACE, Layout, count_up, parts_of, reader
+from convatlas.kernels.runtime.compile_limit import check_time
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
@@ -117,6 +118,7 @@ def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
         folder, before = cache_folder(), numba.config.CACHE_DIR
         mark = folder / f"{name}.{kind}.{platform.node()}"
         if not mark.exists():
+            check_time(name)
             log.warning(
                 "convatlas: compiling %s (%s) for this machine, once: %s; kept in %s",
                 name,

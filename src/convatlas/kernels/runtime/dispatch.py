@@ -30,6 +30,11 @@ def enabled(flag: bool = True) -> Iterator[None]:
         _allowed = before
 
 
+def switched_on() -> bool:
+    """Whether the kernels may be used at all, by `enabled` and the environment variable."""
+    return _allowed
+
+
 def _stay_out_of_forks() -> None:
     """OpenMP's threads do not survive a fork, and using them there ends the process."""
     global _allowed

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 _KNOWN = (256 << 10, 4 << 20)  # the smallest and the largest cache that is believed
 _USUAL = 1 << 20
@@ -27,5 +28,6 @@ def vector_registers() -> int:
     """
     from numba.core.registry import cpu_target
 
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    context: Any = cpu_target.target_context  # a cached property, which its types do not know
+    _, _, features = context.codegen().magic_tuple()
     return 32 if "+avx512f" in features else 8
