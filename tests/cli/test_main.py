@@ -78,8 +78,8 @@ def test_without_arguments_the_help_is_shown_and_the_usage_is_bad(program):
         (["count", "lenett5"], "no model 'lenett5'; nearest: lenet5"),
     ],
 )
-def test_bad_usage_leaves_with_2_and_one_or_two_lines(program, args, message):
-    answer = program(*args)
+def test_bad_usage_leaves_with_2_and_one_or_two_lines(convatlas, args, message):
+    answer = convatlas(*args)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: ")
     assert message in answer.err

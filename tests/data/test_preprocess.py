@@ -120,6 +120,7 @@ def test_wrong_input_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("onnx_operators_read_once")
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch.export's own use of its pytree
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # onnxscript's own
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def images():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory, onnx_operators_read_once):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
     export_onnx(
         build_classifier(),

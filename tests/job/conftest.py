@@ -35,7 +35,7 @@ def digit_files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(digit_files, tmp_path_factory):
+def run(digit_files, tmp_path_factory, onnx_operators_read_once):
     out = tmp_path_factory.mktemp("runs") / "digits"
     return fit(digit_files, budget=ca.Budget(**BUDGET), time_limit_s=40, out=out)
 
