@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from convatlas.kernels import depthwise_conv1d, depthwise_conv2d, enabled
 from convatlas.kernels.launch import depthwise_layer
-from convatlas.kernels.layout import plan, strip_sizes, variants
+from convatlas.kernels.layout import plan, tile_sizes, variants
 from convatlas.kernels.runtime import hardware
 
 FORMATS = {"rows": torch.channels_last, "planes": torch.contiguous_format}
@@ -88,7 +88,7 @@ def test_rows_of_every_width_are_the_same_however_their_tiles_meet_the_padding(
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 1), (5, 2)])
 def test_narrow_strips_for_few_registers_give_the_same(kernel, stride, relative_error, monkeypatch):
-    monkeypatch.setattr(strip_sizes, "vector_registers", lambda: 8)
+    monkeypatch.setattr(tile_sizes, "vector_registers", lambda: 8)
     for known in (plan.plan, variants.plans_of, depthwise_layer._layer):
         known.cache_clear()
     try:
@@ -102,17 +102,17 @@ def test_narrow_strips_for_few_registers_give_the_same(kernel, stride, relative_
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (2, 1), (3, 1), (3, 2), (5, 1), (7, 2)])
 @pytest.mark.parametrize("registers", [8, 32])
 def test_the_sums_of_a_strip_fit_the_registers(kernel, stride, registers, monkeypatch):
-    monkeypatch.setattr(strip_sizes, "vector_registers", lambda: registers)
+    monkeypatch.setattr(tile_sizes, "vector_registers", lambda: registers)
     for width in (1, 5, 7, 10, 14, 20, 28, 112):
-        columns = strip_sizes.strip_columns(kernel, stride, kernel, stride, width)
-        assert columns >= strip_sizes.MIN_COLUMNS
-        assert columns * -(-kernel // stride) < registers or columns == strip_sizes.MIN_COLUMNS
+        columns = tile_sizes.strip_columns(kernel, stride, kernel, stride, width)
+        assert columns >= tile_sizes.MIN_COLUMNS
+        assert columns * -(-kernel // stride) < registers or columns == tile_sizes.MIN_COLUMNS
 
 
 def test_no_column_is_computed_twice_where_a_strip_divides_the_map():
     if hardware.vector_registers() < 32:
         pytest.skip("wider strips need more registers")
-    found = {width: strip_sizes.strip_columns(3, 1, 3, 1, width) for width in (7, 14, 10, 28, 5)}
+    found = {width: tile_sizes.strip_columns(3, 1, 3, 1, width) for width in (7, 14, 10, 28, 5)}
     assert found == {7: 7, 14: 7, 10: 5, 28: 4, 5: 5}
 
 

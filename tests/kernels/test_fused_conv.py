@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from convatlas.kernels.codegen.gemm_tile import TILE_VECTORS
 from convatlas.kernels.compiled.panels import pack_panels
-from convatlas.kernels.launch.fused_calls import _matrix
+from convatlas.kernels.launch.pointwise import _matrix
 from convatlas.kernels.launch.workspace import KIND
 from convatlas.kernels.layers.fused_conv import (
     Norm,

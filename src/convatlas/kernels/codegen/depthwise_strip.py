@@ -13,7 +13,7 @@ from convatlas.kernels.codegen.epilogue import Epilogue
 from convatlas.kernels.codegen.memory import emit_load, emit_store, emit_store_past_cache
 from convatlas.kernels.codegen.tiles import at, emit_ask, multiply_into, pairs, zero
 from convatlas.kernels.codegen.vector import LANES, VECTOR, bytes_of
-from convatlas.kernels.layout.strip_sizes import HELD_TAPS
+from convatlas.kernels.layout.tile_sizes import HELD_TAPS
 from convatlas.kernels.runtime.intrinsic import intrinsic
 
 

@@ -19,9 +19,9 @@ STORE, STORE_STATS, BACKWARD_NORM = range(3)
 class Epilogue:
     """How values of sixteen channels end.
 
-    table: a row of sixteen numbers every `pitch` bytes (`channel_rows.py`); totals: where the two
-    sums are kept, `pitch` bytes apart; other: bytes from a place in the result to that of the same
-    value in the norm's input.
+    table: a row of sixteen numbers every `pitch` bytes (`layout/channels.py`); totals: where the
+    two sums are kept, `pitch` bytes apart; other: bytes from a place in the result to that of the
+    same value in the norm's input.
     """
 
     def __init__(self, builder, way, table, totals, pitch, other, clip_min, clip_max):

@@ -21,11 +21,12 @@ from convatlas.kernels.codegen.memory import (
 )
 from convatlas.kernels.codegen.tiles import at, zero
 from convatlas.kernels.codegen.vector import FLOAT, VECTOR, emit_fma, emit_splat
+from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.hardware import vector_registers
 from convatlas.kernels.runtime.intrinsic import intrinsic
 
 # The sums of a tile, a line of the second matrix and one number of the first fit the registers.
-TILE_ROWS, TILE_VECTORS = 6, 4 if vector_registers() >= 32 else 1
+TILE_VECTORS = 4 if vector_registers() >= 32 else 1
 VECTOR_BYTES = 64
 
 

@@ -12,9 +12,9 @@ from numba.core import cgutils, types
 from convatlas.kernels.codegen.memory import emit_add_to_doubles, emit_load
 from convatlas.kernels.codegen.tiles import at, emit_ask, multiply_into, pairs, zero
 from convatlas.kernels.codegen.vector import LANES, VECTOR, bytes_of
+from convatlas.kernels.layout.tile_sizes import COLUMNS
 from convatlas.kernels.runtime.intrinsic import intrinsic
 
-COLUMNS, WIDE = 4, 7  # of a tile
 # How many places of a tile's rows may lie in the padding, by (taps, stride): on the left, on the
 # right. These tiles are written out without them; any other asks place by place, and is narrow.
 PADDING = {

@@ -1,6 +1,6 @@
 """The kernels of a depthwise filter over arrays whose channels lie together: (n, h, w, c).
 
-They are compiled for the taps and strides that a layer needs (`filter_layout.py`).
+They are compiled for the taps and strides that a layer needs (`layout/variants.py`).
 """
 
 from functools import cache

@@ -1,6 +1,6 @@
 """Depthwise filters over arrays whose channels are contiguous: (n, h, w, c) in memory.
 
-Weights are held tap by tap (`filter_weights.py`).
+Weights are held tap by tap (`depthwise_weights.py`).
 """
 
 import numpy as np
@@ -195,7 +195,7 @@ def row_of(q, x, w, padded, j):
 def finishing_rows(strips, finish):
     """As `depthwise_rows`, for whole vectors of channels, with outputs that end in another way.
 
-    table and totals: per-channel numbers and the two sums (`channel_rows.py`), of every channel.
+    table and totals: per-channel numbers and the two sums (`layout/channels.py`), of every channel.
     """
     columns = _choice(strips, finish)
 

@@ -4,12 +4,12 @@ import numpy as np
 
 from convatlas.kernels.codegen.epilogue import BACKWARD_NORM, STORE, STORE_STATS
 from convatlas.kernels.codegen.gemm_tile import (
-    TILE_ROWS,
     TILE_VECTORS,
     VECTOR_BYTES,
     added_tile,
     multiplied_tile,
 )
+from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.compiler import inner
 
 ZERO = np.float32(0)
@@ -164,7 +164,7 @@ def _multiplying(finish):
 
 
 # out = a * b for `rows` rows, a multiple of six; b comes in packed panels (`panels.py`). How
-# results end is told in `endings.py`; but for the plain ones columns come in whole vectors.
+# results end is told in `epilogue.py`; but for the plain ones columns come in whole vectors.
 _multiply_plain, multiply_store_stats, multiply_backward_norm = map(
     _multiplying, (STORE, STORE_STATS, BACKWARD_NORM)
 )

@@ -6,7 +6,6 @@ written. Backward a block gives both gradients while it is in the cache.
 
 import numpy as np
 
-from convatlas.kernels.codegen.gemm_tile import TILE_ROWS
 from convatlas.kernels.codegen.memory import load
 from convatlas.kernels.codegen.vector import FLOAT32, LANES, add
 from convatlas.kernels.compiled.channel_sums import clear, flush, put
@@ -30,6 +29,7 @@ from convatlas.kernels.compiled.prologue import (
 )
 from convatlas.kernels.layout.activations import CLIP
 from convatlas.kernels.layout.channels import SUMS_BYTES
+from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.compiler import inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
 

@@ -7,7 +7,6 @@ second value of it, so nothing is turned. Its gradient is that of the weights al
 
 import numpy as np
 
-from convatlas.kernels.codegen.gemm_tile import TILE_ROWS
 from convatlas.kernels.codegen.memory import get_float, load, load_lanes, put_float, store
 from convatlas.kernels.codegen.vector import FLOAT32, LANES, every_second, splat
 from convatlas.kernels.compiled.channel_sums import clear, flush
@@ -23,6 +22,7 @@ from convatlas.kernels.compiled.norm_tables import fill_slopes, write_statistics
 from convatlas.kernels.compiled.panels import pack_panels
 from convatlas.kernels.compiled.prologue import put_rows, set_pivot, take_gradients
 from convatlas.kernels.layout.channels import SUMS_BYTES
+from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.compiler import inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
 

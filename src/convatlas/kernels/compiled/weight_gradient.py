@@ -1,20 +1,15 @@
 """The weight gradient of a depthwise filter over rows of channels: (n, h, w, c) in memory.
 
-It is held tap by tap in float64 (`filter_weights.py`).
+It is held tap by tap in float64 (`depthwise_weights.py`).
 """
 
 import numpy as np
 
 from convatlas.kernels.codegen.memory import add_to_doubles, element_bytes, load_lanes
 from convatlas.kernels.codegen.vector import LANES, add, fma, splat
-from convatlas.kernels.codegen.weight_tile import (
-    COLUMNS,
-    KERNEL_ROWS,
-    PADDING,
-    WIDE,
-    weight_columns,
-)
+from convatlas.kernels.codegen.weight_tile import KERNEL_ROWS, PADDING, weight_columns
 from convatlas.kernels.layout import plan as p
+from convatlas.kernels.layout.tile_sizes import COLUMNS, WIDE
 from convatlas.kernels.runtime.compiler import inner
 
 ZERO = np.float32(0)

@@ -94,8 +94,7 @@ class DepthwiseLayer:
         return self.ways.get(key) or self._found(*key)
 
     def _found(self, back: bool, aligned: bool) -> "_Way":
-        from convatlas.kernels.compiled import depthwise_plain as row_kernels
-        from convatlas.kernels.compiled import depthwise_planes as filter_planes
+        from convatlas.kernels.compiled import depthwise_plain, depthwise_planes
 
         steps = (self.x_steps, self.out_steps, self.dx_steps)
         sides = (self.source, self.target, steps, self.size, self.channels)
@@ -104,11 +103,11 @@ class DepthwiseLayer:
         stream = self.can_stream and large and aligned
         plans = plans_of(self.sizes, *sides, stream, back)
         if not self.rows:
-            kernel = filter_planes.backward if back else filter_planes.forward
+            kernel = depthwise_planes.backward if back else depthwise_planes.forward
         elif back:
-            kernel = row_kernels.backward(plans.sums, plans.backward)
+            kernel = depthwise_plain.backward(plans.sums, plans.backward)
         else:
-            kernel = row_kernels.forward(plans.forward)
+            kernel = depthwise_plain.forward(plans.forward)
         columns = self.source[1] * self.sizes[1][0] + (self.target[1] if back else 0)
         way = _Way(kernel, plans.place, self._block(self.channels * self.size * columns))
         return self.ways.setdefault((back, aligned), way)
@@ -163,7 +162,7 @@ class DepthwiseLayer:
         self, dy: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_w: bool
     ) -> tuple[Tensor, Tensor]:
         """The gradients of x and of the weights; empty or nothing where not needed."""
-        from convatlas.kernels.compiled import depthwise_weights as filter_weights
+        from convatlas.kernels.compiled import depthwise_weights
 
         x = x if self.settled else x.contiguous()
         dy, n, taps = dy.contiguous(memory_format=self.format), self.images, self.taps
@@ -210,7 +209,7 @@ class DepthwiseLayer:
             self.kind,
         )
         if need_w:
-            filter_weights.write_gradient(
+            depthwise_weights.write_gradient(
                 1,
                 sums_at,
                 self.threads,

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convatlas.kernels.launch.fused_calls import rows_of, streams
 from convatlas.kernels.launch.workspace import (
     KIND,
     NOT_RUNNING,
@@ -14,18 +13,20 @@ from convatlas.kernels.launch.workspace import (
     Scratch,
     address,
     empty_rows,
+    rows_of,
+    streams,
 )
 from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded
 from convatlas.kernels.layout.plan import STREAM_BYTES
 
-WIDE = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
+FOLDED = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
 
 
 @lru_cache(maxsize=1024)
 def _fold(count: int, channels: int) -> int:
     """How many rows to take as one, so that vectors are full and sums stay near."""
-    choices = [k for k in range(1, max(1, WIDE // channels) + 1) if count % k == 0]
+    choices = [k for k in range(1, max(1, FOLDED // channels) + 1) if count % k == 0]
     whole = [k for k in choices if channels * k % LANES == 0]
     return max(whole or choices)
 

@@ -1,13 +1,22 @@
-"""Call the kernels of `patch_rows.py`: memory, blocks and arguments."""
+"""Call the kernels of `kernels.py`: memory, blocks and arguments."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from convatlas.kernels.launch.fused_calls import MAX_ROWS, TILE_ROWS, rows_of, streams
-from convatlas.kernels.launch.workspace import KIND, Running, Scratch, address, empty_rows
+from convatlas.kernels.launch.pointwise import MAX_ROWS
+from convatlas.kernels.launch.workspace import (
+    KIND,
+    Running,
+    Scratch,
+    address,
+    empty_rows,
+    rows_of,
+    streams,
+)
 from convatlas.kernels.layout.channels import SUMS_BYTES, TABLE_BYTES, padded, pitch
+from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.layout.variants import output_sides
 
 MAX_TAPS = 256  # of all channels: lines of a block, which stay in a core's cache
@@ -48,7 +57,7 @@ def stem(
     x: Tensor, weight: Tensor, eps: float, running: Running, sizes: tuple
 ) -> tuple[Tensor, Tensor]:
     """The convolution of an image, and the statistics of its result."""
-    from convatlas.kernels.compiled import stem as patch_rows
+    from convatlas.kernels.compiled import stem as kernels
 
     x, weight, whole = x.contiguous(), weight.contiguous(), padded(weight.shape[0])
     p = _Patches(x, weight, sizes, panels=math.prod(weight.shape[1:]) * whole * 4)
@@ -100,14 +109,14 @@ def stem(
         eps,
         *running.arguments(),
     )
-    patch_rows.convolve(KIND, turn, pivots, forward, write)
+    kernels.convolve(KIND, turn, pivots, forward, write)
     p.scratch.give_back()
     return y, stats
 
 
 def stem_back(dy, dstats, x, y, weight, stats, sizes) -> Tensor:
     """The gradient of the weights."""
-    from convatlas.kernels.compiled import stem as patch_rows
+    from convatlas.kernels.compiled import stem as kernels
 
     dy, x = dy.contiguous(memory_format=torch.channels_last), x.contiguous()
     whole, dw = padded(weight.shape[0]), torch.empty(weight.shape)
@@ -137,6 +146,6 @@ def stem_back(dy, dstats, x, y, weight, stats, sizes) -> Tensor:
         address(dstats),
     )
     write = (p.parts, sums, p.parts, sums_bytes, p.n, whole, p.steps, dw.data_ptr())
-    patch_rows.convolve_back(KIND, fill, backward, write)
+    kernels.convolve_back(KIND, fill, backward, write)
     p.scratch.give_back()
     return dw

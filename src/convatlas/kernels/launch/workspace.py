@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convatlas.kernels.layout.channels import SUMS_BYTES, TABLE_BYTES, padded
+from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded
+from convatlas.kernels.layout.plan import STREAM_BYTES
+from convatlas.kernels.runtime.hardware import cache_bytes
 
 KIND = np.float32(0)
 
@@ -25,6 +27,22 @@ def empty_rows(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tens
 def address(tensor: Tensor | None) -> int:
     """Where the tensor lies; 0: there is none."""
     return 0 if tensor is None else tensor.data_ptr()
+
+
+def rows_of(x: Tensor) -> int:
+    """How many rows of channels it has."""
+    return x.numel() // x.shape[1]
+
+
+def streams(*tensors: Tensor) -> int:
+    """Whether to write around the caches: large, and every row starts at a line."""
+    large = tensors[0].numel() * 4 > STREAM_BYTES and tensors[0].shape[1] % LANES == 0
+    return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
+
+
+def scratch_bytes() -> int:
+    """Of a worker: two thirds of a core's cache, so that weights are read seldom."""
+    return cache_bytes() * 2 // 3
 
 
 class Running(NamedTuple):

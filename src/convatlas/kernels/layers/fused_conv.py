@@ -13,20 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convatlas.kernels.launch.fused_calls import (
-    depthwise,
-    depthwise_back,
-    pointwise,
-    pointwise_back,
-    rows_of,
-)
+from convatlas.kernels.launch.depthwise import depthwise, depthwise_back
 from convatlas.kernels.launch.norm import (
     normalised,
     normalised_back,
     statistics_back,
     statistics_of,
 )
-from convatlas.kernels.launch.workspace import NOT_RUNNING, Running
+from convatlas.kernels.launch.pointwise import pointwise, pointwise_back
+from convatlas.kernels.launch.workspace import NOT_RUNNING, Running, rows_of
 from convatlas.kernels.layout.activations import ACTIVATIONS, TORCH_FORMS
 
 

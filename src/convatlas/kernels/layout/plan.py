@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import product
 
 from convatlas.kernels.layout.channels import LANES
-from convatlas.kernels.layout.strip_sizes import strip_columns
+from convatlas.kernels.layout.tile_sizes import strip_columns
 
 # Fields of a row; the W_ block repeats the H_ block for the second axis.
 H_SIZE, H_OUT, H_STRIDE, H_OFFSET, H_STEP, H_TAPS, H_WEIGHT, H_WEIGHT_STEP = range(8)

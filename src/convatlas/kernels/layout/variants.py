@@ -8,7 +8,7 @@ import numpy as np
 
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.layout.channels import LANES
-from convatlas.kernels.layout.strip_sizes import Strip
+from convatlas.kernels.layout.tile_sizes import Strip
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:

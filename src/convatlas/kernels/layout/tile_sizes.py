@@ -1,9 +1,11 @@
-"""How wide the strips of a depthwise filter are (`filter_strips.py`)."""
+"""How large the register tiles are: of a depthwise filter, of its weight gradient, of a product."""
 
 from typing import NamedTuple
 
 from convatlas.kernels.runtime.hardware import vector_registers
 
+TILE_ROWS = 6  # of a product (`gemm_tile.py`)
+COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tile.py`)
 WIDTHS = (4, 5, 7)  # columns; the maps of most networks are a multiple of one of them wide
 MIN_COLUMNS = 2  # columns, as measured where few registers mean that sums are spilled
 HELD_TAPS = 9  # weights up to this number stay in registers

@@ -1,4 +1,4 @@
-"""Call the kernels of `units.py`: memory, blocks and arguments."""
+"""Memory, blocks and arguments of a fused depthwise convolution, forward and back."""
 
 import math
 from functools import lru_cache
@@ -13,156 +13,16 @@ from convatlas.kernels.launch.workspace import (
     Tables,
     address,
     empty_rows,
+    rows_of,
+    scratch_bytes,
     scratch_for,
+    streams,
 )
 from convatlas.kernels.layout.activations import CLIP
 from convatlas.kernels.layout.channels import LANES, padded, pitch
-from convatlas.kernels.layout.plan import STREAM_BYTES, W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.kernels.layout.plan import W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.kernels.layout.tile_sizes import COLUMNS, WIDE
 from convatlas.kernels.layout.variants import Plans, output_sides, plans_of
-from convatlas.kernels.runtime.hardware import cache_bytes
-
-COLUMNS, WIDE = 4, 7  # of a tile of the weight gradient (`weight_tiles.py`)
-TILE_ROWS = 6  # of a product (`product.py`)
-MAX_ROWS = 192  # of a block
-
-
-def _scratch_bytes() -> int:
-    """Of a worker: two thirds of a core's cache, so that weights are read seldom."""
-    return cache_bytes() * 2 // 3
-
-
-def rows_of(x: Tensor) -> int:
-    """How many rows of channels it has."""
-    return x.numel() // x.shape[1]
-
-
-def streams(*tensors: Tensor) -> int:
-    """Whether to write around the caches: large, and every row starts at a line."""
-    large = tensors[0].numel() * 4 > STREAM_BYTES and tensors[0].shape[1] % LANES == 0
-    return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
-
-
-def _matrix(weight: Tensor, columns_first: bool) -> tuple[int, ...]:
-    """Weights (n, k) as the product wants them packed: k steps of n columns, or n steps of k.
-
-    Their address, steps, columns, and the bytes from one to the next of each.
-    """
-    n, k = weight.shape[:2]
-    if columns_first:
-        return weight.data_ptr(), k, n, 4, 4 * k
-    return weight.data_ptr(), n, k, 4 * k, 4
-
-
-def _block(bytes_a_row: int, rows: int) -> int:
-    most = max(TILE_ROWS, min(MAX_ROWS, _scratch_bytes() // bytes_a_row))
-    even = -(-rows // -(-rows // most))
-    return -(-even // TILE_ROWS) * TILE_ROWS
-
-
-def pointwise(
-    x: Tensor, weight: Tensor, norm: tuple, eps: float, running: Running, act: tuple
-) -> tuple[Tensor, Tensor]:
-    """The 1x1 convolution of a unit and the statistics of its result."""
-    from convatlas.kernels.compiled import pointwise as product_rows
-
-    rows, (n, k) = rows_of(x), weight.shape[:2]
-    parts = min(rows, torch.get_num_threads())
-    y, weight = empty_rows((x.shape[0], n, *x.shape[2:])), weight.contiguous()
-    whole = n % LANES == 0
-    block = _block(pitch(k) + (0 if whole else pitch(n)), -(-rows // parts))
-    each = block * pitch(k) + (TILE_ROWS if whole else block) * pitch(n)
-    scratch = scratch_for(parts, each, k, n, summed=n, panels=k * padded(n) * 4)
-    tables, panels = Tables(scratch, norm, (k, n), parts, rows), scratch["panels"]
-    stats = torch.empty(3, n)
-    turn = (parts, *_matrix(weight, True), panels)
-    pivots = (
-        1,
-        x.data_ptr(),
-        k,
-        n,
-        panels,
-        block,
-        scratch["rows"],
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        *act[1:],
-    )
-    forward = (
-        parts,
-        x.data_ptr(),
-        rows,
-        k,
-        n,
-        panels,
-        y.data_ptr(),
-        streams(y),
-        block,
-        scratch["rows"],
-        each,
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        tables.sums,
-        *act[1:],
-    )
-    product_rows.convolve(
-        KIND, tables.filling(), turn, pivots, forward, tables.statistics(stats, eps, running)
-    )
-    scratch.give_back()
-    return y, stats
-
-
-def pointwise_back(dy, dstats, x, y, weight, norm, stats, act, need_x):
-    """Gradients of x and of the weights, and the rows that `write_gradients` writes."""
-    from convatlas.kernels.compiled import pointwise as product_rows
-
-    dy = dy.contiguous(memory_format=torch.channels_last)
-    rows, (n, k) = rows_of(x), weight.shape[:2]
-    parts = min(rows, torch.get_num_threads())
-    dx = empty_rows(x.shape) if need_x else None
-    whole = norm[0] is not None and act[0] == CLIP and k % LANES == 0
-    block = _block(pitch(k) + pitch(n) + (0 if whole else pitch(k)), -(-rows // parts))
-    each = block * (pitch(k) + pitch(n)) + (TILE_ROWS if whole else block) * pitch(k)
-    sums_bytes = (n + TILE_ROWS - 1) * padded(k) * 4  # tiles write whole
-    dw, weight, more = torch.empty(weight.shape), weight.contiguous(), n * padded(k) * 4
-    scratch = scratch_for(parts, each, k, n, summed=k, dw=parts * sums_bytes, panels=more)
-    tables = Tables(scratch, norm, (k, n), parts, rows, stats, dstats)
-    sums, panels = scratch["dw"], scratch["panels"]
-    result = torch.empty(5, k)
-    turn = (parts, *_matrix(weight, False), panels)
-    backward = (
-        parts,
-        dy.data_ptr(),
-        y.data_ptr(),
-        x.data_ptr(),
-        address(dx),
-        rows,
-        k,
-        n,
-        panels,
-        sums,
-        0 if dx is None else streams(dx),
-        block,
-        scratch["rows"],
-        each,
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        tables.sums,
-        address(dstats),
-        sums_bytes,
-        *act[1:],
-    )
-    write = (parts, sums, parts, sums_bytes, n, k, dw.data_ptr())
-    product_rows.convolve_back(
-        KIND, tables.filling(), turn, backward, write, tables.gradients(result)
-    )
-    scratch.give_back()
-    return dx, dw, result
 
 
 class _Filter(NamedTuple):
@@ -184,7 +44,7 @@ def _whole_tiles(columns: int, taps: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _inscratch_for(kernel, sizes, source, target, channels, back: bool, way: str) -> _Filter:
+def _filter_in_scratch(kernel, sizes, source, target, channels, back: bool, way: str) -> _Filter:
     """How a filter runs where rows are as long as its tiles would like them.
 
     way: "parts" writes into scratch memory, too, "direct" to the result, and "stream" to the result
@@ -228,21 +88,21 @@ def _inscratch_for(kernel, sizes, source, target, channels, back: bool, way: str
 
 def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tensor, Tensor]:
     """The depthwise convolution of a unit and the statistics of its result."""
-    from convatlas.kernels.compiled import depthwise_fused as filter_units
+    from convatlas.kernels.compiled import depthwise_fused as kernels
 
     source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
     (images, channels), parts = x.shape[:2], torch.get_num_threads()
     y = empty_rows((images, channels, *target))
     stream, kernel = streams(y), tuple(weight.shape[2:])
     way = "stream" if stream else "direct"
-    f = _inscratch_for(kernel, sizes, source, target, channels, False, way)
+    f = _filter_in_scratch(kernel, sizes, source, target, channels, False, way)
     direct = channels % LANES == 0 and not f.plans.forward.plain
     if not direct:
-        f = _inscratch_for(kernel, sizes, source, target, channels, False, "parts")
+        f = _filter_in_scratch(kernel, sizes, source, target, channels, False, "parts")
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (weight.shape[2] - 1) + 1
     made = 0 if direct else f.made
-    block = (_scratch_bytes() // step - f.seen * reach) // (f.seen * stride + made)
+    block = (scratch_bytes() // step - f.seen * reach) // (f.seen * stride + made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     each, taps, w = seen + step * max(1, made * block), math.prod(kernel), weight.contiguous()
@@ -294,7 +154,7 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
         tables.sums,
         *act[1:],
     )
-    convolve = filter_units.convolve(f.plans.forward, direct)
+    convolve = kernels.convolve(f.plans.forward, direct)
     convolve(KIND, tables.filling(), pivots, forward, tables.statistics(stats, eps, running))
     scratch.give_back()
     return y, stats
@@ -302,26 +162,26 @@ def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tenso
 
 def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     """Gradients of x and of the weights, and the rows that `write_gradients` writes."""
-    from convatlas.kernels.compiled import depthwise_fused as filter_units
+    from convatlas.kernels.compiled import depthwise_fused as kernels
 
     dy = dy.contiguous(memory_format=torch.channels_last)
     (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
     parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
     dx = empty_rows(x.shape) if need_x else None
     stream = 0 if dx is None else streams(dx)
-    f = _inscratch_for(
+    f = _filter_in_scratch(
         kernel, sizes, tuple(source), target, channels, True, "stream" if stream else "direct"
     )
     clips = norm[0] is not None and act[0] == CLIP
     direct = clips and channels % LANES == 0 and not f.plans.backward.plain
     if not direct:
-        f = _inscratch_for(kernel, sizes, tuple(source), target, channels, True, "parts")
+        f = _filter_in_scratch(kernel, sizes, tuple(source), target, channels, True, "parts")
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (kernel[0] - 1) + 1
     length = max(target[0], -(-source[0] // stride))
     rest = (f.seen + 2 * f.given) * reach
     passed = 0 if direct else f.passed
-    block = (_scratch_bytes() // step - rest) // ((f.seen + passed) * stride + f.given)
+    block = (scratch_bytes() // step - rest) // ((f.seen + passed) * stride + f.given)
     block = max(1, min(length, block))
     seen = step * f.seen * min(source[0], stride * block + reach)
     given = step * f.given * min(target[0], block + 2 * reach)
@@ -367,7 +227,7 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
         *act[1:],
     )
     write = (parts, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr())
-    convolve_back = filter_units.convolve_back(f.plans.sums, f.plans.backward, direct)
+    convolve_back = kernels.convolve_back(f.plans.sums, f.plans.backward, direct)
     convolve_back(KIND, tables.filling(), backward, write, tables.gradients(result))
     scratch.give_back()
     return dx, dw, result
