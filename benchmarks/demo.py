@@ -56,8 +56,8 @@ def words_of(row):
 
 
 def draw(config):
-    from convatlas.job.config import RunConfig
-    from convatlas.job.tradeoff import accuracy_against_cost_svg
+    from convatlas.pipeline.config import RunConfig
+    from convatlas.pipeline.pareto_plot import accuracy_against_cost_svg
 
     run = RunConfig.model_validate(config)
     PICTURE.parent.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LADDER = (
     ("cli", "web"),
-    ("job",),
+    ("pipeline",),
     ("search", "deploy", "explain"),
     ("train",),
     ("atlas",),
@@ -115,7 +115,7 @@ def test_the_lower_rooms_need_torch_and_the_standard_library_only(module):
         ("convatlas.data.open", "convatlas.data.scan", False),
         ("convatlas.claims.loader", "convatlas.errors", False),
         ("convatlas.errors", "convatlas.claims", True),
-        ("convatlas.job.fit", "convatlas.cli.output", True),
+        ("convatlas.pipeline.fit", "convatlas.cli.output", True),
     ],
 )
 def test_the_ladder_tells_up_from_down(module, imported, expected):

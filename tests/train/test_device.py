@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from convatlas.data import Preprocess, open_images
-from convatlas.job.contest import Contest
+from convatlas.pipeline.trials import TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
@@ -92,8 +92,8 @@ def test_a_step_for_which_memory_is_short_is_timed_with_fewer_images(monkeypatch
         if len(x) > 4:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr("convatlas.job.contest._step", step)
-    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    monkeypatch.setattr("convatlas.pipeline.trials._step", step)
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     assert contest.epoch_seconds(linear()) >= 0
     assert sorted(set(tried)) == [4, 8, 16]
 
@@ -163,7 +163,7 @@ def test_a_gpu_trains_a_network_and_gives_it_back(precision):
 @pytest.mark.gpu
 @on_a_gpu
 def test_steps_are_timed_on_the_gpu():
-    contest = Contest(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     torch.cuda.reset_peak_memory_stats()
     seconds = contest.epoch_seconds(linear())
     assert torch.cuda.max_memory_allocated() > 0

@@ -11,7 +11,7 @@ from convatlas.replacing import replacing
 from convatlas.text import shown, unicode_only
 
 if TYPE_CHECKING:
-    from convatlas.job.predicting import Prediction
+    from convatlas.pipeline.predicting import Prediction
 
 
 def check_answers_file(path: Path, *, force: bool) -> None:

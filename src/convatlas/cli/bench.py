@@ -98,7 +98,7 @@ def _run(folder: str, batch: int) -> Subject:
     import torch
 
     from convatlas.cost import count
-    from convatlas.job.run import open_run
+    from convatlas.pipeline.run import open_run
 
     run = open_run(folder)
     config, classifier = run.config, run.classifier()

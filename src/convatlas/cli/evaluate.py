@@ -11,7 +11,7 @@ from convatlas.text import shown
 
 if TYPE_CHECKING:
     from convatlas.explain.evaluation import Evaluation
-    from convatlas.job.run import Run
+    from convatlas.pipeline.run import Run
 
 
 def evaluate_command(
@@ -33,7 +33,7 @@ def evaluate_command(
 ) -> None:
     """Test a trained network on labelled data."""
     from convatlas.cli.progress import progress_on_stderr
-    from convatlas.job.run import open_run
+    from convatlas.pipeline.run import open_run
 
     opened = open_run(run, max_pixels=max_pixels)
     evaluation = opened.evaluate(

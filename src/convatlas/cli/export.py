@@ -19,7 +19,7 @@ def export_command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
     """Write a deployable file and prove that it agrees with the network."""
-    from convatlas.job.run import open_run
+    from convatlas.pipeline.run import open_run
 
     opened = open_run(run)
     path, proof = opened.export(format, out, source=data)

@@ -11,8 +11,8 @@ from convatlas.cli.output import print_json, say, table
 from convatlas.text import shell_word
 
 if TYPE_CHECKING:
-    from convatlas.job.config import Contender
-    from convatlas.job.run import Run
+    from convatlas.pipeline.config import Trial
+    from convatlas.pipeline.run import Run
 
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
@@ -61,7 +61,7 @@ def fit_command(
     """Find and train the best network that fits a budget."""
     from convatlas.cli.main import STARTED
     from convatlas.cli.progress import Clock, progress_on_stderr
-    from convatlas.job.fit import fit
+    from convatlas.pipeline.fit import fit
     from convatlas.search.budget import Budget
 
     budget = Budget(params=max_params, macs=max_macs, latency_s=max_latency, file_bytes=max_size)
@@ -122,7 +122,7 @@ def _print(run: "Run") -> None:
     say(f"next: convatlas predict {shell_word(run.path)} FILES")
 
 
-def _print_leaderboard(leaderboard: list["Contender"]) -> None:
+def _print_leaderboard(leaderboard: list["Trial"]) -> None:
     numbers = ("pixels", "params", "macs", "latency", "accuracy")
     rows = [
         (

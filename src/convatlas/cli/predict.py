@@ -13,7 +13,7 @@ from convatlas.errors import DataError
 from convatlas.text import shown
 
 if TYPE_CHECKING:
-    from convatlas.job.predicting import Prediction
+    from convatlas.pipeline.predicting import Prediction
 
 SHOWN_FAILURES = 20
 
@@ -38,7 +38,7 @@ def predict_command(
     The exit code is 3 only if no image could be read.
     """
     from convatlas.cli.progress import progress_on_stderr
-    from convatlas.job.run import open_run
+    from convatlas.pipeline.run import open_run
 
     if out is not None:
         check_answers_file(out, force=force)

@@ -15,9 +15,9 @@ def report_command(
 ) -> None:
     """Test a run again, export it if that is missing, and write its report anew."""
     from convatlas.cli.progress import progress_on_stderr
-    from convatlas.job.config import DONE
-    from convatlas.job.finishing import rebuild
-    from convatlas.job.run import open_run
+    from convatlas.pipeline.config import DONE
+    from convatlas.pipeline.finishing import rebuild
+    from convatlas.pipeline.run import open_run
 
     opened = open_run(run)
     rebuild(opened, source=data, progress=progress_on_stderr())

@@ -15,9 +15,9 @@ from torch.utils.data import TensorDataset
 import convatlas as ca
 from convatlas.data import Preprocess, augment, augmentation, open_images
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.job.answers import sample_images
-from convatlas.job.config import DONE
 from convatlas.models.registry import register
+from convatlas.pipeline.config import DONE
+from convatlas.pipeline.evaluate_split import sample_images
 from convatlas.train.device import training_device
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
@@ -89,8 +89,8 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize("model", ROADS)
 def test_from_pictures_to_answers(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("convatlas.job.fit.LEAST_STEPS", 1)
-    monkeypatch.setattr("convatlas.job.contest.ACCELERATOR_MATRIX_SIDE", 256)
+    monkeypatch.setattr("convatlas.pipeline.fit.LEAST_STEPS", 1)
+    monkeypatch.setattr("convatlas.pipeline.trials.ACCELERATOR_MATRIX_SIDE", 256)
     recipe, expected = ROADS[model]
     recipe = recipe.with_options(epochs=2)
     before, waits = Counter(emulated_device.done), emulated_device.Module.waits

@@ -1,0 +1,94 @@
+"""The export of a run: written, proved on real images, and its size known beforehand."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from torch import Tensor
+
+from convatlas.data import ImageData, Preprocess
+from convatlas.deploy.classifier import ImageClassifier
+from convatlas.deploy.onnx_file import export_onnx, prove
+from convatlas.deploy.proof import Proof
+from convatlas.errors import UsageError
+from convatlas.pipeline.config import FILE_NAMES, RunConfig
+from convatlas.replacing import replacing
+from convatlas.search.space import Candidate
+from convatlas.text import shown
+
+OURS = "convatlas"  # the note that tells an export of ours, with the version that wrote it
+
+
+def export_proved(
+    classifier: ImageClassifier, config: RunConfig, path: Path, sample: list[Tensor]
+) -> Proof:
+    """Write an ONNX file and prove it on real images before it takes its name.
+
+    An older file of that name stays until the new one is proved.
+
+    Raises:
+        ExportError: the network has no ONNX form, or the file answers differently.
+        WriteError: the file cannot be written.
+    """
+    notes = {"model": config.model, OURS: config.version, "created": config.created}
+    height, width = sample[0].shape[:2]
+    with replacing(path) as fresh:
+        export_onnx(
+            classifier, fresh, example_size=(height, width), classes=config.classes, metadata=notes
+        )
+        return prove(classifier, fresh, sample, name=path)
+
+
+def check_target(path: Path, own: Path, *, of_the_run: bool = False) -> None:
+    """Refuse to write an export over anything but an earlier export.
+
+    Args:
+        own: the run's own export; that of another run belongs to its proof.
+        of_the_run: the run wrote this file itself, so that it may be replaced though damaged.
+
+    Raises:
+        UsageError: the path is a folder, or holds what no export of ours wrote.
+    """
+    place = f"export: --out {shown(path)}"
+    try:
+        if path.is_dir():
+            raise UsageError(f"{place}: is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise UsageError(f"{place}: there is no folder {shown(path.parent)}")
+        of_a_run = path.name in FILE_NAMES.values() and path.resolve() != own.resolve()
+        if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
+            raise UsageError(f"{place}: would replace a file of the run; choose another name")
+        if os.path.lexists(path) and not (of_the_run or _exported_here(path)):
+            raise UsageError(f"{place}: exists and is no export of convatlas; choose another name")
+    except OSError as error:  # a name that is too long, say
+        raise UsageError(f"{place}: cannot be used: {error.strerror}") from error
+
+
+def _exported_here(path: Path) -> bool:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        stored = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError):
+        return False
+    return any(note.key == OURS for note in stored.metadata_props)
+
+
+def exported_bytes(candidate: Candidate, data: ImageData) -> int:
+    """The size that the file will have; it does not depend on the values of the weights."""
+    flat = [0.5] * data.channels
+    preprocess = Preprocess(data.channels, candidate.size, flat, flat)
+    if candidate.checkpoint is not None:
+        preprocess = candidate.checkpoint.preprocess(data.channels, candidate.size)
+    classifier = ImageClassifier(preprocess, candidate.build().eval())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(
+            classifier,
+            path,
+            example_size=(data.height, data.width),
+            classes=data.classes,
+            metadata={},
+        )
+        return path.stat().st_size

@@ -1,0 +1,77 @@
+"""What became of a candidate, told apart by shape as well as by colour."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from convatlas.pipeline.config import Trial
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One kind of end and its mark: `symbol` in plotly's words, `marker` in matplotlib's."""
+
+    words: str
+    colour: str  # of a middle tone, so that it can be seen on a light and on a dark page
+    symbol: str
+    marker: str
+    hollow: bool = False
+
+
+CHOSEN = Outcome("chosen", "#d97706", "star", "*")
+TRAINED = Outcome("trained to the last rounds", "#3a86c8", "circle", "o")
+DROPPED = Outcome("dropped early", "#8b7fc7", "triangle-down", "v")
+OVER = Outcome("over budget", "#d1495b", "x-thin-open", "x", hollow=True)
+LEFT_OUT = Outcome("not trained", "#8b929c", "diamond-open", "D", hollow=True)
+FATES = (LEFT_OUT, OVER, DROPPED, TRAINED, CHOSEN)  # later ones are drawn over earlier ones
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A cost that a picture or table can show: a field of `Trial` and of `Budget`."""
+
+    name: str
+    words: str
+    unit: str
+
+
+QUANTITIES = (
+    Quantity("macs", "multiply-adds", ""),
+    Quantity("params", "parameters", ""),
+    Quantity("latency_s", "latency", "s"),
+    Quantity("file_bytes", "file size", "bytes"),
+)
+
+
+def quantity_named(name: str) -> Quantity:
+    """The quantity of that name; a KeyError for none."""
+    return {quantity.name: quantity for quantity in QUANTITIES}[name]
+
+
+def outcome_of(contender: Trial) -> Outcome:
+    """By what its line of the leaderboard says."""
+    if contender.status == "chosen":
+        return CHOSEN
+    if contender.status == "over budget":
+        return OVER
+    if contender.accuracy is None:
+        return LEFT_OUT
+    return DROPPED if contender.status.startswith("dropped") else TRAINED
+
+
+def by_outcome(
+    leaderboard: Iterable[Trial], keep: Callable[[Trial], bool]
+) -> list[tuple[Outcome, list[Trial]]]:
+    """The contenders to keep, under their fates; a fate that nobody met is left out."""
+    kept = [contender for contender in leaderboard if keep(contender)]
+    groups = [(fate, [c for c in kept if outcome_of(c) is fate]) for fate in FATES]
+    return [(fate, members) for fate, members in groups if members]
+
+
+def settings(contender: Trial) -> str:
+    """Input size and options in a few words: `32 px, width 0.5`."""
+    options = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in contender.options.items()
+        if (name, value) != ("size", contender.size)  # said already
+    ]
+    return ", ".join([f"{contender.size} px", *options])

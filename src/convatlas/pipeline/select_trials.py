@@ -1,0 +1,250 @@
+"""From everything registered to the entrants of the contest: counted, measured, chosen."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+from convatlas.data import ImageData
+from convatlas.errors import BudgetError
+from convatlas.models.registry import Entry
+from convatlas.pipeline.config import Trial
+from convatlas.pipeline.exporting import exported_bytes
+from convatlas.pipeline.trials import LiveTrial, TrialRunner
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.progress import Progress
+from convatlas.search.budget import Budget
+from convatlas.search.counted import (
+    Counted,
+    count_candidate,
+    count_network,
+    nearest_misses,
+    not_counted,
+)
+from convatlas.search.halving import plan_rungs
+from convatlas.search.pool import choose_pool
+from convatlas.search.promise import estimate, promising_first
+from convatlas.search.space import Candidate, input_sizes, ladders, transfer_ladders
+
+# A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
+# and only near it the file is really written.
+SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
+LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
+SECONDS_A_PLACE = 18
+LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
+LEAST_STEPS_TRANSFER = 25  # for weights that know images already
+Ladders = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
+LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
+PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
+
+
+def count_all(
+    rows: Ladders,
+    budget: Budget,
+    *,
+    most_macs: float,
+    seconds: float,
+    progress: Progress,
+) -> list[Counted]:
+    """The candidates with their costs, before anything is trained, the most promising first.
+
+    Args:
+        rows: by the name of the network, from `fresh_candidates` or `transfer_candidates`.
+        most_macs: of an image, as `trainable_macs` gives it.
+        seconds: after which the networks whose turn has not come are left uncounted, once one of
+            the others fits.
+    """
+    start = time.perf_counter()
+    bar = progress.bar("counting candidates", len(rows), unit="networks")
+    counted: list[Counted] = []
+    fitting = 0
+    likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
+    order = promising_first(rows, budget.model_copy(update={"macs": likely}))
+    for done, name in enumerate(order, start=1):
+        if fitting and time.perf_counter() - start > seconds:
+            counted.append(not_counted(rows[name]))
+            continue
+        found = list(count_network(rows[name], budget, most_macs))
+        fitting += any(c.fits for c in found)
+        counted += found
+        bar.update(done, note=name)
+    bar.close()
+    if not fitting:
+        counted += _quickest(counted, budget)
+    return counted
+
+
+def _quickest(counted: Sequence[Counted], budget: Budget) -> list[Counted]:
+    """Where only the time speaks against everything, the one with the least work after all."""
+    late = [c.candidate for c in counted if c.untimely]
+    guesses = {c: guess.macs for c in late if (guess := estimate(c)) is not None}
+    return [count_candidate(min(guesses, key=guesses.__getitem__), budget)] if guesses else []
+
+
+def trainable_macs(contest: TrialRunner, seconds: float, *, transfer: bool) -> float:
+    """Multiply-adds of an image above which not even the first round could teach anything.
+
+    Reached by nobody: it is what the machine could do if training were one large matrix product.
+    """
+    return contest.most_macs(_longest_pass(contest, seconds, transfer=transfer))
+
+
+def _longest_pass(contest: TrialRunner, seconds: float, *, transfer: bool) -> float:
+    """Seconds that a pass over the training images may take where the fewest take part."""
+    least = _least_epochs(contest, transfer=transfer)
+    return plan_rungs(LEAST_PLACES, seconds)[0].seconds / least
+
+
+def _least_epochs(contest: TrialRunner, *, transfer: bool) -> float:
+    steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
+    return max(LEAST_EPOCHS, (LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS) / steps_a_pass)
+
+
+def fresh_candidates(entries: Sequence[Entry], images: ImageData, *, fixed_width: bool) -> Ladders:
+    """Each network with fresh weights, at the sizes and widths worth trying."""
+    sizes = input_sizes(images.height, images.width)
+    return {
+        entry.name: ladders(
+            entry,
+            channels=images.channels,
+            num_classes=len(images.classes),
+            sizes=sizes,
+            fixed_width=fixed_width,
+        )
+        for entry in entries
+    }
+
+
+def transfer_candidates(starts: Sequence[Checkpoint], images: ImageData) -> Ladders:
+    """Each network that starts from public weights, at the sizes that suit them."""
+    return {
+        start.model: transfer_ladders(
+            start,
+            channels=images.channels,
+            num_classes=len(images.classes),
+            height=images.height,
+            width=images.width,
+        )
+        for start in starts
+    }
+
+
+def choose_trials(
+    counted: list[Counted], budget: Budget, contest: TrialRunner, seconds: float
+) -> tuple[list[LiveTrial], list[Trial]]:
+    """Those that will be trained, and the lines of all the others.
+
+    Raises:
+        BudgetError: nothing fits.
+    """
+    records = {id(c): _record(c) for c in counted}
+    fitting = [c for c in counted if c.fits]
+    if not fitting:
+        raise _nothing_fits(counted)
+    most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
+    transfer = any(c.candidate.checkpoint is not None for c in fitting)
+    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
+    pool = choose_pool(
+        fitting,
+        places=range(most, LEAST_PLACES - 1, -1),
+        slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
+        epoch_seconds=measured.epoch_seconds,
+        least_epochs=_least_epochs(contest, transfer=transfer),
+    )
+    chosen = [c for c in pool.chosen if measured.fits(c)]
+    if not chosen:
+        raise _nothing_fits([measured.over[id(c)] for c in pool.chosen])
+    for c in fitting:
+        if c.candidate in pool.left_out:
+            records[id(c)].reason = pool.left_out[c.candidate]
+    entrants = [LiveTrial(c, records[id(c)]) for c in chosen]
+    for entrant in entrants:
+        entrant.record.latency_s = entrant.record.latency_s or contest.latency(entrant.counted)
+    trained = {id(c) for c in chosen}
+    others = [records[id(c)] for c in counted if id(c) not in trained]
+    return entrants, sorted(others, key=lambda r: r.status != "not trained")
+
+
+class _Measured:
+    """Costs that only running shows: asked for those candidates whose turn has come."""
+
+    def __init__(
+        self, contest: TrialRunner, budget: Budget, records: dict[int, Trial], seconds: float
+    ):
+        self._contest, self._budget, self._records = contest, budget, records
+        self._seconds_left = seconds
+        self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
+        self.over: dict[int, Counted] = {}
+
+    def epoch_seconds(self, counted: Counted) -> float:
+        """Measured while there is time for it, then estimated from the others' rate.
+
+        Infinite for one that is over the budget once measured, so that it takes no place.
+        """
+        if not self.fits(counted):
+            return float("inf")
+        assert counted.cost is not None
+        if self._seconds_left <= 0:
+            return counted.cost.macs * self._seconds / self._macs
+        start = time.perf_counter()
+        seconds = self._contest.epoch_seconds(counted)
+        self._seconds_left -= time.perf_counter() - start
+        self._macs += counted.cost.macs
+        self._seconds += seconds
+        return seconds
+
+    def fits(self, counted: Counted) -> bool:
+        """Within the latency and the file size, each measured once."""
+        record = self._records[id(counted)]
+        if record.latency_s is None and self._budget.latency_s is not None:
+            record.latency_s = self._contest.latency(counted)
+        if record.file_bytes is None and self._near_file_limit(counted):
+            record.file_bytes = exported_bytes(counted.candidate, self._contest.data)
+        excess = self._budget.excess(latency_s=record.latency_s, file_bytes=record.file_bytes)
+        if excess:
+            reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
+            record.status, record.reason = "over budget", reason
+            over = Counted(counted.candidate, counted.cost, reason, excess)
+            self.over[id(counted)] = over
+        return not excess
+
+    def _near_file_limit(self, counted: Counted) -> bool:
+        limit = self._budget.file_bytes
+        assert counted.cost is not None
+        return (
+            limit is not None and counted.cost.weight_bytes * SURELY_FACTOR + SURELY_BYTES > limit
+        )
+
+
+def _record(counted: Counted) -> Trial:
+    candidate, cost = counted.candidate, counted.cost
+    hidden = ("in_channels", "num_classes")
+    return Trial(
+        model=candidate.name,
+        options={k: v for k, v in candidate.options.items() if k not in hidden},
+        size=candidate.size,
+        params=cost.params if cost else None,
+        macs=cost.macs if cost else None,
+        peak_bytes=cost.peak_bytes if cost else None,
+        status=_status(counted),
+        reason=counted.reason,
+    )
+
+
+def _status(counted: Counted) -> str:
+    if counted.excess:
+        return "over budget"
+    return "not trained" if counted.fits or counted.untimely else "unsuited"
+
+
+def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:
+    unsuited = [c for c in counted if not c.fits and not c.excess and not c.untimely]
+    if unsuited and len(unsuited) == len(counted):
+        first = unsuited[0]
+        raise BudgetError(
+            f"fit: {first.candidate.name} takes none of the sizes that the images have "
+            f"({', '.join(f'{c.candidate.size} px' for c in unsuited)}): {first.reason}"
+        )
+    nearest = [
+        f"{c.candidate.name} at {c.candidate.size} px ({c.reason})" for c in nearest_misses(counted)
+    ]
+    return BudgetError(f"fit: no network meets the budget; nearest: {'; '.join(nearest)}")

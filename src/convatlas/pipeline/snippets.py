@@ -1,0 +1,50 @@
+"""How to use a run again: commands and code that can be copied out of the report."""
+
+from pathlib import Path
+
+from convatlas.pipeline.call import call_options
+from convatlas.pipeline.config import RunConfig
+from convatlas.text import shell_word, true_name
+
+PYTHON_CODE = """\
+import convatlas as ca
+
+run = ca.open_run({folder!r})
+print(run.predict(["photo.png"]))
+"""
+
+
+def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
+    """What each command is for, and the command as a shell takes it."""
+    run, source = shell_word(folder), shell_word(true_name(config.source))
+    rows = [
+        ("Name the class of new images", f"convatlas predict {run} photo.png"),
+        ("Test it again on its own test images", f"convatlas evaluate {run}"),
+        ("Test it on other labelled images", f"convatlas evaluate {run} more-images/"),
+        ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
+        ("Measure it on another machine", f"convatlas bench {run}"),
+        ("Do the whole job again", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
+    ]
+    return rows
+
+
+def _limits(config: RunConfig) -> str:
+    budget = config.budget
+    options = {
+        "--max-params": None if budget.params is None else f"{budget.params:.12g}",
+        "--max-macs": None if budget.macs is None else f"{budget.macs:.12g}",
+        "--max-latency": None if budget.latency_s is None else f"{budget.latency_s * 1e3:.12g}ms",
+        "--max-size": None if budget.file_bytes is None else f"{budget.file_bytes / 1e6:.12g}MB",
+    }
+    return "".join(f" {name} {value}" for name, value in options.items() if value is not None)
+
+
+def _start(config: RunConfig) -> str:
+    """The other options that were given, and the seed; older runs noted only public weights."""
+    call = config.call or ({"pretrained": True} if config.weights else {})
+    return f"{call_options(call)} --seed {config.seed}"
+
+
+def python_code(folder: Path) -> str:
+    """The same through the library."""
+    return PYTHON_CODE.format(folder=str(folder))

@@ -1,0 +1,122 @@
+import pytest
+import torch
+
+from convatlas.data import open_images
+from convatlas.pipeline.config import Trial
+from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner, _named_memory
+from convatlas.progress import Silent
+from convatlas.search.budget import Budget
+from convatlas.search.counted import count_candidate
+from convatlas.search.space import Candidate
+from convatlas.train.log import RunLog
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+
+
+def test_a_round_that_diverges_is_undone():
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    candidate = Candidate(
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+    )
+    record = Trial(model=candidate.name, options={}, size=21)
+    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
+    assert contest.train(entrant, None, title="sane").ended == "epochs"
+    accuracy = record.accuracy
+    assert record.epochs == 1
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    assert accuracy > 0.5
+
+    contest.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
+    assert contest.train(entrant, None, title="wild").ended == "diverged"
+    assert record.accuracy == accuracy
+    assert record.epochs == 1  # those that are in the weights
+    for now, then in zip(entrant.model.parameters(), before, strict=True):
+        assert torch.equal(now, then)
+
+
+def test_a_network_has_one_count_of_epochs():
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    candidate = Candidate("linear_classifier", options, 21)
+    record = Trial(model=candidate.name, options={}, size=21)
+    entrant, log = LiveTrial(count_candidate(candidate, Budget()), record), RunLog()
+    contest.train(entrant, None, title="first round")
+    first = record.epochs
+    assert 0 < first < 1
+    contest.train(entrant, None, title="second round", log=log)
+    assert first < record.epochs
+    assert log.rows[-1]["epoch"] == record.epochs  # of both rounds, in the log as in the table
+
+
+def test_a_network_with_training_only_outputs_can_be_timed():
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "width": 0.125, "auxiliary": True}
+    candidate = Candidate("googlenet", options, 224)
+    counted = count_candidate(candidate, Budget())
+    assert counted.fits
+    with torch.no_grad():
+        assert isinstance(candidate.build().train()(torch.rand(2, 1, 224, 224)), tuple)
+    assert contest.epoch_seconds(counted) > 0
+
+
+def test_no_network_is_faster_than_a_matrix_product():
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    candidate = Candidate("resnet18", {"in_channels": 1, "num_classes": 10}, 64)
+    counted = count_candidate(candidate, Budget())
+    # In the time that a pass of it takes, a matrix product does more than its multiply-adds.
+    assert contest.most_macs(contest.epoch_seconds(counted)) > counted.cost.macs
+
+
+def test_a_round_that_ends_worse_is_undone():
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    candidate = Candidate(
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+    )
+    record = Trial(model=candidate.name, options={}, size=21)
+    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
+    contest.train(entrant, None, title="good")
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    record.accuracy = best = 2.0  # better than anything a round can reach
+    contest.train(entrant, None, title="worse")
+    assert record.accuracy == best
+    for a, b in zip(before, entrant.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_round_that_ends_in_an_error_is_undone(monkeypatch):
+    def breaks(model, *args, **options):
+        torch.nn.init.zeros_(next(model.parameters()))
+        raise MemoryError
+
+    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    candidate = Candidate("linear_classifier", options, 21)
+    record = Trial(model=candidate.name, options={}, size=21)
+    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
+    contest.train(entrant, None, title="good")
+    before = [p.detach().clone() for p in entrant.model.parameters()]
+    monkeypatch.setattr("convatlas.pipeline.trials.train", breaks)
+    with pytest.raises(OutOfMemory):
+        contest.train(entrant, None, title="broken")
+    for a, b in zip(before, entrant.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_memory_that_runs_out_is_called_so(error):
+    expected = pytest.raises(OutOfMemory, match="memory was not enough to train big_net")
+    with expected, _named_memory("big_net"):
+        raise error
+
+
+def test_other_errors_keep_their_words():
+    with pytest.raises(RuntimeError, match="shape"), _named_memory("big_net"):
+        raise RuntimeError("shape mismatch")

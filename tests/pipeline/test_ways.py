@@ -1,0 +1,91 @@
+"""A network trains the way in which a measured step is fastest, and is torch's own afterwards."""
+
+import pytest
+import torch
+from torch import nn
+
+from convatlas.data import open_images
+from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH
+from convatlas.pipeline import trials as trials_room
+from convatlas.pipeline.config import Trial
+from convatlas.pipeline.trials import WORTH_MEASURING_S, LiveTrial, TrialRunner
+from convatlas.progress import Silent
+from convatlas.search.budget import Budget
+from convatlas.search.counted import count_candidate
+from convatlas.search.space import Candidate
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+
+
+class Listener(Silent):
+    def __init__(self):
+        self.said = []
+
+    def say(self, line):
+        self.said.append(line)
+
+
+def entrant_of(name, size):
+    options = {"in_channels": 1, "num_classes": 10}
+    record = Trial(model=name, options={}, size=size)
+    return LiveTrial(count_candidate(Candidate(name, options, size), Budget()), record)
+
+
+def convolutions(model):
+    return [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+
+
+@pytest.fixture
+def contest():
+    return TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Listener())
+
+
+def measured(monkeypatch, best):
+    asked = []
+
+    def seconds(model, inputs, *, limit_s):
+        asked.append((type(model).__name__, tuple(inputs[0].shape), limit_s))
+        return {way: 1.0 if way == best else 2.0 for way in (TORCH, CHANNELS_LAST, KERNELS)}
+
+    monkeypatch.setattr(trials_room, "step_seconds", seconds)
+    return asked
+
+
+@pytest.mark.parametrize("way", [TORCH, CHANNELS_LAST, KERNELS])
+def test_it_trains_the_measured_way_and_comes_back_plain(way, contest, monkeypatch):
+    if way == KERNELS:
+        pytest.importorskip("numba")
+    entrant = entrant_of("lenet5_modern", 32)
+    asked = measured(monkeypatch, way)
+    contest.choose_ways([entrant], 10.0)
+    assert [(name, shape[1:]) for name, shape, _ in asked] == [("LeNet5Modern", (1, 32, 32))]
+    assert entrant.way == way
+    assert any("CPU kernels" in line for line in contest.progress.said) == (way == KERNELS)
+
+    seen, train = [], trials_room.train
+
+    def watched(model, *rest, **options):
+        conv = convolutions(model)[1]
+        seen.append((type(conv) is nn.Conv2d, conv.weight.stride()))
+        return train(model, *rest, **options)
+
+    monkeypatch.setattr(trials_room, "train", watched)
+    contest.train(entrant, None, title="round")
+    plain, stride = seen[0]
+    assert plain == (way != KERNELS)
+    weight = convolutions(entrant.model)[1].weight
+    lies = weight.to(memory_format=torch.channels_last).stride()
+    assert (stride == lies) == (way == CHANNELS_LAST)
+    assert {type(m) for m in convolutions(entrant.model)} == {nn.Conv2d}
+    assert all(p.is_contiguous() for p in entrant.model.parameters())
+    assert entrant.record.accuracy is not None
+
+
+def test_there_is_no_measuring_without_time_for_it_or_in_short_numbers(contest, monkeypatch):
+    asked = measured(monkeypatch, KERNELS)
+    entrant = entrant_of("lenet5_modern", 32)
+    contest.choose_ways([entrant], WORTH_MEASURING_S / 2)
+    contest.recipe = Recipe(precision="bf16")
+    contest.choose_ways([entrant], 10.0)
+    assert asked == []
+    assert entrant.way == TORCH
