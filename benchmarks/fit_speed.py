@@ -36,8 +36,8 @@ def write_images(folder, size):
 def train(folder, name, size, seconds):
     """One round of training as `fit` gives it; prints what was reached as JSON."""
     from convatlas.data import open_images
-    from convatlas.job.config import Contender
-    from convatlas.job.contest import Contest, Entrant
+    from convatlas.pipeline.config import Trial
+    from convatlas.pipeline.trials import LiveTrial, TrialRunner
     from convatlas.progress import Silent
     from convatlas.search.budget import Budget
     from convatlas.search.counted import count_candidate
@@ -46,10 +46,10 @@ def train(folder, name, size, seconds):
     from convatlas.train.stop import StopRequest
 
     recipe = Recipe(batch_size=16, epochs=1e6)
-    contest = Contest(open_images(folder), recipe, StopRequest(), Silent())
+    contest = TrialRunner(open_images(folder), recipe, StopRequest(), Silent())
     candidate = Candidate(name, {"in_channels": 3, "num_classes": CLASSES}, size)
-    record = Contender(model=name, options={}, size=size)
-    entrant = Entrant(count_candidate(candidate, Budget()), record)
+    record = Trial(model=name, options={}, size=size)
+    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
     contest.read_images([entrant])
     contest.choose_ways([entrant], 600.0)
     contest.train(entrant, 5.0, title="warming up")
