@@ -5,6 +5,7 @@ import math
 import pytest
 
 from convatlas.data import open_images
+from convatlas.errors import BudgetError
 from convatlas.models import find_entry
 from convatlas.pipeline.select_trials import (
     choose_trials,
@@ -15,6 +16,7 @@ from convatlas.pipeline.select_trials import (
 from convatlas.pipeline.trials import TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
+from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
@@ -82,3 +84,12 @@ def test_the_work_that_can_be_trained_grows_with_the_time(contest):
     rate = short * 3 * images / (30 / 2 / 3)
     assert 1e8 < rate < 1e13  # multiply-adds a second of some machine
     assert Candidate("lenet5", {}, 32).checkpoint is None
+
+
+def test_where_no_size_suits_the_message_says_so_even_if_some_were_too_slow_to_count(contest):
+    counted = [
+        Counted(Candidate("lenet5", {}, 192), None, "too slow: for the time", untimely=True),
+        Counted(Candidate("lenet5", {}, 64), None, "input must be exactly (n, 1, 32, 32)"),
+    ]
+    with pytest.raises(BudgetError, match=r"lenet5 takes none of .* \(192 px, 64 px\): input must"):
+        choose_trials(counted, Budget(), contest, seconds=60)

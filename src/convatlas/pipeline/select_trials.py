@@ -238,11 +238,13 @@ def _status(counted: Counted) -> str:
 
 def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:
     unsuited = [c for c in counted if not c.fits and not c.excess and not c.untimely]
-    if unsuited and len(unsuited) == len(counted):
+    if unsuited and not any(c.excess for c in counted):
+        # Sizes that the time would not allow stand among them: no size that it takes is left.
         first = unsuited[0]
+        sizes = ", ".join(f"{c.candidate.size} px" for c in counted)
         raise BudgetError(
             f"fit: {first.candidate.name} takes none of the sizes that the images have "
-            f"({', '.join(f'{c.candidate.size} px' for c in unsuited)}): {first.reason}"
+            f"({sizes}): {first.reason}"
         )
     nearest = [
         f"{c.candidate.name} at {c.candidate.size} px ({c.reason})" for c in nearest_misses(counted)
