@@ -87,7 +87,7 @@ def test_every_page_of_the_reference_has_signatures(reference, scripts):
 @pytest.mark.slow
 def test_signature_has_its_parameters(reference):
     page = html.unescape(re.sub(r"<[^>]+>", "", reference[0]["main_job"]))
-    assert re.search(r"convatlas\.job\.run\.open_run\(\w+: ", page)
+    assert re.search(r"convatlas\.pipeline\.run\.open_run\(\w+: ", page)
 
 
 @pytest.mark.slow
