@@ -30,3 +30,18 @@ def test_every_file_that_the_room_page_names_is_there():
     names = {name.partition(":")[0] for name in names if ".py" in name and "NAME" not in name}
     assert len(names) > 20
     assert [name for name in sorted(names) if not (ROOM / name).exists()] == []
+
+
+MAX_ARGUMENTS = 14  # what belongs together is a record (`layout/records.py`)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOM).as_posix())
+def test_no_function_takes_a_long_row_of_arguments(path):
+    long = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            given = node.args
+            count = len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+            if count > MAX_ARGUMENTS:
+                long.append((node.name, count))
+    assert long == []

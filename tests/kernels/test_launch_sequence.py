@@ -1,5 +1,7 @@
 """Kernels in one start: each begins when the one before it is done, on however many threads."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from convatlas.kernels.codegen.memory import get_float, put_float
 from convatlas.kernels.runtime import threads as workers
 from convatlas.kernels.runtime.compiler import kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
+from convatlas.kernels.runtime.records import Double
 
 KIND = np.float32(0)
 PARTS = 5
@@ -66,3 +69,26 @@ def test_whoever_waits_long_lets_others_run(monkeypatch):
     """More threads than cores, of which one works and the others wait."""
     monkeypatch.setattr(workers, "_openmp_team", lambda: None)
     assert total(effort=200_000_000) == 2.0 * sum(range(1, PARTS + 1))
+
+
+class Numbers(NamedTuple):
+    at: int
+    count: int
+    factor: float
+    offset: Double
+
+
+@kernel()
+def add_record(worker, workers, numbers: Numbers, result, dtype):
+    """Read the fields of a record by name, each of its own type."""
+    total = np.float32(0)
+    for i in range(numbers.count):
+        total += get_float(numbers.at + i * 4)
+    put_float(result, np.float32(total * numbers.factor + numbers.offset))
+
+
+def test_a_kernel_reads_a_record_by_the_names_of_its_fields():
+    values, result = torch.arange(5.0), torch.zeros(1)
+    numbers = Numbers(at=values.data_ptr(), count=5, factor=0.5, offset=1e-3)
+    add_record(1, numbers, result.data_ptr(), KIND)
+    assert result.item() == pytest.approx(5.001, rel=1e-6)

@@ -11,7 +11,7 @@ from numba.core import cgutils, types
 
 from convatlas.kernels.codegen.epilogue import Epilogue
 from convatlas.kernels.codegen.memory import emit_load, emit_store, emit_store_past_cache
-from convatlas.kernels.codegen.tiles import at, emit_ask, multiply_into, pairs, zero
+from convatlas.kernels.codegen.tiles import at, emit_ask, fields, multiply_into, pairs, zero
 from convatlas.kernels.codegen.vector import LANES, VECTOR, bytes_of
 from convatlas.kernels.layout.tile_sizes import HELD_TAPS
 from convatlas.kernels.runtime.intrinsic import intrinsic
@@ -57,42 +57,18 @@ def depthwise_strip(
     h_stride,
     w_taps,
     w_stride,
-    finish,
+    way,
     dtype,
     x,
-    xrow,
-    xcol,
-    top,
-    height,
-    first,
-    width,
     w,
-    wrow,
-    wcol,
     out,
-    orow,
-    ocol,
-    rows,
-    begun,
-    count,
-    nontemporal,
-    prefetch_at,
-    prefetch_factor,
-    table,
-    totals,
-    pitch,
-    other,
-    clip_min,
-    clip_max,
+    fetch,
+    finish,
 ):
-    """Write `rows` rows of neighbouring outputs, from column `begun` to before `count`.
+    """Write a strip of outputs, row by row.
 
-    Tap 0 of the first output meets row `top` and column `first` of x, which is the address of
-    that column in row 0; outside `height` rows and `width` columns x is zero. Pitches are bytes;
-    the numbers before x are literals. `nontemporal` writes around the caches. Meanwhile what lies
-    from `prefetch_at` on is prefetched, `prefetch_factor` times as much as is written.
-
-    finish, a literal, is how outputs end, and what stands behind groups belongs to it (`Epilogue`).
+    The numbers before dtype are literals; way says how outputs end (`Epilogue`). The others are
+    the records Window, Matrix, StripOutputs, Fetch and Finish.
     """
     columns_n, h_taps_n, h_stride_n, w_taps_n, w_stride_n = (
         literal.literal_value for literal in (columns, h_taps, h_stride, w_taps, w_stride)
@@ -101,8 +77,13 @@ def depthwise_strip(
     held = h_taps_n * w_taps_n <= HELD_TAPS
 
     def codegen(context, builder, signature, args):
-        x, xrow, xcol, top, height, first, width, w, wrow, wcol, *rest = args[7:]
-        out, orow, ocol, rows, begun, count, nontemporal, prefetch_at, prefetch_factor, *rest = rest
+        window, weights, outputs, ahead, ends = (
+            fields(builder, signature, args, index) for index in range(7, 12)
+        )
+        x, xrow, xcol, top, height, first, width = window
+        w, wrow, wcol = weights
+        out, orow, ocol, rows, begun, count, nontemporal = outputs
+        prefetch_at, prefetch_factor = ahead
         number = x.type
 
         def const(value):
@@ -121,7 +102,7 @@ def depthwise_strip(
         )
         lowest = builder.select(builder.icmp_signed("<", top, const(0)), const(0), top)
         past = builder.icmp_signed("!=", nontemporal, const(0))
-        epilogue = Epilogue(builder, finish.literal_value, *rest)
+        epilogue = Epilogue(builder, way.literal_value, *ends)
 
         def enter(row, met, done):
             """Add a row of inputs to the sums that it meets: (row of sums, row of weights)."""
@@ -183,6 +164,5 @@ def depthwise_strip(
         epilogue.keep()
         return context.get_dummy_value()
 
-    literals = (columns, h_taps, h_stride, w_taps, w_stride, finish, dtype)
-    addresses, bounds = [types.intp] * 23, [types.float32] * 2
-    return types.void(*literals, *addresses, *bounds), codegen
+    literals = (columns, h_taps, h_stride, w_taps, w_stride, way, dtype)
+    return types.void(*literals, x, w, out, fetch, finish), codegen

@@ -19,7 +19,7 @@ from convatlas.kernels.codegen.memory import (
     emit_store_past_cache,
     pointer_to,
 )
-from convatlas.kernels.codegen.tiles import at, zero
+from convatlas.kernels.codegen.tiles import at, fields, zero
 from convatlas.kernels.codegen.vector import FLOAT, VECTOR, emit_fma, emit_splat
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.hardware import vector_registers
@@ -30,24 +30,14 @@ TILE_VECTORS = 4 if vector_registers() >= 32 else 1
 VECTOR_BYTES = 64
 
 
-def _sums_of_tile(
-    builder,
-    vectors,
-    a,
-    a_row,
-    a_step,
-    b,
-    steps,
-    b_step,
-    prefetch_at,
-    prefetch_second,
-    prefetch_step,
-):
+def _sums_of_tile(builder, vectors, matrix, b, steps, b_step, prefetch):
     """Code that sums a tile: rows of vectors, one for every sum over k of a[i, k] * b[k, :].
 
-    Pitches are bytes. Each step prefetches what lies at `prefetch_at` and `prefetch_second` bytes
-    from there, and goes on by `prefetch_step` bytes.
+    Each step prefetches what lies at `prefetch.at` and `prefetch.second` bytes from there, and goes
+    on by `prefetch.step` bytes. The records hold values of code.
     """
+    a, a_row, a_step = matrix
+    prefetch_at, prefetch_second, prefetch_step = prefetch
     number = a.type
     rows = [at(builder, a, a_row, i) for i in range(TILE_ROWS)]
     before = builder.block
@@ -88,50 +78,32 @@ def _vector(address):
 
 
 @intrinsic(prefer_literal=True)
-def multiplied_tile(
-    typingctx,
-    width,
-    finish,
-    a,
-    a_row,
-    a_step,
-    b,
-    steps,
-    prefetch_at,
-    prefetch_second,
-    prefetch_step,
-    out,
-    out_row,
-    nontemporal,
-    table,
-    totals,
-    pitch,
-    other,
-    clip_min,
-    clip_max,
-):
-    """out[i, :] = sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row; b is packed.
+def multiplied_tile(typingctx, width, way, a, b, steps, prefetch, out, finish):
+    """Write out[i, :] = sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row; b is packed.
 
-    finish is how results end, and what stands behind nontemporal is for it (`Epilogue`).
-    nontemporal writes around the caches; width and finish are literals.
+    way, how results end, and width are literals. The others are the records Matrix, Prefetch,
+    Target and Finish, an address and a count.
     """
-    vectors, way = width.literal_value, finish.literal_value
+    vectors, ending = width.literal_value, way.literal_value
 
     def codegen(context, builder, signature, args):
-        a, a_row, a_step, b, steps, *asks, out, out_row, nontemporal, table, totals = args[2:15]
-        b_step = ir.Constant(a.type, vectors * VECTOR_BYTES)
-        sums = _sums_of_tile(builder, vectors, a, a_row, a_step, b, steps, b_step, *asks)
+        a, prefetch, out, finish = (fields(builder, signature, args, i) for i in (2, 5, 6, 7))
+        b, steps = args[3:5]
+        at_out, out_row, nontemporal = out
+        table, totals, *rest = finish
+        b_step = ir.Constant(b.type, vectors * VECTOR_BYTES)
+        sums = _sums_of_tile(builder, vectors, a, b, steps, b_step, prefetch)
 
         def put(store):
             for j in range(vectors):
-                of_vector = (at(builder, place, _vector(a), j) for place in (table, totals))
-                epilogue = Epilogue(builder, way, *of_vector, *args[15:])
+                of_vector = (at(builder, place, _vector(b), j) for place in (table, totals))
+                epilogue = Epilogue(builder, ending, *of_vector, *rest)
                 for i, line in enumerate(sums):
-                    place = at(builder, at(builder, out, out_row, i), _vector(a), j)
+                    place = at(builder, at(builder, at_out, out_row, i), _vector(b), j)
                     store(builder, place, epilogue.of(line[j], place))
                 epilogue.keep()
 
-        if way == STORE:
+        if ending == STORE:
             put(_store)
             return context.get_dummy_value()
         past = builder.icmp_signed("!=", nontemporal, ir.Constant(nontemporal.type, 0))
@@ -142,7 +114,7 @@ def multiplied_tile(
                 put(_store)
         return context.get_dummy_value()
 
-    return types.void(width, finish, *[types.intp] * 15, *[types.float32] * 2), codegen
+    return types.void(width, way, a, types.intp, types.intp, prefetch, out, finish), codegen
 
 
 def _store(builder, place, value):
@@ -150,39 +122,26 @@ def _store(builder, place, value):
 
 
 @intrinsic(prefer_literal=True)
-def added_tile(
-    typingctx,
-    width,
-    again,
-    a,
-    a_row,
-    a_step,
-    b,
-    steps,
-    b_step,
-    prefetch_at,
-    prefetch_second,
-    prefetch_step,
-    out,
-    out_row,
-):
-    """out[i, :] = (again: +=) sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row.
+def added_tile(typingctx, width, again, a, b, steps, prefetch, out):
+    """Write out[i, :] = (again: +=) sum over k of a[i, k] * b[k, :], i < 6, `width` vectors a row.
 
-    width and again are literals.
+    width and again are literals. The others are the records Matrix (twice), a count, Prefetch and
+    Matrix.
     """
     vectors, adds = width.literal_value, again.literal_value
 
     def codegen(context, builder, signature, args):
-        *of_sums, out, out_row = args[2:]
-        lines = [at(builder, out, out_row, i) for i in range(TILE_ROWS)]
-        places = [[at(builder, line, _vector(out), j) for j in range(vectors)] for line in lines]
+        a, b, prefetch, out = (fields(builder, signature, args, i) for i in (2, 3, 5, 6))
+        (b_at, b_row, _), steps, (out_at, out_row, _) = b, args[4], out
+        lines = [at(builder, out_at, out_row, i) for i in range(TILE_ROWS)]
+        places = [[at(builder, line, _vector(out_at), j) for j in range(vectors)] for line in lines]
         for place in chain(*places) if adds else ():
             emit_prefetch(builder, place)
-        sums = _sums_of_tile(builder, vectors, *of_sums)
+        sums = _sums_of_tile(builder, vectors, a, b_at, steps, b_row, prefetch)
         for place, value in zip(chain(*places), chain(*sums), strict=True):
             if adds:
                 value = builder.fadd(value, emit_load(builder, place, 4))
             emit_store(builder, place, value, 4)
         return context.get_dummy_value()
 
-    return types.void(width, again, *[types.intp] * 11), codegen
+    return types.void(width, again, a, b, types.intp, prefetch, out), codegen

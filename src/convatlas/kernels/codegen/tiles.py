@@ -4,6 +4,7 @@ Columns next to each other share most of their inputs, and all of them share the
 """
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from convatlas.kernels.codegen.memory import emit_prefetch
 from convatlas.kernels.codegen.vector import LANES, VECTOR, emit_fma
@@ -16,6 +17,11 @@ zero = ir.Constant(VECTOR, [0.0] * LANES)
 def at(builder, base, pitch, index):
     """base + index * pitch, for an index known while compiling."""
     return builder.add(base, builder.mul(pitch, ir.Constant(pitch.type, index)))
+
+
+def fields(builder, signature, args, index):
+    """Take the argument of that index apart, which is a record."""
+    return cgutils.unpack_tuple(builder, args[index], len(signature.args[index]))
 
 
 def pairs(place, taps, stride, columns):

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from convatlas.kernels.codegen.memory import emit_add_to_doubles, emit_load
-from convatlas.kernels.codegen.tiles import at, emit_ask, multiply_into, pairs, zero
+from convatlas.kernels.codegen.tiles import at, emit_ask, fields, multiply_into, pairs, zero
 from convatlas.kernels.codegen.vector import LANES, VECTOR, bytes_of
 from convatlas.kernels.layout.tile_sizes import COLUMNS
 from convatlas.kernels.runtime.intrinsic import intrinsic
@@ -80,49 +80,22 @@ def by_padding(builder, taps, stride, columns, first, size, full, write):
 
 
 @intrinsic(prefer_literal=True)
-def weight_columns(
-    typingctx,
-    columns,
-    taps,
-    stride,
-    edges,
-    dtype,
-    x,
-    xrow,
-    xcol,
-    top,
-    below,
-    down,
-    height,
-    count,
-    offset,
-    size,
-    dy,
-    dyrow,
-    dycol,
-    width,
-    rows,
-    vectors,
-    totals,
-    tap_pitch,
-    row_pitch,
-    prefetch_at,
-):
-    """Add dy * x over `rows` rows to each tap of `count` kernel rows, KERNEL_ROWS at most.
+def weight_columns(typingctx, columns, taps, stride, edges, dtype, x, dy, totals, prefetch_at):
+    """Add dy * x over rows of gradients to the taps of some rows, KERNEL_ROWS at most.
 
-    Row j of dy meets rows top + down * j + below * r of x, which is the address of row 0, and its
-    column k meets columns stride * k + offset + tap; outside `height` rows and, with `edges`,
-    `size` columns x is zero. `totals` are float64, for `vectors` * 16 channels, with pitches in
-    bytes. Meanwhile what lies from `prefetch_at` on is prefetched, as much as these rows of dy; 0:
-    nothing.
+    The numbers before dtype are literals, the others the records TapRows, GradientRows and TapSums.
+    Outside its rows x is zero, and with `edges` outside its columns, too. Meanwhile what lies from
+    `prefetch_at` on is prefetched, as much as these rows of dy; 0: nothing.
     """
     columns_n, taps_n = columns.literal_value, taps.literal_value
     stride_n, size_of = stride.literal_value, bytes_of(dtype)
 
     def codegen(context, builder, signature, args):
-        _, _, _, _, _, x, xrow, xcol, top, below, down, height, count, *rest = args
-        offset, size, dy, dyrow, dycol, width, rows, vectors, totals, *rest = rest
-        tap_pitch, row_pitch, prefetch_at = rest
+        of_x, of_dy, of_totals = (fields(builder, signature, args, index) for index in (5, 6, 7))
+        x, xrow, xcol, top, below, down, height, count, offset, size = of_x
+        dy, dyrow, dycol, width, rows, vectors = of_dy
+        totals, tap_pitch, row_pitch = of_totals
+        prefetch_at = args[8]
         number = width.type
         place = cgutils.alloca_once_value(builder, prefetch_at)
         asks = builder.icmp_signed("!=", prefetch_at, ir.Constant(number, 0))
@@ -188,4 +161,4 @@ def weight_columns(
                         emit_add_to_doubles(builder, address, builder.load(slot))
         return context.get_dummy_value()
 
-    return types.void(columns, taps, stride, edges, dtype, *[types.intp] * 20), codegen
+    return types.void(columns, taps, stride, edges, dtype, x, dy, totals, types.intp), codegen

@@ -17,6 +17,7 @@ from convatlas.kernels.codegen.memory import (
 )
 from convatlas.kernels.codegen.vector import FLOAT32, LANES, add, fma, splat, sub
 from convatlas.kernels.layout.channels import PIVOT, SUMS_BYTES
+from convatlas.kernels.layout.records import Finish
 from convatlas.kernels.runtime.compiler import inner
 
 ZERO = np.float32(0)
@@ -27,6 +28,13 @@ RUN = 64  # rows whose sum stays in float32
 def take(row, c, table, padded):
     """Sixteen numbers of one row of the table."""
     return load(table + (row * padded + c) * 4, FLOAT32)
+
+
+@inner
+def finish_at(finish, place):
+    """What an epilogue needs for channels that begin `place` bytes further."""
+    table, totals = finish.table + place, finish.totals + place
+    return Finish(table, totals, finish.pitch, finish.other, finish.clip_min, finish.clip_max)
 
 
 @inner

@@ -7,6 +7,7 @@ gradient needs to ask whether a column is inside.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +34,22 @@ from convatlas.kernels.compiled.prologue import (
 from convatlas.kernels.compiled.weight_gradient import weight_rows
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.layout.channels import SUMS_BYTES
+from convatlas.kernels.layout.records import (
+    Blocks,
+    Fetch,
+    FilterSizes,
+    Finish,
+    InputGradient,
+    Prologue,
+    Result,
+    ResultGradient,
+)
 from convatlas.kernels.layout.variants import Sums, Variant
 from convatlas.kernels.runtime.compiler import Kernel, inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
+from convatlas.kernels.runtime.records import PlanArray
 
-ZERO = np.float32(0)
+ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 
 
 @inner
@@ -62,49 +74,36 @@ def _clear_sides(scratch, size, row, left, inside):
 
 
 @inner
-def _take_image(
-    q, x, x_scratch, start, stop, width, channels, table, padded, normed, act, low, high
-):
-    """Rows [start, stop) of an image into scratch."""
+def _take_image(q, source, x, x_scratch, start, stop, width):
+    """Take rows [start, stop) of an image at x into scratch, normalised as `source` says."""
     for row in range(start, stop):
-        here, there = x + row * width * channels * 4, x_scratch + (row - start) * q[p.X_H]
-        take_rows(here, there, q[p.X_W], width, channels, table, padded, normed, act, low, high)
+        here, there = x + row * width * source.channels * 4, x_scratch + (row - start) * q[p.X_H]
+        take_rows(source, here, there, width)
 
 
-@kernel(plans="plans", low="float32", high="float32")
+@kernel()
 def pivots(
     worker,
     workers,
-    plans,
-    x,
+    plans: PlanArray,
+    x: Prologue,
+    y: Result,
+    sizes: FilterSizes,
     w,
-    taps,
     packed,
-    width,
-    left,
-    channels,
-    padded,
     scratch,
     y_offset,
-    act,
-    stats_x,
-    table_x,
-    table_y,
-    low,
-    high,
     dtype,
 ):
-    """Turn the weights, and put the first result of every channel in the table of y."""
+    """Pack the weights, and put the first result of every channel in the table of y."""
     q, y_scratch = plans[0], scratch + y_offset
-    pack_weights(w, channels, taps, padded, packed, dtype)
+    pack_weights(w, x.channels, sizes.taps, x.padded, packed, dtype)
     start, stop = _inputs(q, 0, 1)
-    _clear_sides(scratch, (stop - start) * q[p.X_H], q[p.X_H], left, width * q[p.X_W])
-    _take_image(
-        q, x, scratch + left, start, stop, width, channels, table_x, padded, stats_x, act, low, high
-    )
-    row = row_of(q, scratch - start * q[p.X_H], packed, padded, 0)
-    write_column(q, dtype, *row, 0, y_scratch, 0)
-    set_pivot(table_y, padded, y_scratch)
+    _clear_sides(scratch, (stop - start) * q[p.X_H], q[p.X_H], sizes.left, sizes.width * q[p.X_W])
+    _take_image(q, x, x.x, scratch + sizes.left, start, stop, sizes.width)
+    row = row_of(q, scratch - start * q[p.X_H], packed, x.padded, 0)
+    write_column(q, dtype, row, 0, y_scratch, 0)
+    set_pivot(y.table, y.padded, y_scratch)
 
 
 @inner
@@ -122,17 +121,18 @@ def _needed(plans, first, end):
 
 
 @inner
-def _take_result(q, dy, y, dy_scratch, start, stop, columns, channels, table, padded, pulled):
-    """Rows [start, stop) of the gradient of an image's result into scratch."""
+def _take_result(q, given, offset, dy_scratch, start, stop, columns):
+    """Take rows [start, stop) of the gradient of an image's result into scratch.
+
+    given: the ResultGradient; offset: bytes before the image's.
+    """
     for row in range(start, stop):
-        place, there = row * columns * channels * 4, dy_scratch + (row - start) * q[p.OUT_H]
-        take_gradients(
-            dy + place, y + place, there, q[p.OUT_W], columns, channels, table, padded, pulled
-        )
+        place = offset + row * columns * given.channels * 4
+        take_gradients(given, place, dy_scratch + (row - start) * q[p.OUT_H], columns)
 
 
 def _writing(variant: Variant, direct: bool):
-    """The function that writes a block's rows to y and sums them.
+    """The function that writes a block's rows to `there`, the image in y, and sums them.
 
     Meanwhile it prefetches what lies from `prefetch_at` on. direct: each strip writes to y; else
     rows wait in scratch memory for their end to be cut off.
@@ -141,174 +141,75 @@ def _writing(variant: Variant, direct: bool):
         sum_rows = finishing_rows(variant.strips, STORE_STATS)
 
         @inner
-        def write(
-            q,
-            x_scratch,
-            packed,
-            padded,
-            y_scratch,
-            y,
-            first,
-            end,
-            columns,
-            channels,
-            table,
-            local_sums,
-            nontemporal,
-            prefetch_at,
-            dtype,
-        ):
-            totals = local_sums + 2 * padded * 8
-            sum_rows(
-                q,
-                x_scratch,
-                packed,
-                padded,
-                y,
-                first,
-                end,
-                prefetch_at,
-                prefetch_factor_of(q),
-                table,
-                totals,
-                0,
-                ZERO,
-                ZERO,
-                dtype,
-            )
+        def write(q, x_scratch, packed, y_scratch, y, there, columns, rows, sums, fetch, dtype):
+            (first, end), padded = rows, y.padded
+            finish = Finish(y.table, sums + 2 * padded * 8, padded * 4, 0, ZERO, ZERO)
+            sum_rows(q, x_scratch, packed, padded, there, first, end, fetch, finish, dtype)
 
         return write
     write_rows = depthwise_rows(*variant)
 
     @inner
-    def write_parts(
-        q,
-        x_scratch,
-        packed,
-        padded,
-        y_scratch,
-        y,
-        first,
-        end,
-        columns,
-        channels,
-        table,
-        local_sums,
-        nontemporal,
-        prefetch_at,
-        dtype,
-    ):
-        prefetch_factor = prefetch_factor_of(q)
-        rows_made = y_scratch - first * q[p.OUT_H]
-        write_rows(
-            q,
-            x_scratch,
-            packed,
-            padded,
-            rows_made,
-            0,
-            first,
-            end,
-            prefetch_at,
-            prefetch_factor,
-            dtype,
-        )
+    def write_parts(q, x_scratch, packed, y_scratch, y, there, columns, rows, sums, fetch, dtype):
+        first, end = rows
+        made = y_scratch - first * q[p.OUT_H]
+        write_rows(q, x_scratch, packed, y.padded, made, 0, first, end, fetch, dtype)
         for row in range(first, end):
-            here, target = rows_made + row * q[p.OUT_H], y + row * columns * channels * 4
-            put_rows(
-                here, q[p.OUT_W], target, columns, channels, table, padded, local_sums, nontemporal
-            )
+            here, target = made + row * q[p.OUT_H], there + row * columns * y.channels * 4
+            put_rows(y, here, q[p.OUT_W], target, columns, sums)
 
     return write_parts
 
 
 @cache
 def forward(variant: Variant, direct: bool) -> Kernel:
-    """The kernel of a forward pass; direct: as for `_writing`."""
+    """Return the kernel of a forward pass; direct: as for `_writing`."""
     write = _writing(variant, direct)
 
-    @kernel(variant.name() + "_direct" * direct, plans="plans", low="float32", high="float32")
+    @kernel(variant.name() + "_direct" * direct)
     def forward(
         worker,
         workers,
-        plans,
-        x,
+        plans: PlanArray,
+        x: Prologue,
+        y: Result,
+        sizes: FilterSizes,
         packed,
-        y,
-        images,
-        width,
-        columns,
-        left,
-        channels,
-        padded,
-        block,
-        scratch,
-        scratch_bytes,
+        blocks: Blocks,
         y_offset,
-        nontemporal,
-        act,
-        stats_x,
-        table_x,
-        table_y,
-        sums,
-        low,
-        high,
         dtype,
     ):
-        """y = the filter over normed x, and the sums for the statistics of y.
-
-        An image has rows of `width` columns and its result rows of `columns`; in scratch memory
-        rows are longer, and begin `left` bytes before the image.
-        """
-        q = plans[0]
-        rows, column = q[p.H_OUT], channels * 4
-        image = q[p.H_SIZE] * width * column
-        blocks = (rows + block - 1) // block
-        tasks = images * blocks
-        local_sums, x_scratch = (
-            sums + worker * padded * SUMS_BYTES,
-            scratch + worker * scratch_bytes,
-        )
-        y_scratch = x_scratch + y_offset
-        clear(local_sums, padded)
-        _clear_sides(x_scratch, y_offset, q[p.X_H], left, width * q[p.X_W])
+        """Write y = the filter over normed x, and the sums for the statistics of y."""
+        q, block, width = plans[0], blocks.block, sizes.width
+        rows, row = q[p.H_OUT], x.channels * 4
+        image, result = q[p.H_SIZE] * width * row, q[p.H_OUT] * sizes.columns * row
+        blocks_of_image = (rows + block - 1) // block
+        tasks = sizes.images * blocks_of_image
+        local_sums = y.sums + worker * y.padded * SUMS_BYTES
+        x_scratch = blocks.scratch + worker * blocks.scratch_bytes
+        y_scratch, factor = x_scratch + y_offset, prefetch_factor_of(q)
+        clear(local_sums, y.padded)
+        _clear_sides(x_scratch, y_offset, q[p.X_H], sizes.left, width * q[p.X_W])
         for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
-            n, first = task // blocks, task % blocks * block
+            n, first = task // blocks_of_image, task % blocks_of_image * block
             end = min(rows, first + block)
             start, stop = _inputs(q, first, end)
-            _take_image(
-                q,
-                x + n * image,
-                x_scratch + left,
-                start,
-                stop,
-                width,
-                channels,
-                table_x,
-                padded,
-                stats_x,
-                act,
-                low,
-                high,
-            )
+            here = x.x + n * image
+            _take_image(q, x, here, x_scratch + sizes.left, start, stop, width)
             write(
                 q,
                 x_scratch - start * q[p.X_H],
                 packed,
-                padded,
                 y_scratch,
-                y + n * rows * columns * column,
-                first,
-                end,
-                columns,
-                channels,
-                table_y,
+                y,
+                y.y + n * result,
+                sizes.columns,
+                (first, end),
                 local_sums,
-                nontemporal,
-                x + n * image + stop * width * column,
+                Fetch(here + stop * width * row, factor),
                 dtype,
             )
-            flush(local_sums, padded)
+            flush(local_sums, y.padded)
 
     return forward
 
@@ -316,54 +217,23 @@ def forward(variant: Variant, direct: bool) -> Kernel:
 def _pulling(variant: Variant, direct: bool):
     """The function that writes a block's rows of the gradient of x, and sums what its norm needs.
 
-    Meanwhile it prefetches as many rows from `prefetch_at` on. direct: each strip writes to dx,
-    behind a norm whose activation clips.
+    offset: bytes before the image. Meanwhile as many rows are prefetched from `prefetch_at` on.
+    direct: each strip writes to dx, behind a norm whose activation clips.
     """
     if direct:
         pull_rows = finishing_rows(variant.strips, BACKWARD_NORM)
 
         @inner
         def pull(
-            plans,
-            dy_scratch,
-            packed,
-            padded,
-            dx_scratch,
-            x,
-            dx,
-            first,
-            end,
-            width,
-            channels,
-            table,
-            local_sums,
-            normed,
-            act,
-            low,
-            high,
-            nontemporal,
-            prefetch_at,
-            dtype,
+            plans, dy_scratch, packed, dx_scratch, x, dx, offset, width, rows, sums, ahead, dtype
         ):
-            totals = local_sums + 2 * padded * 8
+            (first, end), padded = rows, x.padded
+            totals, other = sums + 2 * padded * 8, x.x - dx.dx
+            finish = Finish(x.table, totals, padded * 4, other, x.clip_min, x.clip_max)
             for k in range(1, plans.shape[0]):
-                prefetch_factor = 1 if k == 1 else 0
+                fetch, out = Fetch(ahead, 1 if k == 1 else 0), dx.dx + offset
                 pull_rows(
-                    plans[k],
-                    dy_scratch,
-                    packed,
-                    padded,
-                    dx,
-                    first,
-                    end,
-                    prefetch_at,
-                    prefetch_factor,
-                    table,
-                    totals,
-                    x - dx,
-                    low,
-                    high,
-                    dtype,
+                    plans[k], dy_scratch, packed, padded, out, first, end, fetch, finish, dtype
                 )
 
         return pull
@@ -371,207 +241,94 @@ def _pulling(variant: Variant, direct: bool):
 
     @inner
     def pull_parts(
-        plans,
-        dy_scratch,
-        packed,
-        padded,
-        dx_scratch,
-        x,
-        dx,
-        first,
-        end,
-        width,
-        channels,
-        table,
-        local_sums,
-        normed,
-        act,
-        low,
-        high,
-        nontemporal,
-        prefetch_at,
-        dtype,
+        plans, dy_scratch, packed, dx_scratch, x, dx, offset, width, rows, sums, ahead, dtype
     ):
+        first, end = rows
         for k in range(1, plans.shape[0]):
-            r, prefetch_factor = plans[k], 1 if k == 1 else 0
+            r, fetch = plans[k], Fetch(ahead, 1 if k == 1 else 0)
             target = dx_scratch - first * r[p.OUT_H]
-            write_rows(
-                r,
-                dy_scratch,
-                packed,
-                padded,
-                target,
-                0,
-                first,
-                end,
-                prefetch_at,
-                prefetch_factor,
-                dtype,
-            )
-        stride = plans[0, p.H_STRIDE]
+            write_rows(r, dy_scratch, packed, x.padded, target, 0, first, end, fetch, dtype)
+        stride, pitch = plans[0, p.H_STRIDE], plans[0, p.X_W]
         line = plans[1, p.OUT_H] // stride
         for row in range(first * stride, min(plans[0, p.H_SIZE], end * stride)):
-            here, place = dx_scratch + (row - first * stride) * line, row * width * channels * 4
-            put_gradients(
-                here,
-                plans[0, p.X_W],
-                x + place,
-                dx + place,
-                width,
-                channels,
-                table,
-                padded,
-                local_sums,
-                normed,
-                act,
-                low,
-                high,
-                nontemporal,
-            )
+            here = dx_scratch + (row - first * stride) * line
+            place = offset + row * width * x.channels * 4
+            put_gradients(x, dx, here, pitch, place, width, sums)
 
     return pull_parts
 
 
 @cache
 def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
-    """The kernel of the way back; direct: as for `_pulling`."""
+    """Return the kernel of the way back; direct: as for `_pulling`."""
     pull, add_rows = _pulling(variant, direct), weight_rows(*summed, 0)
 
-    @kernel(
-        f"{summed.name()}_{variant.name()}" + "_direct" * direct,
-        plans="plans",
-        low="float32",
-        high="float32",
-    )
+    @kernel(f"{summed.name()}_{variant.name()}" + "_direct" * direct)
     def backward(
         worker,
         workers,
-        plans,
-        dy,
-        y,
-        x,
+        plans: PlanArray,
+        dy: ResultGradient,
+        x: Prologue,
+        dx: InputGradient,
+        sizes: FilterSizes,
         w,
-        taps,
         packed,
-        dx,
         dw,
-        images,
-        width,
-        columns,
-        left,
-        given_left,
-        channels,
-        padded,
-        block,
-        scratch,
-        scratch_bytes,
+        blocks: Blocks,
         dy_offset,
         dx_offset,
-        nontemporal,
-        act,
-        stats_x,
-        table_x,
-        table_y,
-        sums,
-        dstats,
-        low,
-        high,
         dtype,
     ):
-        """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights.
+        """Write the gradient of x, and for each worker apart the sums of the other gradients.
 
-        Row 0 of plans is the forward pass, the others the input gradient. Rows of the result in
-        scratch begin `given_left` bytes before the result.
+        Those are of the weights and of the norm before x. Row 0 of plans is the forward pass, the
+        others the input gradient.
         """
-        q = plans[0]
-        height, stride, column = q[p.H_SIZE], q[p.H_STRIDE], channels * 4
+        q, block, padded, width = plans[0], blocks.block, x.padded, sizes.width
+        height, stride, row = q[p.H_SIZE], q[p.H_STRIDE], x.channels * 4
         length = max((height + stride - 1) // stride, q[p.H_OUT])
-        blocks = (length + block - 1) // block
-        tasks, size = images * blocks, taps * padded
+        blocks_of_image = (length + block - 1) // block
+        tasks, size = sizes.images * blocks_of_image, sizes.taps * padded
         dw += worker * size * 8
         packed += worker * size * 4
-        pack_weights(w, channels, taps, padded, packed, dtype)
+        pack_weights(w, x.channels, sizes.taps, padded, packed, dtype)
         clear_sums(dw, size)
-        local_sums, x_scratch = (
-            sums + worker * padded * SUMS_BYTES,
-            scratch + worker * scratch_bytes,
-        )
+        local_sums = dx.sums + worker * padded * SUMS_BYTES
+        x_scratch = blocks.scratch + worker * blocks.scratch_bytes
         dy_scratch, dx_scratch = x_scratch + dy_offset, x_scratch + dx_offset
         clear(local_sums, padded)
-        _clear_sides(x_scratch, dy_offset, q[p.X_H], left, width * q[p.X_W])
+        _clear_sides(x_scratch, dy_offset, q[p.X_H], sizes.left, width * q[p.X_W])
         area = dx_offset - dy_offset
-        _clear_sides(dy_scratch, area, q[p.OUT_H], given_left, columns * q[p.OUT_W])
+        _clear_sides(dy_scratch, area, q[p.OUT_H], sizes.dy_left, sizes.columns * q[p.OUT_W])
         for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
-            n, first = task // blocks, task % blocks * block
+            n, first = task // blocks_of_image, task % blocks_of_image * block
             end = min(length, first + block)
             start, stop = _needed(plans, first, end)
-            place = n * q[p.H_OUT] * columns * column
-            _take_result(
-                q,
-                dy + place,
-                y + place,
-                dy_scratch + given_left,
-                start,
-                stop,
-                columns,
-                channels,
-                table_y,
-                padded,
-                dstats,
-            )
+            place = n * q[p.H_OUT] * sizes.columns * row
+            _take_result(q, dy, place, dy_scratch + sizes.dy_left, start, stop, sizes.columns)
             base = dy_scratch - start * q[p.OUT_H]
             begin, finish = _inputs(q, first, min(end, q[p.H_OUT]))
-            image = n * height * width * column
-            _take_image(
-                q,
-                x + image,
-                x_scratch + left,
-                begin,
-                finish,
-                width,
-                channels,
-                table_x,
-                padded,
-                stats_x,
-                act,
-                low,
-                high,
-            )
-            # While weight gradients are summed, dy of the next block is asked for, and then its y.
-            after = place + stop * columns * column
-            add_rows(
-                q,
-                x_scratch - begin * q[p.X_H],
-                base + given_left,
-                dw,
-                padded,
-                0,
-                first,
-                end,
-                dy + after,
-                dtype,
-            )
-            if dx:
+            image = n * height * width * row
+            _take_image(q, x, x.x + image, x_scratch + sizes.left, begin, finish, width)
+            # While weight gradients are summed, dy of the next block is prefetched, then its y.
+            after = place + stop * sizes.columns * row
+            inputs, given = x_scratch - begin * q[p.X_H], base + sizes.dy_left
+            add_rows(q, inputs, given, dw, padded, 0, first, end, dy.dy + after, dtype)
+            if dx.dx:
+                block_rows, ahead = (first, end), dy.y + after
                 pull(
                     plans,
                     base,
                     packed,
-                    padded,
                     dx_scratch,
-                    x + image,
-                    dx + image,
-                    first,
-                    end,
+                    x,
+                    dx,
+                    image,
                     width,
-                    channels,
-                    table_x,
+                    block_rows,
                     local_sums,
-                    stats_x,
-                    act,
-                    low,
-                    high,
-                    nontemporal,
-                    y + after,
+                    ahead,
                     dtype,
                 )
                 flush(local_sums, padded)
@@ -581,12 +338,12 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
 
 @cache
 def convolve(variant: Variant, direct: bool) -> LaunchSequence:
-    """The kernels of a forward pass."""
+    """Return the kernels of a forward pass."""
     return LaunchSequence(fill_tables, pivots, forward(variant, direct), write_statistics)
 
 
 @cache
 def convolve_back(summed: Sums, variant: Variant, direct: bool) -> LaunchSequence:
-    """The kernels of the way back."""
+    """Return the kernels of the way back."""
     main = backward(summed, variant, direct)
     return LaunchSequence(fill_tables, main, write_gradient, write_gradients)

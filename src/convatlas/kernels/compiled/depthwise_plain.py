@@ -11,8 +11,10 @@ from convatlas.kernels.compiled.depthwise_rows import depthwise_rows, prefetch_f
 from convatlas.kernels.compiled.depthwise_weights import clear_sums, pack_weights
 from convatlas.kernels.compiled.weight_gradient import weight_rows
 from convatlas.kernels.layout import plan as p
+from convatlas.kernels.layout.records import Fetch, FilterWork
 from convatlas.kernels.layout.variants import Sums, Variant
 from convatlas.kernels.runtime.compiler import Kernel, inner, kernel
+from convatlas.kernels.runtime.records import PlanArray
 
 
 @inner
@@ -32,69 +34,63 @@ def _read_rows(q, x, first, end, dtype):
 
 @cache
 def forward(variant: Variant) -> Kernel:
-    """The kernel of a forward pass."""
+    """Return the kernel of a forward pass."""
     write_rows = depthwise_rows(*variant)
 
-    @kernel(variant.name(), plans="plans")
-    def forward(worker, workers, plans, x, w, taps, packed, padded, out, images, block, dtype):
-        """The whole filter, `block` output rows a task; each part turns the weights for itself."""
-        q = plans[0]
-        packed += worker * taps * padded * 4
-        pack_weights(w, q[p.CHANNELS], taps, padded, packed, dtype)
-        blocks = (q[p.H_OUT] + block - 1) // block
-        tasks, prefetch_factor = images * blocks, prefetch_factor_of(q)
+    @kernel(variant.name())
+    def forward(worker, workers, plans: PlanArray, x, w, out, work: FilterWork, dtype):
+        """Write the result, a block of rows a task; each worker packs the weights for itself."""
+        q, padded = plans[0], work.padded
+        packed = work.packed + worker * work.taps * padded * 4
+        pack_weights(w, q[p.CHANNELS], work.taps, padded, packed, dtype)
+        blocks = (q[p.H_OUT] + work.block - 1) // work.block
+        tasks, factor = work.images * blocks, prefetch_factor_of(q)
         for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
-            n, first = task // blocks, task % blocks * block
-            end = min(q[p.H_OUT], first + block)
-            if not prefetch_factor:
+            n, first = task // blocks, task % blocks * work.block
+            end = min(q[p.H_OUT], first + work.block)
+            if not factor:
                 _read_rows(q, x + n * q[p.X_N], first, end, dtype)
-            prefetch_at = x + n * q[p.X_N] + _next_row(q, end) * q[p.X_H]
-            write_rows(
-                q, x, packed, padded, out, n, first, end, prefetch_at, prefetch_factor, dtype
-            )
+            fetch = Fetch(x + n * q[p.X_N] + _next_row(q, end) * q[p.X_H], factor)
+            write_rows(q, x, packed, padded, out, n, first, end, fetch, dtype)
 
     return forward
 
 
 @cache
 def backward(sums: Sums, variant: Variant) -> Kernel:
-    """The kernel of both gradients."""
+    """Return the kernel of both gradients."""
     write_rows, add_rows = depthwise_rows(*variant), weight_rows(*sums, 1)
 
-    @kernel(f"{sums.name()}_{variant.name()}", plans="plans")
+    @kernel(f"{sums.name()}_{variant.name()}")
     def backward(
         worker,
         workers,
-        plans,
+        plans: PlanArray,
         x,
         dy,
         w,
-        taps,
-        packed,
-        padded,
         dx,
         sums,
-        images,
-        block,
+        work: FilterWork,
         need_x,
         need_w,
         dtype,
     ):
-        """Both gradients a block of rows at a time, so that dy comes from memory once.
+        """Write both gradients a block of rows at a time, so that dy comes from memory once.
 
-        Row 0 of plans is the forward pass, the others the input gradient. Each part sums the weight
-        gradient of a fixed range of blocks by itself, which keeps the order of addition.
+        Row 0 of plans is the forward pass, the others the input gradient. Each worker sums the
+        weight gradient of a fixed range of blocks by itself, which keeps the order of addition.
         """
-        length = plans[0, p.H_OUT]
+        length, block, padded = plans[0, p.H_OUT], work.block, work.padded
         for k in range(1, plans.shape[0]):
             length = max(length, plans[k, p.H_OUT])
         blocks = (length + block - 1) // block
-        tasks, size = images * blocks, taps * padded
+        tasks, size = work.images * blocks, work.taps * padded
         local_sums = sums + worker * size * 8
-        packed += worker * size * 4
-        pack_weights(w, plans[0, p.CHANNELS], taps, padded, packed, dtype)
+        packed = work.packed + worker * size * 4
+        pack_weights(w, plans[0, p.CHANNELS], work.taps, padded, packed, dtype)
         clear_sums(local_sums, size)
-        # While the input gradient of a block is computed, its inputs are asked for; while its
+        # While the input gradient of a block is computed, its inputs are prefetched; while its
         # weight gradient is, the gradient rows that the next block adds.
         q, below = plans[0], 0
         for k in range(1, plans.shape[0]):
@@ -103,24 +99,12 @@ def backward(sums: Sums, variant: Variant) -> Kernel:
             n, first = task // blocks, task % blocks * block
             end = first + block
             gradients = dy + n * q[p.OUT_N] + (min(end, q[p.H_OUT]) + below) * q[p.OUT_H]
-            prefetch_at = x + n * q[p.X_N] + _next_row(q, first) * q[p.X_H] if need_w else gradients
+            ahead = x + n * q[p.X_N] + _next_row(q, first) * q[p.X_H] if need_w else gradients
             if need_x:
                 for k in range(1, plans.shape[0]):
-                    r, prefetch_factor = plans[k], 1 if need_w or k == 1 else 0
-                    write_rows(
-                        r,
-                        dy,
-                        packed,
-                        padded,
-                        dx,
-                        n,
-                        first,
-                        end,
-                        prefetch_at,
-                        prefetch_factor,
-                        dtype,
-                    )
-                    prefetch_at += block * r[p.W_OUT] * r[p.CHANNELS] * element_bytes(dtype)
+                    r, fetch = plans[k], Fetch(ahead, 1 if need_w or k == 1 else 0)
+                    write_rows(r, dy, packed, padded, dx, n, first, end, fetch, dtype)
+                    ahead += block * r[p.W_OUT] * r[p.CHANNELS] * element_bytes(dtype)
             elif need_w:
                 _read_rows(q, x + n * q[p.X_N], first, min(end, q[p.H_OUT]), dtype)
             if need_w:

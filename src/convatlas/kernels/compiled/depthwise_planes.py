@@ -20,6 +20,7 @@ from convatlas.kernels.codegen.vector import LANES, add, fma, splat, total
 from convatlas.kernels.compiled.depthwise_rows import end_tap, first_tap
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.runtime.compiler import inner, kernel
+from convatlas.kernels.runtime.records import PlanArray
 
 ZERO = np.float32(0)
 
@@ -142,8 +143,8 @@ def depthwise_weight_plane(q, x, dy, sums, dtype):
             put_double(sums + (row * q[p.KERNEL_W] + tap) * 8, np.float64(total(add(a, b))))
 
 
-@kernel(plans="plans")
-def forward(worker, workers, plans, x, w, out, images, taps, dtype):
+@kernel()
+def forward(worker, workers, plans: PlanArray, x, w, out, images, taps, dtype):
     """The whole filter, one plane a task; `taps` is the weights of a channel."""
     q = plans[0]
     tasks = images * q[p.CHANNELS]
@@ -153,8 +154,10 @@ def forward(worker, workers, plans, x, w, out, images, taps, dtype):
         depthwise_plane(q, source, w + c * taps * 4, target, dtype)
 
 
-@kernel(plans="plans")
-def backward(worker, workers, plans, x, dy, w, dx, sums, images, taps, need_x, need_w, dtype):
+@kernel()
+def backward(
+    worker, workers, plans: PlanArray, x, dy, w, dx, sums, images, taps, need_x, need_w, dtype
+):
     """Both gradients a plane at a time; sums is (n, c, taps) in float64.
 
     Row 0 of plans is the forward pass, the others the input gradient.

@@ -3,6 +3,8 @@
 Weights are held tap by tap (`depthwise_weights.py`).
 """
 
+from typing import Any
+
 import numpy as np
 
 from convatlas.kernels.codegen.depthwise_strip import depthwise_strip
@@ -15,23 +17,23 @@ from convatlas.kernels.codegen.memory import (
     store_lanes,
 )
 from convatlas.kernels.codegen.vector import FLOAT32, LANES, fma, splat
+from convatlas.kernels.compiled.channel_sums import finish_at
 from convatlas.kernels.layout import plan as p
+from convatlas.kernels.layout.records import Fetch, FilterRow, Finish, Matrix, StripOutputs, Window
 from convatlas.kernels.runtime.compiler import inner
 
-ZERO = np.float32(0)
+ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 MIN_MACS_PER_INPUT = 4  # multiply-adds an input
 
 
 @inner
 def prefetch_factor_of(q):
-    """How many times as much as is written a forward pass asks for while it computes.
+    """How many times as much as is written a forward pass prefetches while it computes.
 
     Where there is much to compute that is what the next task needs; elsewhere nothing.
     """
-    prefetch_factor = q[p.H_STRIDE] * q[p.W_STRIDE]
-    return (
-        prefetch_factor if q[p.H_TAPS] * q[p.W_TAPS] >= MIN_MACS_PER_INPUT * prefetch_factor else 0
-    )
+    factor = q[p.H_STRIDE] * q[p.W_STRIDE]
+    return factor if q[p.H_TAPS] * q[p.W_TAPS] >= MIN_MACS_PER_INPUT * factor else 0
 
 
 @inner
@@ -46,105 +48,88 @@ def end_tap(place, step, size, taps):
     return min(taps, (size - 1 - place) // step + 1)
 
 
-def _strips(strip, finish):
+def _strips(strip, way):
     """The function that writes output rows in strips of one kind, which end in one way."""
     columns, h_taps, h_stride, w_taps, w_stride = strip
 
     @inner
-    def write_strips(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends):
-        table, totals, other, low, high = ends
+    def write_strips(q, dtype, x, w, padded, out, first, end, fetch, finish):
         size, xcol, ocol = element_bytes(dtype), q[p.X_W], q[p.OUT_W]
         wrow, wcol = q[p.KERNEL_W] * padded * 4, q[p.W_WEIGHT_STEP] * padded * 4
         w += q[p.H_WEIGHT] * wrow + q[p.W_WEIGHT] * padded * 4
         wrow *= q[p.H_WEIGHT_STEP]
         top, rows = q[p.H_STRIDE] * first + q[p.H_OFFSET], end - first
         out += first * q[p.OUT_H]
-        asks = rows * columns * LANES * size * prefetch_factor  # bytes of a strip
+        ahead = fetch.at
+        asks = rows * columns * LANES * size * fetch.factor  # bytes of a strip
         for at in range(0, q[p.W_OUT], columns):
             k = min(at, max(0, q[p.W_OUT] - columns))  # the last strip begins before its columns
-            place = w_stride * k + q[p.W_OFFSET]
+            place, count = w_stride * k + q[p.W_OFFSET], q[p.W_OUT] - k
             here, there = x + place * xcol, out + k * ocol
             for v in range(q[p.CHANNELS] // LANES):
+                step = v * LANES * size
                 depthwise_strip(
                     columns,
                     h_taps,
                     h_stride,
                     w_taps,
                     w_stride,
-                    finish,
+                    way,
                     dtype,
-                    here + v * LANES * size,
-                    q[p.X_H],
-                    xcol,
-                    top,
-                    q[p.H_SIZE],
-                    place,
-                    q[p.W_SIZE],
-                    w + v * LANES * 4,
-                    wrow,
-                    wcol,
-                    there + v * LANES * size,
-                    q[p.OUT_H],
-                    ocol,
-                    rows,
-                    at - k,
-                    q[p.W_OUT] - k,
-                    q[p.STREAM],
-                    prefetch_at,
-                    prefetch_factor,
-                    table + v * LANES * 4,
-                    totals + v * LANES * 4,
-                    padded * 4,
-                    other,
-                    low,
-                    high,
+                    Window(here + step, q[p.X_H], xcol, top, q[p.H_SIZE], place, q[p.W_SIZE]),
+                    Matrix(w + v * LANES * 4, wrow, wcol),
+                    StripOutputs(there + step, q[p.OUT_H], ocol, rows, at - k, count, q[p.STREAM]),
+                    Fetch(ahead, fetch.factor),
+                    finish_at(finish, v * LANES * 4),
                 )
-                prefetch_at += asks
+                ahead += asks
 
     return write_strips
 
 
-def _choice(strips, finish):
+def _choice(strips, way):
     """The function that writes rows in whichever of these strips they have."""
     if not strips:
         return _no_strip
-    strip, rest = _strips(strips[0], finish), _choice(strips[1:], finish)
+    strip, rest = _strips(strips[0], way), _choice(strips[1:], way)
     columns, h_taps, _, w_taps, _ = strips[0]
 
     @inner
-    def write(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends):
+    def write(q, dtype, x, w, padded, out, first, end, fetch, finish):
         if q[p.STRIP] == columns and q[p.H_TAPS] == h_taps and q[p.W_TAPS] == w_taps:
-            strip(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends)
+            strip(q, dtype, x, w, padded, out, first, end, fetch, finish)
         else:
-            rest(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends)
+            rest(q, dtype, x, w, padded, out, first, end, fetch, finish)
 
     return write
 
 
 @inner
-def _no_strip(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends):
+def _no_strip(q, dtype, x, w, padded, out, first, end, fetch, finish):
     """There are none."""
 
 
 @inner
-def write_column(q, dtype, x, xrow, w, wrow, wcol, rows, k, out, low):
-    """Output column k at channels from `low` up, with the taps that lie inside the input."""
+def write_column(q, dtype, row, k, out, low):
+    """Write output column k at channels from `low` up, with the taps that lie inside the input.
+
+    row: the FilterRow; out: where column 0 is written.
+    """
     size, step = element_bytes(dtype), q[p.W_STEP]
     place = q[p.W_STRIDE] * k + q[p.W_OFFSET]
     left = first_tap(place, step)
     taps = end_tap(place, step, q[p.W_SIZE], q[p.W_TAPS]) - left
-    x += (place + left * step) * q[p.X_W]
-    xcol = step * q[p.X_W]
-    w += left * wcol
+    x, xrow, xcol = row.x + (place + left * step) * q[p.X_W], row.x_row, step * q[p.X_W]
+    w, wrow, wcol = row.w + left * row.w_col, row.w_row, row.w_col
     out += k * q[p.OUT_W]
     c = low
     while c + 4 * LANES <= q[p.CHANNELS]:  # four sums at once: a lone one waits for itself
         a = splat(ZERO)
         b, d, e = a, a, a
-        for row in range(rows):
+        for i in range(row.rows):
             for tap in range(taps):
-                weight = w + row * wrow + tap * wcol + 4 * c
-                value = x + row * xrow + tap * xcol + c * size
+                weight = w + i * wrow + tap * wcol + 4 * c
+                value = x + i * xrow + tap * xcol + c * size
                 a = fma(load(value, dtype), load(weight, FLOAT32), a)
                 b = fma(load(value + 16 * size, dtype), load(weight + 64, FLOAT32), b)
                 d = fma(load(value + 32 * size, dtype), load(weight + 128, FLOAT32), d)
@@ -157,31 +142,28 @@ def write_column(q, dtype, x, xrow, w, wrow, wcol, rows, k, out, low):
     while c < q[p.CHANNELS]:
         lanes = q[p.CHANNELS] - c
         a = splat(ZERO)
-        for row in range(rows):
+        for i in range(row.rows):
             for tap in range(taps):
-                value = load_lanes(x + row * xrow + tap * xcol + c * size, 0, lanes, dtype)
-                a = fma(value, load(w + row * wrow + tap * wcol + 4 * c, FLOAT32), a)
+                value = load_lanes(x + i * xrow + tap * xcol + c * size, 0, lanes, dtype)
+                a = fma(value, load(w + i * wrow + tap * wcol + 4 * c, FLOAT32), a)
         store_lanes(out + c * size, a, lanes, dtype)
         c += LANES
 
 
 @inner
-def _all_columns(q, dtype, x, xrow, w, wrow, wcol, rows, out, low):
+def _all_columns(q, dtype, row, out, low):
     for k in range(q[p.W_OUT]):
-        write_column(q, dtype, x, xrow, w, wrow, wcol, rows, k, out, low)
+        write_column(q, dtype, row, k, out, low)
 
 
 @inner
-def _no_columns(q, dtype, x, xrow, w, wrow, wcol, rows, out, low):
+def _no_columns(q, dtype, row, out, low):
     """Tiles take all channels."""
 
 
 @inner
 def row_of(q, x, w, padded, j):
-    """Where output row j of an image finds its inputs and weights, and how many rows it has.
-
-    Two addresses, each with the bytes to the next row, the bytes from tap to tap, and the rows.
-    """
+    """Return the FilterRow of output row j of an image."""
     wrow, wcol = q[p.KERNEL_W] * padded * 4, q[p.W_WEIGHT_STEP] * padded * 4
     place = q[p.H_STRIDE] * j + q[p.H_OFFSET]
     top = first_tap(place, q[p.H_STEP])
@@ -189,37 +171,20 @@ def row_of(q, x, w, padded, j):
     weights = w + (q[p.H_WEIGHT] + top * q[p.H_WEIGHT_STEP]) * wrow
     weights += q[p.W_WEIGHT] * padded * 4
     inputs, xrow = x + (place + top * q[p.H_STEP]) * q[p.X_H], q[p.H_STEP] * q[p.X_H]
-    return inputs, xrow, weights, q[p.H_WEIGHT_STEP] * wrow, wcol, rows
+    return FilterRow(inputs, xrow, weights, q[p.H_WEIGHT_STEP] * wrow, wcol, rows)
 
 
-def finishing_rows(strips, finish):
+def finishing_rows(strips, way):
     """As `depthwise_rows`, for whole vectors of channels, with outputs that end in another way.
 
-    table and totals: per-channel numbers and the two sums (`layout/channels.py`), of every channel.
+    finish: for the first channel (`epilogue.py`).
     """
-    columns = _choice(strips, finish)
+    columns = _choice(strips, way)
 
     @inner
-    def write_rows(
-        q,
-        x,
-        w,
-        padded,
-        out,
-        first,
-        end,
-        prefetch_at,
-        prefetch_factor,
-        table,
-        totals,
-        other,
-        low,
-        high,
-        dtype,
-    ):
-        end, ends = min(end, q[p.H_OUT]), (table, totals, other, low, high)
-        out += q[p.OUT_START]
-        columns(q, dtype, x, w, padded, out, first, end, prefetch_at, prefetch_factor, *ends)
+    def write_rows(q, x, w, padded, out, first, end, fetch, finish, dtype):
+        end = min(end, q[p.H_OUT])
+        columns(q, dtype, x, w, padded, out + q[p.OUT_START], first, end, fetch, finish)
 
     return write_rows
 
@@ -232,34 +197,15 @@ def depthwise_rows(strips, plain):
     columns, plain_columns = _choice(strips, STORE), _all_columns if plain else _no_columns
 
     @inner
-    def write_rows(q, x, w, padded, out, n, first, end, prefetch_at, prefetch_factor, dtype):
-        """Output rows [first, end) of image n, as plan row q says.
-
-        Meanwhile `prefetch_factor` times as much is prefetched from `prefetch_at` on.
-        """
+    def write_rows(q, x, w, padded, out, n, first, end, fetch, dtype):
+        """Write output rows [first, end) of image n, as plan row q says."""
         x, out, low = x + n * q[p.X_N], out + q[p.OUT_START] + n * q[p.OUT_N], 0
         end = min(end, q[p.H_OUT])
         if q[p.STRIP]:
-            columns(
-                q,
-                dtype,
-                x,
-                w,
-                padded,
-                out,
-                first,
-                end,
-                prefetch_at,
-                prefetch_factor,
-                0,
-                0,
-                0,
-                ZERO,
-                ZERO,
-            )
+            nothing = Finish(0, 0, 0, 0, ZERO, ZERO)
+            columns(q, dtype, x, w, padded, out, first, end, fetch, nothing)
             low = q[p.CHANNELS] - q[p.CHANNELS] % LANES
         for j in range(first, end if low < q[p.CHANNELS] else first):
-            row = row_of(q, x, w, padded, j)
-            plain_columns(q, dtype, *row, out + j * q[p.OUT_H], low)
+            plain_columns(q, dtype, row_of(q, x, w, padded, j), out + j * q[p.OUT_H], low)
 
     return write_rows

@@ -1,5 +1,7 @@
 """Matrix products over blocks of rows, in register tiles (`codegen/gemm_tile.py`)."""
 
+from typing import Any
+
 import numpy as np
 
 from convatlas.kernels.codegen.epilogue import BACKWARD_NORM, STORE, STORE_STATS
@@ -9,10 +11,12 @@ from convatlas.kernels.codegen.gemm_tile import (
     added_tile,
     multiplied_tile,
 )
+from convatlas.kernels.compiled.channel_sums import finish_at
+from convatlas.kernels.layout.records import Finish, Matrix, Prefetch, Target
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.compiler import inner
 
-ZERO = np.float32(0)
+ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 
 
 def _by_width(make):
@@ -60,140 +64,67 @@ def prefetch_step_of(size, rows, vectors, steps):
     return (size + tiles * steps - 1) // (tiles * steps)
 
 
-def _multiplying(finish):
+def _multiplying(way):
     """The function that multiplies, with results that end in this way."""
 
     def of_width(width):
         @inner
-        def column(
-            a,
-            a_row,
-            a_step,
-            b,
-            steps,
-            rows,
-            prefetch_at,
-            prefetch_second,
-            prefetch_step,
-            out,
-            out_row,
-            nontemporal,
-            table,
-            totals,
-            pitch,
-            other,
-            clip_min,
-            clip_max,
-        ):
+        def column(a, b, steps, rows, prefetch, out, finish):
             for i in range(0, rows, TILE_ROWS):
                 multiplied_tile(
                     width,
-                    finish,
-                    a + i * a_row,
-                    a_row,
-                    a_step,
+                    way,
+                    Matrix(a.at + i * a.row, a.row, a.step),
                     b,
                     steps,
-                    prefetch_at,
-                    prefetch_second,
-                    prefetch_step,
-                    out + i * out_row,
-                    out_row,
-                    nontemporal,
-                    table,
-                    totals,
-                    pitch,
-                    other,
-                    clip_min,
-                    clip_max,
+                    prefetch,
+                    Target(out.at + i * out.row, out.row, out.nontemporal),
+                    finish,
                 )
-                prefetch_at += steps * prefetch_step
+                prefetch = further(prefetch, steps)
 
         return column
 
     column = _by_width(of_width)
 
     @inner
-    def multiply(
-        a,
-        a_row,
-        a_step,
-        panels,
-        steps,
-        vectors,
-        rows,
-        prefetch_at,
-        prefetch_second,
-        prefetch_step,
-        out,
-        out_row,
-        nontemporal,
-        table,
-        totals,
-        padded,
-        other,
-        clip_min,
-        clip_max,
-    ):
-        for j in range(0, vectors, TILE_VECTORS):
+    def multiply(a, panels, rows, prefetch, out, finish):
+        steps, tiles = panels.steps, (rows + TILE_ROWS - 1) // TILE_ROWS
+        for j in range(0, panels.vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
             column(
-                vectors - j,
+                panels.vectors - j,
                 a,
-                a_row,
-                a_step,
-                panels + place * steps,
+                panels.at + place * steps,
                 steps,
                 rows,
-                prefetch_at,
-                prefetch_second,
-                prefetch_step,
-                out + place,
-                out_row,
-                nontemporal,
-                table + place,
-                totals + place,
-                padded * 4,
-                other,
-                clip_min,
-                clip_max,
+                prefetch,
+                Target(out.at + place, out.row, out.nontemporal),
+                finish_at(finish, place),
             )
-            prefetch_at += (rows + TILE_ROWS - 1) // TILE_ROWS * steps * prefetch_step
+            prefetch = further(prefetch, tiles * steps)
 
     return multiply
 
 
-# out = a * b for `rows` rows, a multiple of six; b comes in packed panels (`panels.py`). How
-# results end is told in `epilogue.py`; but for the plain ones columns come in whole vectors.
+@inner
+def further(prefetch, steps):
+    """What is prefetched so many steps later."""
+    return Prefetch(prefetch.at + steps * prefetch.step, prefetch.second, prefetch.step)
+
+
+# out = a * b for `rows` rows, a multiple of six: a Matrix, Panels, a count, Prefetch, Target and
+# Finish. How results end is told in `epilogue.py`; but for plain ones columns are whole vectors.
 _multiply_plain, multiply_store_stats, multiply_backward_norm = map(
     _multiplying, (STORE, STORE_STATS, BACKWARD_NORM)
 )
 
 
 @inner
-def multiply(a, a_row, a_step, panels, steps, vectors, rows, out, out_row):
-    """out = a * b as above, with results as they are; asks for nothing."""
-    _multiply_plain(
-        a,
-        a_row,
-        a_step,
-        panels,
-        steps,
-        vectors,
-        rows,
-        a,
-        0,
-        0,
-        out,
-        out_row,
-        0,
-        0,
-        0,
-        0,
-        0,
-        ZERO,
-        ZERO,
-    )
+def multiply(a, panels, rows, out):
+    """Write out = a * b for `rows` rows, a multiple of six, as they are; prefetch nothing."""
+    nothing = Prefetch(a.at, 0, 0)
+    _multiply_plain(a, panels, rows, nothing, out, Finish(0, 0, 0, 0, ZERO, ZERO))
 
 
 def _adding(again):
@@ -201,76 +132,25 @@ def _adding(again):
 
     def of_width(width):
         @inner
-        def column(
-            a,
-            a_row,
-            a_step,
-            b,
-            steps,
-            b_step,
-            columns,
-            prefetch_at,
-            prefetch_second,
-            prefetch_step,
-            out,
-            out_row,
-        ):
+        def column(a, b, rows, columns, prefetch, out):
             for i in range(0, columns, TILE_ROWS):
-                added_tile(
-                    width,
-                    again,
-                    a + i * a_row,
-                    a_row,
-                    a_step,
-                    b,
-                    steps,
-                    b_step,
-                    prefetch_at,
-                    prefetch_second,
-                    prefetch_step,
-                    out + i * out_row,
-                    out_row,
-                )
-                prefetch_at += steps * prefetch_step
+                lines = Matrix(a.at + i * a.row, a.row, a.step)
+                target = Matrix(out.at + i * out.row, out.row, 0)
+                added_tile(width, again, lines, b, rows, prefetch, target)
+                prefetch = further(prefetch, rows)
 
         return column
 
     column = _by_width(of_width)
 
     @inner
-    def products(
-        a,
-        a_row,
-        a_step,
-        b,
-        b_row,
-        rows,
-        columns,
-        vectors,
-        prefetch_at,
-        prefetch_second,
-        prefetch_step,
-        out,
-        out_row,
-    ):
+    def products(a, b, rows, columns, vectors, prefetch, out):
+        tiles = (columns + TILE_ROWS - 1) // TILE_ROWS
         for j in range(0, vectors, TILE_VECTORS):
             place = j * VECTOR_BYTES
-            column(
-                vectors - j,
-                a,
-                a_row,
-                a_step,
-                b + place,
-                rows,
-                b_row,
-                columns,
-                prefetch_at,
-                prefetch_second,
-                prefetch_step,
-                out + place,
-                out_row,
-            )
-            prefetch_at += (columns + TILE_ROWS - 1) // TILE_ROWS * rows * prefetch_step
+            below, target = Matrix(b.at + place, b.row, 0), Matrix(out.at + place, out.row, 0)
+            column(vectors - j, a, below, rows, columns, prefetch, target)
+            prefetch = further(prefetch, tiles * rows)
 
     return products
 
@@ -279,56 +159,13 @@ _first_products, _more_products = _adding(False), _adding(True)
 
 
 @inner
-def add_products(
-    a,
-    a_row,
-    a_step,
-    b,
-    b_row,
-    rows,
-    columns,
-    vectors,
-    prefetch_at,
-    prefetch_second,
-    prefetch_step,
-    out,
-    out_row,
-    again,
-):
-    """out = (again: +=) a * b over `rows` rows of b: what a weight gradient sums.
+def add_products(a, b, rows, columns, vectors, prefetch, out, again):
+    """Write out = (again: +=) a * b over `rows` rows of b: what a weight gradient sums.
 
-    a has `columns` rows of its own, a_row bytes apart, and its numbers for the rows of b are a_step
+    a has `columns` rows of its own, a.row bytes apart, and its numbers for the rows of b are a.step
     bytes apart. Up to five more of its rows are read, and their results go to rows of their own.
     """
     if again:
-        _more_products(
-            a,
-            a_row,
-            a_step,
-            b,
-            b_row,
-            rows,
-            columns,
-            vectors,
-            prefetch_at,
-            prefetch_second,
-            prefetch_step,
-            out,
-            out_row,
-        )
+        _more_products(a, b, rows, columns, vectors, prefetch, out)
     else:
-        _first_products(
-            a,
-            a_row,
-            a_step,
-            b,
-            b_row,
-            rows,
-            columns,
-            vectors,
-            prefetch_at,
-            prefetch_second,
-            prefetch_step,
-            out,
-            out_row,
-        )
+        _first_products(a, b, rows, columns, vectors, prefetch, out)

@@ -21,17 +21,17 @@ from convatlas.kernels.compiled.channel_sums import (
 )
 from convatlas.kernels.compiled.norm_tables import fill, fill_pivots, fill_pulls, write_statistics
 from convatlas.kernels.layout.channels import MEAN, OFFSET, SCALE, SHIFT, SLOPE, SUMS_BYTES
+from convatlas.kernels.layout.records import NormedRows
 from convatlas.kernels.runtime.compiler import inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
 
 
 @inner
-def _gradient_rows(
-    x, extra, dy, count, channels, table, sums, padded, act, clip_min, clip_max, dtype
-):
+def _gradient_rows(rows, x, extra, dy, count, sums, dtype):
     """Add sum of g and of g * (x - mean), g being the gradient before the activation."""
+    channels, table, padded = rows.channels, rows.table, rows.padded
     size, short = element_bytes(dtype), sums + 2 * padded * 8
-    lowest, highest = splat(clip_min), splat(clip_max)
+    lowest, highest = splat(rows.clip_min), splat(rows.clip_max)
     for c in range(0, channels, LANES):
         scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
         mean, lanes = take(MEAN, c, table, padded), channels - c
@@ -43,122 +43,68 @@ def _gradient_rows(
             before = fma(value, scale, shift)
             if extra:
                 before = add(before, get(extra + place, lanes, dtype))
-            g = through(act, before, lowest, highest, get(dy + place, lanes, dtype))
+            g = through(rows.act, before, lowest, highest, get(dy + place, lanes, dtype))
             a, b = add(a, g), fma(g, sub(value, mean), b)
         store(short + c * 4, a, FLOAT32)
         store(short + (padded + c) * 4, b, FLOAT32)
 
 
 @kernel()
-def statistics(worker, workers, x, rows, channels, table, padded, sums, dtype):
-    """The sums for mean and variance; differences from a pivot keep them exact."""
+def statistics(worker, workers, rows: NormedRows, x, sums, dtype):
+    """Add up what mean and variance need; differences from a pivot keep the sums exact."""
+    channels, padded = rows.channels, rows.padded
     size, local_sums = element_bytes(dtype), sums + worker * padded * SUMS_BYTES
     clear(local_sums, padded)
-    first, last = worker * rows // workers, (worker + 1) * rows // workers
+    first, last = worker * rows.rows // workers, (worker + 1) * rows.rows // workers
     for back in range(first, last, RUN):
         end = last - (back - first)
         start = max(first, end - RUN)
         for row in range(start, end, 4):
             count = min(4, end - row)
             here = x + row * channels * size
-            add_statistics(here, count, channels, table, local_sums, padded, dtype)
+            add_statistics(here, count, channels, rows.table, local_sums, padded, dtype)
         flush(local_sums, padded)
 
 
-@kernel(clip_min="float32", clip_max="float32")
-def normalise(
-    worker,
-    workers,
-    x,
-    extra,
-    y,
-    rows,
-    channels,
-    table,
-    padded,
-    act,
-    clip_min,
-    clip_max,
-    nontemporal,
-    dtype,
-):
+@kernel()
+def normalise(worker, workers, rows: NormedRows, x, extra, y, nontemporal, dtype):
     """Write act(batch_norm(x) + extra); extra may be absent (0)."""
-    size, lowest, highest = element_bytes(dtype), splat(clip_min), splat(clip_max)
-    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+    channels, table, padded = rows.channels, rows.table, rows.padded
+    size, lowest, highest = element_bytes(dtype), splat(rows.clip_min), splat(rows.clip_max)
+    for row in range(worker * rows.rows // workers, (worker + 1) * rows.rows // workers):
         for c in range(0, channels, LANES):
             place, lanes = (row * channels + c) * size, channels - c
             scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
             value = fma(get(x + place, lanes, dtype), scale, shift)
             if extra:
                 value = add(value, get(extra + place, lanes, dtype))
-            put(y + place, activate(act, value, lowest, highest), lanes, dtype, nontemporal)
+            made = activate(rows.act, value, lowest, highest)
+            put(y + place, made, lanes, dtype, nontemporal)
 
 
-@kernel(clip_min="float32", clip_max="float32")
-def gradient_sums(
-    worker,
-    workers,
-    x,
-    extra,
-    dy,
-    rows,
-    channels,
-    table,
-    padded,
-    sums,
-    act,
-    clip_min,
-    clip_max,
-    dtype,
-):
-    """The sums for the gradients of scale and shift, and through mean and variance."""
+@kernel()
+def gradient_sums(worker, workers, rows: NormedRows, x, extra, dy, sums, dtype):
+    """Add up what the gradients of scale and shift, and through mean and variance, need."""
+    channels, padded = rows.channels, rows.padded
     size, local_sums = element_bytes(dtype), sums + worker * padded * SUMS_BYTES
     clear(local_sums, padded)
-    first, last = worker * rows // workers, (worker + 1) * rows // workers
+    first, last = worker * rows.rows // workers, (worker + 1) * rows.rows // workers
     for back in range(first, last, RUN):
         end = last - (back - first)
         start = max(first, end - RUN)
         for row in range(start, end, 4):
             count, here = min(4, end - row), row * channels * size
-            _gradient_rows(
-                x + here,
-                extra + here if extra else 0,
-                dy + here,
-                count,
-                channels,
-                table,
-                local_sums,
-                padded,
-                act,
-                clip_min,
-                clip_max,
-                dtype,
-            )
+            added = extra + here if extra else 0
+            _gradient_rows(rows, x + here, added, dy + here, count, local_sums, dtype)
         flush(local_sums, padded)
 
 
-@kernel(clip_min="float32", clip_max="float32")
-def gradients(
-    worker,
-    workers,
-    x,
-    extra,
-    dy,
-    dx,
-    dextra,
-    rows,
-    channels,
-    table,
-    padded,
-    act,
-    clip_min,
-    clip_max,
-    nontemporal,
-    dtype,
-):
-    """Gradients of the input and of extra (0: not wanted)."""
-    size, lowest, highest = element_bytes(dtype), splat(clip_min), splat(clip_max)
-    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+@kernel()
+def gradients(worker, workers, rows: NormedRows, x, extra, dy, dx, dextra, nontemporal, dtype):
+    """Write the gradients of the input and of extra (0: not wanted)."""
+    channels, table, padded = rows.channels, rows.table, rows.padded
+    size, lowest, highest = element_bytes(dtype), splat(rows.clip_min), splat(rows.clip_max)
+    for row in range(worker * rows.rows // workers, (worker + 1) * rows.rows // workers):
         for c in range(0, channels, LANES):
             place, lanes = (row * channels + c) * size, channels - c
             scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
@@ -166,7 +112,7 @@ def gradients(
             before = fma(value, scale, shift)
             if extra:
                 before = add(before, get(extra + place, lanes, dtype))
-            g = through(act, before, lowest, highest, get(dy + place, lanes, dtype))
+            g = through(rows.act, before, lowest, highest, get(dy + place, lanes, dtype))
             if dextra:
                 put(dextra + place, g, lanes, dtype, nontemporal)
             off_mean = sub(value, take(MEAN, c, table, padded))

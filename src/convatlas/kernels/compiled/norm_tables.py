@@ -25,6 +25,7 @@ from convatlas.kernels.layout.channels import (
     SUMS_BYTES,
     TABLE,
 )
+from convatlas.kernels.layout.records import ChannelSums, NormNumbers, Statistics, StatisticsPull
 from convatlas.kernels.runtime.arguments import count_up
 from convatlas.kernels.runtime.compiler import inner, kernel
 
@@ -45,18 +46,20 @@ def _repeat(table, row, padded, channel, channels, fold, value):
 
 
 @inner
-def _gather(sums, summed_by, padded, which, channel, channels, fold):
+def _gather(sums, which, channel):
     """One channel's total over workers and folded rows."""
     result = 0.0
-    for worker in range(summed_by):
-        for k in range(fold):
-            place = which * padded + k * channels + channel
-            result += get_double(sums + worker * padded * SUMS_BYTES + place * 8)
+    for worker in range(sums.summed_by):
+        for k in range(sums.fold):
+            place = which * sums.padded + k * sums.channels + channel
+            result += get_double(sums.at + worker * sums.padded * SUMS_BYTES + place * 8)
     return result
 
 
 @inner
-def _fill(table, padded, channels, fold, weight, bias, stats):
+def _fill(norm):
+    table, padded, channels, fold = norm.table, norm.padded, norm.channels, norm.fold
+    stats, weight, bias = norm.stats, norm.weight, norm.bias
     _clear(table, padded)
     for channel in range(channels if stats else 0):
         mean = np.float64(get_float(stats + channel * 4))
@@ -70,65 +73,47 @@ def _fill(table, padded, channels, fold, weight, bias, stats):
 
 
 @inner
-def _fill_slopes(table, padded, channels, rows, stats, dstats):
+def _fill_slopes(pull):
+    table, padded, channels, dstats = pull.table, pull.padded, pull.channels, pull.dstats
     _clear(table, padded)
     for channel in range(channels if dstats else 0):
-        mean, inverse = stats + channel * 4, stats + (2 * channels + channel) * 4
+        mean, inverse = pull.stats + channel * 4, pull.stats + (2 * channels + channel) * 4
         deviation = np.float64(get_float(inverse))
-        pull = np.float64(get_float(dstats + (2 * channels + channel) * 4))
-        slope = -pull * deviation * deviation * deviation / rows
-        offset = np.float64(get_float(dstats + channel * 4)) / rows
+        strength = np.float64(get_float(dstats + (2 * channels + channel) * 4))
+        slope = -strength * deviation * deviation * deviation / pull.rows
+        offset = np.float64(get_float(dstats + channel * 4)) / pull.rows
         put_float(table + (MEAN * padded + channel) * 4, get_float(mean))
         put_float(table + (SLOPE * padded + channel) * 4, np.float32(slope))
         put_float(table + (OFFSET * padded + channel) * 4, np.float32(offset))
 
 
 @kernel()
-def fill(worker, workers, table, padded, channels, fold, weight, bias, stats, dtype):
-    """Scale and shift of each channel from stats (mean, variance, 1 / standard deviation).
-
-    stats 0: a table of zeros; weight or bias 0: there is none.
-    """
-    _fill(table, padded, channels, fold, weight, bias, stats)
+def fill(worker, workers, norm: NormNumbers, dtype):
+    """Write scale and shift of each channel from the statistics and numbers of its norm."""
+    _fill(norm)
 
 
-@kernel(rows="float64")
-def fill_slopes(worker, workers, table, padded, channels, rows, stats, dstats, dtype):
-    """What the gradient of mean and deviation adds to that of each value; dstats 0: nothing."""
-    _fill_slopes(table, padded, channels, rows, stats, dstats)
+@kernel()
+def fill_slopes(worker, workers, pull: StatisticsPull, dtype):
+    """Write what the gradient of mean and deviation adds to that of each value."""
+    _fill_slopes(pull)
 
 
-@kernel(rows="float64")
-def fill_tables(
-    worker,
-    workers,
-    table_x,
-    padded_x,
-    channels_x,
-    weight,
-    bias,
-    stats_x,
-    table_y,
-    padded_y,
-    channels_y,
-    rows,
-    stats_y,
-    dstats,
-    dtype,
-):
-    """The tables of both sides of a convolution: `fill` for x and `fill_slopes` for y.
+@kernel()
+def fill_tables(worker, workers, norm: NormNumbers, pull: StatisticsPull, dtype):
+    """Write the tables of both sides of a convolution: `fill` for x and `fill_slopes` for y.
 
-    One part does both, or the first of two this one and the second that one.
+    One worker does both, or the first of two this one and the second that one.
     """
     if worker == 0:
-        _fill(table_x, padded_x, channels_x, 1, weight, bias, stats_x)
+        _fill(norm)
     if worker == workers - 1:
-        _fill_slopes(table_y, padded_y, channels_y, rows, stats_y, dstats)
+        _fill_slopes(pull)
 
 
 @kernel()
 def fill_pivots(worker, workers, x, channels, fold, table, padded, dtype):
-    """A table whose pivots are the first row of x."""
+    """Write a table whose pivots are the first row of x."""
     _clear(table, padded)
     size = element_bytes(dtype)
     for channel in range(channels):
@@ -142,55 +127,37 @@ def _follow(running, value, momentum):
     put_float(running, np.float32(before + momentum * (value - before)))
 
 
-@kernel(number="float64", eps="float64", momentum="float64")
-def write_statistics(
-    worker,
-    workers,
-    sums,
-    summed_by,
-    padded,
-    table,
-    channels,
-    fold,
-    number,
-    stats,
-    eps,
-    mean,
-    var,
-    counted,
-    momentum,
-    dtype,
-):
-    """Mean, unbiased variance and 1 / standard deviation from sums of x - pivot and its square.
+@kernel()
+def write_statistics(worker, workers, sums: ChannelSums, to: Statistics, dtype):
+    """Write mean, unbiased variance and 1 / deviation from sums of x - pivot and its square.
 
-    Running statistics `mean` and `var` follow them, and `counted` counts the batch; 0: there is
-    none.
+    Running statistics `to.mean` and `to.var` follow them, and `to.counted` counts the batch.
     """
-    if counted:
-        count_up(counted)
+    if to.counted:
+        count_up(to.counted)
+    channels, rows = sums.channels, sums.rows
     for channel in range(channels):
-        pivot = np.float64(get_float(table + (PIVOT * padded + channel) * 4))
-        first_moment = _gather(sums, summed_by, padded, 0, channel, channels, fold) / number
-        second_moment = _gather(sums, summed_by, padded, 1, channel, channels, fold) / number
+        pivot = np.float64(get_float(sums.table + (PIVOT * sums.padded + channel) * 4))
+        first_moment = _gather(sums, 0, channel) / rows
+        second_moment = _gather(sums, 1, channel) / rows
         variance = max(0.0, second_moment - first_moment * first_moment)
-        put_float(stats + channel * 4, np.float32(pivot + first_moment))
-        unbiased = variance * number / max(number - 1.0, 1.0)
-        if mean:
-            _follow(mean + channel * 4, pivot + first_moment, momentum)
-        if var:
-            _follow(var + channel * 4, unbiased, momentum)
-        put_float(stats + (channels + channel) * 4, np.float32(unbiased))
-        put_float(stats + (2 * channels + channel) * 4, np.float32(1.0 / np.sqrt(variance + eps)))
+        put_float(to.stats + channel * 4, np.float32(pivot + first_moment))
+        unbiased = variance * rows / max(rows - 1.0, 1.0)
+        if to.mean:
+            _follow(to.mean + channel * 4, pivot + first_moment, to.momentum)
+        if to.var:
+            _follow(to.var + channel * 4, unbiased, to.momentum)
+        inverse = 1.0 / np.sqrt(variance + to.eps)
+        put_float(to.stats + (channels + channel) * 4, np.float32(unbiased))
+        put_float(to.stats + (2 * channels + channel) * 4, np.float32(inverse))
 
 
 @kernel()
-def write_gradients(
-    worker, workers, sums, summed_by, padded, table, channels, weight, result, dtype
-):
-    """The gradients of scale, shift, mean, variance (none) and 1 / standard deviation."""
+def write_gradients(worker, workers, sums: ChannelSums, weight, result, dtype):
+    """Write the gradients of scale, shift, mean, variance (none) and 1 / standard deviation."""
+    padded, channels, table = sums.padded, sums.channels, sums.table
     for channel in range(channels):
-        total_g = _gather(sums, summed_by, padded, 0, channel, channels, 1)
-        total_off = _gather(sums, summed_by, padded, 1, channel, channels, 1)
+        total_g, total_off = _gather(sums, 0, channel), _gather(sums, 1, channel)
         inverse = np.float64(get_float(table + (SLOPE * padded + channel) * 4))
         scale = np.float64(get_float(table + (SCALE * padded + channel) * 4))
         factor = np.float64(get_float(weight + channel * 4)) if weight else 1.0
@@ -201,23 +168,21 @@ def write_gradients(
         put_float(result + (4 * channels + channel) * 4, np.float32(factor * total_off))
 
 
-@kernel(number="float64")
-def fill_pulls(
-    worker, workers, sums, summed_by, padded, table, channels, fold, number, batch, result, dtype
-):
-    """The gradients of scale and shift in `result`, and in the table what they add to that of x.
+@kernel()
+def fill_pulls(worker, workers, sums: ChannelSums, batch, result, dtype):
+    """Write gradients of scale and shift, and in the table what they add to that of x.
 
     `batch` says whether mean and variance came from these values, so that gradients flow through
     them too.
     """
+    padded, channels, fold, table = sums.padded, sums.channels, sums.fold, sums.table
     for channel in range(channels):
-        total_g = _gather(sums, summed_by, padded, 0, channel, channels, fold)
-        total_gx = _gather(sums, summed_by, padded, 1, channel, channels, fold)
+        total_g, total_gx = _gather(sums, 0, channel), _gather(sums, 1, channel)
         inverse = np.float64(get_float(table + (SLOPE * padded + channel) * 4))
         scale = np.float64(get_float(table + (SCALE * padded + channel) * 4))
         put_float(result + channel * 4, np.float32(total_gx * inverse))
         put_float(result + (channels + channel) * 4, np.float32(total_g))
-        pull = -scale * inverse * inverse * total_gx / number if batch else 0.0
-        offset = -scale * total_g / number if batch else 0.0
+        pull = -scale * inverse * inverse * total_gx / sums.rows if batch else 0.0
+        offset = -scale * total_g / sums.rows if batch else 0.0
         _repeat(table, SLOPE, padded, channel, channels, fold, pull)
         _repeat(table, OFFSET, padded, channel, channels, fold, offset)

@@ -4,6 +4,8 @@ A block of rows is normalised into scratch memory, multiplied there, and summed 
 written. Backward a block gives both gradients while it is in the cache.
 """
 
+from typing import Any
+
 import numpy as np
 
 from convatlas.kernels.codegen.memory import load
@@ -29,248 +31,133 @@ from convatlas.kernels.compiled.prologue import (
 )
 from convatlas.kernels.layout.activations import CLIP
 from convatlas.kernels.layout.channels import SUMS_BYTES
+from convatlas.kernels.layout.records import (
+    Blocks,
+    Finish,
+    InputGradient,
+    Matrix,
+    Panels,
+    Prefetch,
+    Prologue,
+    Result,
+    ResultGradient,
+    Target,
+    WeightGradient,
+)
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
-from convatlas.kernels.runtime.compiler import inner, kernel
+from convatlas.kernels.runtime.compiler import kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
 
-ZERO = np.float32(0)
-
-
-@inner
-def _padded(channels):
-    return (channels + LANES - 1) // LANES * LANES
-
-
-@inner
-def _pitch(channels):
-    """Bytes from row to row of scratch: a line more than the row, so that no rows share a place."""
-    return (_padded(channels) + LANES) * 4
-
-
-@kernel(clip_min="float32", clip_max="float32")
-def pivots(
-    worker,
-    workers,
-    x,
-    k,
-    n,
-    panels,
-    block,
-    scratch,
-    act,
-    stats_x,
-    table_x,
-    table_y,
-    clip_min,
-    clip_max,
-    dtype,
-):
-    """The first row of the result, in the table of its statistics."""
-    k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
-    take_rows(x, scratch, k_pitch, 1, k, table_x, k_padded, stats_x, act, clip_min, clip_max)
-    result = scratch + block * k_pitch
-    vectors = n_padded // LANES
-    multiply(scratch, k_pitch, 4, panels, k, vectors, TILE_ROWS, result, n_pitch)
-    set_pivot(table_y, n_padded, result)
-
-
-@kernel(clip_min="float32", clip_max="float32")
-def forward(
-    worker,
-    workers,
-    x,
-    rows,
-    k,
-    n,
-    panels,
-    y,
-    nontemporal,
-    block,
-    scratch,
-    scratch_bytes,
-    act,
-    stats_x,
-    table_x,
-    table_y,
-    sums,
-    clip_min,
-    clip_max,
-    dtype,
-):
-    """y = normed x times the weights, and the sums for the statistics of y."""
-    k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
-    local_sums, source = sums + worker * n_padded * SUMS_BYTES, scratch + worker * scratch_bytes
-    target, end = source + block * k_pitch, (worker + 1) * rows // workers
-    vectors, totals = n_padded // LANES, local_sums + 2 * n_padded * 8
-    clear(local_sums, n_padded)
-    for first in range(worker * rows // workers, end, block):
-        count, here, there = min(block, end - first), x + first * k * 4, y + first * n * 4
-        take_rows(
-            here, source, k_pitch, count, k, table_x, k_padded, stats_x, act, clip_min, clip_max
-        )
-        done = down_to_tiles(count) if n % LANES == 0 else 0
-        if done:
-            next_rows = min(block, end - first - count)
-            prefetch_at = here + min(1, next_rows) * count * k * 4
-            multiply_store_stats(
-                source,
-                k_pitch,
-                4,
-                panels,
-                k,
-                vectors,
-                done,
-                prefetch_at,
-                0,
-                prefetch_step_of(next_rows * k * 4, done, vectors, k),
-                there,
-                n * 4,
-                nontemporal,
-                table_y,
-                totals,
-                n_padded,
-                0,
-                ZERO,
-                ZERO,
-            )
-        if done < count:
-            rest, left = source + done * k_pitch, count - done
-            up = up_to_tiles(left)
-            multiply(rest, k_pitch, 4, panels, k, vectors, up, target, n_pitch)
-            there += done * n * 4
-            put_rows(target, n_pitch, there, left, n, table_y, n_padded, local_sums, nontemporal)
-        flush(local_sums, n_padded)
-
-
-@kernel(clip_min="float32", clip_max="float32")
-def backward(
-    worker,
-    workers,
-    dy,
-    y,
-    x,
-    dx,
-    rows,
-    k,
-    n,
-    panels,
-    dw,
-    nontemporal,
-    block,
-    scratch,
-    scratch_bytes,
-    act,
-    stats_x,
-    table_x,
-    table_y,
-    sums,
-    dstats,
-    dw_bytes,
-    clip_min,
-    clip_max,
-    dtype,
-):
-    """Gradients of x (and the sums for its norm's) and, for each part apart, of the weights."""
-    k_padded, n_padded, k_pitch, n_pitch = _padded(k), _padded(n), _pitch(k), _pitch(n)
-    vectors = k_padded // LANES
-    local_sums, x_scratch = sums + worker * k_padded * SUMS_BYTES, scratch + worker * scratch_bytes
-    dy_scratch, start = x_scratch + block * k_pitch, worker * rows // workers
-    dx_scratch, end = dy_scratch + block * n_pitch, (worker + 1) * rows // workers
-    totals = local_sums + 2 * k_padded * 8
-    clear(local_sums, k_padded)
-    for first in range(start, end, block):
-        count, here, there = min(block, end - first), first * k * 4, first * n * 4
-        take_gradients(
-            dy + there, y + there, dy_scratch, n_pitch, count, n, table_y, n_padded, dstats
-        )
-        take_rows(
-            x + here,
-            x_scratch,
-            k_pitch,
-            count,
-            k,
-            table_x,
-            k_padded,
-            stats_x,
-            act,
-            clip_min,
-            clip_max,
-        )
-        next_rows = min(block, end - first - count)
-        prefetch_at = dy + there + min(1, next_rows) * count * n * 4
-        done = down_to_tiles(count) if dx and stats_x and act == CLIP and k % LANES == 0 else 0
-        if done:
-            multiply_backward_norm(
-                dy_scratch,
-                n_pitch,
-                4,
-                panels,
-                n,
-                vectors,
-                done,
-                prefetch_at,
-                y - dy,
-                prefetch_step_of(next_rows * n * 4, done, vectors, n),
-                dx + here,
-                k * 4,
-                nontemporal,
-                table_x,
-                totals,
-                k_padded,
-                x - dx,
-                clip_min,
-                clip_max,
-            )
-        if dx and done < count:
-            rest, left, place = dy_scratch + done * n_pitch, count - done, here + done * k * 4
-            up = up_to_tiles(left)
-            multiply(rest, n_pitch, 4, panels, n, vectors, up, dx_scratch, k_pitch)
-            put_gradients(
-                dx_scratch,
-                k_pitch,
-                x + place,
-                dx + place,
-                left,
-                k,
-                table_x,
-                k_padded,
-                local_sums,
-                stats_x,
-                act,
-                clip_min,
-                clip_max,
-                nontemporal,
-            )
-        prefetch_at = x + here + min(1, next_rows) * count * k * 4
-        add_products(
-            dy_scratch,
-            4,
-            n_pitch,
-            x_scratch,
-            k_pitch,
-            count,
-            n,
-            vectors,
-            prefetch_at,
-            0,
-            prefetch_step_of(next_rows * k * 4, n, vectors, count),
-            dw + worker * dw_bytes,
-            k_padded * 4,
-            first > start,
-        )
-        flush(local_sums, k_padded)
+ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 
 
 @kernel()
-def write_gradient(worker, workers, sums, summed_by, sums_bytes, n, k, dw, dtype):
-    """The gradient of the weights (n, k) from what each worker of `backward` has summed."""
-    pitch = _padded(k) * 4
+def pivots(worker, workers, x: Prologue, y: Result, panels: Panels, blocks: Blocks, dtype):
+    """Put the first row of the result in the table of its statistics."""
+    scratch = blocks.scratch
+    take_rows(x, x.x, scratch, 1)
+    result = scratch + blocks.block * x.pitch
+    multiply(Matrix(scratch, x.pitch, 4), panels, TILE_ROWS, Target(result, y.pitch, 0))
+    set_pivot(y.table, y.padded, result)
+
+
+@kernel()
+def forward(worker, workers, x: Prologue, y: Result, panels: Panels, blocks: Blocks, dtype):
+    """Write y = normed x times the weights, and the sums for the statistics of y."""
+    block, x_row, y_row = blocks.block, x.channels * 4, y.channels * 4
+    local_sums = y.sums + worker * y.padded * SUMS_BYTES
+    x_scratch = blocks.scratch + worker * blocks.scratch_bytes
+    y_scratch, end = x_scratch + block * x.pitch, (worker + 1) * blocks.rows // workers
+    finish = Finish(y.table, local_sums + 2 * y.padded * 8, y.padded * 4, 0, ZERO, ZERO)
+    clear(local_sums, y.padded)
+    for first in range(worker * blocks.rows // workers, end, block):
+        count, here, there = min(block, end - first), x.x + first * x_row, y.y + first * y_row
+        take_rows(x, here, x_scratch, count)
+        done = down_to_tiles(count) if y.channels % LANES == 0 else 0
+        if done:
+            next_rows = min(block, end - first - count)
+            step = prefetch_step_of(next_rows * x_row, done, panels.vectors, x.channels)
+            prefetch = Prefetch(here + min(1, next_rows) * count * x_row, 0, step)
+            target = Target(there, y_row, y.nontemporal)
+            multiply_store_stats(
+                Matrix(x_scratch, x.pitch, 4), panels, done, prefetch, target, finish
+            )
+        if done < count:
+            rest, left = Matrix(x_scratch + done * x.pitch, x.pitch, 4), count - done
+            multiply(rest, panels, up_to_tiles(left), Target(y_scratch, y.pitch, 0))
+            put_rows(y, y_scratch, y.pitch, there + done * y_row, left, local_sums)
+        flush(local_sums, y.padded)
+
+
+@kernel()
+def backward(
+    worker,
+    workers,
+    dy: ResultGradient,
+    x: Prologue,
+    dx: InputGradient,
+    panels: Panels,
+    dw: WeightGradient,
+    blocks: Blocks,
+    dtype,
+):
+    """Write the gradient of x, and for each worker apart the sums of the other gradients.
+
+    Those are of the weights and of the norm before.
+    """
+    block, x_row, y_row = blocks.block, x.channels * 4, dy.channels * 4
+    local_sums = dx.sums + worker * x.padded * SUMS_BYTES
+    x_scratch = blocks.scratch + worker * blocks.scratch_bytes
+    dy_scratch = x_scratch + block * x.pitch
+    dx_scratch = dy_scratch + block * dy.pitch
+    start, end = worker * blocks.rows // workers, (worker + 1) * blocks.rows // workers
+    totals, other = local_sums + 2 * x.padded * 8, x.x - dx.dx
+    finish = Finish(x.table, totals, x.padded * 4, other, x.clip_min, x.clip_max)
+    weights = Matrix(dw.at + worker * dw.bytes, x.padded * 4, 0)
+    fused = dx.dx and x.normed and x.act == CLIP and x.channels % LANES == 0
+    clear(local_sums, x.padded)
+    for first in range(start, end, block):
+        count, here, there = min(block, end - first), first * x_row, first * y_row
+        take_gradients(dy, there, dy_scratch, count)
+        take_rows(x, x.x + here, x_scratch, count)
+        next_rows = min(block, end - first - count)
+        further_rows = min(1, next_rows) * count
+        done = down_to_tiles(count) if fused else 0
+        if done:
+            step = prefetch_step_of(next_rows * y_row, done, panels.vectors, dy.channels)
+            prefetch = Prefetch(dy.dy + there + further_rows * y_row, dy.y - dy.dy, step)
+            target = Target(dx.dx + here, x_row, dx.nontemporal)
+            multiply_backward_norm(
+                Matrix(dy_scratch, dy.pitch, 4), panels, done, prefetch, target, finish
+            )
+        if dx.dx and done < count:
+            rest, left = Matrix(dy_scratch + done * dy.pitch, dy.pitch, 4), count - done
+            multiply(rest, panels, up_to_tiles(left), Target(dx_scratch, x.pitch, 0))
+            put_gradients(x, dx, dx_scratch, x.pitch, here + done * x_row, left, local_sums)
+        step = prefetch_step_of(next_rows * x_row, dy.channels, panels.vectors, count)
+        add_products(
+            Matrix(dy_scratch, 4, dy.pitch),
+            Matrix(x_scratch, x.pitch, 0),
+            count,
+            dy.channels,
+            panels.vectors,
+            Prefetch(x.x + here + further_rows * x_row, 0, step),
+            weights,
+            first > start,
+        )
+        flush(local_sums, x.padded)
+
+
+@kernel()
+def write_gradient(worker, workers, sums: WeightGradient, summed_by, n, k, dw, dtype):
+    """Write the gradient of the weights (n, k) from what each worker of `backward` has summed."""
+    pitch = (k + LANES - 1) // LANES * LANES * 4
     for row in range(worker * n // workers, (worker + 1) * n // workers):
         for c in range(0, k, LANES):
-            here = sums + row * pitch + c * 4
+            here = sums.at + row * pitch + c * 4
             value = load(here, FLOAT32)
-            for worker in range(1, summed_by):
-                value = add(value, load(here + worker * sums_bytes, FLOAT32))
+            for other in range(1, summed_by):
+                value = add(value, load(here + other * sums.bytes, FLOAT32))
             put(dw + (row * k + c) * 4, value, k - c, FLOAT32, 0)
 
 

@@ -34,10 +34,11 @@ def _taking(clipped):
     """`take_rows` for normalised rows; what clips to a range has a loop of its own."""
 
     @inner
-    def take_normed(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max):
-        lowest, highest = splat(clip_min), splat(clip_max)
+    def take_normed(source, x, out, count):
+        table, padded, channels = source.table, source.padded, source.channels
+        lowest, highest = splat(source.clip_min), splat(source.clip_max)
         for row in range(count):
-            here, there = x + row * channels * 4, out + row * pitch
+            here, there = x + row * channels * 4, out + row * source.pitch
             for c in range(0, channels, LANES):
                 value = get(here + c * 4, channels - c, FLOAT32)
                 scale, shift = take(SCALE, c, table, padded), take(SHIFT, c, table, padded)
@@ -45,7 +46,7 @@ def _taking(clipped):
                 if clipped:
                     value = smallest(largest(value, lowest), highest)
                 else:
-                    value = activate(act, value, lowest, highest)
+                    value = activate(source.act, value, lowest, highest)
                 store(there + c * 4, value, FLOAT32)
 
     return take_normed
@@ -55,31 +56,42 @@ _take_clipped, _take_activated = _taking(True), _taking(False)
 
 
 @inner
-def take_rows(x, out, pitch, count, channels, table, padded, normed, act, clip_min, clip_max):
-    """Copy rows to scratch as whole vectors, normalised and activated if `normed`."""
-    if normed and act == CLIP:
-        _take_clipped(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max)
-    elif normed:
-        _take_activated(x, out, pitch, count, channels, table, padded, act, clip_min, clip_max)
-    else:
-        for row in range(count):
-            here, there = x + row * channels * 4, out + row * pitch
-            for c in range(0, channels, LANES):
-                store(there + c * 4, get(here + c * 4, channels - c, FLOAT32), FLOAT32)
+def copy_rows(x, out, pitch, count, channels):
+    """Copy rows to scratch as whole vectors."""
+    for row in range(count):
+        here, there = x + row * channels * 4, out + row * pitch
+        for c in range(0, channels, LANES):
+            store(there + c * 4, get(here + c * 4, channels - c, FLOAT32), FLOAT32)
 
 
 @inner
-def take_gradients(dy, y, out, pitch, count, channels, table, padded, pulled):
-    """Copy rows of gradients to scratch; `pulled` adds what mean and deviation of y pass back."""
-    if not pulled:
-        take_rows(dy, out, pitch, count, channels, table, padded, 0, CLIP, ZERO, ZERO)
+def take_rows(source, x, out, count):
+    """Copy rows from x on to scratch, normalised and activated as `source` says."""
+    if source.normed and source.act == CLIP:
+        _take_clipped(source, x, out, count)
+    elif source.normed:
+        _take_activated(source, x, out, count)
+    else:
+        copy_rows(x, out, source.pitch, count, source.channels)
+
+
+@inner
+def take_gradients(given, offset, out, count):
+    """Copy rows of a ResultGradient to scratch, from `offset` bytes on.
+
+    What the gradients of mean and deviation pass back is added.
+    """
+    dy, y, channels = given.dy + offset, given.y + offset, given.channels
+    if not given.dstats:
+        copy_rows(dy, out, given.pitch, count, channels)
         return
+    table, padded = given.table, given.padded
     for row in range(count):
-        here, there = row * channels * 4, out + row * pitch
+        here, there = row * channels * 4, out + row * given.pitch
         for c in range(0, channels, LANES):
             value = get(y + here + c * 4, channels - c, FLOAT32)
-            slope, offset = take(SLOPE, c, table, padded), take(OFFSET, c, table, padded)
-            pull = fma(sub(value, take(MEAN, c, table, padded)), slope, offset)
+            slope, offsets = take(SLOPE, c, table, padded), take(OFFSET, c, table, padded)
+            pull = fma(sub(value, take(MEAN, c, table, padded)), slope, offsets)
             gradient = get(dy + here + c * 4, channels - c, FLOAT32)
             store(there + c * 4, add(gradient, pull), FLOAT32)
 
@@ -95,7 +107,8 @@ def _putting(nontemporal):
     """`put_rows` by way of the caches or around them."""
 
     @inner
-    def put_some(source, pitch, y, count, channels, table, padded, sums):
+    def put_some(result, scratch, pitch, y, count, sums):
+        channels, table, padded = result.channels, result.table, result.padded
         short = sums + 2 * padded * 8
         for row in range(0, count, TOGETHER):
             end = min(count, row + TOGETHER)
@@ -104,7 +117,7 @@ def _putting(nontemporal):
                 a = load(short + c * 4, FLOAT32)
                 b = load(short + (padded + c) * 4, FLOAT32)
                 for r in range(row, end):
-                    value = load(source + r * pitch + c * 4, FLOAT32)
+                    value = load(scratch + r * pitch + c * 4, FLOAT32)
                     put(y + (r * channels + c) * 4, value, lanes, FLOAT32, nontemporal)
                     off = sub(value, pivot)
                     a, b = add(a, off), fma(off, off, b)
@@ -118,22 +131,25 @@ _put_near, _put_past = _putting(False), _putting(True)
 
 
 @inner
-def put_rows(source, pitch, y, count, channels, table, padded, sums, nontemporal):
-    """Write rows from scratch to y and add their sum and sum of squares about the pivot."""
-    if nontemporal:
-        _put_past(source, pitch, y, count, channels, table, padded, sums)
+def put_rows(result, scratch, pitch, y, count, sums):
+    """Write rows from scratch, pitch bytes apart, to y on, and add up what their statistics need.
+
+    result: a Result; sums: those of this worker.
+    """
+    if result.nontemporal:
+        _put_past(result, scratch, pitch, y, count, sums)
     else:
-        _put_near(source, pitch, y, count, channels, table, padded, sums)
+        _put_near(result, scratch, pitch, y, count, sums)
 
 
 def _pulling(clipped, nontemporal):
     """`put_gradients` behind a norm, for one way to write and the activations that clip or not."""
 
     @inner
-    def put_normed(
-        source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
-    ):
-        short, lowest, highest = sums + 2 * padded * 8, splat(clip_min), splat(clip_max)
+    def put_normed(source, scratch, pitch, x, dx, count, sums):
+        table, padded, channels = source.table, source.padded, source.channels
+        lowest, highest = splat(source.clip_min), splat(source.clip_max)
+        short = sums + 2 * padded * 8
         for row in range(0, count, TOGETHER):
             end = min(count, row + TOGETHER)
             for c in range(0, channels, LANES):
@@ -143,13 +159,13 @@ def _pulling(clipped, nontemporal):
                 a = load(short + c * 4, FLOAT32)
                 b = load(short + (padded + c) * 4, FLOAT32)
                 for r in range(row, end):
-                    g, place = get(source + r * pitch + c * 4, lanes, FLOAT32), r * channels + c
+                    g, place = get(scratch + r * pitch + c * 4, lanes, FLOAT32), r * channels + c
                     value = get(x + place * 4, lanes, FLOAT32)
                     before = fma(value, scale, shift)
                     if clipped:
                         g = between(before, lowest, highest, g)
                     else:
-                        g = through(act, before, lowest, highest, g)
+                        g = through(source.act, before, lowest, highest, g)
                     a, b = add(a, g), fma(g, sub(value, mean), b)
                     put(dx + place * 4, mul(g, scale), lanes, FLOAT32, nontemporal)
                 store(short + c * 4, a, FLOAT32)
@@ -163,41 +179,22 @@ _pull_activated = _pulling(False, False)
 
 
 @inner
-def put_gradients(
-    source,
-    pitch,
-    x,
-    dx,
-    count,
-    channels,
-    table,
-    padded,
-    sums,
-    normed,
-    act,
-    clip_min,
-    clip_max,
-    nontemporal,
-):
+def put_gradients(source, target, scratch, pitch, offset, count, sums):
     """Write the gradient of x from the gradient of what the convolution saw, and add its sums.
 
-    Not `normed`: the rows go to dx as they are.
+    source: the Prologue of x; target: the InputGradient; offset: bytes from the first row of x and
+    of its gradient. Without a norm the rows are written as they are.
     """
-    if not normed:
+    x, dx, channels = source.x + offset, target.dx + offset, source.channels
+    if not source.normed:
         for row in range(count):
-            here, there = source + row * pitch, dx + row * channels * 4
+            here, there = scratch + row * pitch, dx + row * channels * 4
             for c in range(0, channels, LANES):
-                lanes = channels - c
-                put(there + c * 4, get(here + c * 4, lanes, FLOAT32), lanes, FLOAT32, nontemporal)
-    elif act != CLIP:
-        _pull_activated(
-            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
-        )
-    elif nontemporal:
-        _pull_past(
-            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
-        )
+                value = get(here + c * 4, channels - c, FLOAT32)
+                put(there + c * 4, value, channels - c, FLOAT32, target.nontemporal)
+    elif source.act != CLIP:
+        _pull_activated(source, scratch, pitch, x, dx, count, sums)
+    elif target.nontemporal:
+        _pull_past(source, scratch, pitch, x, dx, count, sums)
     else:
-        _pull_near(
-            source, pitch, x, dx, count, channels, table, padded, sums, act, clip_min, clip_max
-        )
+        _pull_near(source, scratch, pitch, x, dx, count, sums)

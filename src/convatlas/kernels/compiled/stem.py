@@ -5,6 +5,8 @@ channel meets at every output of the block. Such a line is the image itself, mov
 second value of it, so nothing is turned. Its gradient is that of the weights alone.
 """
 
+from typing import Any
+
 import numpy as np
 
 from convatlas.kernels.codegen.memory import get_float, load, load_lanes, put_float, store
@@ -22,11 +24,23 @@ from convatlas.kernels.compiled.norm_tables import fill_slopes, write_statistics
 from convatlas.kernels.compiled.panels import pack_panels
 from convatlas.kernels.compiled.prologue import put_rows, set_pivot, take_gradients
 from convatlas.kernels.layout.channels import SUMS_BYTES
+from convatlas.kernels.layout.records import (
+    Blocks,
+    Finish,
+    Image,
+    Matrix,
+    Panels,
+    Prefetch,
+    Result,
+    ResultGradient,
+    Target,
+    WeightGradient,
+)
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.runtime.compiler import inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
 
-ZERO = np.float32(0)
+ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 
 
 @inner
@@ -44,267 +58,127 @@ def _sixteen(row, first, width, stride):
 
 
 @inner
-def _lay_out_patches(
-    x,
-    channels,
-    height,
-    width,
-    h_taps,
-    w_taps,
-    stride,
-    top,
-    left,
-    out_width,
-    first,
-    end,
-    lines,
-    pitch,
-):
-    """What output rows [first, end) of an image (channels, height, width) read, tap by tap.
+def _lay_out_patches(image, x, first, end, lines, pitch):
+    """Lay out what output rows [first, end) of the image at x read, tap by tap.
 
     A row may write up to fifteen numbers too many, which the next one writes over.
     """
-    for channel in range(channels):
-        for i in range(h_taps):
-            for j in range(w_taps):
-                line = lines + ((channel * h_taps + i) * w_taps + j) * pitch
+    width, stride = image.width, image.stride
+    for channel in range(image.channels):
+        for i in range(image.h_taps):
+            for j in range(image.w_taps):
+                line = lines + ((channel * image.h_taps + i) * image.w_taps + j) * pitch
                 for row in range(first, end):
-                    y = row * stride + i - top
-                    here, there = x + (channel * height + y) * width * 4, line
-                    inside = 0 <= y < height
-                    for k in range(0, out_width, LANES):
+                    y = row * stride + i - image.top
+                    here, there = x + (channel * image.height + y) * width * 4, line
+                    inside = 0 <= y < image.height
+                    for k in range(0, image.out_width, LANES):
                         value = splat(ZERO)
                         if inside:
-                            value = _sixteen(here, k * stride + j - left, width, stride)
+                            value = _sixteen(here, k * stride + j - image.left, width, stride)
                         store(there + k * 4, value, FLOAT32)
-                    line += out_width * 4
+                    line += image.out_width * 4
 
 
 @kernel()
 def pivots(
-    worker,
-    workers,
-    x,
-    channels,
-    height,
-    width,
-    h_taps,
-    w_taps,
-    stride,
-    top,
-    left,
-    out_width,
-    panels,
-    n_padded,
-    scratch,
-    pitch,
-    y_offset,
-    table,
-    dtype,
+    worker, workers, image: Image, y: Result, panels: Panels, scratch, pitch, y_offset, dtype
 ):
-    """The first values of the result, in the table of its statistics."""
-    _lay_out_patches(
-        x,
-        channels,
-        height,
-        width,
-        h_taps,
-        w_taps,
-        stride,
-        top,
-        left,
-        out_width,
-        0,
-        1,
-        scratch,
-        pitch,
-    )
-    steps, y_scratch = channels * h_taps * w_taps, scratch + y_offset
-    vectors, n_pitch = n_padded // LANES, (n_padded + LANES) * 4
-    multiply(scratch, 4, pitch, panels, steps, vectors, TILE_ROWS, y_scratch, n_pitch)
-    set_pivot(table, n_padded, y_scratch)
+    """Put the first values of the result in the table of its statistics."""
+    _lay_out_patches(image, image.x, 0, 1, scratch, pitch)
+    made = scratch + y_offset
+    multiply(Matrix(scratch, 4, pitch), panels, TILE_ROWS, Target(made, y.pitch, 0))
+    set_pivot(y.table, y.padded, made)
 
 
 @kernel()
 def forward(
     worker,
     workers,
-    x,
-    images,
-    channels,
-    height,
-    width,
-    h_taps,
-    w_taps,
-    stride,
-    top,
-    left,
-    out_height,
-    out_width,
-    panels,
-    n,
-    n_padded,
-    y,
-    nontemporal,
-    block,
-    scratch,
-    scratch_bytes,
+    image: Image,
+    y: Result,
+    panels: Panels,
+    blocks: Blocks,
     pitch,
     y_offset,
-    table,
-    sums,
     dtype,
 ):
-    """y = the convolution of x (channels first), and the sums for the statistics of y."""
-    steps, vectors, n_pitch = channels * h_taps * w_taps, n_padded // LANES, (n_padded + LANES) * 4
-    local_sums, x_scratch = sums + worker * n_padded * SUMS_BYTES, scratch + worker * scratch_bytes
-    y_scratch, blocks = x_scratch + y_offset, (out_height + block - 1) // block
-    tasks = images * blocks
-    clear(local_sums, n_padded)
+    """Write y = the convolution of an image, and the sums for the statistics of y."""
+    block, row = blocks.block, y.channels * 4
+    local_sums = y.sums + worker * y.padded * SUMS_BYTES
+    x_scratch = blocks.scratch + worker * blocks.scratch_bytes
+    y_scratch, blocks_of_image = x_scratch + y_offset, (image.out_height + block - 1) // block
+    size = image.channels * image.height * image.width * 4
+    finish = Finish(y.table, local_sums + 2 * y.padded * 8, y.padded * 4, 0, ZERO, ZERO)
+    tasks = image.images * blocks_of_image
+    clear(local_sums, y.padded)
     for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
-        image, first = task // blocks, task % blocks * block
-        end = min(out_height, first + block)
-        count, there = (
-            (end - first) * out_width,
-            y + (image * out_height + first) * out_width * n * 4,
-        )
-        _lay_out_patches(
-            x + image * channels * height * width * 4,
-            channels,
-            height,
-            width,
-            h_taps,
-            w_taps,
-            stride,
-            top,
-            left,
-            out_width,
-            first,
-            end,
-            x_scratch,
-            pitch,
-        )
-        done = down_to_tiles(count) if n % LANES == 0 else 0
+        n, first = task // blocks_of_image, task % blocks_of_image * block
+        end = min(image.out_height, first + block)
+        count = (end - first) * image.out_width
+        there = y.y + (n * image.out_height + first) * image.out_width * row
+        _lay_out_patches(image, image.x + n * size, first, end, x_scratch, pitch)
+        done = down_to_tiles(count) if y.channels % LANES == 0 else 0
         if done:
-            multiply_store_stats(
-                x_scratch,
-                4,
-                pitch,
-                panels,
-                steps,
-                vectors,
-                done,
-                x_scratch,
-                0,
-                0,
-                there,
-                n * 4,
-                nontemporal,
-                table,
-                local_sums + 2 * n_padded * 8,
-                n_padded,
-                0,
-                ZERO,
-                ZERO,
-            )
+            target = Target(there, row, y.nontemporal)
+            nothing = Prefetch(x_scratch, 0, 0)
+            multiply_store_stats(Matrix(x_scratch, 4, pitch), panels, done, nothing, target, finish)
         if done < count:
-            left_over = count - done
-            up = up_to_tiles(left_over)
-            multiply(x_scratch + done * 4, 4, pitch, panels, steps, vectors, up, y_scratch, n_pitch)
-            there += done * n * 4
-            put_rows(
-                y_scratch, n_pitch, there, left_over, n, table, n_padded, local_sums, nontemporal
-            )
-        flush(local_sums, n_padded)
+            rest, left = Matrix(x_scratch + done * 4, 4, pitch), count - done
+            multiply(rest, panels, up_to_tiles(left), Target(y_scratch, y.pitch, 0))
+            put_rows(y, y_scratch, y.pitch, there + done * row, left, local_sums)
+        flush(local_sums, y.padded)
 
 
 @kernel()
 def backward(
     worker,
     workers,
-    dy,
-    y,
-    x,
-    images,
-    channels,
-    height,
-    width,
-    h_taps,
-    w_taps,
-    stride,
-    top,
-    left,
-    out_height,
-    out_width,
-    n,
-    n_padded,
-    dw,
-    dw_bytes,
-    block,
-    scratch,
-    scratch_bytes,
+    image: Image,
+    dy: ResultGradient,
+    dw: WeightGradient,
+    blocks: Blocks,
     pitch,
     dy_offset,
-    table,
-    dstats,
     dtype,
 ):
-    """The gradient of the weights, for each part apart: (taps of all channels, n_padded)."""
-    steps, vectors, n_pitch = channels * h_taps * w_taps, n_padded // LANES, (n_padded + LANES) * 4
-    x_scratch, local_sums = scratch + worker * scratch_bytes, dw + worker * dw_bytes
-    dy_scratch, blocks = x_scratch + dy_offset, (out_height + block - 1) // block
-    tasks = images * blocks
+    """Sum the gradient of the weights for each worker apart: (taps of all channels, padded)."""
+    block, row = blocks.block, dy.channels * 4
+    steps, vectors = image.channels * image.h_taps * image.w_taps, dy.padded // LANES
+    x_scratch = blocks.scratch + worker * blocks.scratch_bytes
+    dy_scratch, blocks_of_image = x_scratch + dy_offset, (image.out_height + block - 1) // block
+    size, target = image.channels * image.height * image.width * 4, dw.at + worker * dw.bytes
+    tasks = image.images * blocks_of_image
     begin, last = worker * tasks // workers, (worker + 1) * tasks // workers
     for task in range(begin, last):
-        image, first = task // blocks, task % blocks * block
-        end = min(out_height, first + block)
-        count, place = (end - first) * out_width, (image * out_height + first) * out_width * n * 4
-        _lay_out_patches(
-            x + image * channels * height * width * 4,
-            channels,
-            height,
-            width,
-            h_taps,
-            w_taps,
-            stride,
-            top,
-            left,
-            out_width,
-            first,
-            end,
-            x_scratch,
-            pitch,
-        )
-        take_gradients(
-            dy + place, y + place, dy_scratch, n_pitch, count, n, table, n_padded, dstats
-        )
-        next_bytes = count * n * 4 if task + 1 < last else 0
+        n, first = task // blocks_of_image, task % blocks_of_image * block
+        end = min(image.out_height, first + block)
+        count = (end - first) * image.out_width
+        place = (n * image.out_height + first) * image.out_width * row
+        _lay_out_patches(image, image.x + n * size, first, end, x_scratch, pitch)
+        take_gradients(dy, place, dy_scratch, count)
+        next_bytes = count * row if task + 1 < last else 0
+        pace = prefetch_step_of(next_bytes, steps, vectors, count)
         add_products(
-            x_scratch,
-            pitch,
-            4,
-            dy_scratch,
-            n_pitch,
+            Matrix(x_scratch, pitch, 4),
+            Matrix(dy_scratch, dy.pitch, 0),
             count,
             steps,
             vectors,
-            dy + place + next_bytes,
-            y - dy,
-            prefetch_step_of(next_bytes, steps, vectors, count),
-            local_sums,
-            n_padded * 4,
+            Prefetch(dy.dy + place + next_bytes, dy.y - dy.dy, pace),
+            Matrix(target, dy.padded * 4, 0),
             task > begin,
         )
 
 
 @kernel()
-def write_gradient(worker, workers, sums, summed_by, sums_bytes, n, n_padded, steps, dw, dtype):
-    """The gradient of the weights as torch keeps it, (n, steps), from that of all workers."""
+def write_gradient(worker, workers, sums: WeightGradient, summed_by, n, n_padded, steps, dw, dtype):
+    """Write the gradient of the weights as torch keeps it, (n, steps), from that of all workers."""
     for row in range(worker * n // workers, (worker + 1) * n // workers):
         for step in range(steps):
             total = ZERO
-            for worker in range(summed_by):
-                total += get_float(sums + worker * sums_bytes + (step * n_padded + row) * 4)
+            for other in range(summed_by):
+                total += get_float(sums.at + other * sums.bytes + (step * n_padded + row) * 4)
             put_float(dw + (row * steps + step) * 4, total)
 
 

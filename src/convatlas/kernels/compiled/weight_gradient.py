@@ -9,6 +9,7 @@ from convatlas.kernels.codegen.memory import add_to_doubles, element_bytes, load
 from convatlas.kernels.codegen.vector import LANES, add, fma, splat
 from convatlas.kernels.codegen.weight_tile import KERNEL_ROWS, PADDING, weight_columns
 from convatlas.kernels.layout import plan as p
+from convatlas.kernels.layout.records import GradientRows, TapRows, TapSums
 from convatlas.kernels.layout.tile_sizes import COLUMNS, WIDE
 from convatlas.kernels.runtime.compiler import inner
 
@@ -45,72 +46,29 @@ def _tiled_sums(taps, stride, edges):
     @inner
     def add_sums(q, x, dy, first, rows, target, padded, prefetch_at, dtype):
         """Add what `rows` rows of dy from `first` on give, at whole vectors of channels."""
-        width, offset, size, vectors = (
-            q[p.W_OUT],
-            q[p.W_OFFSET],
-            q[p.W_SIZE],
-            q[p.CHANNELS] // LANES,
-        )
-        pitch = padded * 8
+        width, pitch = q[p.W_OUT], padded * 8
+        vectors = q[p.CHANNELS] // LANES
+        gradients = GradientRows(dy, q[p.OUT_H], q[p.OUT_W], width, rows, vectors)
         for r in range(0, q[p.H_TAPS], KERNEL_ROWS):
-            top = q[p.H_STRIDE] * first + q[p.H_OFFSET] + r * q[p.H_STEP]
-            there, count = target + r * taps * pitch, min(KERNEL_ROWS, q[p.H_TAPS] - r)
+            inputs = TapRows(
+                x,
+                q[p.X_H],
+                q[p.X_W],
+                q[p.H_STRIDE] * first + q[p.H_OFFSET] + r * q[p.H_STEP],
+                q[p.H_STEP],
+                q[p.H_STRIDE],
+                q[p.H_SIZE],
+                min(KERNEL_ROWS, q[p.H_TAPS] - r),
+                q[p.W_OFFSET],
+                q[p.W_SIZE],
+            )
+            sums, ahead = TapSums(target + r * taps * pitch, pitch, taps * pitch), prefetch_at
+            if r:
+                ahead = 0
             if width % WIDE == 0 and wide(q):
-                weight_columns(
-                    WIDE,
-                    taps,
-                    stride,
-                    edges,
-                    dtype,
-                    x,
-                    q[p.X_H],
-                    q[p.X_W],
-                    top,
-                    q[p.H_STEP],
-                    q[p.H_STRIDE],
-                    q[p.H_SIZE],
-                    count,
-                    offset,
-                    size,
-                    dy,
-                    q[p.OUT_H],
-                    q[p.OUT_W],
-                    width,
-                    rows,
-                    vectors,
-                    there,
-                    pitch,
-                    taps * pitch,
-                    0 if r else prefetch_at,
-                )
+                weight_columns(WIDE, taps, stride, edges, dtype, inputs, gradients, sums, ahead)
             else:
-                weight_columns(
-                    COLUMNS,
-                    taps,
-                    stride,
-                    edges,
-                    dtype,
-                    x,
-                    q[p.X_H],
-                    q[p.X_W],
-                    top,
-                    q[p.H_STEP],
-                    q[p.H_STRIDE],
-                    q[p.H_SIZE],
-                    count,
-                    offset,
-                    size,
-                    dy,
-                    q[p.OUT_H],
-                    q[p.OUT_W],
-                    width,
-                    rows,
-                    vectors,
-                    there,
-                    pitch,
-                    taps * pitch,
-                    0 if r else prefetch_at,
-                )
+                weight_columns(COLUMNS, taps, stride, edges, dtype, inputs, gradients, sums, ahead)
 
     return add_sums
 

@@ -10,17 +10,17 @@ from torch import Tensor
 from convatlas.kernels.launch.workspace import (
     KIND,
     Running,
+    Scratch,
     Tables,
-    address,
+    Work,
     empty_rows,
-    rows_of,
     scratch_bytes,
-    scratch_for,
     streams,
 )
 from convatlas.kernels.layout.activations import CLIP
 from convatlas.kernels.layout.channels import LANES, padded, pitch
 from convatlas.kernels.layout.plan import W_OFFSET, W_OUT, W_SIZE, backward_side
+from convatlas.kernels.layout.records import FilterSizes
 from convatlas.kernels.layout.tile_sizes import COLUMNS, WIDE
 from convatlas.kernels.layout.variants import Plans, output_sides, plans_of
 
@@ -86,96 +86,44 @@ def _filter_in_scratch(kernel, sizes, source, target, channels, back: bool, way:
     return _Filter(plans, left, given_left, seen, made, given, passed * stride)
 
 
-def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tensor, Tensor]:
-    """The depthwise convolution of a unit and the statistics of its result."""
-    from convatlas.kernels.compiled import depthwise_fused as kernels
+class _Pass(NamedTuple):
+    """One way through a fused filter, found once: its filter, and how its work is cut."""
 
-    source, target = tuple(x.shape[2:]), output_sides(x.shape, weight.shape, *sizes)
-    (images, channels), parts = x.shape[:2], torch.get_num_threads()
-    y = empty_rows((images, channels, *target))
-    stream, kernel = streams(y), tuple(weight.shape[2:])
-    way = "stream" if stream else "direct"
-    f = _filter_in_scratch(kernel, sizes, source, target, channels, False, way)
+    filter: _Filter
+    direct: bool  # strips write to the result, not to scratch memory
+    work: Work
+    x_bytes: int  # of a worker's rows in scratch memory, of the image
+    dy_bytes: int  # and of the gradient of its result
+
+
+@lru_cache(maxsize=1024)
+def _forward_pass(shape, kernel, sizes, target, threads: int, stream: int) -> _Pass:
+    images, channels, *source = shape
+    layer = kernel, sizes, tuple(source), target, channels, False
+    f = _filter_in_scratch(*layer, "stream" if stream else "direct")
     direct = channels % LANES == 0 and not f.plans.forward.plain
     if not direct:
-        f = _filter_in_scratch(kernel, sizes, source, target, channels, False, "parts")
+        f = _filter_in_scratch(*layer, "parts")
     step, stride = pitch(channels), sizes[0][0]
-    reach = sizes[2][0] * (weight.shape[2] - 1) + 1
+    reach = sizes[2][0] * (kernel[0] - 1) + 1
     made = 0 if direct else f.made
     block = (scratch_bytes() // step - f.seen * reach) // (f.seen * stride + made)
     block = max(1, min(target[0], block))
     seen = step * f.seen * min(source[0], stride * block + reach)
-    each, taps, w = seen + step * max(1, made * block), math.prod(kernel), weight.contiguous()
-    more = taps * padded(channels) * 4
-    scratch = scratch_for(parts, each, channels, channels, summed=channels, packed=more)
-    tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y))
-    packed = scratch["packed"]
-    stats = torch.empty(3, channels)
-    pivots = (
-        1,
-        *f.plans.place,
-        x.data_ptr(),
-        w.data_ptr(),
-        taps,
-        packed,
-        source[1],
-        f.left * step,
-        channels,
-        padded(channels),
-        scratch["rows"],
-        seen,
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        *act[1:],
-    )
-    forward = (
-        parts,
-        *f.plans.place,
-        x.data_ptr(),
-        packed,
-        y.data_ptr(),
-        images,
-        source[1],
-        target[1],
-        f.left * step,
-        channels,
-        padded(channels),
-        block,
-        scratch["rows"],
-        each,
-        seen,
-        stream,
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        tables.sums,
-        *act[1:],
-    )
-    convolve = kernels.convolve(f.plans.forward, direct)
-    convolve(KIND, tables.filling(), pivots, forward, tables.statistics(stats, eps, running))
-    scratch.give_back()
-    return y, stats
+    each, room = seen + step * max(1, made * block), math.prod(kernel) * padded(channels) * 4
+    rows = images * math.prod(target)
+    work = Work(threads, rows, block, each, (channels, channels), channels, packed=room)
+    return _Pass(f, direct, work, seen, 0)
 
 
-def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
-    """Gradients of x and of the weights, and the rows that `write_gradients` writes."""
-    from convatlas.kernels.compiled import depthwise_fused as kernels
-
-    dy = dy.contiguous(memory_format=torch.channels_last)
-    (images, channels, *source), target = x.shape, tuple(dy.shape[2:])
-    parts, kernel = torch.get_num_threads(), tuple(weight.shape[2:])
-    dx = empty_rows(x.shape) if need_x else None
-    stream = 0 if dx is None else streams(dx)
-    f = _filter_in_scratch(
-        kernel, sizes, tuple(source), target, channels, True, "stream" if stream else "direct"
-    )
-    clips = norm[0] is not None and act[0] == CLIP
+@lru_cache(maxsize=1024)
+def _backward_pass(shape, kernel, sizes, target, threads: int, stream: int, clips: bool) -> _Pass:
+    images, channels, *source = shape
+    layer = kernel, sizes, tuple(source), target, channels, True
+    f = _filter_in_scratch(*layer, "stream" if stream else "direct")
     direct = clips and channels % LANES == 0 and not f.plans.backward.plain
     if not direct:
-        f = _filter_in_scratch(kernel, sizes, tuple(source), target, channels, True, "parts")
+        f = _filter_in_scratch(*layer, "parts")
     step, stride = pitch(channels), sizes[0][0]
     reach = sizes[2][0] * (kernel[0] - 1) + 1
     length = max(target[0], -(-source[0] // stride))
@@ -186,48 +134,74 @@ def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
     seen = step * f.seen * min(source[0], stride * block + reach)
     given = step * f.given * min(target[0], block + 2 * reach)
     each = seen + given + step * passed * stride * block
-    taps, w, whole = math.prod(kernel), weight.contiguous(), padded(channels)
-    dw, more = torch.empty(weight.shape), parts * taps * whole
-    scratch = scratch_for(
-        parts, each, channels, channels, summed=channels, dw=more * 8, packed=more * 4
+    room, both = threads * math.prod(kernel) * padded(channels), (channels, channels)
+    rows = images * math.prod(target)
+    work = Work(threads, rows, block, each, both, channels, dw=room * 8, packed=room * 4)
+    return _Pass(f, direct, work, seen, given)
+
+
+def depthwise(x, weight, norm, eps, running: Running, act, sizes) -> tuple[Tensor, Tensor]:
+    """Return the depthwise convolution of a normalised x, and the statistics of the result."""
+    from convatlas.kernels.compiled import depthwise_fused as kernels
+
+    target, kernel = output_sides(x.shape, weight.shape, *sizes), tuple(weight.shape[2:])
+    y, stats = empty_rows((*x.shape[:2], *target)), torch.empty(3, x.shape[1])
+    threads = torch.get_num_threads()
+    f, direct, work, seen, _ = _forward_pass(x.shape, kernel, sizes, target, threads, streams(y))
+    scratch, w = Scratch(work.layout), weight.contiguous()
+    placed = work.place(scratch)
+    tables = Tables(work, placed, x, norm, act, y)
+    packed, left = placed.more["packed"], f.left * work.x_sizes[2]
+    filter_sizes = FilterSizes(len(x), x.shape[3], target[1], left, 0, math.prod(kernel))
+    both = f.plans.place, tables.x, tables.y(), filter_sizes
+    convolve = kernels.convolve(f.plans.forward, direct)
+    convolve(
+        KIND,
+        tables.filling(),
+        (1, *both, w.data_ptr(), packed, placed.rows, seen),
+        (work.parts, *both, packed, placed.blocks, seen),
+        tables.statistics(stats, eps, running),
     )
-    tables = Tables(scratch, norm, (channels, channels), parts, rows_of(y), stats, dstats)
-    sums = scratch["dw"]
-    result = torch.empty(5, channels)
-    backward = (
-        parts,
-        *f.plans.place,
-        dy.data_ptr(),
-        y.data_ptr(),
-        x.data_ptr(),
-        w.data_ptr(),
-        taps,
-        scratch["packed"],
-        address(dx),
-        sums,
-        images,
-        source[1],
-        target[1],
-        f.left * step,
-        f.given_left * step,
-        channels,
-        padded(channels),
-        block,
-        scratch["rows"],
-        each,
-        seen,
-        seen + given,
-        stream,
-        act[0],
-        tables.stats_x,
-        tables.x,
-        tables.y,
-        tables.sums,
-        address(dstats),
-        *act[1:],
-    )
-    write = (parts, sums, parts, taps * whole * 8, channels, taps, whole, dw.data_ptr())
+    scratch.give_back()
+    return y, stats
+
+
+def depthwise_back(dy, dstats, x, y, weight, norm, stats, act, sizes, need_x):
+    """Return gradients of x and of the weights, and the rows that `write_gradients` writes."""
+    from convatlas.kernels.compiled import depthwise_fused as kernels
+
+    dy, kernel = dy.contiguous(memory_format=torch.channels_last), tuple(weight.shape[2:])
+    target, dx = tuple(dy.shape[2:]), empty_rows(x.shape) if need_x else None
+    clips = norm[0] is not None and act[0] == CLIP
+    layer = x.shape, kernel, sizes, target, torch.get_num_threads()
+    passed = _backward_pass(*layer, 0 if dx is None else streams(dx), clips)
+    f, direct, work, seen, given = passed
+    scratch, w, taps = Scratch(work.layout), weight.contiguous(), math.prod(kernel)
+    placed = work.place(scratch)
+    tables = Tables(work, placed, x, norm, act, y)
+    dw, result = torch.empty(weight.shape), torch.empty(5, x.shape[1])
+    channels, whole, step = work.x_sizes
+    sums, lefts = placed.more["dw"], (f.left * step, f.given_left * step)
     convolve_back = kernels.convolve_back(f.plans.sums, f.plans.backward, direct)
-    convolve_back(KIND, tables.filling(), backward, write, tables.gradients(result))
+    convolve_back(
+        KIND,
+        tables.filling(stats, dstats),
+        (
+            work.parts,
+            f.plans.place,
+            tables.dy(dy, dstats),
+            tables.x,
+            tables.dx(dx),
+            FilterSizes(len(x), x.shape[3], target[1], *lefts, taps),
+            w.data_ptr(),
+            placed.more["packed"],
+            sums,
+            placed.blocks,
+            seen,
+            seen + given,
+        ),
+        (work.parts, sums, work.parts, taps * whole * 8, channels, taps, whole, dw.data_ptr()),
+        tables.gradients(result),
+    )
     scratch.give_back()
     return dx, dw, result

@@ -16,8 +16,10 @@ from torch import Tensor
 from convatlas.kernels.launch.workspace import borrow, give_back
 from convatlas.kernels.layout.channels import LANES, padded
 from convatlas.kernels.layout.plan import STREAM_BYTES
+from convatlas.kernels.layout.records import FilterWork
 from convatlas.kernels.layout.variants import output_sides, plans_of
 from convatlas.kernels.runtime.hardware import cache_bytes
+from convatlas.kernels.runtime.records import PlanRows
 
 if TYPE_CHECKING:
     from convatlas.kernels.runtime.compiler import Kernel  # which needs Numba
@@ -130,33 +132,17 @@ class DepthwiseLayer:
         way = self._way(False, result)
         if self.rows:
             w, packed = weight.contiguous(), borrow(self.threads * self.taps * self.whole * 4)
-            way.kernel(
-                self.threads,
-                *way.plans,
-                x.data_ptr(),
-                w.data_ptr(),
-                self.taps,
-                packed.data_ptr(),
-                self.whole,
-                result,
-                self.images,
-                way.block,
-                self.kind,
-            )
+            places, work = (x.data_ptr(), w.data_ptr(), result), self._work(way, packed.data_ptr())
+            way.kernel(self.threads, way.plans, *places, work, self.kind)
             give_back(packed)
         else:
             w = weight.float().contiguous()
-            way.kernel(
-                self.threads,
-                *way.plans,
-                x.data_ptr(),
-                w.data_ptr(),
-                result,
-                self.images,
-                self.taps,
-                self.kind,
-            )
+            places = (x.data_ptr(), w.data_ptr(), result)
+            way.kernel(self.threads, way.plans, *places, self.images, self.taps, self.kind)
         return out
+
+    def _work(self, way: "_Way", packed: int) -> FilterWork:
+        return FilterWork(self.images, way.block, self.taps, packed, self.whole)
 
     def backward(
         self, dy: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_w: bool
@@ -169,57 +155,23 @@ class DepthwiseLayer:
         shape = self.shape if need_x else (0, *self.shape[1:])
         dx = torch.empty_strided(shape, self.dx_steps, dtype=self.dtype)
         way = self._way(True, dx.data_ptr())
+        needs = int(need_x), int(need_w)
         if not self.rows:
             w = weight.float().contiguous()
             sums = torch.zeros(n, self.channels, taps, dtype=torch.float64)
-            way.kernel(
-                self.threads,
-                *way.plans,
-                x.data_ptr(),
-                dy.data_ptr(),
-                w.data_ptr(),
-                dx.data_ptr(),
-                sums.data_ptr(),
-                n,
-                taps,
-                int(need_x),
-                int(need_w),
-                self.kind,
-            )
+            places = (x.data_ptr(), dy.data_ptr(), w.data_ptr(), dx.data_ptr(), sums.data_ptr())
+            way.kernel(self.threads, way.plans, *places, n, taps, *needs, self.kind)
             return dx, sums.sum(0).to(weight.dtype).reshape(weight.shape).contiguous()
         w, each = weight.contiguous(), taps * self.whole
         dw = torch.empty(weight.shape, dtype=self.dtype)
         scratch = borrow(self.threads * each * (8 + 4))
         sums_at = scratch.data_ptr()
-        way.kernel(
-            self.threads,
-            *way.plans,
-            x.data_ptr(),
-            dy.data_ptr(),
-            w.data_ptr(),
-            taps,
-            sums_at + self.threads * each * 8,
-            self.whole,
-            dx.data_ptr(),
-            sums_at,
-            n,
-            way.block,
-            int(need_x),
-            int(need_w),
-            self.kind,
-        )
+        places = (x.data_ptr(), dy.data_ptr(), w.data_ptr(), dx.data_ptr(), sums_at)
+        work = self._work(way, sums_at + self.threads * each * 8)
+        way.kernel(self.threads, way.plans, *places, work, *needs, self.kind)
         if need_w:
-            depthwise_weights.write_gradient(
-                1,
-                sums_at,
-                self.threads,
-                each * 8,
-                self.channels,
-                taps,
-                self.whole,
-                dw.data_ptr(),
-                self.kind,
-            )
+            sizes = self.threads, each * 8, self.channels, taps, self.whole
+            depthwise_weights.write_gradient(1, sums_at, *sizes, dw.data_ptr(), self.kind)
         give_back(scratch)
         return dx, dw
 
@@ -228,5 +180,5 @@ class _Way(NamedTuple):
     """What a pass of a layer runs: the kernel, its plans, and the rows of a task."""
 
     kernel: "Kernel"
-    plans: tuple[int, int, int]
+    plans: PlanRows
     block: int

@@ -11,13 +11,24 @@ from convatlas.kernels.launch.workspace import (
     NOT_RUNNING,
     Running,
     Scratch,
+    ScratchLayout,
     address,
     empty_rows,
     rows_of,
     streams,
 )
-from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded
+from convatlas.kernels.layout.activations import ACTIVATIONS
+from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded, pitch
 from convatlas.kernels.layout.plan import STREAM_BYTES
+from convatlas.kernels.layout.records import (
+    ChannelSums,
+    InputGradient,
+    NormedRows,
+    NormNumbers,
+    Prologue,
+    ResultGradient,
+    StatisticsPull,
+)
 
 FOLDED = 512  # floats that a folded row may have: sums of this many stay in the L1 cache
 _MARK = {torch.float32: np.float32(0), torch.bfloat16: np.uint16(0)}
@@ -44,11 +55,23 @@ class _Rows:
         self.parts = torch.get_num_threads()
         self.kind = _MARK[x.dtype]
         self.full = self.padded == self.channels
+        size = self.parts * self.padded * SUMS_BYTES
+        self.scratch = Scratch(ScratchLayout(sums=size, table=self.padded * TABLE_BYTES))
+        self.table, self.sums = self.scratch["table"], self.scratch["sums"]
 
-    def scratch(self) -> Scratch:
-        """Memory for sums and table."""
-        sums = self.parts * self.padded * SUMS_BYTES
-        return Scratch(sums=sums, table=self.padded * TABLE_BYTES)
+    def with_act(self, act: tuple[int, float, float] = ACTIVATIONS["identity"]) -> NormedRows:
+        """The rows, and the activation behind the norm."""
+        return NormedRows(self.rows, self.channels, self.padded, self.table, *act)
+
+    def numbers(self, weight, bias, stats: Tensor) -> NormNumbers:
+        """The norm of the rows."""
+        places = address(weight), address(bias), stats.data_ptr()
+        return NormNumbers(self.table, self.padded, self.each, self.fold, *places)
+
+    def added_up(self) -> ChannelSums:
+        """The sums of all workers."""
+        sizes = self.padded, self.each, self.fold, self.number
+        return ChannelSums(self.sums, self.parts, *sizes, self.table)
 
     def streams(self, *outputs: Tensor) -> int:
         large = outputs[0].numel() * 4 > STREAM_BYTES and outputs[0].dtype == torch.float32
@@ -56,68 +79,37 @@ class _Rows:
 
 
 def statistics_of(x: Tensor, eps: float, running: Running = NOT_RUNNING) -> Tensor:
-    """Mean, unbiased variance and 1 / standard deviation of each channel, (3, c).
+    """Return mean, unbiased variance and 1 / standard deviation of each channel, (3, c).
 
     The running ones follow them.
     """
     from convatlas.kernels.compiled import norm_rows
 
     rows, stats = _Rows(x), torch.empty(3, x.shape[1])
-    scratch, source, padded = rows.scratch(), x.data_ptr(), rows.padded
-    table, sums = scratch["table"], scratch["sums"]
-    pivots = (1, source, rows.each, rows.fold, table, padded)
-    add_up = (rows.parts, source, rows.rows, rows.channels, table, padded, sums)
-    write = (
-        1,
-        sums,
-        rows.parts,
-        padded,
-        table,
-        rows.each,
-        rows.fold,
-        rows.number,
-        stats.data_ptr(),
-        eps,
-        *running.arguments(),
+    norm_rows.find_statistics(
+        rows.kind,
+        (1, x.data_ptr(), rows.each, rows.fold, rows.table, rows.padded),
+        (rows.parts, rows.with_act(), x.data_ptr(), rows.sums),
+        (1, rows.added_up(), running.follow(stats, eps)),
     )
-    norm_rows.find_statistics(rows.kind, pivots, add_up, write)
-    scratch.give_back()
+    rows.scratch.give_back()
     return stats
 
 
 def normalised(
     x: Tensor, stats: Tensor, weight, bias, residual, act: tuple[int, float, float]
 ) -> Tensor:
-    """act(norm(x) + residual) at given statistics."""
+    """Return act(norm(x) + residual) at given statistics."""
     from convatlas.kernels.compiled import norm_rows
 
     rows, y, extra = _Rows(x), empty_rows(x.shape, x.dtype), _same_format(residual)
-    scratch = rows.scratch()
-    table = scratch["table"]
-    fill = (
-        1,
-        table,
-        rows.padded,
-        rows.each,
-        rows.fold,
-        address(weight),
-        address(bias),
-        stats.data_ptr(),
+    places = x.data_ptr(), address(extra), y.data_ptr()
+    norm_rows.norm_act(
+        rows.kind,
+        (1, rows.numbers(weight, bias, stats)),
+        (rows.parts, rows.with_act(act), *places, rows.streams(y)),
     )
-    normalise = (
-        rows.parts,
-        x.data_ptr(),
-        address(extra),
-        y.data_ptr(),
-        rows.rows,
-        rows.channels,
-        table,
-        rows.padded,
-        *act,
-        rows.streams(y),
-    )
-    norm_rows.norm_act(rows.kind, fill, normalise)
-    scratch.give_back()
+    rows.scratch.give_back()
     return y
 
 
@@ -154,86 +146,37 @@ def backward(
 
     rows = _Rows(x)
     dy, extra = dy.contiguous(memory_format=torch.channels_last), _same_format(residual)
-    dx = empty_rows(x.shape, x.dtype)
+    dx, result = empty_rows(x.shape, x.dtype), torch.empty(2, x.shape[1])
     dextra = empty_rows(x.shape, x.dtype) if need_residual else None
-    scratch, result = rows.scratch(), torch.empty(2, x.shape[1])
-    table, sums, padded = scratch["table"], scratch["sums"], rows.padded
     sides = (x.data_ptr(), address(extra), dy.data_ptr())
     stream = rows.streams(dx) if dextra is None else rows.streams(dx, dextra)
-    fill = (
-        1,
-        table,
-        padded,
-        rows.each,
-        rows.fold,
-        address(weight),
-        address(bias),
-        stats.data_ptr(),
+    normed = rows.with_act((act, low, high))
+    norm_rows.norm_act_back(
+        rows.kind,
+        (1, rows.numbers(weight, bias, stats)),
+        (rows.parts, normed, *sides, rows.sums),
+        (1, rows.added_up(), int(batch), result.data_ptr()),
+        (rows.parts, normed, *sides, dx.data_ptr(), address(dextra), stream),
     )
-    add_up = (
-        rows.parts,
-        *sides,
-        rows.rows,
-        rows.channels,
-        table,
-        padded,
-        sums,
-        act,
-        low,
-        high,
-    )
-    pulls = (
-        1,
-        sums,
-        rows.parts,
-        padded,
-        table,
-        rows.each,
-        rows.fold,
-        rows.number,
-        int(batch),
-        result.data_ptr(),
-    )
-    write = (
-        rows.parts,
-        *sides,
-        dx.data_ptr(),
-        address(dextra),
-        rows.rows,
-        rows.channels,
-        table,
-        padded,
-        act,
-        low,
-        high,
-        stream,
-    )
-    norm_rows.norm_act_back(rows.kind, fill, add_up, pulls, write)
-    scratch.give_back()
+    rows.scratch.give_back()
     return dx, result, x.new_empty(0) if dextra is None else dextra
 
 
 def statistics_back(dy: Tensor, dstats: Tensor, y: Tensor, stats: Tensor) -> Tensor:
-    """dy, and what the gradients of mean and deviation pass back to each value of y."""
+    """Return dy, and what the gradients of mean and deviation pass back to each value of y."""
     from convatlas.kernels.compiled import norm_halves
 
     dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
     dx, whole, rows = empty_rows(y.shape), padded(channels), rows_of(y)
-    scratch, dstats = Scratch(table=whole * TABLE_BYTES), dstats.contiguous()
-    table = scratch["table"]
-    fill = (1, table, whole, channels, rows, stats.data_ptr(), dstats.data_ptr())
-    back = (
-        torch.get_num_threads(),
-        dy.data_ptr(),
-        y.data_ptr(),
-        dx.data_ptr(),
-        rows,
-        channels,
-        whole,
-        table,
-        streams(dx),
+    scratch, dstats = Scratch(ScratchLayout(table=whole * TABLE_BYTES)), dstats.contiguous()
+    table, places = scratch["table"], (dy.data_ptr(), y.data_ptr())
+    pulled = dstats.data_ptr()
+    given = ResultGradient(*places, channels, whole, pitch(channels), table, pulled)
+    norm_halves.pass_statistics_back(
+        KIND,
+        (1, StatisticsPull(table, whole, channels, rows, stats.data_ptr(), pulled)),
+        (torch.get_num_threads(), given, InputGradient(dx.data_ptr(), 0, streams(dx)), rows),
     )
-    norm_halves.pass_statistics_back(KIND, fill, back)
     scratch.give_back()
     return dx
 
@@ -241,31 +184,27 @@ def statistics_back(dy: Tensor, dstats: Tensor, y: Tensor, stats: Tensor) -> Ten
 def normalised_back(
     dy: Tensor, x: Tensor, stats: Tensor, weight, bias, act: tuple[int, float, float]
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of x at fixed statistics, and the rows that `write_gradients` writes."""
+    """Return the gradient of x at fixed statistics, and the rows that `write_gradients` writes."""
     from convatlas.kernels.compiled import norm_halves
 
     dy = dy.contiguous(memory_format=torch.channels_last)
-    channels, parts = x.shape[1], torch.get_num_threads()
-    dx, result = empty_rows(x.shape), torch.empty(5, channels)
-    whole = padded(channels)
-    scratch = Scratch(table=whole * TABLE_BYTES, sums=parts * whole * SUMS_BYTES)
-    table, sums = scratch["table"], scratch["sums"]
-    fill = (1, table, whole, channels, 1, address(weight), address(bias), stats.data_ptr())
-    back = (
-        parts,
-        dy.data_ptr(),
-        x.data_ptr(),
-        dx.data_ptr(),
-        rows_of(x),
-        channels,
-        whole,
-        table,
-        sums,
-        act[0],
-        streams(dx),
-        *act[1:],
+    channels, parts, rows = x.shape[1], torch.get_num_threads(), rows_of(x)
+    dx, result, whole = empty_rows(x.shape), torch.empty(5, channels), padded(channels)
+    scratch = Scratch(ScratchLayout(table=whole * TABLE_BYTES, sums=parts * whole * SUMS_BYTES))
+    table, sums, places = scratch["table"], scratch["sums"], (address(weight), address(bias))
+    norm = NormNumbers(table, whole, channels, 1, *places, stats.data_ptr())
+    source = Prologue(x.data_ptr(), channels, whole, pitch(channels), table, 1, *act)
+    target = InputGradient(dx.data_ptr(), sums, streams(dx))
+    norm_halves.pass_back(
+        KIND,
+        (1, norm),
+        (parts, dy.data_ptr(), source, target, rows),
+        (
+            1,
+            ChannelSums(sums, parts, whole, channels, 1, rows, table),
+            places[0],
+            result.data_ptr(),
+        ),
     )
-    write = (1, sums, parts, whole, table, channels, address(weight), result.data_ptr())
-    norm_halves.pass_back(KIND, fill, back, write)
     scratch.give_back()
     return dx, result

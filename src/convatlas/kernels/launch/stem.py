@@ -1,4 +1,4 @@
-"""Call the kernels of `kernels.py`: memory, blocks and arguments."""
+"""Memory, blocks and arguments of the first convolution of a network, forward and back."""
 
 import math
 
@@ -10,12 +10,23 @@ from convatlas.kernels.launch.workspace import (
     KIND,
     Running,
     Scratch,
+    ScratchLayout,
     address,
     empty_rows,
     rows_of,
     streams,
 )
-from convatlas.kernels.layout.channels import SUMS_BYTES, TABLE_BYTES, padded, pitch
+from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded, pitch
+from convatlas.kernels.layout.records import (
+    Blocks,
+    ChannelSums,
+    Image,
+    Panels,
+    Result,
+    ResultGradient,
+    StatisticsPull,
+    WeightGradient,
+)
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.layout.variants import output_sides
 
@@ -33,119 +44,74 @@ class _Patches:
     """The sizes of a convolution, and its scratch memory."""
 
     def __init__(self, x: Tensor, weight: Tensor, sizes: tuple, **more: int):
-        (stride, _), (top, left), _ = sizes
-        self.images, channels, height, width = x.shape
-        self.out_height, self.out_width = output_sides(x.shape, weight.shape, *sizes)
-        self.of_image = (channels, height, width, *weight.shape[2:], stride, top, left)
+        (stride, _), padding, _ = sizes
+        (images, channels, height, width), taps = x.shape, weight.shape[2:]
+        sides = self.out_sides = output_sides(x.shape, weight.shape, *sizes)
+        of_image = x.data_ptr(), images, channels, height, width
+        filters = taps[0], taps[1], stride
+        self.image = Image(*of_image, *filters, padding[0], padding[1], *sides)
         self.n, self.steps = weight.shape[0], math.prod(weight.shape[1:])
-        self.block = min(self.out_height, max(1, MAX_ROWS // self.out_width))
-        blocks = -(-self.out_height // self.block) * self.images
-        self.parts = min(blocks, torch.get_num_threads())
-        count = self.block * self.out_width
+        block = min(sides[0], max(1, MAX_ROWS // sides[1]))
+        self.parts = min(-(-sides[0] // block) * images, torch.get_num_threads())
+        count = block * sides[1]
         self.pitch = pitch(count + TILE_ROWS)  # a tile may read, and a line may write, beyond it
         self.lines = self.pitch * (self.steps + TILE_ROWS)
-        self.each = self.lines + (count + TILE_ROWS) * pitch(self.n)
+        each = self.lines + (count + TILE_ROWS) * pitch(self.n)
         self.scratch = Scratch(
-            rows=self.parts * self.each,
-            table=padded(self.n) * TABLE_BYTES,
-            sums=self.parts * padded(self.n) * SUMS_BYTES,
-            **more,
+            ScratchLayout(
+                rows=self.parts * each,
+                table=padded(self.n) * TABLE_BYTES,
+                sums=self.parts * padded(self.n) * SUMS_BYTES,
+                **more,
+            )
         )
+        self.table = self.scratch["table"]
+        self.blocks = Blocks(images * sides[0], block, self.scratch["rows"], each)
 
 
 def stem(
     x: Tensor, weight: Tensor, eps: float, running: Running, sizes: tuple
 ) -> tuple[Tensor, Tensor]:
-    """The convolution of an image, and the statistics of its result."""
+    """Return the convolution of an image, and the statistics of its result."""
     from convatlas.kernels.compiled import stem as kernels
 
     x, weight, whole = x.contiguous(), weight.contiguous(), padded(weight.shape[0])
     p = _Patches(x, weight, sizes, panels=math.prod(weight.shape[1:]) * whole * 4)
-    y, stats = empty_rows((p.images, p.n, p.out_height, p.out_width)), torch.empty(3, p.n)
-    panels, table, sums = p.scratch["panels"], p.scratch["table"], p.scratch["sums"]
-    turn = (p.parts, weight.data_ptr(), p.steps, p.n, 4, 4 * p.steps, panels)
-    pivots = (
-        1,
-        x.data_ptr(),
-        *p.of_image,
-        p.out_width,
-        panels,
-        whole,
-        p.scratch["rows"],
-        p.pitch,
-        p.lines,
-        table,
+    y, stats = empty_rows((len(x), p.n, *p.out_sides)), torch.empty(3, p.n)
+    sums = p.scratch["sums"]
+    panels = Panels(p.scratch["panels"], p.steps, whole // LANES)
+    result = Result(y.data_ptr(), p.n, whole, pitch(p.n), p.table, sums, streams(y))
+    kernels.convolve(
+        KIND,
+        (p.parts, weight.data_ptr(), p.steps, p.n, 4, 4 * p.steps, panels.at),
+        (1, p.image, result, panels, p.blocks.scratch, p.pitch, p.lines),
+        (p.parts, p.image, result, panels, p.blocks, p.pitch, p.lines),
+        (
+            1,
+            ChannelSums(sums, p.parts, whole, p.n, 1, rows_of(y), p.table),
+            running.follow(stats, eps),
+        ),
     )
-    forward = (
-        p.parts,
-        x.data_ptr(),
-        p.images,
-        *p.of_image,
-        p.out_height,
-        p.out_width,
-        panels,
-        p.n,
-        whole,
-        y.data_ptr(),
-        streams(y),
-        p.block,
-        p.scratch["rows"],
-        p.each,
-        p.pitch,
-        p.lines,
-        table,
-        sums,
-    )
-    write = (
-        1,
-        sums,
-        p.parts,
-        whole,
-        table,
-        p.n,
-        1,
-        rows_of(y),
-        stats.data_ptr(),
-        eps,
-        *running.arguments(),
-    )
-    kernels.convolve(KIND, turn, pivots, forward, write)
     p.scratch.give_back()
     return y, stats
 
 
 def stem_back(dy, dstats, x, y, weight, stats, sizes) -> Tensor:
-    """The gradient of the weights."""
+    """Return the gradient of the weights."""
     from convatlas.kernels.compiled import stem as kernels
 
     dy, x = dy.contiguous(memory_format=torch.channels_last), x.contiguous()
-    whole, dw = padded(weight.shape[0]), torch.empty(weight.shape)
-    sums_bytes = (math.prod(weight.shape[1:]) + TILE_ROWS - 1) * whole * 4  # tiles write whole
-    p = _Patches(x, weight, sizes, dw=torch.get_num_threads() * sums_bytes)
-    table, sums = p.scratch["table"], p.scratch["dw"]
-    fill = (1, table, whole, p.n, rows_of(y), stats.data_ptr(), address(dstats))
-    backward = (
-        p.parts,
-        dy.data_ptr(),
-        y.data_ptr(),
-        x.data_ptr(),
-        p.images,
-        *p.of_image,
-        p.out_height,
-        p.out_width,
-        p.n,
-        whole,
-        sums,
-        sums_bytes,
-        p.block,
-        p.scratch["rows"],
-        p.each,
-        p.pitch,
-        p.lines,
-        table,
-        address(dstats),
+    n, whole, dw = len(weight), padded(len(weight)), torch.empty(weight.shape)
+    each = (math.prod(weight.shape[1:]) + TILE_ROWS - 1) * whole * 4  # tiles write whole
+    p = _Patches(x, weight, sizes, dw=torch.get_num_threads() * each)
+    sums, pulled = WeightGradient(p.scratch["dw"], each), address(dstats)
+    places = dy.data_ptr(), y.data_ptr()
+    gradient = ResultGradient(*places, n, whole, pitch(n), p.table, pulled)
+    kernels.convolve_back(
+        KIND,
+        (1, StatisticsPull(p.table, whole, n, rows_of(y), stats.data_ptr(), pulled)),
+        (p.parts, p.image, gradient, sums, p.blocks, p.pitch, p.lines),
+        (p.parts, sums, p.parts, n, whole, p.steps, dw.data_ptr()),
     )
-    write = (p.parts, sums, p.parts, sums_bytes, p.n, whole, p.steps, dw.data_ptr())
-    kernels.convolve_back(KIND, fill, backward, write)
     p.scratch.give_back()
     return dw

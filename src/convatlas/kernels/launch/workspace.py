@@ -7,8 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded
+from convatlas.kernels.layout.channels import LANES, SUMS_BYTES, TABLE_BYTES, padded, pitch
 from convatlas.kernels.layout.plan import STREAM_BYTES
+from convatlas.kernels.layout.records import (
+    Blocks,
+    ChannelSums,
+    InputGradient,
+    NormNumbers,
+    Prologue,
+    Result,
+    ResultGradient,
+    Statistics,
+    StatisticsPull,
+)
 from convatlas.kernels.runtime.hardware import cache_bytes
 
 KIND = np.float32(0)
@@ -53,23 +64,38 @@ class Running(NamedTuple):
     counted: Tensor | None  # the batches so far, int64
     momentum: float
 
-    def arguments(self) -> tuple[int, int, int, float]:
-        """As `write_statistics` takes them."""
-        return address(self.mean), address(self.var), address(self.counted), self.momentum
+    def follow(self, stats: Tensor, eps: float) -> Statistics:
+        """Where statistics are written, and these after them."""
+        return Statistics(
+            stats.data_ptr(),
+            eps,
+            address(self.mean),
+            address(self.var),
+            address(self.counted),
+            self.momentum,
+        )
 
 
 NOT_RUNNING = Running(None, None, None, 0.0)
 
 
+class ScratchLayout:
+    """Where each piece of a kernel's scratch memory begins, and how much there is in all."""
+
+    def __init__(self, **sizes: int):
+        self.places, self.total = {}, 64  # a line to begin at a line
+        at = 0
+        for name, size in sizes.items():
+            self.places[name] = at
+            at += -(-size // 64) * 64
+        self.total += at
+
+
 class Scratch:
     """One piece of memory for everything a kernel needs beside its tensors."""
 
-    def __init__(self, **sizes: int):
-        self.places, total = {}, 0
-        for name, size in sizes.items():
-            self.places[name] = total
-            total += -(-size // 64) * 64
-        self.memory = borrow(total + 64)
+    def __init__(self, layout: ScratchLayout):
+        self.places, self.memory = layout.places, borrow(layout.total)
         self.start = -(-self.memory.data_ptr() // 64) * 64
 
     def __getitem__(self, name: str) -> int:
@@ -80,94 +106,118 @@ class Scratch:
         give_back(self.memory)
 
 
-def scratch_for(
-    parts: int, each: int, x_channels: int, y_channels: int, summed: int, **more: int
-) -> Scratch:
-    """For the rows, tables and sums of a convolution's workers, of `each` bytes of rows."""
-    return Scratch(
-        **more,
-        rows=parts * each,
-        table_x=padded(x_channels) * TABLE_BYTES,
-        table_y=padded(y_channels) * TABLE_BYTES,
-        sums=parts * padded(summed) * SUMS_BYTES,
-    )
+MAX_PLACES = 8  # of scratch memory that a Work remembers
 
 
-class Tables:
-    """The tables of both sides of a convolution, and the sums of its workers, in scratch memory.
+class Work:
+    """What all calls of one fused convolution share, found once: with cold caches Python is slow.
 
-    x is the side that is normalised on the way in, y the one whose statistics are wanted.
+    Args:
+        parts: workers at most.
+        rows: of the result.
+        block: rows of a block.
+        each: bytes of a worker's rows in scratch memory.
+        channels: of x and of y.
+        summed: channels whose sums the workers keep.
+        more: further pieces of scratch memory, in bytes.
     """
 
     def __init__(
         self,
-        scratch: Scratch,
-        norm: tuple,
-        channels: tuple[int, int],
         parts: int,
         rows: int,
-        stats: Tensor | None = None,
-        dstats: Tensor | None = None,
+        block: int,
+        each: int,
+        channels: tuple[int, int],
+        summed: int,
+        **more: int,
     ):
-        """channels: of x and of y; stats and dstats: of y and their gradient, on the way back."""
-        self.parts, self.rows = parts, rows
-        self.x, self.y, self.sums = scratch["table_x"], scratch["table_y"], scratch["sums"]
-        self.x_channels, self.y_channels = channels
-        self.stats_x, self.weight, self.bias = map(address, norm)
-        self.stats, self.dstats = address(stats), address(dstats)
-
-    def filling(self) -> tuple[int, ...]:
-        """A call of `fill_tables`."""
-        x, y = self.x_channels, self.y_channels
-        return (
-            min(2, self.parts),
-            self.x,
-            padded(x),
-            x,
-            self.weight,
-            self.bias,
-            self.stats_x,
-            self.y,
-            padded(y),
-            y,
-            self.rows,
-            self.stats,
-            self.dstats,
+        self.parts, self.rows, self.block, self.each = parts, rows, block, each
+        self.x_sizes, self.y_sizes = ((c, padded(c), pitch(c)) for c in channels)
+        self.layout = ScratchLayout(
+            **more,
+            rows=parts * each,
+            table_x=padded(channels[0]) * TABLE_BYTES,
+            table_y=padded(channels[1]) * TABLE_BYTES,
+            sums=parts * padded(summed) * SUMS_BYTES,
         )
+        self.placed: dict[int, Placed] = {}
+
+    def place(self, scratch: Scratch) -> "Placed":
+        """Return what depends on where the scratch memory lies: mostly where it lay before."""
+        known = self.placed.get(scratch.start)
+        if known is None:
+            if len(self.placed) >= MAX_PLACES:
+                self.placed.clear()
+            known = self.placed[scratch.start] = Placed(self, scratch)
+        return known
+
+
+class Placed:
+    """The records of a Work that hold no address of a tensor."""
+
+    def __init__(self, work: Work, scratch: Scratch):
+        self.table_x, self.table_y = scratch["table_x"], scratch["table_y"]
+        self.sums, self.rows = scratch["sums"], scratch["rows"]
+        self.blocks = Blocks(work.rows, work.block, self.rows, work.each)
+        self.x_sums = self._sums(work, work.x_sizes, self.table_x)
+        self.y_sums = self._sums(work, work.y_sizes, self.table_y)
+        self.more = {name: scratch[name] for name in work.layout.places}
+
+    def _sums(self, work: Work, sizes: tuple[int, int, int], table: int) -> ChannelSums:
+        channels, whole, _ = sizes
+        return ChannelSums(self.sums, work.parts, whole, channels, 1, work.rows, table)
+
+
+class Tables:
+    """Both sides of a convolution: their tables, and the sums of its workers, in scratch memory.
+
+    x is the side that is normalised on the way in, y the one whose statistics are wanted.
+    """
+
+    def __init__(self, work: Work, placed: Placed, x: Tensor, norm: tuple, act: tuple, y: Tensor):
+        """norm: statistics, scale and shift of the norm before x, or three times None."""
+        self.work, self.placed, self.result = work, placed, y
+        stats, scale, shift = norm
+        self.stats_x, self.weight, self.bias = address(stats), address(scale), address(shift)
+        self.x = Prologue(x.data_ptr(), *work.x_sizes, placed.table_x, self.stats_x, *act)
+
+    def filling(self, stats: Tensor | None = None, dstats: Tensor | None = None) -> tuple:
+        """A call of `fill_tables`; stats and their gradient: of y, on the way back."""
+        work, placed = self.work, self.placed
+        channels, whole, _ = work.x_sizes
+        numbers = self.weight, self.bias, self.stats_x
+        norm = NormNumbers(placed.table_x, whole, channels, 1, *numbers)
+        channels, whole, _ = work.y_sizes
+        pulled = address(stats), address(dstats)
+        pull = StatisticsPull(placed.table_y, whole, channels, work.rows, *pulled)
+        return min(2, work.parts), norm, pull
+
+    def y(self) -> Result:
+        """The side that is written."""
+        y, placed = self.result, self.placed
+        place, beyond = y.data_ptr(), streams(y)
+        return Result(place, *self.work.y_sizes, placed.table_y, placed.sums, beyond)
 
     def statistics(self, stats: Tensor, eps: float, running: Running) -> tuple:
         """A call of `write_statistics`: those of y, which the running ones follow."""
-        channels = self.y_channels
-        return (
-            1,
-            self.sums,
-            self.parts,
-            padded(channels),
-            self.y,
-            channels,
-            1,
-            self.rows,
-            stats.data_ptr(),
-            eps,
-            *running.arguments(),
-        )
+        return 1, self.placed.y_sums, running.follow(stats, eps)
+
+    def dy(self, dy: Tensor, dstats: Tensor | None) -> ResultGradient:
+        """The gradient of y."""
+        places, pulled = (dy.data_ptr(), self.result.data_ptr()), address(dstats)
+        return ResultGradient(*places, *self.work.y_sizes, self.placed.table_y, pulled)
+
+    def dx(self, dx: Tensor | None) -> InputGradient:
+        """The gradient of x; None: not wanted."""
+        return InputGradient(address(dx), self.placed.sums, 0 if dx is None else streams(dx))
 
     def gradients(self, result: Tensor) -> tuple:
         """A call of `write_gradients`, if x is normalised.
 
         Rows of the result: for scale, shift, mean, variance and 1 / deviation.
         """
-        channels = self.x_channels
-        return (
-            1 if self.stats_x else 0,
-            self.sums,
-            self.parts,
-            padded(channels),
-            self.x,
-            channels,
-            self.weight,
-            result.data_ptr(),
-        )
+        return 1 if self.stats_x else 0, self.placed.x_sums, self.weight, result.data_ptr()
 
 
 MAX_KEPT_BYTES = 32 << 20  # larger pieces are not kept

@@ -9,6 +9,7 @@ import numpy as np
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.layout.channels import LANES
 from convatlas.kernels.layout.tile_sizes import Strip
+from convatlas.kernels.runtime.records import PlanRows
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
@@ -48,12 +49,12 @@ class Plans(NamedTuple):
     forward: Variant
     sums: Sums
     backward: Variant
-    place: tuple[int, int, int]  # the address of the rows, how many, and how long they are
+    place: PlanRows
 
     @classmethod
     def of(cls, rows: np.ndarray, forward: Variant, sums: Sums, backward: Variant) -> "Plans":
         """Found out once: asking an array for its address takes as long as a small layer."""
-        return cls(rows, forward, sums, backward, (rows.ctypes.data, *rows.shape))
+        return cls(rows, forward, sums, backward, PlanRows(rows.ctypes.data, *rows.shape))
 
 
 def _variant(rows: Sequence[tuple[int, ...]]) -> Variant:

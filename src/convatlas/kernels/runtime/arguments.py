@@ -1,37 +1,64 @@
 """The arguments of a kernel as one piece of memory: written by Python, read by compiled code.
 
-Eight bytes each: the part of the work that nobody has begun, how many parts are done, how many
-there are, the arguments.
+Eight bytes each: the first part of the work that no thread has begun, how many parts are done, how
+many there are, the arguments. An argument is a number or a record of numbers (a NamedTuple), which
+compiled code reads by the names of its fields.
 """
 
 import struct
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, get_type_hints
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.np.arrayobj import populate_array
 
 from convatlas.kernels.runtime.intrinsic import intrinsic
+from convatlas.kernels.runtime.records import Double, PlanRows
 
 PLACE = 8  # bytes
 HEAD = 3  # places before the arguments
-# Kinds of arguments by their Numba names, and how Python writes them. "plans" is an array of rows
-# of integers (`plan.py`), given as its address, its rows and its columns.
-FORMATS = {"intp": "q", "float64": "d", "float32": "f4x", "plans": "qqq"}
+# Numbers by their Numba names, and how Python writes them.
+FORMATS = {"intp": "q", "float64": "d", "float32": "f4x"}
+FIELDS: dict[Any, str] = {int: "intp", float: "float32", Double: "float64"}  # of records
 PLANS = types.Array(types.int64, 2, "C")
+Kind = str | type  # the name of a number, or a record
 
 
 class Layout:
     """How the arguments of one kernel lie in memory."""
 
-    def __init__(self, kinds: list[str]):
+    def __init__(self, kinds: list[Kind]):
         self.kinds = kinds
-        self.format = HEAD * "q" + "".join(FORMATS[kind] for kind in kinds)
+        numbers = [name for kind in kinds for name in numbers_of(kind)]
+        self.format = HEAD * "q" + "".join(FORMATS[name] for name in numbers)
         self.struct = struct.Struct("=" + self.format)
 
     def write(self, parts: int, arguments: tuple[Any, ...]) -> bytes:
-        """The memory of one call. The threads count in it, so nobody else may hold it."""
-        return self.struct.pack(0, 0, parts, *arguments)
+        """The memory of one call. The threads count in it, so no other call may share it."""
+        return self.struct.pack(0, 0, parts, *flat(arguments))
+
+
+def numbers_of(kind: Kind) -> list[str]:
+    """Names of the numbers that an argument is written as."""
+    return [kind] if isinstance(kind, str) else [FIELDS[of] for of in _fields_of(kind)]
+
+
+@cache
+def _fields_of(record: type) -> tuple[Any, ...]:
+    return tuple(get_type_hints(record, include_extras=True).values())
+
+
+def flat(arguments: Sequence[Any]) -> list[Any]:
+    """The numbers of all arguments, one after another."""
+    values: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            values += argument
+        else:
+            values.append(argument)
+    return values
 
 
 def _place(builder, call, index, kind):
@@ -86,14 +113,26 @@ def parts_done(typingctx, call):
     return types.intp(types.intp), codegen
 
 
-def _read_plans(context, builder, call, index):
-    number = call.type
-    size = ir.Constant(number, PLACE)
-    data, rows, columns = (builder.load(_place(builder, call, index + i, number)) for i in range(3))
+def _type_of(kind: Kind) -> Any:
+    """What compiled code sees: a number, a record, or (for `PlanRows`) an array of plans."""
+    if isinstance(kind, str):
+        return getattr(types, kind)
+    if kind is PlanRows:
+        return PLANS
+    fields = [getattr(types, name) for name in numbers_of(kind)]
+    if len(set(fields)) == 1:
+        return types.NamedUniTuple(fields[0], len(fields), kind)
+    return types.NamedTuple(fields, kind)
+
+
+def _plans(context, builder, numbers):
+    """An array over the rows of plans at an address."""
+    address, rows, columns = numbers
+    size = ir.Constant(address.type, PLACE)
     array = context.make_array(PLANS)(context, builder)
     populate_array(
         array,
-        data=builder.inttoptr(data, number.as_pointer()),
+        data=builder.inttoptr(address, address.type.as_pointer()),
         shape=cgutils.pack_array(builder, [rows, columns]),
         strides=cgutils.pack_array(builder, [builder.mul(columns, size), size]),
         itemsize=size,
@@ -102,21 +141,26 @@ def _read_plans(context, builder, call, index):
     return array._getvalue()
 
 
-def reader(kinds: list[str]) -> Any:
+def reader(kinds: list[Kind]) -> Any:
     """A function for compiled code: the address of a call -> the tuple of its arguments."""
-    made = types.Tuple([PLANS if kind == "plans" else getattr(types, kind) for kind in kinds])
+    made = types.Tuple([_type_of(kind) for kind in kinds])
 
     @intrinsic
     def arguments(typingctx, call):
         def codegen(context, builder, signature, args):
             values, index = [], HEAD
             for kind, type_of in zip(kinds, made, strict=True):
-                if kind == "plans":
-                    values.append(_read_plans(context, builder, args[0], index))
+                numbers = []
+                for name in numbers_of(kind):
+                    held = context.get_value_type(getattr(types, name))
+                    numbers.append(builder.load(_place(builder, args[0], index, held)))
+                    index += 1
+                if kind is PlanRows:
+                    values.append(_plans(context, builder, numbers))
+                elif isinstance(kind, str):
+                    values += numbers
                 else:
-                    known = context.get_value_type(type_of)
-                    values.append(builder.load(_place(builder, args[0], index, known)))
-                index += struct.calcsize("=" + FORMATS[kind]) // PLACE
+                    values.append(context.make_tuple(builder, type_of, numbers))
             return context.make_tuple(builder, made, values)
 
         return made(types.intp), codegen

@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from convatlas.kernels.runtime import threads as workers
-from convatlas.kernels.runtime.arguments import PLACE, Layout, count_up, parts_of, reader
+from convatlas.kernels.runtime.arguments import PLACE, Kind, Layout, count_up, parts_of, reader
 from convatlas.kernels.runtime.compile_limit import check_time
 
 numba: Any = importlib.import_module("numba")  # it ships no types
@@ -39,10 +39,10 @@ def inner(function: FunctionType) -> Any:
 def cache_folder() -> Path:
     """Where machine code is kept: named after the kernels' sources, so that none is ever stale."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
-        text = source.read_bytes()
-        if b"@inner" in text or b"@kernel" in text or b"llvmlite" in text or source.stem == "plan":
-            digest.update(text)
+    room = Path(__file__).parents[1]
+    for folder in ("compiled", "codegen", "layout", "runtime"):
+        for source in sorted((room / folder).glob("*.py")):
+            digest.update(source.read_bytes())
     given = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(given) if given else _user_cache()
     folder = base / "kernels" / digest.hexdigest()[:16]
@@ -77,7 +77,7 @@ class Kernel:
     for each kind of element, which the type of the marker tells (`vector.py`).
     """
 
-    def __init__(self, function: Callable[..., None], name: str, kinds: list[str]):
+    def __init__(self, function: Callable[..., None], name: str, kinds: list[Kind]):
         self.body, self.name, self.layout = inner(function), name, Layout(kinds)
         self.compiled: dict[type, workers.Work] = {}
 
@@ -136,16 +136,25 @@ def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
         return work
 
 
-def kernel(variant: str = "", /, **kinds: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Mark a function as a parallel kernel; `kinds` (`call.py`) of arguments that are not whole.
+def _annotated(annotation: Any) -> Kind:
+    return annotation if hasattr(annotation, "_fields") else "intp"
 
-    variant: tells functions of the same name apart that were made for different cases.
+
+def kernel(variant: str = "", /, **kinds: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Mark a function as a parallel kernel of worker, workers, arguments and dtype.
+
+    An argument is a whole number, or a record where its annotation is one (`layout/records.py`).
+
+    Args:
+        variant: tells functions of the same name apart that were made for different cases.
+        kinds: Numba names of arguments that are other numbers (`arguments.py`).
     """
 
     def mark(function: Callable[..., None]) -> Kernel:
         module = function.__module__.rpartition(".")[2]
-        names = list(inspect.signature(function).parameters)[2:-1]  # part, parts ... marker
+        parameters = list(inspect.signature(function).parameters.values())[2:-1]
+        found = [kinds.get(p.name) or _annotated(p.annotation) for p in parameters]
         full_name = ".".join(filter(None, (module, function.__name__, variant)))
-        return Kernel(function, full_name, [kinds.get(name, "intp") for name in names])
+        return Kernel(function, full_name, found)
 
     return mark

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 
 from convatlas.kernels.runtime import threads as workers
-from convatlas.kernels.runtime.arguments import PLACE, number_at, parts_done, parts_of
+from convatlas.kernels.runtime.arguments import PLACE, flat, number_at, parts_done, parts_of
 from convatlas.kernels.runtime.compiler import Kernel, machine_code
 from convatlas.kernels.runtime.intrinsic import intrinsic
 
@@ -83,7 +83,7 @@ class LaunchSequence:
         """calls: of each kernel its parts and its arguments; all of the marker's kind."""
         values = [*(self.heads.get(type(marker)) or self._head(marker))]
         for parts, *args in calls:
-            values += (0, 0, parts, *args)
+            values += (0, 0, parts, *flat(args))
         parts = max([call[0] for call in calls])
         workers.run(_runner(), self.struct.pack(*values), parts)
 
