@@ -46,15 +46,15 @@ def train(folder, name, size, seconds):
     from convatlas.train.stop import StopRequest
 
     recipe = Recipe(batch_size=16, epochs=1e6)
-    contest = TrialRunner(open_images(folder), recipe, StopRequest(), Silent())
+    runner = TrialRunner(open_images(folder), recipe, StopRequest(), Silent())
     candidate = Candidate(name, {"in_channels": 3, "num_classes": CLASSES}, size)
     record = Trial(model=name, options={}, size=size)
-    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
-    contest.read_images([entrant])
-    contest.choose_ways([entrant], 600.0)
-    contest.train(entrant, 5.0, title="warming up")
-    result = contest.train(entrant, seconds, title="timed")
-    print(json.dumps({"way": entrant.way, "steps": result.steps, "seconds": result.seconds}))
+    trial = LiveTrial(count_candidate(candidate, Budget()), record)
+    runner.read_images([trial])
+    runner.choose_ways([trial], 600.0)
+    runner.train(trial, 5.0, title="warming up")
+    result = runner.train(trial, seconds, title="timed")
+    print(json.dumps({"way": trial.way, "steps": result.steps, "seconds": result.seconds}))
 
 
 def measure(folder, name, options, kernels):

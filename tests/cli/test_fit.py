@@ -136,7 +136,12 @@ def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     out = tmp_path / "run"
     command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "10m"]
     job = subprocess.Popen(
-        [*command, "--out", out], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, "--out", out],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # `nohup` and background jobs of a script ignore some signals, and so would this one.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     try:
         wait_for(lambda: (out / ".convatlas-building" / "log.jsonl").exists())

@@ -49,7 +49,7 @@ def test_the_broken_file_is_named_and_skipped(run):
     assert len(files) == len(set(files)) == 400
 
 
-def test_leaderboard_holds_every_candidate_with_its_fate(run):
+def test_leaderboard_holds_every_candidate_with_its_outcome(run):
     board = run.leaderboard
     assert board[0].status == "chosen"
     assert board[0].model == run.config.model

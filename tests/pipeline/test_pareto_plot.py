@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from convatlas.pipeline.config import Trial
-from convatlas.pipeline.outcomes import FATES, outcome_of, settings
+from convatlas.pipeline.outcomes import OUTCOMES, outcome_of, settings
 from convatlas.pipeline.pareto_plot import (
     accuracy_against_cost,
     accuracy_against_cost_svg,
@@ -34,10 +34,10 @@ def test_the_others_stand_on_the_strip_where_their_cost_is_known(leaderboard):
     assert sorted(x for t in strip for x in t["x"]) == [70_000, 90_000, 250_000]
 
 
-def test_fates_differ_by_shape_as_well_as_by_colour(leaderboard):
-    assert len({fate.symbol for fate in FATES}) == len(FATES)
-    assert len({fate.marker for fate in FATES}) == len(FATES)
-    assert len({fate.colour for fate in FATES}) == len(FATES)
+def test_outcomes_differ_by_shape_as_well_as_by_colour(leaderboard):
+    assert len({outcome.symbol for outcome in OUTCOMES}) == len(OUTCOMES)
+    assert len({outcome.marker for outcome in OUTCOMES}) == len(OUTCOMES)
+    assert len({outcome.colour for outcome in OUTCOMES}) == len(OUTCOMES)
     words = [outcome_of(c).words for c in leaderboard]
     assert words == [
         "chosen",

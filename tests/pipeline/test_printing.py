@@ -11,6 +11,7 @@ import convatlas as ca
 from convatlas.cost.report import Cost
 from convatlas.errors import ConvatlasError
 from convatlas.explain.evaluation import Evaluation
+from convatlas.pipeline.config import Trial
 from convatlas.pipeline.leaderboard import COLUMNS, Leaderboard
 from convatlas.pipeline.run import Run
 
@@ -78,3 +79,15 @@ def test_an_evaluation_says_how_sure_it_is():
 
 def test_type_checkers_are_told_that_the_package_is_typed():
     assert files("convatlas").joinpath("py.typed").is_file()
+
+
+def test_a_close_race_is_judged_by_the_images_that_were_asked(run):
+    run.config.counts = {"val": 341}
+    run.config.leaderboard = [
+        Trial(model=name, options={}, size=8, accuracy=accuracy, validated=validated)
+        for name, accuracy, validated in (("first", 0.9, 341), ("slow", 0.75, 32))
+    ]
+    (doubt,) = [line for line in run.doubts if "apart" in line]
+    assert doubt.startswith("32 validation images cannot tell the first networks apart: 90.0%")
+    run.config.leaderboard[1].validated = None  # as older runs have it: all of them were asked
+    assert not [line for line in run.doubts if "apart" in line]

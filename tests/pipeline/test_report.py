@@ -157,7 +157,7 @@ def test_the_headline_says_accuracy_interval_costs_and_proof(report):
     assert "same answer on 6 real images; no probability differs by more than 4.2e-07" in text
 
 
-def test_every_candidate_stands_in_a_table_with_its_fate(report, config):
+def test_every_candidate_stands_in_a_table_with_its_outcome(report, config):
     text = words(report())
     assert all(c.model in text for c in config.leaderboard)
     assert "over budget: params 250,000 is 2.5 x the budget" in text

@@ -63,18 +63,21 @@ def test_the_same_images_judge_it_in_every_round_and_it_is_said():
         def say(self, text):
             said.append(text)
 
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Says())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Says())
     candidate = Candidate("lenet5", {}, 8)
     record = Trial(model="lenet5", options={}, size=8, status="not trained")
-    entrant = LiveTrial(Counted(candidate, None), record, model=Counts())
-    contest._step_s[candidate] = 1.0  # seconds an image, were it so slow
+    trial = LiveTrial(Counted(candidate, None), record, model=Counts())
+    runner.speeds._step_s[candidate] = 1.0  # seconds an image, were it so slow
     judged = []
     for _ in range(2):
-        contest.train(entrant, 5.0, title="slow")
-        judged.append(contest._task(entrant).loaders(8, 0)[1].dataset)
-    assert entrant.model.largest == MIN_BATCH
-    assert entrant.model.asked <= 2 * (MIN_VALIDATED + 16 * MIN_BATCH)
+        runner.train(trial, 5.0, title="slow")
+        judged.append(runner._task(trial).loaders(8, 0)[1].dataset)
+    assert trial.model.largest == MIN_BATCH
+    assert trial.model.asked <= 2 * (MIN_VALIDATED + 16 * MIN_BATCH)
     assert [len(d) for d in judged] == [MIN_VALIDATED] * 2
+    assert record.validated == MIN_VALIDATED
+    assert record.reason.startswith("validated on 32 of ")
+    assert trial.recipe.batch_size == MIN_BATCH
     assert torch.equal(
         torch.stack([x for x, _ in judged[0]]), torch.stack([x for x, _ in judged[1]])
     )

@@ -14,72 +14,72 @@ from convatlas.train.stop import StopRequest
 
 
 def test_a_round_that_diverges_is_undone():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     candidate = Candidate(
         "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
     )
     record = Trial(model=candidate.name, options={}, size=21)
-    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
-    assert contest.train(entrant, None, title="sane").ended == "epochs"
+    trial = LiveTrial(count_candidate(candidate, Budget()), record)
+    assert runner.train(trial, None, title="sane").ended == "epochs"
     accuracy = record.accuracy
     assert record.epochs == 1
-    before = [p.detach().clone() for p in entrant.model.parameters()]
+    before = [p.detach().clone() for p in trial.model.parameters()]
     assert accuracy > 0.5
 
-    contest.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
-    assert contest.train(entrant, None, title="wild").ended == "diverged"
+    runner.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
+    assert runner.train(trial, None, title="wild").ended == "diverged"
     assert record.accuracy == accuracy
     assert record.epochs == 1  # those that are in the weights
-    for now, then in zip(entrant.model.parameters(), before, strict=True):
+    for now, then in zip(trial.model.parameters(), before, strict=True):
         assert torch.equal(now, then)
 
 
 def test_a_network_has_one_count_of_epochs():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "size": 21}
     candidate = Candidate("linear_classifier", options, 21)
     record = Trial(model=candidate.name, options={}, size=21)
-    entrant, log = LiveTrial(count_candidate(candidate, Budget()), record), RunLog()
-    contest.train(entrant, None, title="first round")
+    trial, log = LiveTrial(count_candidate(candidate, Budget()), record), RunLog()
+    runner.train(trial, None, title="first round")
     first = record.epochs
     assert 0 < first < 1
-    contest.train(entrant, None, title="second round", log=log)
+    runner.train(trial, None, title="second round", log=log)
     assert first < record.epochs
     assert log.rows[-1]["epoch"] == record.epochs  # of both rounds, in the log as in the table
 
 
 def test_a_network_with_training_only_outputs_can_be_timed():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "width": 0.125, "auxiliary": True}
     candidate = Candidate("googlenet", options, 224)
     counted = count_candidate(candidate, Budget())
     assert counted.fits
     with torch.no_grad():
         assert isinstance(candidate.build().train()(torch.rand(2, 1, 224, 224)), tuple)
-    assert contest.epoch_seconds(counted) > 0
+    assert runner.speeds.epoch_seconds(counted) > 0
 
 
 def test_no_network_is_faster_than_a_matrix_product():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     candidate = Candidate("resnet18", {"in_channels": 1, "num_classes": 10}, 64)
     counted = count_candidate(candidate, Budget())
     # In the time that a pass of it takes, a matrix product does more than its multiply-adds.
-    assert contest.most_macs(contest.epoch_seconds(counted)) > counted.cost.macs
+    assert runner.speeds.most_macs(runner.speeds.epoch_seconds(counted)) > counted.cost.macs
 
 
 def test_a_round_that_ends_worse_is_undone():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
     candidate = Candidate(
         "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
     )
     record = Trial(model=candidate.name, options={}, size=21)
-    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
-    contest.train(entrant, None, title="good")
-    before = [p.detach().clone() for p in entrant.model.parameters()]
+    trial = LiveTrial(count_candidate(candidate, Budget()), record)
+    runner.train(trial, None, title="good")
+    before = [p.detach().clone() for p in trial.model.parameters()]
     record.accuracy = best = 2.0  # better than anything a round can reach
-    contest.train(entrant, None, title="worse")
+    runner.train(trial, None, title="worse")
     assert record.accuracy == best
-    for a, b in zip(before, entrant.model.parameters(), strict=True):
+    for a, b in zip(before, trial.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -88,17 +88,17 @@ def test_a_round_that_ends_in_an_error_is_undone(monkeypatch):
         torch.nn.init.zeros_(next(model.parameters()))
         raise MemoryError
 
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "size": 21}
     candidate = Candidate("linear_classifier", options, 21)
     record = Trial(model=candidate.name, options={}, size=21)
-    entrant = LiveTrial(count_candidate(candidate, Budget()), record)
-    contest.train(entrant, None, title="good")
-    before = [p.detach().clone() for p in entrant.model.parameters()]
+    trial = LiveTrial(count_candidate(candidate, Budget()), record)
+    runner.train(trial, None, title="good")
+    before = [p.detach().clone() for p in trial.model.parameters()]
     monkeypatch.setattr("convatlas.pipeline.trials.train", breaks)
     with pytest.raises(OutOfMemory):
-        contest.train(entrant, None, title="broken")
-    for a, b in zip(before, entrant.model.parameters(), strict=True):
+        runner.train(trial, None, title="broken")
+    for a, b in zip(before, trial.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 

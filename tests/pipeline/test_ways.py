@@ -36,7 +36,7 @@ def convolutions(model):
 
 
 @pytest.fixture
-def contest():
+def runner():
     return TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Listener())
 
 
@@ -47,20 +47,20 @@ def measured(monkeypatch, best):
         asked.append((type(model).__name__, tuple(inputs[0].shape), limit_s))
         return {way: 1.0 if way == best else 2.0 for way in (TORCH, CHANNELS_LAST, KERNELS)}
 
-    monkeypatch.setattr(trials_room, "step_seconds", seconds)
+    monkeypatch.setattr("convatlas.pipeline.measure.step_seconds", seconds)
     return asked
 
 
 @pytest.mark.parametrize("way", [TORCH, CHANNELS_LAST, KERNELS])
-def test_it_trains_the_measured_way_and_comes_back_plain(way, contest, monkeypatch):
+def test_it_trains_the_measured_way_and_comes_back_plain(way, runner, monkeypatch):
     if way == KERNELS:
         pytest.importorskip("numba")
-    entrant = entrant_of("lenet5_modern", 32)
+    trial = entrant_of("lenet5_modern", 32)
     asked = measured(monkeypatch, way)
-    contest.choose_ways([entrant], 10.0)
+    runner.choose_ways([trial], 10.0)
     assert [(name, shape[1:]) for name, shape, _ in asked] == [("LeNet5Modern", (1, 32, 32))]
-    assert entrant.way == way
-    assert any("CPU kernels" in line for line in contest.progress.said) == (way == KERNELS)
+    assert trial.way == way
+    assert any("CPU kernels" in line for line in runner.progress.said) == (way == KERNELS)
 
     seen, train = [], trials_room.train
 
@@ -70,22 +70,22 @@ def test_it_trains_the_measured_way_and_comes_back_plain(way, contest, monkeypat
         return train(model, *rest, **options)
 
     monkeypatch.setattr(trials_room, "train", watched)
-    contest.train(entrant, None, title="round")
+    runner.train(trial, None, title="round")
     plain, stride = seen[0]
     assert plain == (way != KERNELS)
-    weight = convolutions(entrant.model)[1].weight
+    weight = convolutions(trial.model)[1].weight
     lies = weight.to(memory_format=torch.channels_last).stride()
     assert (stride == lies) == (way == CHANNELS_LAST)
-    assert {type(m) for m in convolutions(entrant.model)} == {nn.Conv2d}
-    assert all(p.is_contiguous() for p in entrant.model.parameters())
-    assert entrant.record.accuracy is not None
+    assert {type(m) for m in convolutions(trial.model)} == {nn.Conv2d}
+    assert all(p.is_contiguous() for p in trial.model.parameters())
+    assert trial.record.accuracy is not None
 
 
-def test_there_is_no_measuring_without_time_for_it_or_in_short_numbers(contest, monkeypatch):
+def test_there_is_no_measuring_without_time_for_it_or_in_short_numbers(runner, monkeypatch):
     asked = measured(monkeypatch, KERNELS)
-    entrant = entrant_of("lenet5_modern", 32)
-    contest.choose_ways([entrant], WORTH_MEASURING_S / 2)
-    contest.recipe = Recipe(precision="bf16")
-    contest.choose_ways([entrant], 10.0)
+    trial = entrant_of("lenet5_modern", 32)
+    runner.choose_ways([trial], WORTH_MEASURING_S / 2)
+    runner.recipe = Recipe(precision="bf16")
+    runner.choose_ways([trial], 10.0)
     assert asked == []
-    assert entrant.way == TORCH
+    assert trial.way == TORCH

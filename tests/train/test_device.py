@@ -92,9 +92,9 @@ def test_a_step_for_which_memory_is_short_is_timed_with_fewer_images(monkeypatch
         if len(x) > 4:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr("convatlas.pipeline.trials._step", step)
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
-    assert contest.epoch_seconds(linear()) >= 0
+    monkeypatch.setattr("convatlas.pipeline.measure._step", step)
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    assert runner.speeds.epoch_seconds(linear()) >= 0
     assert sorted(set(tried)) == [4, 8, 16]
 
 
@@ -163,8 +163,8 @@ def test_a_gpu_trains_a_network_and_gives_it_back(precision):
 @pytest.mark.gpu
 @on_a_gpu
 def test_steps_are_timed_on_the_gpu():
-    contest = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     torch.cuda.reset_peak_memory_stats()
-    seconds = contest.epoch_seconds(linear())
+    seconds = runner.speeds.epoch_seconds(linear())
     assert torch.cuda.max_memory_allocated() > 0
-    assert contest.most_macs(seconds) > linear().cost.macs
+    assert runner.speeds.most_macs(seconds) > linear().cost.macs

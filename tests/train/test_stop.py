@@ -8,6 +8,17 @@ from convatlas.progress import Silent
 from convatlas.train.stop import Stoppable, StopRequest
 
 
+@pytest.fixture(autouse=True)
+def usual_signals():
+    """Let no signal be ignored: `nohup` and background jobs of a script hand that down."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, usual.get(n, signal.SIG_DFL)) for n in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_the_first_signal_is_acknowledged_at_once_and_the_second_interrupts(name, capfd):
     number = getattr(signal, name)

@@ -1,4 +1,4 @@
-"""A published figure and its fate, and where public weights lie, in words."""
+"""A published figure and its status, and where public weights lie, in words."""
 
 from convatlas.atlas.compare import CHANGED, DIFFERS, HOLDS, NOT_CHECKED, Row
 from convatlas.atlas.human import human

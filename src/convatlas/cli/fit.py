@@ -137,7 +137,7 @@ def _print_leaderboard(leaderboard: list["Trial"]) -> None:
         )
         for entry in leaderboard[:SHOWN]
     ]
-    table(rows, ("network", "options", *numbers, "fate"), right=numbers)
+    table(rows, ("network", "options", *numbers, "outcome"), right=numbers)
     if len(leaderboard) > SHOWN:
         say(f"and {len(leaderboard) - SHOWN} more, in the report and in run.json")
 

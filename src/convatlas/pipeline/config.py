@@ -53,6 +53,7 @@ class Trial(BaseModel):
     latency_s: float | None = None
     file_bytes: int | None = None
     accuracy: float | None = None
+    validated: int | None = None  # images that gave its accuracy; None in older runs: all
     epochs: float = 0.0
     kept_epoch: float | None = None  # after which the weights that are kept were validated
     seconds: float = 0.0

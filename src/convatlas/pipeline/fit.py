@@ -51,7 +51,7 @@ from convatlas.train.weights import save_weights
 from convatlas.typed_numbers import parse_seconds
 
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
-READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the entrants
+READING_SHARE = 0.25  # of what is left, for decoding the images at the sizes of the trials
 WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes fastest
 PACE_SECONDS = 2.0  # of checking files, after which its whole time can be told
 LONG_READING = 0.4  # of the limit: if checking the files takes so much, it is said beforehand
@@ -127,31 +127,31 @@ def fit(
         images = _open(data, seed, max_broken, reading, early, deadline)
         claim = claim or held.enter_context(claimed_free(images.name))
         recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), images, seed)
-        contest = TrialRunner(images, recipe, stop, early)
+        runner = TrialRunner(images, recipe, stop, early)
         if pretrained:
             rows = transfer_candidates(starts, images)
         else:
             rows = fresh_candidates(entries, images, fixed_width=model is not None)
         counting, deadline.slowdown = COUNTING_SHARE * time_limit_s, slowdown()
         seconds = deadline.for_training(first=counting)
-        most_macs = trainable_macs(contest, seconds, transfer=pretrained)
+        most_macs = trainable_macs(runner.speeds, seconds, transfer=pretrained)
         counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=early)
         seconds = deadline.for_training()
-        entrants, others = choose_trials(counted, budget, contest, seconds)
-        claim.check_space(_weight_bytes(entrants))
+        trials, others = choose_trials(counted, budget, runner.speeds, seconds)
+        claim.check_space(_weight_bytes(trials))
         keep_images(images, claim.building)
-        for entrant, reason in contest.read_images(entrants, READING_SHARE * deadline.left()):
-            entrant.record.reason = reason
-            entrants.remove(entrant)
-            others.insert(0, entrant.record)
+        for trial, reason in runner.read_images(trials, READING_SHARE * deadline.left()):
+            trial.record.reason = reason
+            trials.remove(trial)
+            others.insert(0, trial.record)
         stop.check()
-        contest.choose_ways(entrants, WAYS_SHARE * deadline.left())
+        runner.choose_ways(trials, WAYS_SHARE * deadline.left())
         stop.check()
-        contest.progress = progress
-        _expect_end(contest, entrants, deadline)
+        runner.progress = runner.images.progress = progress
+        _expect_end(runner, trials, deadline)
         log = RunLog(claim.building)
         seconds = deadline.for_training()
-        ranked = _compete(contest, entrants, seconds, log)
+        ranked = _compete(runner, trials, seconds, log)
         log.close()
         winner = ranked[0]
         if winner.record.accuracy is None or winner.model is None or winner.preprocess is None:
@@ -164,7 +164,17 @@ def fit(
             )
         winner.record.status = "chosen"
         leaderboard = [e.record for e in ranked] + others
-        run = _kept(claim, images, budget, recipe, call, winner, leaderboard, stop, progress)
+        run = _kept(
+            claim,
+            images,
+            budget,
+            recipe,
+            call,
+            winner,
+            leaderboard,
+            stop,
+            progress,
+        )
         classifier = ImageClassifier(run.config.preprocess(), winner.model.eval()).eval()
         assert winner.counted.cost is not None
         with StopRequest() as later:
@@ -223,10 +233,10 @@ def _open(
     return images
 
 
-def _expect_end(contest: TrialRunner, entrants: list[LiveTrial], deadline: Deadline) -> None:
+def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline) -> None:
     """Keep time for testing a slow network, and say beforehand where the limit will not hold."""
-    images = len(contest.data.splits["test"])
-    slowest = max(contest.answer_seconds(e, images) for e in entrants)
+    images = len(runner.data.splits["test"])
+    slowest = max(runner.answer_seconds(e, images) for e in trials)
     deadline.test_s = max(0.0, slowest - USUAL_TEST * deadline.seconds)
     if deadline.late() > TOLERANCE * deadline.seconds:
         causes = [f"{deadline.spent():.0f} s have passed before training"]
@@ -234,7 +244,7 @@ def _expect_end(contest: TrialRunner, entrants: list[LiveTrial], deadline: Deadl
             causes.append(f"other programs slow this one down {deadline.slowdown:.1f} times")
         if deadline.test_s:
             causes.append(f"answering {images:,} test images takes about {slowest:.0f} s")
-        contest.progress.say(
+        runner.progress.say(
             f"the limit of {deadline.seconds:.0f} s cannot be kept, the job takes about "
             f"{deadline.seconds + deadline.late():.0f} s: {', '.join(causes)}"
         )
@@ -249,28 +259,28 @@ def _suited(recipe: Recipe, images: ImageData, seed: int) -> Recipe:
 
 
 def _compete(
-    contest: TrialRunner, entrants: list[LiveTrial], seconds: float, log: RunLog
+    runner: TrialRunner, trials: list[LiveTrial], seconds: float, log: RunLog
 ) -> list[LiveTrial]:
     """Successive halving; the winner's last round is what the log shows."""
-    everyone = list(entrants)
-    rungs = plan_rungs(len(entrants), seconds)
-    progress = contest.progress
-    progress.say(f"training {len(entrants)} of the networks that fit, {seconds:.0f} s in all")
+    everyone = list(trials)
+    rungs = plan_rungs(len(trials), seconds)
+    progress = runner.progress
+    progress.say(f"training {len(trials)} of the networks that fit, {seconds:.0f} s in all")
 
-    def play(entrant: LiveTrial, slot: float, last: bool) -> float | None:
-        record = entrant.record
-        if contest.stop.requested and record.accuracy is not None:
-            return entrant.score
+    def play(trial: LiveTrial, slot: float, last: bool) -> float | None:
+        record = trial.record
+        if runner.stop.requested and record.accuracy is not None:
+            return trial.score
         name = f"{record.model} {record.size} px"
         title = f"final training: {name}" if last else name
         try:
-            result = contest.train(entrant, slot, title=title, log=log if last else None)
+            result = runner.train(trial, slot, title=title, log=log if last else None)
         except OutOfMemory as error:
             progress.say(f"{title}: {error}")
             record.reason = str(error)
             if record.accuracy is None:
-                record.status, entrant.model = "failed", None
-            return entrant.score
+                record.status, trial.model = "failed", None
+            return trial.score
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
             record.reason = "its loss was no longer a number"
@@ -278,21 +288,21 @@ def _compete(
             record.status = "not trained"
         shown = f"{record.accuracy:.1%}" if record.accuracy is not None else result.ended
         progress.say(f"{title}: {shown} on validation after {record.epochs:.1f} epochs")
-        return entrant.score
+        return trial.score
 
-    def drop(entrant: LiveTrial, rung: int) -> None:
-        if entrant.record.status == "trained":
-            entrant.record.status = f"dropped after round {rung}"
-        entrant.model = None
-        contest.forget_sizes({e.record.size for e in everyone if e.model is not None})
+    def drop(trial: LiveTrial, rung: int) -> None:
+        if trial.record.status == "trained":
+            trial.record.status = f"dropped after round {rung}"
+        trial.model = None
+        runner.images.forget_sizes({e.record.size for e in everyone if e.model is not None})
 
-    survivors = halve(entrants, rungs, play, drop)
+    survivors = halve(trials, rungs, play, drop)
     rest = [e for e in everyone if e not in survivors]
     return survivors + sorted(rest, key=lambda e: e.score or 0.0, reverse=True)
 
 
-def _weight_bytes(entrants: list[LiveTrial]) -> int:
-    costs = [entrant.counted.cost for entrant in entrants]
+def _weight_bytes(trials: list[LiveTrial]) -> int:
+    costs = [trial.counted.cost for trial in trials]
     return max((cost.weight_bytes for cost in costs if cost is not None), default=0)
 
 
@@ -385,7 +395,7 @@ def _config(
         weights=start.source if start else None,
         weights_licence=start.licence if start else None,
         budget=budget,
-        recipe=recipe.to_dict(),
+        recipe=(winner.recipe or recipe).to_dict(),
         counts={name: len(split) for name, split in images.splits.items()},
         params=cost.params,
         macs=cost.macs,

@@ -15,7 +15,7 @@ NUMBERS = ("input", "params", "macs", "latency", "accuracy")
 
 
 class Leaderboard(list[Trial]):
-    """Every candidate with its cost, accuracy and fate; the chosen one first."""
+    """Every candidate with its cost, accuracy and outcome; the chosen one first."""
 
     def to_frame(self) -> "pandas.DataFrame":
         """A pandas frame: one row a candidate, one column a field, plain numbers in SI units.

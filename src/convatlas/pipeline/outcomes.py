@@ -22,7 +22,7 @@ TRAINED = Outcome("trained to the last rounds", "#3a86c8", "circle", "o")
 DROPPED = Outcome("dropped early", "#8b7fc7", "triangle-down", "v")
 OVER = Outcome("over budget", "#d1495b", "x-thin-open", "x", hollow=True)
 LEFT_OUT = Outcome("not trained", "#8b929c", "diamond-open", "D", hollow=True)
-FATES = (LEFT_OUT, OVER, DROPPED, TRAINED, CHOSEN)  # later ones are drawn over earlier ones
+OUTCOMES = (LEFT_OUT, OVER, DROPPED, TRAINED, CHOSEN)  # later ones are drawn over earlier ones
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,31 @@ def quantity_named(name: str) -> Quantity:
     return {quantity.name: quantity for quantity in QUANTITIES}[name]
 
 
-def outcome_of(contender: Trial) -> Outcome:
+def outcome_of(trial: Trial) -> Outcome:
     """By what its line of the leaderboard says."""
-    if contender.status == "chosen":
+    if trial.status == "chosen":
         return CHOSEN
-    if contender.status == "over budget":
+    if trial.status == "over budget":
         return OVER
-    if contender.accuracy is None:
+    if trial.accuracy is None:
         return LEFT_OUT
-    return DROPPED if contender.status.startswith("dropped") else TRAINED
+    return DROPPED if trial.status.startswith("dropped") else TRAINED
 
 
 def by_outcome(
     leaderboard: Iterable[Trial], keep: Callable[[Trial], bool]
 ) -> list[tuple[Outcome, list[Trial]]]:
-    """The contenders to keep, under their fates; a fate that nobody met is left out."""
-    kept = [contender for contender in leaderboard if keep(contender)]
-    groups = [(fate, [c for c in kept if outcome_of(c) is fate]) for fate in FATES]
-    return [(fate, members) for fate, members in groups if members]
+    """The trials to keep, under their outcomes; an outcome that nobody met is left out."""
+    kept = [trial for trial in leaderboard if keep(trial)]
+    groups = [(outcome, [c for c in kept if outcome_of(c) is outcome]) for outcome in OUTCOMES]
+    return [(outcome, members) for outcome, members in groups if members]
 
 
-def settings(contender: Trial) -> str:
+def settings(trial: Trial) -> str:
     """Input size and options in a few words: `32 px, width 0.5`."""
     options = [
         f"{name.replace('_', ' ')} {value}"
-        for name, value in contender.options.items()
-        if (name, value) != ("size", contender.size)  # said already
+        for name, value in trial.options.items()
+        if (name, value) != ("size", trial.size)  # said already
     ]
-    return ", ".join([f"{contender.size} px", *options])
+    return ", ".join([f"{trial.size} px", *options])

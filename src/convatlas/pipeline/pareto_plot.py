@@ -50,11 +50,11 @@ def accuracy_against_cost(
     groups = by_outcome(leaderboard, lambda c: _cost(c, quantity) is not None)
     left, right = _range(groups, quantity, limit)
     figure = go.Figure(layout={"template": "none", "height": 460})
-    for fate, members in groups:
+    for outcome, members in groups:
         for trained in (True, False):
             rows = [c for c in members if (c.accuracy is not None) == trained]
             if rows:
-                figure.add_trace(_points(fate, rows, quantity, trained=trained))
+                figure.add_trace(_points(outcome, rows, quantity, trained=trained))
     figure.update_layout(
         margin={"l": 64, "r": 16, "t": 16, "b": 108},
         legend={"orientation": "h", "y": -0.2, "x": 0},
@@ -91,8 +91,8 @@ def accuracy_against_cost(
     return figure
 
 
-def _cost(contender: Trial, quantity: str) -> float | None:
-    return getattr(contender, quantity) or None  # no place for 0 on a logarithmic axis
+def _cost(trial: Trial, quantity: str) -> float | None:
+    return getattr(trial, quantity) or None  # no place for 0 on a logarithmic axis
 
 
 def _range(
@@ -103,7 +103,7 @@ def _range(
     return min(values, default=1) / MARGIN, max(values, default=10) * MARGIN
 
 
-def _points(fate: Outcome, rows: list[Trial], quantity: str, *, trained: bool):
+def _points(outcome: Outcome, rows: list[Trial], quantity: str, *, trained: bool):
     from plotly import graph_objects as go
 
     # On the strip the points stand in five rows, so that equal costs do not hide each other.
@@ -113,33 +113,33 @@ def _points(fate: Outcome, rows: list[Trial], quantity: str, *, trained: bool):
         y=heights,
         yaxis="y" if trained else "y2",
         mode="markers",
-        name=fate.words,
-        legendgroup=fate.words,
+        name=outcome.words,
+        legendgroup=outcome.words,
         showlegend=trained or all(c.accuracy is None for c in rows),
         marker={
-            "symbol": fate.symbol,
-            "color": fate.colour,
-            "size": SIZES.get(fate, 10),
-            "line": {"width": 2 if fate.hollow else 0, "color": fate.colour},
+            "symbol": outcome.symbol,
+            "color": outcome.colour,
+            "size": SIZES.get(outcome, 10),
+            "line": {"width": 2 if outcome.hollow else 0, "color": outcome.colour},
         },
         hovertext=[_hover(c) for c in rows],
         hoverinfo="text",
     )
 
 
-def _hover(contender: Trial) -> str:
+def _hover(trial: Trial) -> str:
     lines = [
-        f"<b>{_safe(contender.model)}</b>",
-        _safe(settings(contender)),
-        f"{human(contender.params)} params, {human(contender.macs)} macs",
+        f"<b>{_safe(trial.model)}</b>",
+        _safe(settings(trial)),
+        f"{human(trial.params)} params, {human(trial.macs)} macs",
     ]
-    if contender.latency_s is not None:
-        lines.append(f"latency {human(contender.latency_s, 's')}")
-    if contender.accuracy is not None:
-        epochs = f"{contender.epochs:.1f} epochs"
-        lines.append(f"{contender.accuracy:.2%} on validation after {epochs}")
-    fate = f"{contender.status}: {contender.reason}" if contender.reason else contender.status
-    return "<br>".join([*lines, _safe(fate)])
+    if trial.latency_s is not None:
+        lines.append(f"latency {human(trial.latency_s, 's')}")
+    if trial.accuracy is not None:
+        epochs = f"{trial.epochs:.1f} epochs"
+        lines.append(f"{trial.accuracy:.2%} on validation after {epochs}")
+    outcome = f"{trial.status}: {trial.reason}" if trial.reason else trial.status
+    return "<br>".join([*lines, _safe(outcome)])
 
 
 def _safe(text: str) -> str:
@@ -204,15 +204,15 @@ def _draw_axes(
 ) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-    for fate, rows in groups:
+    for outcome, rows in groups:
         axes.plot(
             [getattr(c, cost.name) for c in rows],
             [c.accuracy or 0.0 for c in rows],
             linestyle="none",
-            marker=fate.marker,
-            color=fate.colour,
-            markersize=14 if fate is CHOSEN else 7,
-            label=fate.words,
+            marker=outcome.marker,
+            color=outcome.colour,
+            markersize=14 if outcome is CHOSEN else 7,
+            label=outcome.words,
         )
         for c in rows:  # a picture in a document has nothing to hover over
             place = (getattr(c, cost.name), c.accuracy or 0.0)

@@ -49,7 +49,7 @@ class Run:
 
     @property
     def leaderboard(self) -> Leaderboard:
-        """Every candidate with its cost, accuracy and fate; the chosen one first."""
+        """Every candidate with its cost, accuracy and outcome; the chosen one first."""
         return Leaderboard(self.config.leaderboard)
 
     def __repr__(self) -> str:
@@ -105,13 +105,16 @@ class Run:
         config = self.config
         found = config.test.doubts() if config.test is not None else []
         ranked = sorted(
-            (c.accuracy for c in self.leaderboard if c.accuracy is not None), reverse=True
-        )
-        images = config.counts.get("val", 0)
-        if len(ranked) > 1 and images and close_race(ranked[0], ranked[1], images):
+            (c for c in self.leaderboard if c.accuracy is not None),
+            key=lambda c: c.accuracy or 0.0,
+            reverse=True,
+        )[:2]
+        judged = [c.validated or config.counts.get("val", 0) for c in ranked]
+        scores = [c.accuracy or 0.0 for c in ranked]
+        if len(ranked) > 1 and min(judged) and close_race(scores[0], scores[1], min(judged)):
             found.append(
-                f"{images:,} validation images cannot tell the first networks apart: "
-                f"{ranked[0]:.1%} and {ranked[1]:.1%} lie within each other's 95 % interval"
+                f"{min(judged):,} validation images cannot tell the first networks apart: "
+                f"{scores[0]:.1%} and {scores[1]:.1%} lie within each other's 95 % interval"
             )
         return found
 
@@ -298,7 +301,7 @@ class Run:
             "steps": config.steps,
             "proof": config.proof.model_dump() if config.proof else None,
             "leaderboard": [
-                {key: getattr(entry, key) for key in (*record, "size", "reason")}
+                {key: getattr(entry, key) for key in (*record, "size", "validated", "reason")}
                 for entry in config.leaderboard
             ],
             "files": {kind: str(path) for kind, path in self.files.items()},

@@ -1,4 +1,4 @@
-"""From everything registered to the entrants of the contest: counted, measured, chosen."""
+"""From everything registered to the trials: counted, measured, chosen."""
 
 import math
 import time
@@ -9,7 +9,8 @@ from convatlas.errors import BudgetError
 from convatlas.models.registry import Entry
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.exporting import exported_bytes
-from convatlas.pipeline.trials import LiveTrial, TrialRunner
+from convatlas.pipeline.measure import Speeds
+from convatlas.pipeline.trials import LiveTrial
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
@@ -28,7 +29,7 @@ from convatlas.search.space import Candidate, input_sizes, ladders, transfer_lad
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
 # and only near it the file is really written.
 SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
-LEAST_PLACES, MOST_PLACES = 3, 12  # of the contest
+LEAST_PLACES, MOST_PLACES = 3, 12  # of trials
 SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
 LEAST_STEPS_TRANSFER = 25  # for weights that know images already
@@ -80,22 +81,23 @@ def _quickest(counted: Sequence[Counted], budget: Budget) -> list[Counted]:
     return [count_candidate(min(guesses, key=guesses.__getitem__), budget)] if guesses else []
 
 
-def trainable_macs(contest: TrialRunner, seconds: float, *, transfer: bool) -> float:
+def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
     """Multiply-adds of an image above which not even the first round could teach anything.
 
-    Reached by nobody: it is what the machine could do if training were one large matrix product.
+    No network reaches it: it is what the machine could do if training were one large matrix
+    product.
     """
-    return contest.most_macs(_longest_pass(contest, seconds, transfer=transfer))
+    return speeds.most_macs(_longest_pass(speeds, seconds, transfer=transfer))
 
 
-def _longest_pass(contest: TrialRunner, seconds: float, *, transfer: bool) -> float:
+def _longest_pass(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
     """Seconds that a pass over the training images may take where the fewest take part."""
-    least = _least_epochs(contest, transfer=transfer)
+    least = _least_epochs(speeds, transfer=transfer)
     return plan_rungs(LEAST_PLACES, seconds)[0].seconds / least
 
 
-def _least_epochs(contest: TrialRunner, *, transfer: bool) -> float:
-    steps_a_pass = len(contest.data.splits["train"]) / contest.recipe.batch_size
+def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
+    steps_a_pass = len(speeds.data.splits["train"]) / speeds.recipe.batch_size
     return max(LEAST_EPOCHS, (LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS) / steps_a_pass)
 
 
@@ -129,7 +131,7 @@ def transfer_candidates(starts: Sequence[Checkpoint], images: ImageData) -> Ladd
 
 
 def choose_trials(
-    counted: list[Counted], budget: Budget, contest: TrialRunner, seconds: float
+    counted: list[Counted], budget: Budget, speeds: Speeds, seconds: float
 ) -> tuple[list[LiveTrial], list[Trial]]:
     """Those that will be trained, and the lines of all the others.
 
@@ -142,13 +144,13 @@ def choose_trials(
         raise _nothing_fits(counted)
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
-    measured = _Measured(contest, budget, records, PROBE_SHARE * seconds)
+    measured = _Measured(speeds, budget, records, PROBE_SHARE * seconds)
     pool = choose_pool(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
-        least_epochs=_least_epochs(contest, transfer=transfer),
+        least_epochs=_least_epochs(speeds, transfer=transfer),
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:
@@ -156,21 +158,19 @@ def choose_trials(
     for c in fitting:
         if c.candidate in pool.left_out:
             records[id(c)].reason = pool.left_out[c.candidate]
-    entrants = [LiveTrial(c, records[id(c)]) for c in chosen]
-    for entrant in entrants:
-        entrant.record.latency_s = entrant.record.latency_s or contest.latency(entrant.counted)
+    trials = [LiveTrial(c, records[id(c)]) for c in chosen]
+    for trial in trials:
+        trial.record.latency_s = trial.record.latency_s or speeds.latency(trial.counted)
     trained = {id(c) for c in chosen}
     others = [records[id(c)] for c in counted if id(c) not in trained]
-    return entrants, sorted(others, key=lambda r: r.status != "not trained")
+    return trials, sorted(others, key=lambda r: r.status != "not trained")
 
 
 class _Measured:
     """Costs that only running shows: asked for those candidates whose turn has come."""
 
-    def __init__(
-        self, contest: TrialRunner, budget: Budget, records: dict[int, Trial], seconds: float
-    ):
-        self._contest, self._budget, self._records = contest, budget, records
+    def __init__(self, speeds: Speeds, budget: Budget, records: dict[int, Trial], seconds: float):
+        self._speeds, self._budget, self._records = speeds, budget, records
         self._seconds_left = seconds
         self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
         self.over: dict[int, Counted] = {}
@@ -186,7 +186,7 @@ class _Measured:
         if self._seconds_left <= 0:
             return counted.cost.macs * self._seconds / self._macs
         start = time.perf_counter()
-        seconds = self._contest.epoch_seconds(counted)
+        seconds = self._speeds.epoch_seconds(counted)
         self._seconds_left -= time.perf_counter() - start
         self._macs += counted.cost.macs
         self._seconds += seconds
@@ -196,9 +196,9 @@ class _Measured:
         """Within the latency and the file size, each measured once."""
         record = self._records[id(counted)]
         if record.latency_s is None and self._budget.latency_s is not None:
-            record.latency_s = self._contest.latency(counted)
+            record.latency_s = self._speeds.latency(counted)
         if record.file_bytes is None and self._near_file_limit(counted):
-            record.file_bytes = exported_bytes(counted.candidate, self._contest.data)
+            record.file_bytes = exported_bytes(counted.candidate, self._speeds.data)
         excess = self._budget.excess(latency_s=record.latency_s, file_bytes=record.file_bytes)
         if excess:
             reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
