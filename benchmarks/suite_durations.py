@@ -1,7 +1,7 @@
 """Where the time of the test suite goes: seconds by file and by test function, slowest first.
 
     python benchmarks/suite_durations.py                     the whole suite, in one process
-    python benchmarks/suite_durations.py tests/job -m slow   a part of it: any arguments of pytest
+    python benchmarks/suite_durations.py tests/cli -m slow   a part: any arguments of pytest
     python benchmarks/suite_durations.py --read one.xml ...  what `pytest --junitxml` has written
 
 `results/suite_durations_before.csv` is the suite as it was before its builds were merged.

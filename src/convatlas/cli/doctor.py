@@ -158,7 +158,7 @@ def _kernels() -> Finding:
         return Finding("CPU kernels", "off: CONVATLAS_KERNELS is 0", "optional", "unset it")
     if not available():
         found = "off: Numba is not installed, or does not load"
-        return Finding("CPU kernels", found, "optional", f"pip install '{PACKAGE}[fast]'")
+        return Finding("CPU kernels", found, "optional", "pip install numba")
     return Finding("CPU kernels", "on: used where a measured training step gains")
 
 

@@ -1,6 +1,6 @@
 """Hand-tuned CPU versions of operators, and the measured rule that picks them where they win.
 
-Here: kernels that Numba compiles for this machine (`convatlas[fast]`), seen by torch as operators.
+Here: kernels that Numba compiles for this machine, seen by torch as operators.
 Not here: the operators' plain forms, which are functions in `ops` and stand in for any kernel.
 """
 
