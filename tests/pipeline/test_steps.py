@@ -2,10 +2,11 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from convatlas.data import load_split
 from convatlas.errors import DataError, UsageError
-from convatlas.pipeline import finishing
+from convatlas.pipeline import exporting, finishing
 from convatlas.pipeline.finishing import rebuild
 from convatlas.pipeline.run import open_run
 from convatlas.pipeline.sample import MOST_SIDE, load_sample, save_sample
@@ -110,6 +111,26 @@ def test_an_export_replaces_an_export(copied, tmp_path):
     for _ in range(2):
         path, _ = copied.export(path=tmp_path / "mine.onnx")
     assert path.stat().st_size > 1000
+
+
+def test_an_export_is_proved_on_the_threads_that_the_network_is_fastest_with(copied, monkeypatch):
+    used, prove = [], exporting.prove
+
+    def watched(*args, **options):
+        used.append(torch.get_num_threads())
+        return prove(*args, **options)
+
+    monkeypatch.setattr(exporting, "prove", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for threads in (1, 64):  # of a run that a larger machine made
+            copied.config.threads = threads
+            copied.export()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert used == [1, 2]
 
 
 def test_a_damaged_export_of_the_run_is_written_again(copied):
