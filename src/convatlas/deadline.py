@@ -5,7 +5,7 @@ import time
 RESERVE_S, RESERVE_SHARE = 25.0, 0.3  # kept for test, export and report: whichever is less
 LEAST_SHARE = 0.1  # of the limit that training gets in any case
 PROOF_SHARE, PROOF_S = 0.1, 10.0  # for the proof of an export: whichever is less
-SPIN_S = 0.05  # processor seconds that tell how busy the machine is
+SPIN_S = 0.2  # processor seconds that tell how busy the machine is; fewer tell mostly chance
 MAX_SLOWDOWN = 3.0
 
 
