@@ -5,16 +5,16 @@ import torch
 from torch import nn
 
 from convatlas.data import open_images
-from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH
-from convatlas.pipeline import trials as trials_room
+from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, MIN_MEASURING_S, TORCH
 from convatlas.pipeline.config import Trial
-from convatlas.pipeline.trials import WORTH_MEASURING_S, LiveTrial, TrialRunner
+from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
+from convatlas.train.tasks.classify import Classify
 
 
 class Listener(Silent):
@@ -62,15 +62,20 @@ def test_it_trains_the_measured_way_and_comes_back_plain(way, runner, monkeypatc
     assert trial.way == way
     assert any("CPU kernels" in line for line in runner.progress.said) == (way == KERNELS)
 
-    seen, train = [], trials_room.train
+    seen, loss = [], Classify.loss
 
-    def watched(model, *rest, **options):
+    def watched(task, model, batch):
         conv = convolutions(model)[1]
         seen.append((type(conv) is nn.Conv2d, conv.weight.stride()))
-        return train(model, *rest, **options)
+        return loss(task, model, batch)
 
-    monkeypatch.setattr(trials_room, "train", watched)
+    monkeypatch.setattr(Classify, "loss", watched)
+    monkeypatch.setattr("convatlas.train.way.MIN_MEASURING_S", 0.0)
+    monkeypatch.setattr("convatlas.train.way.MEASURED_STEPS", 0)
+    monkeypatch.setattr("convatlas.train.way.step_seconds", lambda *_, **_o: asked.append(1))
     runner.train(trial, None, title="round")
+    assert len(asked) == 1  # training measures nothing again
+    assert len(set(seen)) == 1
     plain, stride = seen[0]
     assert plain == (way != KERNELS)
     weight = convolutions(trial.model)[1].weight
@@ -84,7 +89,7 @@ def test_it_trains_the_measured_way_and_comes_back_plain(way, runner, monkeypatc
 def test_there_is_no_measuring_without_time_for_it_or_in_short_numbers(runner, monkeypatch):
     asked = measured(monkeypatch, KERNELS)
     trial = entrant_of("lenet5_modern", 32)
-    runner.choose_ways([trial], WORTH_MEASURING_S / 2)
+    runner.choose_ways([trial], MIN_MEASURING_S / 2)
     runner.recipe = Recipe(precision="bf16")
     runner.choose_ways([trial], 10.0)
     assert asked == []

@@ -14,7 +14,13 @@ from torch.utils.data import Dataset, Subset
 from convatlas.cost.latency import limited_threads
 from convatlas.data import CachedImages, ImageData, Preprocess, augment, augmentation, ground_level
 from convatlas.errors import ConvatlasError, short_of_memory
-from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH, fastest, running
+from convatlas.kernels.layers.choose import (
+    KERNELS,
+    MIN_MEASURING_S,
+    TORCH,
+    fastest,
+    gain_text,
+)
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.slow_networks import FORWARD_FRACTION, batch_within, validated_within
@@ -30,7 +36,6 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.tasks.classify import Classify
 
-WORTH_MEASURING_S = 3.0  # for all networks; in less time no kernel is compiled
 CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
 
 
@@ -108,7 +113,7 @@ class TrialRunner:
         """
         on_cpu = training_device().type == "cpu" and self.recipe.precision == "no"
         end = time.perf_counter() + seconds
-        for trial in trials if on_cpu and seconds >= WORTH_MEASURING_S else ():
+        for trial in trials if on_cpu and seconds >= MIN_MEASURING_S else ():
             left = end - time.perf_counter()
             if left <= 0:
                 return
@@ -120,11 +125,8 @@ class TrialRunner:
                 continue
             trial.way = fastest(speeds)
             if trial.way == KERNELS:
-                best = min(speeds[TORCH], speeds[CHANNELS_LAST])
-                self.progress.say(
-                    f"{trial.record.model} {trial.record.size} px trains with the CPU kernels: "
-                    f"a step takes {speeds[KERNELS] * 1e3:.0f} ms, without them {best * 1e3:.0f} ms"
-                )
+                network = f"{trial.record.model} {trial.record.size} px"
+                self.progress.say(f"{network} trains with the CPU kernels: {gain_text(speeds)}")
 
     def read_images(
         self, trials: Sequence[LiveTrial], seconds: float = math.inf
@@ -183,7 +185,6 @@ class TrialRunner:
             limited_threads(count),
             _undone(trial.model, before),
             _named_memory(record.model),
-            running(trial.model, trial.way),
         ):
             result = train(
                 trial.model,
@@ -197,6 +198,7 @@ class TrialRunner:
                 epochs_before=record.epochs,
                 validate_every_s=0.0 if log is not None else 3600.0,
                 learnt=trial.learnt,
+                way=trial.way,
             )
         trained_before = record.epochs
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)

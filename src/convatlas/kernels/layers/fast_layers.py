@@ -45,6 +45,11 @@ def restore_layers(model: nn.Module) -> nn.Module:
     return model
 
 
+def is_fast(model: nn.Module) -> bool:
+    """Whether a layer of a network has changed its class (`fast_layers`)."""
+    return any(isinstance(layer, _Fast) for layer in model.modules())
+
+
 def _fast_form(layer: nn.Module) -> type | None:
     if isinstance(layer, _Fast):
         return None
