@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves
 
 from convatlas.models import create_model
+from convatlas.text import shape_text
 
 # What a call is named in a drawing, by its name in torch; any other goes by that name.
 WORDS = {
@@ -159,7 +160,7 @@ def _given(names: tuple[str, ...], args: tuple[Any, ...], options: dict[str, Any
 
 def _conv_words(x: Tensor, weight: Tensor, stride: int | tuple[int, ...] | None) -> str:
     groups = x.shape[1] // weight.shape[1]
-    window = "x".join(map(str, weight.shape[2:]))
+    window = shape_text(weight.shape[2:])
     if groups == x.shape[1] > 1:
         return f"{window} depthwise, {weight.shape[0]}{_stride(stride)}"
     several = f", {groups} groups" if groups > 1 else ""
@@ -167,7 +168,7 @@ def _conv_words(x: Tensor, weight: Tensor, stride: int | tuple[int, ...] | None)
 
 
 def _side(size: int | tuple[int, ...]) -> str:
-    return f"{size}x{size}" if isinstance(size, int) else "x".join(map(str, size))
+    return f"{size}x{size}" if isinstance(size, int) else shape_text(size)
 
 
 def _stride(stride: int | tuple[int, ...] | None) -> str:

@@ -14,6 +14,7 @@ from convatlas.atlas.index import read_index
 from convatlas.claims.loader import load_claims
 from convatlas.models import find_entry, model_names
 from convatlas.models.registry import Entry
+from convatlas.text import shape_text
 
 FAMILIES = Path(__file__).parent / "families"
 BLOCK = re.compile(r"^<!-- block: (\S+) (\S+) -->\n", re.MULTILINE)
@@ -88,7 +89,7 @@ def networks_table(entries: Sequence[Entry]) -> str:
     known = read_index()
     for entry in entries:
         row = known.get(entry.name) or index_entry(entry)
-        size = "x".join(map(str, row.input))
+        size = shape_text(row.input)
         lines.append(f"| `{entry.name}` | {row.params:,} | {row.macs:,} | {size} |")
     return "\n".join(lines)
 

@@ -8,10 +8,10 @@ from family_pages import cell, family_names, members, title, write_changed, writ
 from overview import overview_page, write_plotly
 
 from convatlas.atlas.compare import Row, compare_all, indexed
-from convatlas.atlas.human import human
 from convatlas.atlas.index import Indexed, read_index
 from convatlas.atlas.listing import Accuracy, rows
 from convatlas.claims.loader import load_claims, load_papers
+from convatlas.text import format_number, shape_text
 
 REFERENCE = {
     "Top level": ["convatlas"],
@@ -86,10 +86,10 @@ def atlas_table(networks: Sequence[Indexed] | None = None) -> str:
     for entry in networks or read_index().values():
         accuracy = published[entry.name]
         shown = f"{accuracy.value:.1%} {accuracy.dataset}" if accuracy else ""
-        size = "x".join(map(str, entry.input))
+        size = shape_text(entry.input)
         lines.append(
-            f"| `{entry.name}` | {human(entry.params)} | {human(entry.macs)} | {size} | {shown} "
-            f"| {entry.short_paper} |"
+            f"| `{entry.name}` | {format_number(entry.params)} | {format_number(entry.macs)} "
+            f"| {size} | {shown} | {entry.short_paper} |"
         )
     return "\n".join(lines)
 
@@ -115,7 +115,7 @@ def family_table() -> str:
 
 
 def _span(values: Sequence[int]) -> str:
-    low, high = human(min(values)), human(max(values))
+    low, high = format_number(min(values)), format_number(max(values))
     return low if low == high else f"{low} to {high}"
 
 

@@ -5,9 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from convatlas.atlas.human import human
 from convatlas.atlas.listing import Listed, rows
 from convatlas.models import find_entry
+from convatlas.text import format_number
 
 DATASETS = {"imagenet": "ImageNet", "cifar10": "CIFAR-10"}
 AT = {"x": 0, "xanchor": "left", "y": 1.12, "yanchor": "top"}  # of the buttons
@@ -73,8 +73,8 @@ def _hover(row: Listed) -> str:
     assert row.published is not None
     how = f" ({escape(row.published.setting)})" if row.published.setting else ""
     return (
-        f"<b>{row.name}</b><br>{row.published.value:.1%}{how}<br>{human(row.params)} params, "
-        f"{human(row.macs)} macs<br>{escape(row.paper)}"
+        f"<b>{row.name}</b><br>{row.published.value:.1%}{how}<br>{format_number(row.params)} "
+        f"params, {format_number(row.macs)} macs<br>{escape(row.paper)}"
     )
 
 

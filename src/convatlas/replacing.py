@@ -43,4 +43,4 @@ def _to_disk(path: Path) -> None:
 def cannot_write(path: Path, error: Exception) -> WriteError:
     """The error of a file that cannot be written, with the reason that the system gives."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return WriteError(f"{printable(str(path))}: cannot be written: {reason}")
+    return WriteError(f"{printable(path)}: cannot be written: {reason}")

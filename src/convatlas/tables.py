@@ -48,4 +48,4 @@ def html_table(
 
 
 def _cell(value: Any) -> str:
-    return escape(printable(str(value)))
+    return escape(printable(value))

@@ -1,6 +1,6 @@
 """Numbers as people type them: `1M`, `10ms`, `2MB`, `1h30m`; on the command line and in Python.
 
-The way back, `3.50 M` and `12.3 ms`, is `atlas.human`.
+The way back, `3.50 M` and `12.3 ms`, is `convatlas.text.format_number`.
 """
 
 import math

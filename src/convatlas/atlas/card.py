@@ -4,16 +4,16 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from convatlas.atlas.claim_text import claim_line, weights_line
 from convatlas.atlas.compare import Row, compare_all
 from convatlas.atlas.counting import count_named
 from convatlas.atlas.docstring import arguments, first_line, heading, source
-from convatlas.atlas.human import human
-from convatlas.atlas.words import claim_line, weights_line
 from convatlas.claims.loader import find_claims
 from convatlas.cost import Cost
 from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
 from convatlas.tables import html_table
+from convatlas.text import format_number, shape_text
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,14 @@ def _options(entry: Entry, given: dict[str, Any]) -> tuple[Option, ...]:
 
 
 def _lines(card: Card) -> list[str]:
-    size = "x".join(map(str, card.input))
+    size = shape_text(card.input)
     lines = [
         f"{card.name} ({card.task}): {card.summary}",
         f"paper    {card.paper or '-'}",
         *([f"differs  {card.differs}"] if card.differs else []),
-        f"counted  {human(card.params)} params, {human(card.macs)} macs at {size}, "
-        f"{human(card.cost.activation_bytes, 'bytes')} activations, "
-        f"{human(card.cost.peak_bytes, 'bytes')} peak",
+        f"counted  {format_number(card.params)} params, {format_number(card.macs)} macs at {size}, "
+        f"{format_number(card.cost.activation_bytes, 'bytes')} activations, "
+        f"{format_number(card.cost.peak_bytes, 'bytes')} peak",
         "options  " + ", ".join(f"{option.name}={option.default!r}" for option in card.options),
     ]
     lines += [f"weights  {weights_line(checkpoint)}" for checkpoint in card.weights]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from convatlas.errors import UsageError
 from convatlas.replacing import replacing
-from convatlas.text import shown, unicode_only
+from convatlas.text import printable, unicode_only
 
 if TYPE_CHECKING:
     from convatlas.pipeline.predicting import Prediction
@@ -20,12 +20,12 @@ def check_answers_file(path: Path, *, force: bool) -> None:
     Raises:
         UsageError: with the reason.
     """
-    place = f"predict: --out {shown(path)}"
+    place = f"predict: --out {printable(path)}"
     try:
         if path.is_dir():
             raise UsageError(f"{place}: is a folder; name a file in it")
         if not path.parent.is_dir():
-            raise UsageError(f"{place}: there is no folder {shown(path.parent)}")
+            raise UsageError(f"{place}: there is no folder {printable(path.parent)}")
         if path.suffix.lower() != ".csv":
             raise UsageError(f"{place}: must end in .csv")
         if os.path.lexists(path) and not force:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convatlas.atlas.human import human
 from convatlas.cli.limits import MOST_AT_ONCE, check_memory
-from convatlas.cli.network import Shape, build_named, shown
+from convatlas.cli.network import Shape, build_named
 from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import OPTIONS_HELP, shape_option
 from convatlas.cli.output import note, print_json, say, table
 from convatlas.errors import DataError, UsageError
+from convatlas.text import format_number, shape_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,7 +60,7 @@ def bench_command(
     from convatlas.deploy.runtimes import race
 
     subject = _subject(name, options or (), input, batch)
-    note(f"{name}: timing each runtime for {human(seconds, 's')}, by turns")
+    note(f"{name}: timing each runtime for {format_number(seconds, 's')}, by turns")
     result = race(
         subject.model,
         subject.examples,
@@ -145,7 +145,9 @@ def _as_json(subject: Subject, result: "Race", batch: int) -> dict[str, Any]:
 def _print(subject: Subject, result: "Race", batch: int) -> None:
     head = subject.head
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
-    say(f"{head['model']}  input {shown(head['input'])}  batch {batch}  {threads}  CPU float32")
+    say(
+        f"{head['model']}  input {shape_text(head['input'])}  batch {batch}  {threads}  CPU float32"
+    )
     say(subject.note)
     table([_row(timed) for timed in result.timed], COLUMNS, right=COLUMNS[1:-1])
     say()
@@ -162,7 +164,7 @@ def _row(timed: "Timed") -> tuple[str | None, ...]:
     if timed.latency is None:
         return (timed.runtime, None, None, None, None, None, timed.why)
     took = timed.latency
-    spread = (human(each, "s") for each in (took.median_s, took.p10_s, took.p90_s))
+    spread = (format_number(each, "s") for each in (took.median_s, took.p10_s, took.p90_s))
     return (
         timed.runtime,
         *spread,
@@ -175,11 +177,10 @@ def _row(timed: "Timed") -> tuple[str | None, ...]:
 def _memory(subject: Subject, result: "Race") -> str:
     cost = subject.cost
     counted = (
-        f"{human(cost.peak_bytes, 'bytes')} counted at the peak, "
-        f"{human(cost.weight_bytes, 'bytes')} of it weights"
+        f"{format_number(cost.peak_bytes, 'bytes')} counted at the peak, "
+        f"{format_number(cost.weight_bytes, 'bytes')} of it weights"
     )
     if result.growth_bytes is None:
         return counted
-    return (
-        f"{counted}; the first eager run grew the process by {human(result.growth_bytes, 'bytes')}"
-    )
+    growth = format_number(result.growth_bytes, "bytes")
+    return f"{counted}; the first eager run grew the process by {growth}"

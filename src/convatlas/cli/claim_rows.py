@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from convatlas.atlas.claim_text import STATUS_WORDS, circumstances
 from convatlas.atlas.compare import Row
-from convatlas.atlas.words import STATUS_WORDS, circumstances
 from convatlas.cli.output import on_terminal, say, table
 
 COLUMNS = ("model", "quantity", "published", "ours", "status", "for", "where", "why")

@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 
 import typer
 
+from convatlas.atlas.claim_text import STATUS_WORDS
 from convatlas.atlas.compare import CHANGED, compare_all, counted, indexed, summarise
 from convatlas.atlas.index import read_index
-from convatlas.atlas.words import STATUS_WORDS
 from convatlas.claims.claim import Claim
 from convatlas.claims.loader import find_claims, load_claims
 from convatlas.cli.claim_rows import say_claims

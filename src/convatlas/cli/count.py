@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convatlas.atlas.human import human
-from convatlas.cli.network import Named, build_named, shown, shown_options
+from convatlas.cli.network import Named, build_named, options_text
 from convatlas.cli.options import OPTIONS_HELP, shape_option
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import format_number, shape_text
 
 if TYPE_CHECKING:
     from convatlas.cost import Cost
@@ -43,8 +43,8 @@ def _as_json(named: Named, cost: "Cost") -> dict[str, Any]:
 def _print(named: Named, cost: "Cost", layers: bool) -> None:
     from convatlas.cost.report import MEMORY_RULE, RULE
 
-    chosen = f"  {shown_options(named.options)}" if named.options else ""
-    say(f"{named.name}  input {shown(named.input)}{chosen}")
+    chosen = f"  {options_text(named.options)}" if named.options else ""
+    say(f"{named.name}  input {shape_text(named.input)}{chosen}")
     table(_summary(cost), ("cost", "counted", "exactly"), right=("counted", "exactly"))
     if layers:
         say()
@@ -61,12 +61,16 @@ def _print(named: Named, cost: "Cost", layers: bool) -> None:
 
 def _summary(cost: "Cost") -> list[tuple[str, str, str]]:
     return [
-        ("params", human(cost.params), f"{cost.params:,}"),
-        ("macs", human(cost.macs), f"{cost.macs:,}"),
-        ("activations", human(cost.activation_bytes, "bytes"), f"{cost.activation_bytes:,}"),
-        ("peak memory", human(cost.peak_bytes, "bytes"), f"{cost.peak_bytes:,}"),
-        ("with workspace", human(cost.memory_bytes, "bytes"), f"{cost.memory_bytes:,}"),
-        ("weights", human(cost.weight_bytes, "bytes"), f"{cost.weight_bytes:,}"),
+        ("params", format_number(cost.params), f"{cost.params:,}"),
+        ("macs", format_number(cost.macs), f"{cost.macs:,}"),
+        (
+            "activations",
+            format_number(cost.activation_bytes, "bytes"),
+            f"{cost.activation_bytes:,}",
+        ),
+        ("peak memory", format_number(cost.peak_bytes, "bytes"), f"{cost.peak_bytes:,}"),
+        ("with workspace", format_number(cost.memory_bytes, "bytes"), f"{cost.memory_bytes:,}"),
+        ("weights", format_number(cost.weight_bytes, "bytes"), f"{cost.weight_bytes:,}"),
     ]
 
 
@@ -75,7 +79,7 @@ def _print_layers(cost: "Cost") -> None:
         (
             layer.name,
             layer.kind,
-            None if layer.output is None else shown(layer.output[1:]),
+            None if layer.output is None else shape_text(layer.output[1:]),
             f"{layer.params:,}",
             f"{layer.macs:,}",
             f"{layer.activation_bytes:,}",

@@ -14,8 +14,8 @@ from pathlib import Path
 import typer
 
 from convatlas import __version__
-from convatlas.atlas.human import human
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import format_number
 
 PACKAGE = "convatlas"
 # Extras that users have no use for: they build, test and document the project itself.
@@ -107,14 +107,14 @@ def _numbers(version: str) -> list[int]:
 def _machine() -> Iterator[Finding]:
     yield Finding("system", f"{platform.system()} {platform.machine()}")
     yield Finding("CPU threads", str(_usable_threads()))
-    yield Finding("memory", f"{human(_memory_bytes(), 'bytes')} in all")
+    yield Finding("memory", f"{format_number(_memory_bytes(), 'bytes')} in all")
     free = shutil.disk_usage(Path.cwd()).free
     short = free < ENOUGH_DISK
     yield Finding(
         "disk",
-        f"{human(free, 'bytes')} free here",
+        f"{format_number(free, 'bytes')} free here",
         "missing" if short else "ok",
-        f"runs are written here; free {human(ENOUGH_DISK, 'bytes')}" if short else "",
+        f"runs are written here; free {format_number(ENOUGH_DISK, 'bytes')}" if short else "",
     )
 
 

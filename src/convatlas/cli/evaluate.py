@@ -7,7 +7,7 @@ import typer
 
 from convatlas.cli.output import print_json, say, table
 from convatlas.cli.run_options import max_pixels_option, moved_data
-from convatlas.text import shown
+from convatlas.text import printable
 
 if TYPE_CHECKING:
     from convatlas.explain.evaluation import Evaluation
@@ -96,7 +96,7 @@ def _print(answer: dict[str, Any]) -> None:
 
     numbers = ("precision", "recall", "F1", "images")
     rows = [
-        (shown(name), _share(f.precision), _share(f.recall), _share(f.f1), f.images)
+        (printable(name), _share(f.precision), _share(f.recall), _share(f.f1), f.images)
         for name, f in answer["classes"].items()
     ]
     table(rows, ("class", *numbers), right=numbers)
@@ -104,7 +104,7 @@ def _print(answer: dict[str, Any]) -> None:
     say(f"accuracy {Score(**answer['score']).words()}")
     if answer["confused"]:
         pairs = (
-            f"{shown(p['true'])} as {shown(p['predicted'])} {p['count']}x"
+            f"{printable(p['true'])} as {printable(p['predicted'])} {p['count']}x"
             for p in answer["confused"][:5]
         )
         say(f"most confused: {', '.join(pairs)}")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import typer
 
-from convatlas.atlas.human import human
 from convatlas.cli.output import print_json, say
 from convatlas.cli.run_options import moved_data
+from convatlas.text import format_number
 
 
 def export_command(
@@ -28,6 +28,6 @@ def export_command(
         answer = {"run": run, "model": opened.config.model, "files": {format: path}}
         print_json({**answer, "file_bytes": size, "proof": proof.model_dump()})
         return
-    say(f"{path} ({human(size, 'bytes')})")
+    say(f"{path} ({format_number(size, 'bytes')})")
     say(f"proof: {proof.figures()}")
     say("input `image`: uint8 (n, height, width, channels), any size; output `probabilities`")

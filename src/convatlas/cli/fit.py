@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from convatlas.atlas.human import human
 from convatlas.cli.numbers import bytes_option, count_option, seconds_option
 from convatlas.cli.output import print_json, say, table
-from convatlas.text import shell_word
+from convatlas.text import format_number, shell_word
 
 if TYPE_CHECKING:
     from convatlas.pipeline.config import Trial
@@ -100,10 +99,14 @@ def _print(run: "Run") -> None:
         say(f"started from: {config.weights} (licence {config.weights_licence})")
     limits = config.budget.model_dump()
     rows = [
-        ("params", human(config.params), _limit(limits["params"])),
-        ("macs", human(config.macs), _limit(limits["macs"])),
-        ("latency", human(config.latency_s, "s"), _limit(limits["latency_s"], "s")),
-        ("file", human(config.file_bytes or 0, "bytes"), _limit(limits["file_bytes"], "bytes")),
+        ("params", format_number(config.params), _limit(limits["params"])),
+        ("macs", format_number(config.macs), _limit(limits["macs"])),
+        ("latency", format_number(config.latency_s, "s"), _limit(limits["latency_s"], "s")),
+        (
+            "file",
+            format_number(config.file_bytes or 0, "bytes"),
+            _limit(limits["file_bytes"], "bytes"),
+        ),
     ]
     table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
     if config.test is not None:
@@ -129,9 +132,9 @@ def _print_leaderboard(leaderboard: list["Trial"]) -> None:
             entry.model,
             _options(entry.options),
             entry.size,
-            None if entry.params is None else human(entry.params),
-            None if entry.macs is None else human(entry.macs),
-            None if entry.latency_s is None else human(entry.latency_s, "s"),
+            None if entry.params is None else format_number(entry.params),
+            None if entry.macs is None else format_number(entry.macs),
+            None if entry.latency_s is None else format_number(entry.latency_s, "s"),
             None if entry.accuracy is None else f"{entry.accuracy:.1%}",
             f"{entry.status}: {entry.reason}" if entry.reason else entry.status,
         )
@@ -148,4 +151,4 @@ def _options(options: dict) -> str:
 
 
 def _limit(value: float | None, unit: str = "") -> str:
-    return "any" if value is None else human(value, unit) if unit else human(value)
+    return "any" if value is None else format_number(value, unit) if unit else format_number(value)

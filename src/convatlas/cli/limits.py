@@ -1,7 +1,7 @@
 """What does not fit into the memory of this machine is refused before it is built."""
 
-from convatlas.atlas.human import human
 from convatlas.errors import UsageError
+from convatlas.text import format_number
 
 MOST_AT_ONCE = 2**20  # inputs in one batch; far above it torch's own sizes overflow
 
@@ -20,6 +20,6 @@ def check_memory(place: str, needed_bytes: int) -> None:
     free = free_memory_bytes()
     if free != UNKNOWN and needed_bytes > free:
         raise UsageError(
-            f"{place}: needs {human(needed_bytes, 'bytes')} of memory, "
-            f"{human(free, 'bytes')} are free; give a smaller batch or input"
+            f"{place}: needs {format_number(needed_bytes, 'bytes')} of memory, "
+            f"{format_number(free, 'bytes')} are free; give a smaller batch or input"
         )

@@ -4,10 +4,10 @@ from typing import Any
 
 import typer
 
-from convatlas.atlas.human import human
 from convatlas.atlas.listing import Accuracy, Listed, rows
 from convatlas.cli.numbers import count_option
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import format_number
 
 COLUMNS = ("name", "task", "params", "macs", "published accuracy", "weights", "paper")
 MARK = "*"
@@ -40,10 +40,10 @@ def list_models_command(
 def _cells(row: Listed) -> tuple[str, ...]:
     accuracy = _accuracy(row.published) if row.published else "-"
     weights = "public" if row.pretrained else "-"
-    costs = (human(row.params), human(row.macs))
+    costs = (format_number(row.params), format_number(row.macs))
     return (row.name, row.task, *costs, accuracy, weights, row.paper or "-")
 
 
 def _accuracy(published: Accuracy) -> str:
-    percent = human(round(100 * published.value, 4), "%")
+    percent = format_number(round(100 * published.value, 4), "%")
     return f"{percent} {published.dataset}{' ' + MARK if published.setting else ''}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convatlas.cli.options import parse_options
 from convatlas.errors import ConvatlasError, UsageError, short_of_memory
+from convatlas.text import shape_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,8 +45,8 @@ class Named:
             raise
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             raise UsageError(
-                f"{self.name} cannot take {shown(self.input)} with {shown_options(self.options)}: "
-                f"{first_line(error)}"
+                f"{self.name} cannot take {shape_text(self.input)} with "
+                f"{options_text(self.options)}: {first_line(error)}"
             ) from error
 
 
@@ -82,7 +83,7 @@ def build_named(
             raise
         except (RuntimeError, ValueError, TypeError, ZeroDivisionError) as error:
             raise UsageError(
-                f"{name} cannot be built with {shown_options(options)}: {first_line(error)}"
+                f"{name} cannot be built with {options_text(options)}: {first_line(error)}"
             ) from error
         if input is None:
             examples = model.example(batch)  # pyright: ignore[reportCallIssue]  every network has it
@@ -103,15 +104,8 @@ def follow_input(entry: "Entry", options: dict[str, Any], input: Shape | None) -
     return followed | options
 
 
-def shown(input: Sequence[Any]) -> str:
-    """`3x224x224`, or several of them."""
-    if input and isinstance(input[0], list):
-        return " and ".join(shown(one) for one in input)
-    return "x".join(map(str, input))
-
-
-def shown_options(options: Mapping[str, Any]) -> str:
-    """`width=0.5 num_classes=10`."""
+def options_text(options: Mapping[str, Any]) -> str:
+    """Write options as they are typed: `width=0.5 num_classes=10`."""
     return " ".join(f"{key}={value}" for key, value in options.items()) or "no options"
 
 
@@ -134,4 +128,6 @@ def _like(name: str, examples: "tuple[Tensor, ...]", shape: Shape) -> "Tensor":
     except RuntimeError as error:
         if short_of_memory(error):
             raise
-        raise UsageError(f"{name} cannot take {shown(shape[1:])}: {first_line(error)}") from error
+        raise UsageError(
+            f"{name} cannot take {shape_text(shape[1:])}: {first_line(error)}"
+        ) from error

@@ -10,7 +10,7 @@ from convatlas.cli.answers_file import check_answers_file, write_answers
 from convatlas.cli.output import note, print_json, say, table
 from convatlas.cli.run_options import max_pixels_option
 from convatlas.errors import DataError
-from convatlas.text import shown
+from convatlas.text import printable
 
 if TYPE_CHECKING:
     from convatlas.pipeline.predicting import Prediction
@@ -52,7 +52,7 @@ def predict_command(
         answer = {"run": run, "model": opened.config.model, "predictions": predictions}
         print_json(answer | ({"files": {"answers": out}} if out else {}))
     elif out is not None:
-        say(f"{len(predictions) - len(failed):,} answers in {shown(out)}")
+        say(f"{len(predictions) - len(failed):,} answers in {printable(out)}")
     else:
         _print(predictions, top)
 
@@ -71,8 +71,8 @@ def _print(predictions: "Sequence[Prediction]", top: int) -> None:
     for p in predictions:
         first = p.file
         for label, probability in p.top(top) or [(None, None)]:
-            name = None if label is None else shown(label)
+            name = None if label is None else printable(label)
             share = None if probability is None else f"{probability:.1%}"
-            rows.append((shown(first), name, share))
+            rows.append((printable(first), name, share))
             first = ""  # the further classes of an image stand below its name
     table(rows, ("file", "class", "probability"), right=("probability",))

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from convatlas.atlas.human import human
-from convatlas.atlas.words import weights_line
+from convatlas.atlas.claim_text import weights_line
 from convatlas.cli.claim_rows import say_claims
 from convatlas.cli.options import OPTIONS_HELP, parse_options
 from convatlas.cli.output import print_json, say, table
+from convatlas.text import format_number, shape_text
 
 if TYPE_CHECKING:
     from convatlas.atlas.card import Card
@@ -42,11 +42,11 @@ def _say_head(card: "Card") -> None:
     say(f"paper: {card.paper or '-'}")
     if card.differs:
         say(f"differs from it: {card.differs}")
-    size = "x".join(map(str, card.input))
-    say(f"counted at {size}: {human(card.params)} params, {human(card.macs)} macs")
+    size = shape_text(card.input)
+    say(f"counted at {size}: {format_number(card.params)} params, {format_number(card.macs)} macs")
     say(
-        f"memory: {human(card.cost.activation_bytes, 'bytes')} activations, "
-        f"{human(card.cost.peak_bytes, 'bytes')} at the peak"
+        f"memory: {format_number(card.cost.activation_bytes, 'bytes')} activations, "
+        f"{format_number(card.cost.peak_bytes, 'bytes')} at the peak"
     )
     if card.cost.uncounted:
         say(f"not counted: {', '.join(card.cost.uncounted)}")
@@ -62,10 +62,10 @@ def _say_layers(card: "Card") -> None:
         (
             layer.name,
             layer.kind,
-            "x".join(map(str, layer.output[1:])) if layer.output else "-",
-            human(layer.params),
-            human(layer.macs),
-            human(layer.activation_bytes, "bytes"),
+            shape_text(layer.output[1:]) if layer.output else "-",
+            format_number(layer.params),
+            format_number(layer.macs),
+            format_number(layer.activation_bytes, "bytes"),
         )
         for layer in card.cost.layers
     ]

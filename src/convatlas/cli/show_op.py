@@ -9,6 +9,7 @@ import typer
 from convatlas.cli.options import parse_pairs
 from convatlas.cli.output import print_json, say, table
 from convatlas.errors import UsageError
+from convatlas.text import shape_text
 
 if TYPE_CHECKING:
     from convatlas.ops.kinds.find import Kind
@@ -88,7 +89,7 @@ def _write(path: Path, picture: Picture, name: str) -> None:
     from convatlas.ops.kinds.draw_svg import svg_text
 
     title = name.replace("_", " ")
-    text = svg_text(picture.whole, title, _shown(picture.options), picture.steps)
+    text = svg_text(picture.whole, title, _pairs(picture.options), picture.steps)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -96,12 +97,12 @@ def _write(path: Path, picture: Picture, name: str) -> None:
         raise UsageError(f"--svg: cannot write {path}: {error.strerror}") from error
 
 
-def _shown(options: Mapping[str, Any]) -> str:
+def _pairs(options: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={_value(value)}" for key, value in options.items())
 
 
 def _value(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return shape_text(value) if isinstance(value, tuple) else str(value)
 
 
 def _as_json(
@@ -148,7 +149,7 @@ def _print(
     from convatlas.ops.kinds.draw_text import text_lines
 
     say(f"{kind.name}: {kind.about}")
-    say(_shown(chosen))
+    say(_pairs(chosen))
     say(f"input {_value(plan.input)} -> output {_value(plan.output)}")
     say()
     rows = [
@@ -160,7 +161,7 @@ def _print(
     say()
     smaller = {key: value for key, value in picture.options.items() if value != chosen[key]}
     if smaller:
-        say(f"drawn smaller, with {_shown(smaller)}")
+        say(f"drawn smaller, with {_pairs(smaller)}")
     for line in text_lines(picture.whole, picture.steps):
         say(line)
     if svg is not None:

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from convatlas.human import human
 from convatlas.tables import html_table
+from convatlas.text import format_number, shape_text
 
 RULE = (
     "1 mac = 1 multiply-add of a convolution or linear layer; bias, normalisation, activation, "
@@ -63,8 +63,8 @@ class Cost:
         return self.peak_bytes + self.workspace_bytes
 
     def __repr__(self) -> str:
-        at = " and ".join(map(_shape, self.input))
-        return f"Cost({human(self.params)} params, {human(self.macs)} macs at {at})"
+        at = shape_text(self.input)
+        return f"Cost({format_number(self.params)} params, {format_number(self.macs)} macs at {at})"
 
     def __str__(self) -> str:
         rows = [row for row in self._rows() if row[1]]
@@ -73,7 +73,13 @@ class Cost:
     def _repr_html_(self) -> str:
         head = html_table(self._rows(), ("", ""), caption="Cost, counted")
         layers = [
-            (c.name, c.kind, _shape(c.output or ()), human(c.params), human(c.macs))
+            (
+                c.name,
+                c.kind,
+                shape_text(c.output or ()),
+                format_number(c.params),
+                format_number(c.macs),
+            )
             for c in self.layers
         ]
         inside = html_table(layers, LAYER_COLUMNS, LAYER_COLUMNS[3:])
@@ -82,13 +88,13 @@ class Cost:
     def _rows(self) -> list[tuple[str, str]]:
         """What is known of the whole, for people."""
         return [
-            ("input", " and ".join(map(_shape, self.input))),
-            ("params", human(self.params)),
-            ("macs", human(self.macs)),
-            ("weights", human(self.weight_bytes, "bytes")),
-            ("activations", human(self.activation_bytes, "bytes")),
-            ("peak", human(self.peak_bytes, "bytes")),
-            ("workspace", human(self.workspace_bytes, "bytes")),
+            ("input", shape_text(self.input)),
+            ("params", format_number(self.params)),
+            ("macs", format_number(self.macs)),
+            ("weights", format_number(self.weight_bytes, "bytes")),
+            ("activations", format_number(self.activation_bytes, "bytes")),
+            ("peak", format_number(self.peak_bytes, "bytes")),
+            ("workspace", format_number(self.workspace_bytes, "bytes")),
             ("uncounted", ", ".join(sorted(self.uncounted))),
             *(("warning", warning) for warning in self.warnings),
         ]
@@ -101,7 +107,3 @@ class Cost:
         whole["layers"] = [asdict(layer) for layer in self.layers]
         whole["uncounted"] = sorted(self.uncounted)
         return whole
-
-
-def _shape(sizes: tuple[int, ...]) -> str:
-    return "x".join(map(str, sizes))

@@ -8,7 +8,7 @@ from convatlas.data.augment import augment, augmentation, choose_augmentation, g
 from convatlas.data.cache import CachedImages
 from convatlas.data.image_data import ImageData, Split
 from convatlas.data.made_up import make_images
-from convatlas.data.names import shown
+from convatlas.data.names import printable
 from convatlas.data.open import open_images, open_test
 from convatlas.data.preprocess import Preprocess
 from convatlas.data.read import read_image
@@ -31,7 +31,7 @@ __all__ = [
     "make_images",
     "open_images",
     "open_test",
+    "printable",
     "read_image",
     "resize",
-    "shown",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from convatlas.data.listing import SPLITS, Item
-from convatlas.data.names import shown_few
+from convatlas.data.names import printable_few
 from convatlas.errors import DataError
 
 
@@ -30,7 +30,8 @@ def class_map(
             return tuple(stored)
     elif len(trained) < 2:
         raise DataError(
-            f"{source}: must hold at least two classes, got {len(trained)}: {shown_few(trained)}"
+            f"{source}: must hold at least two classes, got {len(trained)}: "
+            f"{printable_few(trained)}"
         )
     for split in SPLITS:
         if split in by_split:
@@ -45,8 +46,8 @@ def similar_classes(classes: Iterable[str]) -> list[str]:
         plain = " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
         groups.setdefault(plain, []).append(label)
     return [
-        f"the classes {shown_few(group, most=10)} differ in case, spaces or dashes only, and are "
-        "learnt as different ones"
+        f"the classes {printable_few(group, most=10)} differ in case, spaces or dashes only, "
+        "and are learnt as different ones"
         for group in groups.values()
         if len(group) > 1
     ]
@@ -58,7 +59,7 @@ def check_same(
     """Refuse data whose classes are not those of the run that are asked for."""
     missing, extra = sorted(set(asked) - set(found)), sorted(set(found) - set(stored))
     parts = [
-        f"{word} {shown_few(names, most=10)}"
+        f"{word} {printable_few(names, most=10)}"
         for word, names in (("missing", missing), ("extra", extra))
         if names
     ]
@@ -70,7 +71,7 @@ def check_same(
 def absent_classes(items: Iterable[Item], classes: Sequence[str]) -> list[str]:
     """Say which classes of the run the data hold no images of."""
     gone = sorted(set(classes) - {item.label for item in items})
-    return [f"no images of {shown_few(gone, most=10)}"] if gone else []
+    return [f"no images of {printable_few(gone, most=10)}"] if gone else []
 
 
 def check_split(source: str, split: str, found: set[str], classes: set[str]) -> None:
@@ -79,12 +80,12 @@ def check_split(source: str, split: str, found: set[str], classes: set[str]) -> 
     if missing:
         raise DataError(
             f"{source}: the {split} split must hold every class, got none of "
-            f"{shown_few(missing, most=10)}"
+            f"{printable_few(missing, most=10)}"
         )
     if extra:
         raise DataError(
             f"{source}: the {split} split must hold the classes of train only, got also "
-            f"{shown_few(extra, most=10)}"
+            f"{printable_few(extra, most=10)}"
         )
 
 
@@ -99,5 +100,5 @@ def check_left(source: str, items: Iterable[Item], classes: Sequence[str]) -> No
             where = f" in the {split} split" if split else ""
             raise DataError(
                 f"{source}: every class must have readable images{where}, got none of "
-                f"{shown_few(gone, most=10)}; mend the files or remove the class"
+                f"{printable_few(gone, most=10)}; mend the files or remove the class"
             )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from convatlas.data.formats import is_image
-from convatlas.data.names import shown
+from convatlas.data.names import printable
 from convatlas.data.split_names import split_named
 
 FILE_NAMES = (  # in order of preference
@@ -104,7 +104,7 @@ def described(columns: Columns, first: Sequence[str], separator: str) -> str:
     """Say in one sentence how a file was understood."""
 
     def named(place: int) -> str:
-        return f"'{shown(first[place].strip())}'" if columns.header else str(place + 1)
+        return f"'{printable(first[place].strip())}'" if columns.header else str(place + 1)
 
     parts = [f"column {named(columns.file)} as file", f"{named(columns.label)} as class"]
     if columns.split is not None:

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from convatlas.data.csv_columns import FILE_NAMES, LABEL_NAMES, column_name
-from convatlas.data.names import shown
+from convatlas.data.names import printable
 from convatlas.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -26,7 +26,7 @@ def read_rows(path: Path) -> tuple[str, list[Row]]:
     try:
         return separator, [(reader.line_num, row) for row in reader if any(row)]
     except csv.Error as error:
-        raise DataError(f"{shown(path)}: cannot be read as CSV: {error}") from None
+        raise DataError(f"{printable(path)}: cannot be read as CSV: {error}") from None
 
 
 def read_text(path: Path) -> str:
@@ -35,13 +35,13 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise DataError(f"{shown(path)}: cannot read the file: {reason}") from None
+        raise DataError(f"{printable(path)}: cannot read the file: {reason}") from None
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{shown(path)}: must be text in UTF-8: {error.reason}; save it so"
+            f"{printable(path)}: must be text in UTF-8: {error.reason}; save it so"
         ) from None
 
 

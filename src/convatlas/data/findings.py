@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from convatlas.data.formats import is_image
 from convatlas.data.left_out import NO_IMAGE
-from convatlas.data.names import shown, shown_few
+from convatlas.data.names import printable, printable_few
 
 Remark = tuple[str, str]
 Pair = tuple[str, str, str, str]
@@ -42,7 +42,9 @@ def findings(
     for reason, names in by_reason.items():
         images = sum(map(is_image, names))
         by_name = f", {images:,} of them images by name" if images else ""
-        lines.append(f"left out {len(names):,} ({shown(reason)}){by_name}: {shown_few(names)}")
+        lines.append(
+            f"left out {len(names):,} ({printable(reason)}){by_name}: {printable_few(names)}"
+        )
     return lines
 
 
@@ -58,9 +60,9 @@ def times(rows: Sequence[Pair]) -> str:
 
 def remarks(rows: Sequence[Remark]) -> str:
     """The first few files, each with its remark."""
-    return shown_few(f"{file} ({remark})" for file, remark in rows)
+    return printable_few(f"{file} ({remark})" for file, remark in rows)
 
 
 def pairs(rows: Sequence[Pair]) -> str:
     """The first few pairs of files, each with its split or class."""
-    return shown_few(f"{a} ({kind_a}) and {b} ({kind_b})" for a, kind_a, b, kind_b in rows)
+    return printable_few(f"{a} ({kind_a}) and {b} ({kind_b})" for a, kind_a, b, kind_b in rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 from convatlas.data.formats import is_image
 from convatlas.data.layout import check_beside, check_subfolders
 from convatlas.data.listing import Item, Listing
-from convatlas.data.names import shown, shown_few, stored_name
+from convatlas.data.names import printable, printable_few, stored_name
 from convatlas.data.split_names import split_named
 from convatlas.data.walk import Level, look, no_images, walk
 from convatlas.errors import DataError
@@ -25,7 +25,7 @@ def list_folder(root: Path, *, need_train: bool = True) -> Listing:
         DataError: the folder has none of the known layouts, a class folder is empty, or a
             folder cannot be read.
     """
-    listing = Listing(shown(root), root, [])
+    listing = Listing(printable(root), root, [])
     top = look(root, root)
     splits = find_splits(root, top.folders, need_train=need_train)
     if not splits:
@@ -40,7 +40,9 @@ def list_folder(root: Path, *, need_train: bool = True) -> Listing:
             listing.ignored.extend(no_images(beside.files, BESIDE) + beside.left_out)
     for split, folder in splits.items():
         if folder.name != split:
-            listing.notes.append(f"reading the folder {shown(folder.name)} as the {split} split")
+            listing.notes.append(
+                f"reading the folder {printable(folder.name)} as the {split} split"
+            )
         inner, level = unwrap(listing, folder, split)
         list_classes(listing, inner, level, split)
     return listing
@@ -58,8 +60,8 @@ def find_splits(root: Path, folders: list[Path], *, need_train: bool) -> dict[st
             continue
         if split in found:
             raise DataError(
-                f"{shown(root)}: must hold one folder for the {split} split, got "
-                f"{shown(found[split].name)} and {shown(folder.name)}; keep one"
+                f"{printable(root)}: must hold one folder for the {split} split, got "
+                f"{printable(found[split].name)} and {printable(folder.name)}; keep one"
             )
         found[split] = folder
     if not found:
@@ -70,14 +72,14 @@ def find_splits(root: Path, folders: list[Path], *, need_train: bool) -> dict[st
             return found
         if len(found) < len(folders):
             return {}
-        raise DataError(f"{shown(found['train'])}: must hold one folder per class; {LAYOUT}")
+        raise DataError(f"{printable(found['train'])}: must hold one folder per class; {LAYOUT}")
     if not need_train and all(inside.values()):
         return found
     if len(found) == len(folders):
-        names = " and ".join(shown(folder.name) for folder in found.values())
+        names = " and ".join(printable(folder.name) for folder in found.values())
         raise DataError(
-            f"{shown(root)}: must hold a folder train/ beside {names}, got none; name the folder "
-            "with the training images so, or put the classes directly into the data folder"
+            f"{printable(root)}: must hold a folder train/ beside {names}, got none; name the "
+            "folder with the training images so, or put the classes directly into the data folder"
         )
     for split, folder in found.items():
         check_beside(root, folder, inside[split], folders)
@@ -98,7 +100,7 @@ def instead(level: Level) -> str:
     if level.files:
         return f"{len(level.files)} loose files"
     if level.left_out:
-        return f"only {shown_few(f'{file} ({reason})' for file, reason in level.left_out)}"
+        return f"only {printable_few(f'{file} ({reason})' for file, reason in level.left_out)}"
     return "an empty folder"
 
 
@@ -107,7 +109,7 @@ def list_classes(listing: Listing, folder: Path, level: Level, split: str | None
     if not level.folders:
         cut_off = split in ("val", "test")
         raise DataError(
-            f"{shown(folder)}: must hold one folder per class, got {instead(level)}; {LAYOUT}"
+            f"{printable(folder)}: must hold one folder per class, got {instead(level)}; {LAYOUT}"
             + (f", or move it away: a {split} split is then cut off train" if cut_off else "")
         )
     for file in level.files:
@@ -119,16 +121,16 @@ def list_classes(listing: Listing, folder: Path, level: Level, split: str | None
         label = stored_name(unicodedata.normalize("NFC", class_folder.name))  # macOS writes NFD
         if named.setdefault(label, class_folder.name) != class_folder.name:
             listing.notes.append(
-                f"two folders {shown(label)} that look alike are read as one class"
+                f"two folders {printable(label)} that look alike are read as one class"
             )
         found = walk(class_folder, listing.root)
         images = [Item(file, label, split) for file in found.files if is_image(file)]
         others = [file for file in found.files if not is_image(file)]
         if not images:
             names = [*others, *(file for file, _ in found.left_out)]
-            beside = f" ({len(names)} other files: {shown_few(names)})" if names else ""
+            beside = f" ({len(names)} other files: {printable_few(names)})" if names else ""
             raise DataError(
-                f"{shown(class_folder)}: a class folder must hold images, got none{beside}; "
+                f"{printable(class_folder)}: a class folder must hold images, got none{beside}; "
                 "add some or remove the folder"
             )
         listing.items.extend(images)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convatlas.data.listing import Item
-from convatlas.data.names import shown, shown_few
+from convatlas.data.names import printable, printable_few
 from convatlas.data.split_names import split_named
 from convatlas.errors import DataError
 
@@ -35,20 +35,22 @@ def check_subfolders(root: Path, items: Sequence[Item]) -> None:
     if len(inside) == 1 and len(shared) > 1:
         (label,) = inside
         raise DataError(
-            f"{shown(root)}: must hold at least two classes, got one folder {shown(label)} that "
-            f"holds the folders {shown_few(sorted(shared))}; give {shown(root)}/{shown(label)}"
+            f"{printable(root)}: must hold at least two classes, got one folder "
+            f"{printable(label)} that holds the folders {printable_few(sorted(shared))}; "
+            f"give {printable(root)}/{printable(label)}"
         )
     if any(split_named(name) for name in shared):
         raise DataError(
-            f"{shown(root)}: the splits must lie above the classes, got each of the folders "
-            f"{shown_few(sorted(nested))} with {shown_few(sorted(shared))} inside; {EXPECTED}"
+            f"{printable(root)}: the splits must lie above the classes, got each of the folders "
+            f"{printable_few(sorted(nested))} with {printable_few(sorted(shared))} inside; "
+            f"{EXPECTED}"
         )
     if len(shared) < 2 or 2 * len(shared) < len(union):
         return
     raise DataError(
-        f"{shown(root)}: read as {len(inside)} classes ({shown_few(sorted(inside))}), but they "
-        f"hold the same folders ({shown_few(sorted(shared))}), which look like the classes; "
-        + EXPECTED
+        f"{printable(root)}: read as {len(inside)} classes ({printable_few(sorted(inside))}), "
+        f"but they hold the same folders ({printable_few(sorted(shared))}), "
+        f"which look like the classes; {EXPECTED}"
     )
 
 
@@ -58,6 +60,6 @@ def check_beside(root: Path, split: Path, inside: list[Path], folders: list[Path
     again = sorted(folder.name for folder in inside if folder.name in names)
     if again:
         raise DataError(
-            f"{shown(root)}: {shown(split.name)} must not stand beside the classes that it holds "
-            f"({shown_few(again)}); put the others into a folder train/"
+            f"{printable(root)}: {printable(split.name)} must not stand beside the classes that "
+            f"it holds ({printable_few(again)}); put the others into a folder train/"
         )

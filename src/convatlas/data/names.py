@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from convatlas.text import shown, shown_few, stored_name, true_name
+from convatlas.text import printable, printable_few, stored_name, true_name
 
-__all__ = ["file_path", "shown", "shown_few", "stored_name", "true_name"]
+__all__ = ["file_path", "printable", "printable_few", "stored_name", "true_name"]
 
 
 def file_path(root: Path, file: str) -> Path:
-    """The file that a listing or a stored split names by its stored form."""
+    """Return the path of the file that a listing or a stored split names."""
     return root / true_name(file)

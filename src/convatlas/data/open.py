@@ -11,7 +11,7 @@ from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
 from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.listing import SPLITS, Item, Listing
-from convatlas.data.names import shown, stored_name, true_name
+from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan import (
     FileFacts,
     Progress,
@@ -120,7 +120,7 @@ def real_source(source: str | Path) -> Path:
 def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     """The labelled files of a folder or CSV file."""
     path = Path(source)
-    where = shown(source)
+    where = printable(source)
     try:
         if path.is_dir():
             return list_folder(path, need_train=need_train)

@@ -34,7 +34,7 @@ from convatlas.data.image_limits import (
     megapixels,
     shrink_jpeg,
 )
-from convatlas.data.names import shown
+from convatlas.data.names import printable
 from convatlas.data.pillow_state import PILLOW_STATE
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.threads import wait_for_pixels
@@ -83,7 +83,7 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
         image = load(path, reading)
         upright = turned(eight_bit(image, reading), image)
     except UnreadableImage as error:
-        raise DataError(f"{shown(path)}: {error}") from None
+        raise DataError(f"{printable(path)}: {error}") from None
     return planes(upright, channels)
 
 
@@ -159,8 +159,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read"
     if isinstance(error, OSError) and error.strerror:
-        return shown(error.strerror.lower())
-    text = shown(error) or type(error).__name__
+        return printable(error.strerror.lower())
+    text = printable(error) or type(error).__name__
     cut_off = any(word in text.lower() for word in ("truncated", "unexpected end", "ran out"))
     return f"truncated ({text})" if cut_off else f"damaged ({text})"
 

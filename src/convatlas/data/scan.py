@@ -18,7 +18,7 @@ from convatlas.data.duplicates import file_digest, pixel_digest
 from convatlas.data.findings import findings, with_reasons
 from convatlas.data.formats import SUFFIX_FORMATS
 from convatlas.data.left_out import BROKEN_LINK
-from convatlas.data.names import file_path, shown_few
+from convatlas.data.names import file_path, printable_few
 from convatlas.data.png_depth import png_depth
 from convatlas.data.read import (
     UnreadableImage,
@@ -186,7 +186,7 @@ def check_share(source: str, broken: list[tuple[str, str]], total: int, most: fl
     """
     if len(broken) <= most * total:
         return
-    named = shown_few(f"{file} ({reason})" for file, reason in broken)
+    named = printable_few(f"{file} ({reason})" for file, reason in broken)
     raise DataError(
         f"{source}: at most {most:.0%} of the files may be broken, got {len(broken)} of "
         f"{total}: {named}; mend or remove them, or allow more with --max-broken"

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Collection, Mapping, Sequence
 
-from convatlas.data.names import shown
+from convatlas.data.names import printable
 from convatlas.errors import DataError
 
 SHARE = 0.15  # of the images, for each split that is cut off
@@ -35,7 +35,7 @@ def cut(
     for label, members in files.items():
         if len(members) <= len(shares):
             raise DataError(
-                f"{source}: class {shown(label)} must have at least {len(shares) + 1} images, "
+                f"{source}: class {printable(label)} must have at least {len(shares) + 1} images, "
                 f"got {len(members)}; add some or remove the class"
             )
         order = sorted(members)

@@ -17,7 +17,7 @@ from pydantic import (
 
 from convatlas.data.image_data import FORMAT
 from convatlas.data.image_limits import MAX_SIDE
-from convatlas.data.names import shown, true_name
+from convatlas.data.names import printable, true_name
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.table import SUFFIXES
@@ -58,7 +58,9 @@ class StoredSplit(BaseModel):
 def first_fault(error: ValidationError) -> str:
     """The first thing that pydantic found: where, and what."""
     fault = error.errors(include_url=False)[0]
-    return f"{shown('.'.join(map(str, fault['loc'])) or 'all of it')}: {shown(fault['msg'])}"
+    return (
+        f"{printable('.'.join(map(str, fault['loc'])) or 'all of it')}: {printable(fault['msg'])}"
+    )
 
 
 def check_stored(path: Path, stored: Any) -> None:
@@ -75,9 +77,9 @@ def check_stored(path: Path, stored: Any) -> None:
     except ValidationError as error:
         fault = first_fault(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        fault = f"scan: {shown(error)}"
+        fault = f"scan: {printable(error)}"
     if fault:
-        raise DataError(f"{shown(path)}: must be a split that convatlas stored ({fault})")
+        raise DataError(f"{printable(path)}: must be a split that convatlas stored ({fault})")
 
 
 def disagreement(split: StoredSplit) -> str:
@@ -91,13 +93,16 @@ def disagreement(split: StoredSplit) -> str:
     for name, part in split.splits.items():
         lengths = {len(part.files), len(part.labels), len(part.digests or part.files)}
         if len(lengths) > 1:
-            return f"{shown(name)} must have as many labels and digests as files"
+            return f"{printable(name)} must have as many labels and digests as files"
         wrong = [label for label in part.labels if not 0 <= label < len(split.classes)]
         if wrong:
-            return f"{shown(name)} has the label {wrong[0]} of {len(split.classes)} classes"
+            return f"{printable(name)} has the label {wrong[0]} of {len(split.classes)} classes"
         outside = [file for file in part.files if not may_name(split.source, file)]
         if outside:
-            return f"{shown(name)} names {shown(outside[0])}, which is not in {shown(split.source)}"
+            return (
+                f"{printable(name)} names {printable(outside[0])}, "
+                f"which is not in {printable(split.source)}"
+            )
     return ""
 
 
@@ -123,17 +128,20 @@ def parsed(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{shown(path)}: cannot read the split: {error.strerror}") from None
+        raise DataError(f"{printable(path)}: cannot read the split: {error.strerror}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        reason = "too deeply nested" if isinstance(error, RecursionError) else shown(error)
-        raise DataError(f"{shown(path)}: must be a stored split in JSON: {reason}") from None
+        reason = "too deeply nested" if isinstance(error, RecursionError) else printable(error)
+        raise DataError(f"{printable(path)}: must be a stored split in JSON: {reason}") from None
 
 
 def check_format(path: Path, stored: Any) -> None:
     """Refuse a format that this version does not know."""
     if isinstance(stored, dict) and stored.get("format", FORMAT) != FORMAT:
         raise DataError(
-            f"{shown(path)}: must have format {FORMAT}, got {shown(str(stored['format'])[:40])}"
+            f"{printable(path)}: must have format {FORMAT}, got "
+            f"{printable(str(stored['format'])[:40])}"
         )
     if not isinstance(stored, dict) or type(stored.get("format")) is not int:
-        raise DataError(f"{shown(path)}: must be a split that convatlas stored (format: missing)")
+        raise DataError(
+            f"{printable(path)}: must be a split that convatlas stored (format: missing)"
+        )

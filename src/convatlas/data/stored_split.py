@@ -11,7 +11,7 @@ from convatlas.data.image_data import (
     Split,
     Store,
 )
-from convatlas.data.names import file_path, shown, shown_few, stored_name, true_name
+from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
 from convatlas.data.scan import ScanReport
 from convatlas.data.stored_form import check_format, check_stored, parsed
 from convatlas.data.stored_reading import Reading
@@ -86,7 +86,7 @@ def check_rows(path: Path, splits: dict[str, dict], count: int) -> None:
     for part in splits.values():
         for file in part["files"]:
             if int(file.rpartition("/")[2]) >= count:
-                raise DataError(f"{shown(path)}: names {shown(file)} of {count:,} digits")
+                raise DataError(f"{printable(path)}: names {printable(file)} of {count:,} digits")
 
 
 def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
@@ -99,6 +99,6 @@ def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None
     ]
     if gone:
         raise DataError(
-            f"{shown(root)}: must still hold the files of {shown(path)}, {len(gone)} vanished: "
-            f"{shown_few(gone)}; put them back, or name the place the data moved to"
+            f"{printable(root)}: must still hold the files of {printable(path)}, {len(gone)} "
+            f"vanished: {printable_few(gone)}; put them back, or name the place the data moved to"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from convatlas.data.csv_columns import Columns, UnknownColumns, described, find_columns
 from convatlas.data.csv_text import Row, read_rows
 from convatlas.data.listing import Item, Listing
-from convatlas.data.names import file_path, shown, shown_few, stored_name, true_name
+from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
 from convatlas.data.split_names import split_named
 from convatlas.errors import DataError
 
@@ -36,12 +36,12 @@ def list_table(path: Path, *, need_train: bool = True) -> Listing:
     separator, rows = read_rows(path)
     root = path.parent
     columns = tell_columns(path, rows)
-    listing = Listing(shown(path), root, [])
+    listing = Listing(printable(path), root, [])
     sentence = described(columns, rows[0][1], separator)
-    listing.notes.append(f"{shown(path.name)}: {sentence}")
+    listing.notes.append(f"{printable(path.name)}: {sentence}")
     add_rows(listing, columns, rows)
     if not listing.items and not listing.broken:
-        raise DataError(f"{shown(path)}: must name images below its header, got no rows")
+        raise DataError(f"{printable(path)}: must name images below its header, got no rows")
     check_splits(path, listing, need_train=need_train)
     return listing
 
@@ -49,13 +49,13 @@ def list_table(path: Path, *, need_train: bool = True) -> Listing:
 def tell_columns(path: Path, rows: Sequence[Row]) -> Columns:
     """Find the columns, or refuse the file with what it has."""
     if not rows:
-        raise DataError(f"{shown(path)}:1: the header must hold {HEADER}, got an empty file")
+        raise DataError(f"{printable(path)}:1: the header must hold {HEADER}, got an empty file")
     try:
         return find_columns([row for _, row in rows], lambda name: place_of(path.parent, name)[1])
     except UnknownColumns as error:
-        got = shown(",".join(rows[0][1]))[:100]
+        got = printable(",".join(rows[0][1]))[:100]
         raise DataError(
-            f"{shown(path)}:1: the header must hold {HEADER}, got {got} ({error})"
+            f"{printable(path)}:1: the header must hold {HEADER}, got {got} ({error})"
         ) from None
 
 
@@ -125,7 +125,7 @@ def read_row(row: Sequence[str], columns: Columns, width: int) -> tuple[str, str
     elif not label:
         fault = "no label"
     elif given and split is None:
-        fault = f"split must be train, val or test, got {shown(given)}"
+        fault = f"split must be train, val or test, got {printable(given)}"
     return file, label, fault, split
 
 
@@ -135,17 +135,17 @@ def contradiction(one: tuple[int, Item], other: tuple[int, Item]) -> str:
     kind, a, b = "label", item.label, odd.label
     if a == b:
         kind, a, b = "split", item.split or "none", odd.split or "none"
-    return f"two {kind}s: {shown(a)} in line {line}, {shown(b)} in line {again}"
+    return f"two {kind}s: {printable(a)} in line {line}, {printable(b)} in line {again}"
 
 
 def check_labels(listing: Listing, labels: set[str]) -> None:
     """Refuse a file that names a class in rows only that cannot be used."""
     lost = sorted(labels - {item.label for item in listing.items})
     if lost and listing.items:
-        few = shown_few(f"{file} ({reason})" for file, reason in listing.broken)
+        few = printable_few(f"{file} ({reason})" for file, reason in listing.broken)
         raise DataError(
             f"{listing.source}: every class must have a row that can be used, got none of "
-            f"{shown_few(lost)}: {few}"
+            f"{printable_few(lost)}: {few}"
         )
 
 
@@ -157,6 +157,8 @@ def check_splits(path: Path, listing: Listing, *, need_train: bool) -> None:
     for item in listing.items:
         if item.split is None:
             line = listing.places[item.file].removeprefix("line ")
-            raise DataError(f"{shown(path)}:{line}: split must be filled in every row or in none")
+            raise DataError(
+                f"{printable(path)}:{line}: split must be filled in every row or in none"
+            )
     if need_train and "train" not in stated:
-        raise DataError(f"{shown(path)}: some rows must have the split train, got none")
+        raise DataError(f"{printable(path)}: some rows must have the split train, got none")

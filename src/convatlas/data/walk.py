@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convatlas.data.formats import is_image
 from convatlas.data.left_out import BROKEN_LINK, LOOP, NO_IMAGE, reason_left_out
-from convatlas.data.names import shown, stored_name
+from convatlas.data.names import printable, stored_name
 from convatlas.errors import DataError
 
 Identity = tuple[int, int]
@@ -90,7 +90,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
             return list(found)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        where = shown(error.filename or folder)
+        where = printable(error.filename or folder)
         raise DataError(f"{where}: cannot read the folder: {reason}") from None
 
 
@@ -112,7 +112,7 @@ def identity(folder: Path) -> Identity:
         found = folder.stat()
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise DataError(f"{shown(folder)}: cannot read the folder: {reason}") from None
+        raise DataError(f"{printable(folder)}: cannot read the folder: {reason}") from None
     return (found.st_dev, found.st_ino)
 
 

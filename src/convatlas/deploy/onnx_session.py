@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from convatlas.deploy.proof import ExportError
-from convatlas.text import shown, utf8_path
+from convatlas.text import printable, utf8_path
 
 
 def open_session(path: str | Path, *, threads: int) -> Any:
@@ -16,7 +16,7 @@ def open_session(path: str | Path, *, threads: int) -> Any:
     import onnxruntime
 
     if not Path(path).is_file():
-        raise ExportError(f"{shown(path)}: no such file; `convatlas export` writes one")
+        raise ExportError(f"{printable(path)}: no such file; `convatlas export` writes one")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what matters comes as an exception; the rest is its own lines
@@ -33,7 +33,7 @@ def open_session(path: str | Path, *, threads: int) -> Any:
 def unreadable(path: str | Path, runtime: str, error: Exception) -> str:
     """One sentence that names the file, the runtime and its reason."""
     return (
-        f"{shown(path)}: damaged, or not a file that {runtime} reads ({reason(error)}); "
+        f"{printable(path)}: damaged, or not a file that {runtime} reads ({reason(error)}); "
         "`convatlas export` writes it again"
     )
 

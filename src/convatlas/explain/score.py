@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from convatlas.explain.evaluation import Evaluation, wilson_interval
-from convatlas.text import shown
+from convatlas.text import printable
 
 UNEQUAL = 1.5  # times as many images of one class as of another: the classes are unequal
 
@@ -37,7 +37,7 @@ class Score(BaseModel):
         """All of it in one line."""
         low, high = self.interval
         guessing = (
-            f"always answering {shown(self.commonest_class)} gives {self.commonest_share:.2%}"
+            f"always answering {printable(self.commonest_class)} gives {self.commonest_share:.2%}"
         )
         line = f"{self.accuracy:.2%} on {self.images:,} images "
         line += f"(95 % interval {low:.2%} to {high:.2%}; {guessing}"
@@ -51,7 +51,7 @@ class Score(BaseModel):
             return []
         return [
             f"the accuracy of {self.accuracy:.2%} is not above chance: always answering "
-            f"{shown(self.commonest_class)} gives {self.commonest_share:.2%}"
+            f"{printable(self.commonest_class)} gives {self.commonest_share:.2%}"
         ]
 
 

@@ -18,7 +18,7 @@ from convatlas.data.stored_reading import Reading
 from convatlas.data.walk import walk
 from convatlas.errors import DataError, UsageError
 from convatlas.progress import Progress, Silent
-from convatlas.text import shown, shown_few, true_name
+from convatlas.text import printable, printable_few, true_name
 
 NO_IMAGES = "no image in this folder"
 NO_MATCH = "no file has a name of this pattern"
@@ -94,31 +94,31 @@ def _paths(path: Path, progress: Progress) -> Iterator[Asked]:
         # A pattern such as `**` matches folders as well as what is in them.
         files = [each for each in found if not each.is_dir()]
         folders = [] if files else found
-        yield from (Asked(shown(each), each) for each in files if is_image(each.name))
+        yield from (Asked(printable(each), each) for each in files if is_image(each.name))
         for folder in folders:
             yield from _folder(folder, progress)
         if not any(is_image(each.name) for each in files) and not folders:
-            yield Asked(shown(path), error=f"{shown(path)}: {NO_MATCH}")
+            yield Asked(printable(path), error=f"{printable(path)}: {NO_MATCH}")
     else:
-        yield Asked(shown(path), path)
+        yield Asked(printable(path), path)
 
 
 def _folder(folder: Path, progress: Progress) -> Iterator[Asked]:
     try:
         level = walk(folder, folder)
     except DataError as error:
-        yield Asked(shown(folder), error=str(error))
+        yield Asked(printable(folder), error=str(error))
         return
     images = [file for file in level.files if is_image(file)]
     others = [file for file in level.files if not is_image(file)]
     others += [file for file, _ in level.left_out]
     if others:
         progress.say(
-            f"{shown(folder)}: {len(others):,} left out that are no images by name, are hidden or "
-            f"cannot be followed: {shown_few(others)}"
+            f"{printable(folder)}: {len(others):,} left out that are no images by name, are "
+            f"hidden or cannot be followed: {printable_few(others)}"
         )
     for file in images:
         path = folder / true_name(file)
-        yield Asked(shown(path), path)
+        yield Asked(printable(path), path)
     if not images:
-        yield Asked(shown(folder), error=f"{shown(folder)}: {NO_IMAGES}")
+        yield Asked(printable(folder), error=f"{printable(folder)}: {NO_IMAGES}")

@@ -14,7 +14,7 @@ from convatlas.errors import DataError
 from convatlas.explain.score import Score
 from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
-from convatlas.text import shown
+from convatlas.text import printable
 
 FILE_NAMES = {
     "config": "run.json",
@@ -154,12 +154,12 @@ class RunConfig(BaseModel):
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
             raise DataError(
-                f"{shown(path)}: not a run that can be used ({_first_fault(error)})"
+                f"{printable(path)}: not a run that can be used ({_first_fault(error)})"
             ) from None
         except UnicodeDecodeError:
-            raise DataError(f"{shown(path)}: not a run that can be used (no UTF-8)") from None
+            raise DataError(f"{printable(path)}: not a run that can be used (no UTF-8)") from None
         except OSError as error:
-            raise DataError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+            raise DataError(f"{printable(path)}: cannot be read: {error.strerror}") from None
 
 
 def _newer(version: str, ours: str) -> bool:

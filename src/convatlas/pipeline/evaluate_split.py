@@ -10,7 +10,7 @@ from convatlas.data import Split
 from convatlas.errors import DataError
 from convatlas.explain.evaluation import Evaluation
 from convatlas.progress import Progress, Silent
-from convatlas.text import shown
+from convatlas.text import printable
 
 AT_ONCE = 256  # images held in memory at their original size
 PIXELS_AT_ONCE = 1 << 27
@@ -47,7 +47,7 @@ def answer(
     if odd:
         raise DataError(
             f"the network's answer is no number for {len(odd)} of {len(split)} images, "
-            f"such as {shown(split.files[odd[0]])}"
+            f"such as {printable(split.files[odd[0]])}"
         )
     return Evaluation(torch.tensor(split.labels), answers, split.files)
 

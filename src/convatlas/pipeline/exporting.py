@@ -16,7 +16,7 @@ from convatlas.errors import UsageError
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.replacing import replacing
 from convatlas.search.space import Candidate
-from convatlas.text import shown
+from convatlas.text import printable
 
 OURS = "convatlas"  # the note that tells an export of ours, with the version that wrote it
 
@@ -53,12 +53,12 @@ def check_target(path: Path, own: Path, *, of_the_run: bool = False) -> None:
     Raises:
         UsageError: the path is a folder, or holds what no export of ours wrote.
     """
-    place = f"export: --out {shown(path)}"
+    place = f"export: --out {printable(path)}"
     try:
         if path.is_dir():
             raise UsageError(f"{place}: is a folder; name a file in it")
         if not path.parent.is_dir():
-            raise UsageError(f"{place}: there is no folder {shown(path.parent)}")
+            raise UsageError(f"{place}: there is no folder {printable(path.parent)}")
         of_a_run = path.name in FILE_NAMES.values() and path.resolve() != own.resolve()
         if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
             raise UsageError(f"{place}: would replace a file of the run; choose another name")

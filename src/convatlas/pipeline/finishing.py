@@ -19,7 +19,7 @@ from convatlas.pipeline.report.gather import report_run
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.steps import Steps
 from convatlas.progress import Progress, Silent
-from convatlas.text import shown
+from convatlas.text import printable
 from convatlas.train.stop import StopRequest
 
 LEAST_PROOF = 32  # images, however slow the network
@@ -111,7 +111,7 @@ def _report(steps: Steps, images: ImageData, test: Evaluation | None, cost: Cost
         place = run.path / FILE_NAMES["report"]
         written = run.config.written
         if place.exists() and written is not None and place.name not in written:
-            raise UsageError(f"{shown(place)}: no run wrote this file; move it away")
+            raise UsageError(f"{printable(place)}: no run wrote this file; move it away")
         run.note_written("report")
         report_run(run.path, run.config, images, test, cost, steps.progress, run.doubts)
 

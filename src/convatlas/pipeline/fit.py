@@ -43,7 +43,7 @@ from convatlas.search.budget import Budget
 from convatlas.search.halving import halve, plan_rungs
 from convatlas.search.promise import undominated
 from convatlas.search.space import structures
-from convatlas.text import shown
+from convatlas.text import printable
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import Stoppable, StopRequest
@@ -225,7 +225,7 @@ def _open(
     bar.close()
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in images.splits.items())
     progress.say(
-        f"{shown(images.name)}: {len(images.classes)} classes, {sizes}, "
+        f"{printable(images.name)}: {len(images.classes)} classes, {sizes}, "
         f"{images.width} x {images.height} pixels, {images.channels} channel(s)"
     )
     for line in (*images.scan.notes, *images.scan.warnings()):

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
-from convatlas.text import shown, shown_few
+from convatlas.text import printable, printable_few
 
 LOCK = ".convatlas.lock"
 BUILDING = ".convatlas-building"
@@ -47,28 +47,30 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
     """
     try:
         if folder.exists() and not folder.is_dir():
-            raise UsageError(f"--out {shown(folder)}: is a file, not a folder")
+            raise UsageError(f"--out {printable(folder)}: is a file, not a folder")
         nearest = folder
         while not nearest.exists():
             nearest = nearest.parent
     except OSError as error:  # a name that is too long, say
-        raise UsageError(f"--out {shown(folder)}: cannot be used: {error.strerror}") from error
+        raise UsageError(f"--out {printable(folder)}: cannot be used: {error.strerror}") from error
     if data is not None and data != "digits" and os.path.exists(data):
         _refuse_data(folder, Path(data))
     ours = written_by_run(folder)
     if ours is not None and not force:
         raise UsageError(
-            f"--out {shown(folder)}: holds a run already; choose another folder, or replace it "
+            f"--out {printable(folder)}: holds a run already; choose another folder, or replace it "
             "with --force"
         )
     others = sorted(name for name in NAMES - (ours or set()) if os.path.lexists(folder / name))
     if others:
         raise UsageError(
-            f"--out {shown(folder)}: holds {shown_few(others)}, which no run of convatlas wrote; "
-            "choose another folder"
+            f"--out {printable(folder)}: holds {printable_few(others)}, which no run of "
+            "convatlas wrote; choose another folder"
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"--out {shown(folder)}: no permission to write to {shown(nearest)}")
+        raise UsageError(
+            f"--out {printable(folder)}: no permission to write to {printable(nearest)}"
+        )
 
 
 def written_by_run(folder: Path) -> set[str] | None:
@@ -109,8 +111,8 @@ class Claim:
         needed, free = 3 * weights_bytes + SMALL_PARTS, shutil.disk_usage(self.folder).free
         if free < needed:
             raise UsageError(
-                f"--out {shown(self.folder)}: {free >> 20:,} MiB are free there, and the run may "
-                f"need {needed >> 20:,} MiB"
+                f"--out {printable(self.folder)}: {free >> 20:,} MiB are free there, and the "
+                f"run may need {needed >> 20:,} MiB"
             )
 
     def move_to(self, folder: Path) -> None:
@@ -156,11 +158,13 @@ def claimed(folder: Path, *, force: bool, data: str | Path | None = None) -> Ite
         lock.acquire(blocking=False)
     except Timeout:
         raise UsageError(
-            f"--out {shown(folder)}: in use by another job, which holds {shown(lock_file)}; "
-            "choose another folder"
+            f"--out {printable(folder)}: in use by another job, which holds "
+            f"{printable(lock_file)}; choose another folder"
         ) from None
     except OSError as error:
-        raise UsageError(f"--out {shown(folder)}: cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"--out {printable(folder)}: cannot be written: {error.strerror}"
+        ) from error
     claim = Claim(folder)
     try:
         check_folder(folder, force=force, data=data)  # another job may have ended in between
@@ -188,7 +192,7 @@ def claimed_free(name: str) -> Iterator[Claim]:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UsageError(f"{shown(folder)}: cannot be made: {error.strerror}") from error
+            raise UsageError(f"{printable(folder)}: cannot be made: {error.strerror}") from error
     try:
         with claimed(folder, force=False) as claim:
             yield claim
@@ -210,12 +214,13 @@ def _refuse_data(folder: Path, data: Path) -> None:
     run, place = folder.resolve(), data.resolve()
     if place.is_dir() and run.is_relative_to(place):
         raise UsageError(
-            f"--out {shown(folder)}: lies within the data {shown(data)}; choose a folder outside"
+            f"--out {printable(folder)}: lies within the data {printable(data)}; choose a "
+            "folder outside"
         )
     own = {run / name for name in NAMES}
     if place in own or own & set(place.parents):
         raise UsageError(
-            f"--out {shown(folder)}: the data {shown(data)} lies where a run is written"
+            f"--out {printable(folder)}: the data {printable(data)} lies where a run is written"
         )
 
 

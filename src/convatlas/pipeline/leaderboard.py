@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from convatlas.errors import ConvatlasError
-from convatlas.human import human
 from convatlas.pipeline.config import Trial
 from convatlas.tables import html_table, plain_lines
+from convatlas.text import format_number
 
 if TYPE_CHECKING:
     import pandas
@@ -50,9 +50,9 @@ def _row(entry: Trial) -> tuple[str, ...]:
         entry.model,
         _options(entry.options),
         str(entry.size),
-        human(entry.params),
-        human(entry.macs),
-        human(entry.latency_s, "s"),
+        format_number(entry.params),
+        format_number(entry.macs),
+        format_number(entry.latency_s, "s"),
         "-" if entry.accuracy is None else f"{entry.accuracy:.1%}",
         entry.status,
         entry.reason,

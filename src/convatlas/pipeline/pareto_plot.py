@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from convatlas.atlas.human import human
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.outcomes import (
     CHOSEN,
@@ -21,6 +20,7 @@ from convatlas.pipeline.outcomes import (
 )
 from convatlas.pipeline.report.curves import share_range
 from convatlas.search.budget import Budget
+from convatlas.text import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def accuracy_against_cost(
         },
     )
     if limit is not None:
-        _draw_limit(figure, limit, right, human(limit, cost.unit))
+        _draw_limit(figure, limit, right, format_number(limit, cost.unit))
     return figure
 
 
@@ -131,10 +131,10 @@ def _hover(trial: Trial) -> str:
     lines = [
         f"<b>{_safe(trial.model)}</b>",
         _safe(settings(trial)),
-        f"{human(trial.params)} params, {human(trial.macs)} macs",
+        f"{format_number(trial.params)} params, {format_number(trial.macs)} macs",
     ]
     if trial.latency_s is not None:
-        lines.append(f"latency {human(trial.latency_s, 's')}")
+        lines.append(f"latency {format_number(trial.latency_s, 's')}")
     if trial.accuracy is not None:
         epochs = f"{trial.epochs:.1f} epochs"
         lines.append(f"{trial.accuracy:.2%} on validation after {epochs}")
@@ -220,7 +220,7 @@ def _draw_axes(
     axes.set_xscale("log")
     left, right = _range(groups, cost.name, limit)
     axes.set_xlim(left, right)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value, cost.unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value, cost.unit)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_xlabel(cost.words)
@@ -229,7 +229,7 @@ def _draw_axes(
     axes.spines[["top", "right"]].set_visible(False)
     if limit is not None:
         axes.axvspan(limit, right, color=LIMIT_COLOUR, alpha=0.1, linewidth=0)
-        words = f"budget {human(limit, cost.unit)}"
+        words = f"budget {format_number(limit, cost.unit)}"
         axes.axvline(limit, color=LIMIT_COLOUR, linestyle="--", label=words)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, loc="best")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convatlas.data import ImageData, ScanReport, Split, load_split, open_test, shown
+from convatlas.data import ImageData, ScanReport, Split, load_split, open_test, printable
 from convatlas.data.stored_reading import chosen_reading
 from convatlas.data.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
@@ -16,7 +16,6 @@ from convatlas.deploy.proof import Proof
 from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.explain.evaluation import Evaluation
 from convatlas.explain.score import close_race
-from convatlas.human import human
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.asked import Asked, find_asked
 from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
@@ -27,7 +26,7 @@ from convatlas.pipeline.predicting import Prediction, predict_in_batches
 from convatlas.pipeline.sample import load_sample
 from convatlas.progress import Progress, Silent
 from convatlas.tables import html_table
-from convatlas.text import shown_few
+from convatlas.text import format_number, printable_few
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
@@ -53,7 +52,7 @@ class Run:
         return Leaderboard(self.config.leaderboard)
 
     def __repr__(self) -> str:
-        return f"Run({shown(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
+        return f"Run({printable(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
 
     def __str__(self) -> str:
         return "\n".join(f"{name:11}{value}" for name, value in self._rows())
@@ -70,15 +69,18 @@ class Run:
         config = self.config
         tested = f"on {config.counts.get('test', 0):,} test images"
         rows = [
-            ("run", shown(self.path)),
+            ("run", printable(self.path)),
             ("model", f"{config.model} at {'x'.join(map(str, config.input))}"),
             ("accuracy", "" if config.accuracy is None else f"{config.accuracy:.1%} {tested}"),
-            ("params", f"{human(config.params)} params"),
-            ("macs", f"{human(config.macs)} macs"),
-            ("latency", "" if config.latency_s is None else human(config.latency_s, "s")),
-            ("file", "" if config.file_bytes is None else human(config.file_bytes, "bytes")),
-            ("classes", f"{len(config.classes):,}: {shown_few(config.classes, 5)}"),
-            ("data", shown(config.source)),
+            ("params", f"{format_number(config.params)} params"),
+            ("macs", f"{format_number(config.macs)} macs"),
+            ("latency", "" if config.latency_s is None else format_number(config.latency_s, "s")),
+            (
+                "file",
+                "" if config.file_bytes is None else format_number(config.file_bytes, "bytes"),
+            ),
+            ("classes", f"{len(config.classes):,}: {printable_few(config.classes, 5)}"),
+            ("data", printable(config.source)),
         ]
         return [(name, value) for name, value in rows if value]
 
@@ -97,7 +99,9 @@ class Run:
         try:
             return ScanReport.from_dict(json.loads(path.read_text(encoding="utf-8"))).warnings()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return [f"{shown(path)}: cannot be read, so what was found in the data is not known"]
+            return [
+                f"{printable(path)}: cannot be read, so what was found in the data is not known"
+            ]
 
     @property
     def doubts(self) -> list[str]:
@@ -127,7 +131,8 @@ class Run:
             raise
         except Exception as error:  # options of a damaged file can be anything
             raise DataError(
-                f"{shown(config)}: {self.config.model} cannot be built with these options ({error})"
+                f"{printable(config)}: {self.config.model} cannot be built with these options "
+                f"({error})"
             ) from error
         load_weights(network, self.path / FILE_NAMES["weights"], created=self.config.created)
         return network.eval()
@@ -217,8 +222,8 @@ class Run:
             return split, seen
         if not fresh:
             raise DataError(
-                f"{shown(opened.source)}: all {seen:,} images were used to train this run, so they "
-                "tell nothing of new ones; --with-seen counts them all the same"
+                f"{printable(opened.source)}: all {seen:,} images were used to train this run, "
+                "so they tell nothing of new ones; --with-seen counts them all the same"
             )
         found.append(
             f"left out {seen:,} of {len(split):,} images, which were used to train this run; "
@@ -311,9 +316,9 @@ class Run:
         path = self.path / FILE_NAMES["split"]
         images = load_split(path, source)
         if list(images.classes) != self.config.classes:
-            raise DataError(f"{shown(path)}: has other classes than the run.json beside it")
+            raise DataError(f"{printable(path)}: has other classes than the run.json beside it")
         if not images.splits.get("test"):
-            raise DataError(f"{shown(path)}: names no test images")
+            raise DataError(f"{printable(path)}: names no test images")
         return images.splits["test"]
 
     def _sample(self, source: str | Path | None) -> list[Tensor]:

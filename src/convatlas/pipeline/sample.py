@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convatlas.errors import DataError
 from convatlas.replacing import cannot_write, replacing
-from convatlas.text import shown, utf8_path
+from convatlas.text import printable, utf8_path
 
 MOST_IMAGES = 16
 MOST_SIDE = 512  # pixels; larger images are cut, for what a run keeps shall be small
@@ -46,12 +46,12 @@ def load_sample(path: Path) -> list[Tensor]:
         DataError: there are none, or the file is damaged.
     """
     if not path.is_file():
-        raise DataError(f"{shown(path)}: no images are kept here")
+        raise DataError(f"{printable(path)}: no images are kept here")
     try:
         with utf8_path(path) as readable:
             kept = load_file(readable)
     except SafetensorError as error:
-        raise DataError(f"{shown(path)}: damaged ({' '.join(str(error).split())})") from error
+        raise DataError(f"{printable(path)}: damaged ({' '.join(str(error).split())})") from error
     return [kept[name] for name in sorted(kept)]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convatlas.errors import WeightsError
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.text import shape_text
 
 COUNTER = "num_batches_tracked"  # of batch norm; older files lack it, and evaluation ignores it
 SHOWN = 4  # names in a message
@@ -156,7 +157,7 @@ def _head(checkpoint: Checkpoint) -> str:
 
 
 def _size(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
+    return shape_text(tensor.shape) or "one number"
 
 
 def _some(names: list[str]) -> str:

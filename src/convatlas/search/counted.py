@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from convatlas.atlas.human import human
 from convatlas.atlas.index import read_index
 from convatlas.cost import Cost, count
 from convatlas.errors import CountError
 from convatlas.models.registry import find_entry
 from convatlas.search.budget import Budget
 from convatlas.search.space import Candidate
+from convatlas.text import format_number
 
 TRIES = 2  # of each network and size, the widest that fit
 # Of what scaling the published count gives: channels are rounded and heads shrink with the classes.
@@ -91,8 +91,8 @@ def _held(candidate: Candidate, budget: Budget, most_macs: float) -> Counted:
 
 def _too_slow(candidate: Candidate, cost: Cost | None, macs: float, most_macs: float) -> Counted:
     reason = (
-        f"too slow: {human(macs)} multiply-adds an image, and in this time training can do "
-        f"{human(most_macs)} at the most"
+        f"too slow: {format_number(macs)} multiply-adds an image, and in this time training can do "
+        f"{format_number(most_macs)} at the most"
     )
     return Counted(candidate, cost, reason, untimely=True)
 

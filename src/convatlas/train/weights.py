@@ -9,7 +9,7 @@ from torch import nn
 
 from convatlas.errors import DataError
 from convatlas.replacing import cannot_write, replacing
-from convatlas.text import shown, utf8_path
+from convatlas.text import printable, utf8_path
 
 
 def save_weights(model: nn.Module, path: Path, *, metadata: dict[str, str]) -> None:
@@ -44,7 +44,9 @@ def load_weights(model: nn.Module, path: Path, *, created: str | None = None) ->
             with safe_open(readable, framework="pt") as head:
                 noted = (head.metadata() or {}).get("created", created)
             if created is not None and noted != created:
-                raise DataError(f"{shown(path)}: belongs to another run than run.json beside it")
+                raise DataError(
+                    f"{printable(path)}: belongs to another run than run.json beside it"
+                )
             load_model(model, readable, strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -60,4 +62,4 @@ def check_finite(model: nn.Module, path: Path) -> None:
     """
     for name, value in model.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise DataError(f"{shown(path)}: {name} holds values that are no finite numbers")
+            raise DataError(f"{printable(path)}: {name} holds values that are no finite numbers")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from convatlas.atlas.human import human
 from convatlas.cost.report import LayerCost
-from convatlas.data.names import shown
+from convatlas.data.names import printable
+from convatlas.text import format_number
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -24,7 +24,7 @@ LAYER_QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "activation
 
 def label(name: str) -> str:
     """A class name as plotly shows it: on one line, short, its `<` a `<`."""
-    text = shown(name) or "(no name)"
+    text = printable(name) or "(no name)"
     short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
     return html.escape(short, quote=False)
 
@@ -80,7 +80,7 @@ def _curves(
 
 def _moment(row: Mapping[str, Any]) -> str:
     rate = f", learning rate {row['lr']:.2g}" if row.get("lr") is not None else ""
-    return f"step {row.get('step', '?')}, {human(row.get('seconds'), 's')}{rate}"
+    return f"step {row.get('step', '?')}, {format_number(row.get('seconds'), 's')}{rate}"
 
 
 def confusion_map(matrix: Tensor, names: Sequence[str]) -> "Figure":
@@ -178,7 +178,7 @@ def layer_costs(layers: Sequence[LayerCost], quantity: str = "macs") -> "Figure"
         y=places if named else values,
         orientation="h" if named else "v",
         marker={"color": BLUE},
-        hovertext=[_layer(layer, human(getattr(layer, quantity), unit)) for layer in rows],
+        hovertext=[_layer(layer, format_number(getattr(layer, quantity), unit)) for layer in rows],
         hoverinfo="text",
     )
     figure = go.Figure(bar, layout={"template": "none"})

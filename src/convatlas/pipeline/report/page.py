@@ -9,10 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from convatlas.atlas.human import human
-from convatlas.atlas.words import STATUS_WORDS
+from convatlas.atlas.claim_text import STATUS_WORDS
 from convatlas.cost.report import RULE, LayerCost
-from convatlas.data import ImageData, shown
+from convatlas.data import ImageData, printable
 from convatlas.explain.confusion import confusion_matrix
 from convatlas.explain.evaluation import Evaluation
 from convatlas.pipeline.config import RunConfig
@@ -23,6 +22,7 @@ from convatlas.pipeline.report import sections as parts
 from convatlas.pipeline.report.curves import accuracy_curve, confusion_map, layer_costs, loss_curves
 from convatlas.pipeline.snippets import commands, python_code
 from convatlas.replacing import replacing
+from convatlas.text import format_number
 
 
 def write_report(
@@ -90,8 +90,8 @@ def _template():
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "human": human,
-        "shown": shown,
+        "format_number": format_number,
+        "printable": printable,
         "settings": settings,
         "outcome": outcome_of,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convatlas.data import ImageData, Split, shown
+from convatlas.data import ImageData, Split, printable
 from convatlas.data.findings import with_reasons
 from convatlas.errors import DataError
 from convatlas.explain.confusion import (
@@ -174,13 +174,13 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
     found = [
         Check(
             "Identical files stand in two splits: the test figure may be too good.",
-            [f"{shown(a)} ({x}) and {shown(b)} ({y})" for a, x, b, y in scan["leaks"]],
+            [f"{printable(a)} ({x}) and {printable(b)} ({y})" for a, x, b, y in scan["leaks"]],
             serious=True,
         ),
         Check(
             "Identical files stand under two classes.",
             [
-                f"{shown(a)} ({shown(x)}) and {shown(b)} ({shown(y)})"
+                f"{printable(a)} ({printable(x)}) and {printable(b)} ({printable(y)})"
                 for a, x, b, y in scan["conflicts"]
             ],
             serious=True,
@@ -202,11 +202,11 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
 
 
 def _lines(sentences: Sequence[str]) -> list[str]:
-    return [shown(sentence) for sentence in sentences]
+    return [printable(sentence) for sentence in sentences]
 
 
 def _remarks(rows: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"{shown(file)}: {shown(remark)}" for file, remark in rows]
+    return [f"{printable(file)}: {printable(remark)}" for file, remark in rows]
 
 
 def sizes(scan: Mapping[str, Any]) -> str:

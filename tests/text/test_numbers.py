@@ -1,6 +1,6 @@
 import pytest
 
-from convatlas.atlas.human import human
+from convatlas.text import format_number, shape_text
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,10 @@ from convatlas.atlas.human import human
     ],
 )
 def test_figures_read_as_a_person_writes_them(value, unit, text):
-    assert human(value, unit) == text
+    assert format_number(value, unit) == text
+
+
+def test_shapes_read_as_sizes_with_a_cross_between_them():
+    assert shape_text((3, 224, 224)) == "3x224x224"
+    assert shape_text([[1, 3, 8, 8], [1, 5]]) == "1x3x8x8 and 1x5"
+    assert shape_text(()) == ""

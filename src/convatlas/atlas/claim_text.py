@@ -1,9 +1,9 @@
 """A published figure and its status, and where public weights lie, in words."""
 
 from convatlas.atlas.compare import CHANGED, DIFFERS, HOLDS, NOT_CHECKED, Row
-from convatlas.atlas.human import human
 from convatlas.claims.claim import Claim
 from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.text import format_number
 
 STATUS_WORDS = {HOLDS: "holds", DIFFERS: "differs", NOT_CHECKED: "not checked", CHANGED: "changed"}
 
@@ -31,5 +31,5 @@ def weights_line(checkpoint: Checkpoint) -> str:
     """Say source, size and licence of public weights, and their publisher's accuracy."""
     top1 = checkpoint.top1_percent
     accuracy = f", top-1 {top1:g} % by {checkpoint.published_by}" if top1 is not None else ""
-    size = human(checkpoint.bytes, "bytes")
+    size = format_number(checkpoint.bytes, "bytes")
     return f"{checkpoint.source} ({size}, licence {checkpoint.licence}{accuracy})"

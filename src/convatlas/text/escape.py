@@ -60,12 +60,14 @@ def _unescaped(escape: str) -> str:
     return chr(code + 0xDC00) if 0x80 <= code < 0x100 else chr(code)
 
 
-def printable(text: str, keep: str = "") -> str:
+def printable(text: object, keep: str = "") -> str:
     """Return the text with control characters, surrogates and direction marks escaped.
 
     Args:
+        text: a name, a path or any value; what `str` makes of it is escaped.
         keep: characters that stay, such as line ends.
     """
+    text = str(text)
     if text.isprintable():
         return text
     return "".join(c if c in keep or _harmless(c) else _code(c) for c in text)
@@ -81,21 +83,16 @@ def _code(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def shown(name: object) -> str:
-    """Return a name as it is printed: on one line, whatever characters it holds."""
-    return printable(str(name))
-
-
-def shown_few(names: Iterable[object], most: int = 3) -> str:
+def printable_few(names: Iterable[object], most: int = 3) -> str:
     """Return the first few names, and how many more there are."""
-    listed = [shown(name) for name in names]
+    listed = [printable(name) for name in names]
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def shell_word(name: object) -> str:
     """Return a name as bash and zsh take it, in characters that every file can hold."""
-    plain = shown(name)
+    plain = printable(name)
     if plain == str(name):
         return shlex.quote(plain)
     encoded = str(name).encode("utf-8", "surrogateescape")

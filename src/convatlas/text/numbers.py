@@ -1,4 +1,7 @@
-"""Figures as a person reads them: 3.50 M, 12.3 ms, 4.8 MB, 71.8 %."""
+"""Figures as a person reads them: 3.50 M, 12.3 ms, 4.8 MB, 71.8 %, 3x224x224."""
+
+from collections.abc import Sequence
+from typing import Any
 
 _STEPS = {
     "": ((1e9, " G"), (1e6, " M"), (1e3, " k")),
@@ -7,8 +10,8 @@ _STEPS = {
 }
 
 
-def human(value: float | None, unit: str = "") -> str:
-    """Three digits or more, with the unit; a dash for what is not known.
+def format_number(value: float | None, unit: str = "") -> str:
+    """Write a figure with three digits or more and its unit, or a dash for None.
 
     Args:
         value: bare count, bytes, seconds or percent.
@@ -27,3 +30,10 @@ def human(value: float | None, unit: str = "") -> str:
 def _digits(value: float) -> str:
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{decimals}f}"
+
+
+def shape_text(sizes: Sequence[Any]) -> str:
+    """Write the sizes of a tensor as `3x224x224`, and several shapes as `3x8x8 and 5`."""
+    if sizes and isinstance(sizes[0], list | tuple):
+        return " and ".join(map(shape_text, sizes))
+    return "x".join(map(str, sizes))

@@ -4,8 +4,7 @@ import subprocess
 
 import pytest
 
-from convatlas import text
-from convatlas.text import printable, shell_word, shown, stored_name, true_name
+from convatlas.text import escape, printable, shell_word, stored_name, true_name
 
 ODD = [
     "plain",
@@ -33,7 +32,7 @@ def test_a_stored_name_is_unicode_and_comes_back(name):
 
 @pytest.mark.parametrize("coding", ["ascii", "iso-8859-1"])
 def test_a_name_is_stored_alike_under_every_locale(monkeypatch, coding):
-    monkeypatch.setattr(text, "_RECODED", (coding, "utf-8"))
+    monkeypatch.setattr(escape, "_RECODED", (coding, "utf-8"))
     for content in ("größe".encode(), b"gr\xff", b"plain"):
         name = content.decode(coding, "surrogateescape")
         assert stored_name(name) == content.decode("utf-8", "backslashreplace")
@@ -60,7 +59,7 @@ def test_stored_names_differ_where_the_names_do():
     ],
 )
 def test_what_would_steer_a_terminal_is_shown_as_its_code(name, expected):
-    assert shown(name) == expected
+    assert printable(name) == expected
 
 
 def test_line_ends_may_stay():
