@@ -13,6 +13,7 @@ from torch.export import Dim
 from torch.onnx.errors import OnnxExporterError
 
 from convatlas.deploy.classifier import ImageClassifier
+from convatlas.deploy.fold_norm import fold_norm
 from convatlas.deploy.proof import ExportError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def to_onnx(classifier: ImageClassifier, *, example_size: tuple[int, int]) -> "o
         ExportError: an operator has no ONNX form, or a free size was fixed by the network.
     """
     model = copy.deepcopy(classifier).cpu().eval()
+    fold_norm(model.network)  # the exporter would do it, after three traces of twice the graph
     # 0 and 1 would be taken for constants, and equal sides for one and the same side.
     height, width = max(2, example_size[0]), max(2, example_size[1])
     width += height == width
