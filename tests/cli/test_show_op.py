@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from convatlas.cli.main import main
-from convatlas.ops.kinds.find import KINDS
+from convatlas.ops.catalog.find import KINDS
 
 
 def run(capsys, *args):

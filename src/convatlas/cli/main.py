@@ -36,7 +36,7 @@ VERBS = {
         "show",
         "Show one network: paper, options, cost of each layer, published and counted figures.",
     ),
-    "show-op": Verb("show_op", "Show one kind of convolution: its cost and its wiring."),
+    "show-op": Verb("show_op", "Show one kind of convolution: its cost and its connectivity."),
     "count": Verb("count", "Count what a network costs, on shapes alone."),
     "claims": Verb(
         "claims",

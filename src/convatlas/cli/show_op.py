@@ -1,4 +1,4 @@
-"""`convatlas show-op`: one kind of convolution, its sizes, cost and wiring."""
+"""`convatlas show-op`: one kind of convolution, its sizes, cost and connectivity."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from convatlas.errors import UsageError
 from convatlas.text import shape_text
 
 if TYPE_CHECKING:
-    from convatlas.ops.kinds.find import Kind
-    from convatlas.ops.kinds.plan import Plan
-    from convatlas.ops.kinds.wiring import Wiring
+    from convatlas.ops.catalog.connectivity import Connectivity
+    from convatlas.ops.catalog.find import Kind
+    from convatlas.ops.catalog.op_spec import OpSpec
 
 NUMBERS = ("weights", "multiply-adds")
 
@@ -23,8 +23,8 @@ class Picture(NamedTuple):
     """What is drawn: the options, small enough to see, the whole operator and its steps."""
 
     options: Mapping[str, Any]
-    whole: "Wiring"
-    steps: "Sequence[Wiring]"
+    whole: "Connectivity"
+    steps: "Sequence[Connectivity]"
 
 
 def show_op_command(
@@ -37,11 +37,11 @@ def show_op_command(
     svg: Path | None = typer.Option(None, "--svg", help="Write the picture to this file as SVG."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
 ) -> None:
-    """Show one kind of convolution: its cost and its wiring.
+    """Show one kind of convolution: its cost and its connectivity.
 
     The picture is taken from the operator's own derivatives.
     """
-    from convatlas.ops.kinds.find import find_kind
+    from convatlas.ops.catalog.find import find_kind
 
     if kind is None:
         _list(as_json)
@@ -50,18 +50,18 @@ def show_op_command(
     form = "of the form key=value"
     given = parse_pairs(options or (), found.name, found.options, form)
     chosen = dict(found.options) | given
-    plan = found.plan(**chosen)
-    picture = _trace(found, chosen, plan)
+    spec = found.spec(**chosen)
+    picture = _trace(found, chosen, spec)
     if svg is not None:
         _write(svg, picture, found.name)
     if as_json:
-        print_json(_as_json(found, chosen, plan, picture, svg))
+        print_json(_as_json(found, chosen, spec, picture, svg))
     else:
-        _print(found, chosen, plan, picture, svg)
+        _print(found, chosen, spec, picture, svg)
 
 
 def _list(as_json: bool) -> None:
-    from convatlas.ops.kinds.find import KINDS
+    from convatlas.ops.catalog.find import KINDS
 
     if as_json:
         print_json({"kinds": [_kind(kind) for kind in KINDS.values()]})
@@ -75,18 +75,18 @@ def _kind(kind: "Kind") -> dict[str, Any]:
     return {"kind": kind.name, "about": kind.about, "options": dict(kind.options)}
 
 
-def _trace(kind: "Kind", chosen: Mapping[str, Any], plan: "Plan") -> Picture:
-    from convatlas.ops.kinds.picture_size import picture_options
-    from convatlas.ops.kinds.wiring import trace_steps, trace_wiring
+def _trace(kind: "Kind", chosen: Mapping[str, Any], spec: "OpSpec") -> Picture:
+    from convatlas.ops.catalog.connectivity import trace_connectivity, trace_steps
+    from convatlas.ops.catalog.picture_size import picture_options
 
-    drawn = picture_options(chosen, axes=len(plan.input) - 1)
-    small = kind.plan(**drawn)
+    drawn = picture_options(chosen, axes=len(spec.input) - 1)
+    small = kind.spec(**drawn)
     module = small.build()
-    return Picture(drawn, trace_wiring(module, small.input), trace_steps(module, small.input))
+    return Picture(drawn, trace_connectivity(module, small.input), trace_steps(module, small.input))
 
 
 def _write(path: Path, picture: Picture, name: str) -> None:
-    from convatlas.ops.kinds.draw_svg import svg_text
+    from convatlas.ops.catalog.draw_svg import svg_text
 
     title = name.replace("_", " ")
     text = svg_text(picture.whole, title, _pairs(picture.options), picture.steps)
@@ -108,7 +108,7 @@ def _value(value: Any) -> str:
 def _as_json(
     kind: "Kind",
     chosen: Mapping[str, Any],
-    plan: "Plan",
+    spec: "OpSpec",
     picture: Picture,
     svg: Path | None,
 ) -> dict[str, Any]:
@@ -116,12 +116,12 @@ def _as_json(
         "kind": kind.name,
         "about": kind.about,
         "options": chosen,
-        "input": plan.input,
-        "output": plan.output,
-        "params": plan.count.params,
-        "macs": plan.count.macs,
-        "ordinary": {"params": plan.ordinary.params, "macs": plan.ordinary.macs},
-        "ratio": {"params": plan.params_ratio, "macs": plan.macs_ratio},
+        "input": spec.input,
+        "output": spec.output,
+        "params": spec.count.params,
+        "macs": spec.count.macs,
+        "ordinary": {"params": spec.ordinary.params, "macs": spec.ordinary.macs},
+        "ratio": {"params": spec.params_ratio, "macs": spec.macs_ratio},
         "picture": {
             "options": picture.options,
             **_matrices(picture.whole),
@@ -131,31 +131,31 @@ def _as_json(
     }
 
 
-def _matrices(wiring: "Wiring") -> dict[str, Any]:
+def _matrices(connectivity: "Connectivity") -> dict[str, Any]:
     """Rows are outputs, columns inputs; 1 where an output depends on an input."""
     return {
-        "positions": wiring.places.int().tolist(),
-        "channels": wiring.channels.int().tolist(),
+        "positions": connectivity.places.int().tolist(),
+        "channels": connectivity.channels.int().tolist(),
     }
 
 
 def _print(
     kind: "Kind",
     chosen: Mapping[str, Any],
-    plan: "Plan",
+    spec: "OpSpec",
     picture: Picture,
     svg: Path | None,
 ) -> None:
-    from convatlas.ops.kinds.draw_text import text_lines
+    from convatlas.ops.catalog.draw_text import text_lines
 
     say(f"{kind.name}: {kind.about}")
     say(_pairs(chosen))
-    say(f"input {_value(plan.input)} -> output {_value(plan.output)}")
+    say(f"input {_value(spec.input)} -> output {_value(spec.output)}")
     say()
     rows = [
-        (kind.name, f"{plan.count.params:,}", f"{plan.count.macs:,}"),
-        ("ordinary", f"{plan.ordinary.params:,}", f"{plan.ordinary.macs:,}"),
-        ("ratio", f"{plan.params_ratio:.4g}", f"{plan.macs_ratio:.4g}"),
+        (kind.name, f"{spec.count.params:,}", f"{spec.count.macs:,}"),
+        ("ordinary", f"{spec.ordinary.params:,}", f"{spec.ordinary.macs:,}"),
+        ("ratio", f"{spec.params_ratio:.4g}", f"{spec.macs_ratio:.4g}"),
     ]
     table(rows, ("", *NUMBERS), right=NUMBERS)
     say()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.cost.complex_convolution import ComplexConvolutions
-from convatlas.cost.flags import set_mode
+from convatlas.cost.eval_mode import set_mode
 from convatlas.cost.inputs import META, Inputs, dtype_of, moved, read_inputs
 from convatlas.cost.memory import tensors_in
 from convatlas.cost.report import Cost

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convatlas.cost.flags import evaluating
+from convatlas.cost.eval_mode import evaluating
 
 HOPELESS = 4.0  # times the median of one thread: on a busy machine more threads may be no use
 

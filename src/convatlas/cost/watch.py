@@ -17,11 +17,11 @@ from torch.nn.modules.module import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convatlas.cost.formulas import COMPLEX_FACTOR, CONVOLUTIONS, FORMULAS, Formula
-from convatlas.cost.free import bare_name, is_free
 from convatlas.cost.inputs import META, moved
 from convatlas.cost.memory import LiveBytes, convolution_workspace, tensors_in
 from convatlas.cost.report import LayerCost
 from convatlas.cost.shapes import SHAPES, Answer
+from convatlas.cost.zero_cost_ops import bare_name, is_zero_cost
 from convatlas.errors import CountError
 
 FLOAT32_BYTES = 4
@@ -34,7 +34,7 @@ class _Operator:
 
     formula: Formula | None
     answer: Answer | None
-    free: bool
+    zero_cost: bool
     convolves: bool
     quantised: bool
 
@@ -46,7 +46,7 @@ def _known(func: Any) -> _Operator:
     return _Operator(
         formula=FORMULAS.get(name),
         answer=SHAPES.get(func),
-        free=is_free(func),
+        zero_cost=is_zero_cost(func),
         convolves=name in CONVOLUTIONS,
         quantised=func.namespace == "quantized",
     )
@@ -103,7 +103,7 @@ class Watch(TorchDispatchMode):
             self.book(operator.formula(args, out), out if isinstance(out, Tensor) else out[0])
         elif func is VIEW_AS_REAL:
             self.took_complex_apart = True
-        elif not operator.free:
+        elif not operator.zero_cost:
             self.uncounted[bare_name(func)] += 1
         return out
 

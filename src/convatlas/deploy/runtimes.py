@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convatlas.cost.flags import evaluating
+from convatlas.cost.eval_mode import evaluating
+from convatlas.cost.interleaved import TIMES_P10, spread, spread_text, time_steadily
 from convatlas.cost.latency import Latency, limited_threads, summarise
 from convatlas.cost.memory import measure_growth
-from convatlas.cost.turns import TIMES_P10, said, spread, time_steadily
 from convatlas.deploy.onnx_program import quiet
 from convatlas.deploy.onnx_session import open_session, reason, unreadable
 from convatlas.deploy.proof import ExportError
@@ -236,7 +236,7 @@ def _rank(
 def _doubt(name: str, times: Mapping[str, list[float]]) -> str | None:
     """Why the ratio of eager's median to this one's says little, if so."""
     if (own := spread(times[name])) > TIMES_P10:
-        return said(own)
+        return spread_text(own)
     if (eager := spread(times[EAGER])) > TIMES_P10:
-        return f"{EAGER}'s {said(eager)}"
+        return f"{EAGER}'s {spread_text(eager)}"
     return None

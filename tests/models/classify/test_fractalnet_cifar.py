@@ -6,7 +6,7 @@ from convatlas.errors import UsageError
 from convatlas.models import create_model
 from convatlas.models.classify.fractalnet_cifar import FractalNetCifar
 
-NARROW = {  # by the wiring of the released generator, 100 classes
+NARROW = {  # by the connections of the released generator, 100 classes
     5: (258_660, 4_583_936),
     10: (848_820, 19_182_080),
     20: (2_127_780, 53_834_240),
@@ -17,11 +17,11 @@ NARROW = {  # by the wiring of the released generator, 100 classes
 
 
 @pytest.mark.parametrize("depth", NARROW)
-def test_counts_of_the_depth_study_are_those_of_the_released_wiring(depth, counted):
+def test_counts_of_the_depth_study_are_those_of_the_released_connections(depth, counted):
     assert counted(f"fractalnet{depth}_narrow_cifar", num_classes=100) == NARROW[depth]
 
 
-def test_counts_of_depth_20_are_those_of_the_released_wiring(counted):
+def test_counts_of_depth_20_are_those_of_the_released_connections(counted):
     assert counted("fractalnet20_cifar") == (33_734_922, 845_222_912)
     assert counted("fractalnet20_cifar", num_classes=100) == (33_781_092, 845_268_992)
     assert counted("fractalnet20_cifar", columns=4)[0] == 76_128_714

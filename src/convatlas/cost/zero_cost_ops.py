@@ -6,9 +6,9 @@ is neither counted nor free is reported as uncounted, never passed over in silen
 
 import torch
 
-_FREE_TAGS = {torch.Tag.pointwise}
+_ZERO_COST_TAGS = {torch.Tag.pointwise}
 if hasattr(torch.Tag, "reduction"):  # newer than the oldest torch we support
-    _FREE_TAGS.add(torch.Tag.reduction)
+    _ZERO_COST_TAGS.add(torch.Tag.reduction)
 
 _GROUPS = {
     "normalisation": """
@@ -62,21 +62,26 @@ _GROUPS = {
         profiler::_record_function_exit""",
 }
 
-_FREE_NAMES = frozenset(name for group in _GROUPS.values() for name in group.split())
+_ZERO_COST_NAMES = frozenset(name for group in _GROUPS.values() for name in group.split())
 
 
-def is_free(op: torch._ops.OpOverload) -> bool:
+def is_zero_cost(op: torch._ops.OpOverload) -> bool:
     """Whether the rule counts nothing for this operator, in place or not."""
     name = bare_name(op)
     plain = name.removesuffix("_")
-    return name in _FREE_NAMES or plain in _FREE_NAMES or _is_tagged(op) or _has_free_twin(plain)
+    return (
+        name in _ZERO_COST_NAMES
+        or plain in _ZERO_COST_NAMES
+        or _is_tagged(op)
+        or _is_tagged_out_of_place(plain)
+    )
 
 
 def _is_tagged(op: torch._ops.OpOverload) -> bool:
-    return op.is_view or not _FREE_TAGS.isdisjoint(op.tags)
+    return op.is_view or not _ZERO_COST_TAGS.isdisjoint(op.tags)
 
 
-def _has_free_twin(plain: str) -> bool:
+def _is_tagged_out_of_place(plain: str) -> bool:
     """An operator that works in place may lack the tag that its ordinary form has."""
     packet = getattr(torch.ops.aten, plain, None) if "::" not in plain else None
     return packet is not None and any(

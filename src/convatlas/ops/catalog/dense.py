@@ -1,11 +1,11 @@
 """Ordinary, strided, dilated, 1 x 1, grouped, shuffled and transposed convolution by name."""
 
 from convatlas.ops.arithmetic import transposed_size
+from convatlas.ops.catalog.op_spec import OpSpec, compared_with, cube, number_or_rule, output_sizes
 from convatlas.ops.counts import count_conv, count_transposed
-from convatlas.ops.kinds.plan import Plan, beside, cube, number_or_rule, output_sizes
 
 
-def plan_conv(
+def spec_conv(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -16,13 +16,13 @@ def plan_conv(
     padding: str = "same",
     dilation: int = 1,
     groups: int = 1,
-) -> Plan:
+) -> OpSpec:
     """The ordinary convolution: every output reads a window of all channels."""
     from convatlas.ops.convolution import Conv
 
     out = output_sizes(size, kernel, dims, stride, padding, dilation)
     sides = number_or_rule(padding)
-    return Plan(
+    return OpSpec(
         (in_channels, *cube(size, dims)),
         (out_channels, *out),
         lambda: Conv(
@@ -41,7 +41,7 @@ def plan_conv(
     )
 
 
-def plan_strided(
+def spec_strided(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -50,9 +50,9 @@ def plan_strided(
     dims: int = 2,
     stride: int = 2,
     padding: str = "same",
-) -> Plan:
+) -> OpSpec:
     """The window moves by more than one: fewer outputs, and so fewer multiply-adds."""
-    chosen = plan_conv(
+    chosen = spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
         kernel=kernel,
@@ -62,10 +62,10 @@ def plan_strided(
         padding=padding,
     )
     dense = output_sizes(size, kernel, dims, 1, padding, 1)
-    return beside(chosen, count_conv(in_channels, out_channels, kernel, dense))
+    return compared_with(chosen, count_conv(in_channels, out_channels, kernel, dense))
 
 
-def plan_dilated(
+def spec_dilated(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -74,9 +74,9 @@ def plan_dilated(
     dims: int = 2,
     dilation: int = 2,
     padding: str = "same",
-) -> Plan:
+) -> OpSpec:
     """Holes between the weights: a wider view for the same cost."""
-    return plan_conv(
+    return spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
         kernel=kernel,
@@ -87,11 +87,11 @@ def plan_dilated(
     )
 
 
-def plan_pointwise(
+def spec_pointwise(
     *, in_channels: int = 16, out_channels: int = 32, size: int = 14, dims: int = 2, groups: int = 1
-) -> Plan:
+) -> OpSpec:
     """1 x 1: mixes the channels at each position; beside a 3 x 3."""
-    chosen = plan_conv(
+    chosen = spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
         kernel=1,
@@ -99,10 +99,10 @@ def plan_pointwise(
         dims=dims,
         groups=groups,
     )
-    return beside(chosen, count_conv(in_channels, out_channels, 3, cube(size, dims)))
+    return compared_with(chosen, count_conv(in_channels, out_channels, 3, cube(size, dims)))
 
 
-def plan_grouped(
+def spec_grouped(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -111,9 +111,9 @@ def plan_grouped(
     dims: int = 2,
     groups: int = 4,
     stride: int = 1,
-) -> Plan:
+) -> OpSpec:
     """Channels in parts, each convolved alone; parts never see each other."""
-    return plan_conv(
+    return spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
         kernel=kernel,
@@ -124,7 +124,7 @@ def plan_grouped(
     )
 
 
-def plan_shuffled_group(
+def spec_shuffled_group(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -132,12 +132,12 @@ def plan_shuffled_group(
     size: int = 14,
     dims: int = 2,
     groups: int = 4,
-) -> Plan:
+) -> OpSpec:
     """Grouped, then shuffled, so that the next grouped layer reads from every group."""
     from convatlas.ops.shuffle import ShuffledGroupConv
 
     out = cube(size, dims)
-    return Plan(
+    return OpSpec(
         (in_channels, *out),
         (out_channels, *out),
         lambda: ShuffledGroupConv(in_channels, out_channels, kernel, groups=groups, dims=dims),
@@ -146,7 +146,7 @@ def plan_shuffled_group(
     )
 
 
-def plan_transposed(
+def spec_transposed(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -158,7 +158,7 @@ def plan_transposed(
     output_padding: int = 1,
     dilation: int = 1,
     groups: int = 1,
-) -> Plan:
+) -> OpSpec:
     """Spreads each input over a window of the output; beside a convolution of the output's size."""
     from convatlas.ops.transposed import TransposedConv
 
@@ -171,7 +171,7 @@ def plan_transposed(
         dilation=dilation,
     )
     inside, out = cube(size, dims), cube(side, dims)
-    return Plan(
+    return OpSpec(
         (in_channels, *inside),
         (out_channels, *out),
         lambda: TransposedConv(

@@ -14,7 +14,7 @@ Times = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
-class Turns:
+class InterleavedTimes:
     """Seconds of every timed call by name, and how many tries it took."""
 
     times: Times
@@ -34,7 +34,7 @@ def time_steadily(
     min_runs: int = 10,
     tries: int = TRIES,
     again: Callable[[str], None] = lambda line: None,
-) -> Turns:
+) -> InterleavedTimes:
     """Time calls by turns, all of them anew while one of them varies too much to be compared.
 
     The try whose worst call varied least counts, whole: times of different tries would compare
@@ -49,23 +49,25 @@ def time_steadily(
     best, least, number = {}, math.inf, 0
     while True:
         number += 1
-        times = time_in_turns(calls, seconds=seconds, min_runs=min_runs)
+        times = time_interleaved(calls, seconds=seconds, min_runs=min_runs)
         name, worst = max(
             ((name, spread(each)) for name, each in times.items()), key=lambda each: each[1]
         )
         if not best or worst < least:
             best, least = times, worst
         if worst <= TIMES_P10 or number >= tries:
-            return Turns(best, number)
-        again(f"{name} varies too much ({said(worst)}): timing again, {number + 1} of {tries}")
+            return InterleavedTimes(best, number)
+        again(
+            f"{name} varies too much ({spread_text(worst)}): timing again, {number + 1} of {tries}"
+        )
 
 
-def said(spread: float) -> str:
+def spread_text(spread: float) -> str:
     """`p90 is 3.40 times p10`."""
     return f"p90 is {spread:.2f} times p10"
 
 
-def time_in_turns(
+def time_interleaved(
     calls: Mapping[str, Callable[[], Any]], *, seconds: float, min_runs: int = 10, rounds: int = 3
 ) -> Times:
     """Time several calls by turns, so that a busy spell of the machine meets them all.

@@ -17,7 +17,7 @@ NOTHING = 1e-9  # of the largest derivative: less is rounding
 
 
 @dataclass(frozen=True)
-class Wiring:
+class Connectivity:
     """What depends on what.
 
     Args:
@@ -44,26 +44,26 @@ class Wiring:
         return self.places[:, _middle(self.input)].view(self.output)
 
 
-def trace_wiring(module: nn.Module, input: tuple[int, ...]) -> Wiring:
+def trace_connectivity(module: nn.Module, input: tuple[int, ...]) -> Connectivity:
     """Take all derivatives of the module at a random input.
 
     Args:
         module: from (n, c, i…) to (n, d, o…); its weights are moved to float64.
         input: size of one input, channels first; outputs times inputs numbers are held.
     """
-    return _wiring(module.double(), _random(input))
+    return _connectivity(module.double(), _random(input))
 
 
-def trace_steps(module: nn.Module, input: tuple[int, ...]) -> list[Wiring]:
-    """The wiring of each convolution that the module runs, in order; none if it runs only one.
+def trace_steps(module: nn.Module, input: tuple[int, ...]) -> list[Connectivity]:
+    """Return the connectivity of each convolution that runs, in order; nothing for only one.
 
     Args:
-        module, input: as in `trace_wiring`.
+        module, input: as in `trace_connectivity`.
     """
     watch = _Convolutions()
     with torch.no_grad(), watch:
         module.double()(_random(input)[None])
-    steps = [_wiring(step, _random(tuple(size))) for step, size in watch.calls]
+    steps = [_connectivity(step, _random(tuple(size))) for step, size in watch.calls]
     return steps if len(steps) > 1 else []
 
 
@@ -90,7 +90,7 @@ def _random(input: tuple[int, ...]) -> Tensor:
     return torch.randn(input, generator=generator, dtype=torch.float64)
 
 
-def _wiring(operator: Callable[[Tensor], Tensor], x: Tensor) -> Wiring:
+def _connectivity(operator: Callable[[Tensor], Tensor], x: Tensor) -> Connectivity:
     def answer(one: Tensor) -> Tensor:
         return operator(one[None])[0]
 
@@ -100,7 +100,9 @@ def _wiring(operator: Callable[[Tensor], Tensor], x: Tensor) -> Wiring:
     depends = slopes.abs().reshape(output[0], -1, input[0], x[0].numel())
     depends = depends > NOTHING * depends.max()
     places, channels = depends.any(2).any(0), depends.any(3).any(1)
-    return Wiring(input[1:], output[1:], places, channels, _own(depends, channels, input, output))
+    return Connectivity(
+        input[1:], output[1:], places, channels, _own(depends, channels, input, output)
+    )
 
 
 def _own(

@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from convatlas.errors import UsageError
+from convatlas.ops.catalog.op_spec import OpSpec, cube
 from convatlas.ops.counts import count_causal, count_conv, count_gated
-from convatlas.ops.kinds.plan import Plan, cube
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def plan_masked(
+def spec_masked(
     *,
     in_channels: int = 3,
     out_channels: int = 6,
@@ -19,13 +19,13 @@ def plan_masked(
     dims: int = 2,
     mask: str = "A",
     colours: int = 1,
-) -> Plan:
+) -> OpSpec:
     """Sees only what comes before it in reading order; mask A hides its own place, B shows it."""
     from convatlas.ops.masked import MaskedConv
 
     out = cube(size, dims)
     count = count_conv(in_channels, out_channels, kernel, out)
-    return Plan(
+    return OpSpec(
         (in_channels, *out),
         (out_channels, *out),
         lambda: MaskedConv(
@@ -36,7 +36,7 @@ def plan_masked(
     )
 
 
-def plan_causal(
+def spec_causal(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -44,11 +44,11 @@ def plan_causal(
     size: int = 14,
     dilation: int = 1,
     groups: int = 1,
-) -> Plan:
+) -> OpSpec:
     """Along time: a step sees itself and earlier steps only."""
     from convatlas.ops.causal import CausalConv
 
-    return Plan(
+    return OpSpec(
         (in_channels, size),
         (out_channels, size),
         lambda: CausalConv(in_channels, out_channels, kernel, dilation=dilation, groups=groups),
@@ -57,7 +57,7 @@ def plan_causal(
     )
 
 
-def plan_gated(
+def spec_gated(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -65,7 +65,7 @@ def plan_gated(
     size: int = 14,
     dims: int = 1,
     gate: str = "glu",
-) -> Plan:
+) -> OpSpec:
     """Twice as many maps; half of them say how much of the others passes (gate: glu or gtu)."""
     if gate not in ("glu", "gtu"):
         raise UsageError(f"gated: gate must be glu or gtu, got '{gate}'")
@@ -77,7 +77,7 @@ def plan_gated(
         return GatedConv(in_channels, out_channels, kernel, gate=function, dims=dims)
 
     out = cube(size, dims)
-    return Plan(
+    return OpSpec(
         (in_channels, *out),
         (out_channels, *out),
         build,

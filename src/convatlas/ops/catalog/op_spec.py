@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class OpSpec:
     """One operator with all its numbers chosen, not built yet.
 
     Args:
@@ -42,9 +42,9 @@ class Plan:
         return self.count.macs / self.ordinary.macs
 
 
-def beside(plan: Plan, ordinary: Count) -> Plan:
-    """The same plan with another ordinary convolution to compare with."""
-    return replace(plan, ordinary=ordinary)
+def compared_with(spec: OpSpec, ordinary: Count) -> OpSpec:
+    """The same spec with another ordinary convolution to compare with."""
+    return replace(spec, ordinary=ordinary)
 
 
 def cube(size: int, dims: int) -> tuple[int, ...]:

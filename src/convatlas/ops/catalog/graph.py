@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from convatlas.ops.catalog.op_spec import OpSpec
 from convatlas.ops.counts import Count, count_chebyshev, count_first_order, count_spectral
-from convatlas.ops.kinds.plan import Plan
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def plan_spectral(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> Plan:
+def spec_spectral(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> OpSpec:
     """Graph, on a ring with one chord: weighs each frequency by itself; every vertex sees all."""
 
     def build() -> "nn.Module":
-        from convatlas.ops.kinds.ring import ring_with_chord
+        from convatlas.ops.catalog.ring import ring_with_chord
         from convatlas.ops.laplacian import eigenbasis, normalised_laplacian
         from convatlas.ops.spectral import SpectralConv
 
@@ -25,14 +25,14 @@ def plan_spectral(*, in_channels: int = 16, out_channels: int = 32, vertices: in
     return _on_graph(in_channels, out_channels, vertices, build, count)
 
 
-def plan_chebyshev(
+def spec_chebyshev(
     *, in_channels: int = 16, out_channels: int = 32, vertices: int = 8, order: int = 3
-) -> Plan:
+) -> OpSpec:
     """Graph, on a ring with one chord: a polynomial of the Laplacian, order - 1 hops far."""
 
     def build() -> "nn.Module":
+        from convatlas.ops.catalog.ring import ring_with_chord
         from convatlas.ops.chebyshev import ChebyshevConv
-        from convatlas.ops.kinds.ring import ring_with_chord
         from convatlas.ops.laplacian import normalised_laplacian, scaled_laplacian
 
         scaled = scaled_laplacian(normalised_laplacian(ring_with_chord(vertices)))
@@ -42,12 +42,12 @@ def plan_chebyshev(
     return _on_graph(in_channels, out_channels, vertices, build, count)
 
 
-def plan_first_order(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> Plan:
+def spec_first_order(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> OpSpec:
     """Graph, on a ring with one chord: each vertex averages itself and its neighbours."""
 
     def build() -> "nn.Module":
+        from convatlas.ops.catalog.ring import ring_with_chord
         from convatlas.ops.first_order import FirstOrderConv
-        from convatlas.ops.kinds.ring import ring_with_chord
         from convatlas.ops.laplacian import first_order_graph
 
         return FirstOrderConv(
@@ -64,7 +64,7 @@ def _on_graph(
     vertices: int,
     build: "Callable[[], nn.Module]",
     count: Count,
-) -> Plan:
+) -> OpSpec:
     weights = in_channels * out_channels * vertices**2
     dense = Count(weights, weights)
-    return Plan((in_channels, vertices), (out_channels, vertices), build, count, dense)
+    return OpSpec((in_channels, vertices), (out_channels, vertices), build, count, dense)

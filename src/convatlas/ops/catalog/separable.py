@@ -1,5 +1,6 @@
 """Depthwise, separable in channels or in space, and the kinds between, by name."""
 
+from convatlas.ops.catalog.op_spec import OpSpec, cube, number_or_rule, output_sizes
 from convatlas.ops.counts import (
     count_conv,
     count_depthwise,
@@ -10,10 +11,9 @@ from convatlas.ops.counts import (
     count_super_separable,
     count_two_step,
 )
-from convatlas.ops.kinds.plan import Plan, cube, number_or_rule, output_sizes
 
 
-def plan_depthwise(
+def spec_depthwise(
     *,
     channels: int = 16,
     kernel: int = 3,
@@ -22,13 +22,13 @@ def plan_depthwise(
     multiplier: int = 1,
     stride: int = 1,
     dilation: int = 1,
-) -> Plan:
+) -> OpSpec:
     """Each channel is filtered alone; nothing mixes them."""
     from convatlas.ops.depthwise import DepthwiseConv
 
     out = output_sizes(size, kernel, dims, stride, "same", dilation)
     filters = channels * multiplier
-    return Plan(
+    return OpSpec(
         (channels, *cube(size, dims)),
         (filters, *out),
         lambda: DepthwiseConv(
@@ -39,7 +39,7 @@ def plan_depthwise(
     )
 
 
-def plan_separable(
+def spec_separable(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -50,13 +50,13 @@ def plan_separable(
     stride: int = 1,
     dilation: int = 1,
     padding: str = "same",
-) -> Plan:
+) -> OpSpec:
     """Depthwise separable: filter each channel alone, then mix the channels by 1 x 1."""
     from convatlas.ops.separable import SeparableConv
 
     out = output_sizes(size, kernel, dims, stride, padding, dilation)
     sides = number_or_rule(padding)
-    return Plan(
+    return OpSpec(
         (in_channels, *cube(size, dims)),
         (out_channels, *out),
         lambda: SeparableConv(
@@ -74,20 +74,20 @@ def plan_separable(
     )
 
 
-def plan_spatially_separable(
+def spec_spatially_separable(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
     kernel: int = 3,
     size: int = 14,
     stride: int = 1,
-) -> Plan:
+) -> OpSpec:
     """A column of weights, then a row, for each pair of channels: kernels of rank 1."""
     from convatlas.ops.spatially_separable import SpatiallySeparableConv
 
     out = output_sizes(size, kernel, 2, stride, "same", 1)
     between = (out[0], size)
-    return Plan(
+    return OpSpec(
         (in_channels, size, size),
         (out_channels, *out),
         lambda: SpatiallySeparableConv(in_channels, out_channels, kernel, stride=stride),
@@ -96,7 +96,7 @@ def plan_spatially_separable(
     )
 
 
-def plan_two_step(
+def spec_two_step(
     *,
     in_channels: int = 16,
     middle_channels: int = 16,
@@ -104,12 +104,12 @@ def plan_two_step(
     kernel: int = 3,
     size: int = 14,
     stride: int = 1,
-) -> Plan:
+) -> OpSpec:
     """A full k x 1 convolution to some middle channels, then a full 1 x k one."""
     from convatlas.ops.spatially_separable import TwoStepConv
 
     out = output_sizes(size, kernel, 2, stride, "same", 1)
-    return Plan(
+    return OpSpec(
         (in_channels, size, size),
         (out_channels, *out),
         lambda: TwoStepConv(in_channels, middle_channels, out_channels, kernel, stride=stride),
@@ -120,7 +120,7 @@ def plan_two_step(
     )
 
 
-def plan_sub_separable(
+def spec_sub_separable(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -128,12 +128,12 @@ def plan_sub_separable(
     size: int = 14,
     dims: int = 1,
     groups: int = 4,
-) -> Plan:
+) -> OpSpec:
     """Grouped, then a full 1 x 1: between grouped and depthwise separable."""
     from convatlas.ops.sub_separable import SubSeparableConv
 
     out = cube(size, dims)
-    return Plan(
+    return OpSpec(
         (in_channels, *out),
         (out_channels, *out),
         lambda: SubSeparableConv(in_channels, out_channels, kernel, groups=groups, dims=dims),
@@ -142,7 +142,7 @@ def plan_sub_separable(
     )
 
 
-def plan_super_separable(
+def spec_super_separable(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -150,12 +150,12 @@ def plan_super_separable(
     size: int = 14,
     dims: int = 1,
     groups: int = 2,
-) -> Plan:
+) -> OpSpec:
     """Slices of the channels, each depthwise separable on its own."""
     from convatlas.ops.super_separable import SuperSeparableConv
 
     out = cube(size, dims)
-    return Plan(
+    return OpSpec(
         (in_channels, *out),
         (out_channels, *out),
         lambda: SuperSeparableConv(in_channels, out_channels, kernel, groups=groups, dims=dims),
@@ -164,7 +164,7 @@ def plan_super_separable(
     )
 
 
-def plan_pyramid(
+def spec_pyramid(
     *,
     in_channels: int = 16,
     out_channels: int = 32,
@@ -173,12 +173,12 @@ def plan_pyramid(
     dims: int = 2,
     stride: int = 1,
     concat: bool = False,
-) -> Plan:
+) -> OpSpec:
     """Filters of several sizes on each channel alone, then 1 x 1; beside the largest size."""
     from convatlas.ops.pyramid import PyramidConv
 
     out = output_sizes(size, max(kernels, default=0), dims, stride, "same", 1)
-    return Plan(
+    return OpSpec(
         (in_channels, *cube(size, dims)),
         (out_channels, *out),
         lambda: PyramidConv(

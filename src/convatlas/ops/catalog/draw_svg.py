@@ -1,11 +1,11 @@
-"""A wiring as a picture: an SVG file that any browser shows."""
+"""A connectivity as a picture: an SVG file that any browser shows."""
 
 from collections.abc import Sequence
 from html import escape
 
 from torch import Tensor
 
-from convatlas.ops.kinds.wiring import Wiring
+from convatlas.ops.catalog.connectivity import Connectivity
 
 CELL, GAP, MARGIN = 18, 36, 16
 HEAD = 60  # above the first row, for the title
@@ -16,14 +16,16 @@ INK, PALE, LINE, ACCENT = "#24292f", "#eaeef2", "#b8c0c8", "#d1481f"
 Panel = tuple[str, int, int, list[str]]  # title, width, height, what is drawn
 
 
-def svg_text(wiring: Wiring, title: str, detail: str, steps: Sequence[Wiring] = ()) -> str:
+def svg_text(
+    connectivity: Connectivity, title: str, detail: str, steps: Sequence[Connectivity] = ()
+) -> str:
     """The whole SVG file: positions and channels of the operator, then a row for each step.
 
     Args:
         title: a line above; what the picture shows, in words.
         detail: a smaller line below it; the numbers it was made with.
     """
-    rows = [("", wiring), *((f"step {i}: ", step) for i, step in enumerate(steps, start=1))]
+    rows = [("", connectivity), *((f"step {i}: ", step) for i, step in enumerate(steps, start=1))]
     wide, top = 2 * MARGIN + max(8 * len(title), 6.5 * len(detail)), HEAD
     shapes: list[str] = []
     for name, one in rows:
@@ -41,11 +43,11 @@ def svg_text(wiring: Wiring, title: str, detail: str, steps: Sequence[Wiring] = 
     return "\n".join([*head, *shapes, "</svg>", ""])
 
 
-def _row(name: str, wiring: Wiring, top: int) -> tuple[list[str], int, int]:
-    """The panels of one wiring side by side, their right end and their lower end."""
-    panels = [*_places(wiring), _lines("channels", wiring.channels)]
-    if wiring.own is not None:
-        panels.append(_lines("channels, own place", wiring.own))
+def _row(name: str, connectivity: Connectivity, top: int) -> tuple[list[str], int, int]:
+    """The panels of one connectivity side by side, their right end and their lower end."""
+    panels = [*_places(connectivity), _lines("channels", connectivity.channels)]
+    if connectivity.own is not None:
+        panels.append(_lines("channels, own place", connectivity.own))
     shapes: list[str] = []
     left = MARGIN
     for index, (title, width, _, drawn) in enumerate(panels):
@@ -56,12 +58,12 @@ def _row(name: str, wiring: Wiring, top: int) -> tuple[list[str], int, int]:
     return shapes, left - GAP + MARGIN, top + 24 + max(panel[2] for panel in panels) + MARGIN
 
 
-def _places(wiring: Wiring) -> list[Panel]:
-    if len(wiring.input) == 1:
-        return [_lines("positions", wiring.places)]
+def _places(connectivity: Connectivity) -> list[Panel]:
+    if len(connectivity.input) == 1:
+        return [_lines("positions", connectivity.places)]
     return [
-        _grids("read by the middle output", wiring.reads()),
-        _grids("fed by the middle input", wiring.feeds()),
+        _grids("read by the middle output", connectivity.reads()),
+        _grids("fed by the middle input", connectivity.feeds()),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Small numbers that show the same wiring: nobody can read a picture of 512 channels."""
+"""Small numbers that show the same connectivity: nobody can read a picture of 512 channels."""
 
 from collections.abc import Mapping
 from typing import Any

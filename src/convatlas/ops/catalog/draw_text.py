@@ -1,39 +1,39 @@
-"""A wiring as lines of text: `#` where an input is read, `.` where it is not."""
+"""A connectivity as lines of text: `#` where an input is read, `.` where it is not."""
 
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from convatlas.ops.kinds.wiring import Wiring
+from convatlas.ops.catalog.connectivity import Connectivity
 
 GAP = "     "
 
 
-def text_lines(wiring: Wiring, steps: Sequence[Wiring] = ()) -> list[str]:
-    """The wiring along the axes, then between the channels; then the same of each step."""
-    lines = _one(wiring)
+def text_lines(connectivity: Connectivity, steps: Sequence[Connectivity] = ()) -> list[str]:
+    """The connectivity along the axes, then between the channels; then the same of each step."""
+    lines = _one(connectivity)
     for number, step in enumerate(steps, start=1):
         lines += ["", f"step {number} of {len(steps)}", *_one(step)]
     return lines
 
 
-def _one(wiring: Wiring) -> list[str]:
-    lines = _places(wiring)
+def _one(connectivity: Connectivity) -> list[str]:
+    lines = _places(connectivity)
     lines += ["", "channels: a row for each output, a column for each input"]
-    lines += _matrix(wiring.channels)
-    if wiring.own is not None:
+    lines += _matrix(connectivity.channels)
+    if connectivity.own is not None:
         lines += ["", "the same at the output's own place alone"]
-        lines += _matrix(wiring.own)
+        lines += _matrix(connectivity.own)
     return lines
 
 
-def _places(wiring: Wiring) -> list[str]:
-    if len(wiring.input) == 1:
+def _places(connectivity: Connectivity) -> list[str]:
+    if len(connectivity.input) == 1:
         head = "positions: a row for each output, a column for each input"
-        return [head, *_matrix(wiring.places)]
+        return [head, *_matrix(connectivity.places)]
     grids = (
-        ("read by the middle output", wiring.reads()),
-        ("fed by the middle input", wiring.feeds()),
+        ("read by the middle output", connectivity.reads()),
+        ("fed by the middle input", connectivity.feeds()),
     )
     columns = [[head, *_grid(grid)] for head, grid in grids]
     return ["positions", *_side_by_side(columns)]

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from convatlas.cost import latency
-from convatlas.cost.turns import spread, time_in_turns, time_steadily
+from convatlas.cost.interleaved import spread, time_interleaved, time_steadily
 
 STEADY, BUSY = [1.0], [1.0, 1.0, 1.0, 30.0]
 
@@ -38,7 +38,7 @@ def clock(monkeypatch):
 def test_calls_take_turns_in_alternating_order():
     order = []
     calls = {name: (lambda name=name: order.append(name)) for name in "abc"}
-    times = time_in_turns(calls, seconds=0, min_runs=9, rounds=3)
+    times = time_interleaved(calls, seconds=0, min_runs=9, rounds=3)
     assert {name: len(each) for name, each in times.items()} == {"a": 9, "b": 9, "c": 9}
     per_turn = 3 + 2  # timed and warm-up
     assert order == [name for name in "abccbaabc" for _ in range(per_turn)]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from convatlas import cost
-from convatlas.ops.kinds.find import KINDS, find_kind
+from convatlas.ops.catalog.find import KINDS, find_kind
 
 OTHERS = {
     "conv": {"kernel": 2, "stride": 2, "padding": "valid", "dilation": 2, "groups": 2, "dims": 1},
@@ -32,29 +32,29 @@ OTHERS = {
 @pytest.mark.parametrize("changed", [False, True])
 def test_arithmetic_agrees_with_what_is_built_and_counted(name, changed):
     kind = find_kind(name)
-    plan = kind.plan(**(dict(kind.options) | (OTHERS[name] if changed else {})))
-    module, x = plan.build(), torch.rand(1, *plan.input)
-    assert tuple(module(x).shape[1:]) == plan.output
-    assert sum(p.numel() for p in module.parameters()) == plan.count.params
-    assert cost.macs(module, x) == plan.count.macs
+    spec = kind.spec(**(dict(kind.options) | (OTHERS[name] if changed else {})))
+    module, x = spec.build(), torch.rand(1, *spec.input)
+    assert tuple(module(x).shape[1:]) == spec.output
+    assert sum(p.numel() for p in module.parameters()) == spec.count.params
+    assert cost.macs(module, x) == spec.count.macs
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_ordinary_one_is_a_full_map_or_window(name):
-    plan = find_kind(name).plan()
-    assert plan.ordinary.params > 0
-    assert plan.macs_ratio == plan.count.macs / plan.ordinary.macs
+    spec = find_kind(name).spec()
+    assert spec.ordinary.params > 0
+    assert spec.macs_ratio == spec.count.macs / spec.ordinary.macs
     dear = {"gated"}
-    assert (plan.macs_ratio > 1) == (name in dear)
-    assert plan.params_ratio == plan.count.params / plan.ordinary.params
+    assert (spec.macs_ratio > 1) == (name in dear)
+    assert spec.params_ratio == spec.count.params / spec.ordinary.params
 
 
 def test_a_separable_layer_of_the_sheet():
-    plan = find_kind("separable").plan(
+    spec = find_kind("separable").spec(
         in_channels=3, out_channels=256, kernel=5, size=12, padding="valid"
     )
-    assert (plan.count.macs, plan.ordinary.macs) == (53_952, 1_228_800)
-    assert plan.output == (256, 8, 8)
+    assert (spec.count.macs, spec.ordinary.macs) == (53_952, 1_228_800)
+    assert spec.output == (256, 8, 8)
 
 
 def test_every_kind_says_what_it_does_and_hyphens_are_underscores():
@@ -86,4 +86,4 @@ def test_an_unknown_kind_is_refused_with_the_nearest():
 )
 def test_impossible_numbers_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
-        find_kind(name).plan(**options)
+        find_kind(name).spec(**options)
