@@ -3,7 +3,7 @@
 import time
 
 RESERVE_S, RESERVE_SHARE = 25.0, 0.3  # kept for test, export and report: whichever is less
-LEAST_SHARE = 0.1  # of the limit that training gets in any case
+MIN_TRAIN_FRACTION = 0.1  # training gets at least this fraction of the time limit
 PROOF_SHARE, PROOF_S = 0.1, 10.0  # for the proof of an export: whichever is less
 SPIN_S = 0.2  # processor seconds that tell how busy the machine is; fewer tell mostly chance
 MAX_SLOWDOWN = 3.0
@@ -45,11 +45,11 @@ class Deadline:
 
     def for_training(self, first: float = 0.0) -> float:
         """Seconds that training may take, if other work takes `first` before it."""
-        return max(LEAST_SHARE * self.seconds, self.left() - first - self._afterwards())
+        return max(MIN_TRAIN_FRACTION * self.seconds, self.left() - first - self._afterwards())
 
     def late(self) -> float:
         """Seconds that the job is expected to end past the limit, though training is cut short."""
-        return LEAST_SHARE * self.seconds + self._afterwards() - self.left()
+        return MIN_TRAIN_FRACTION * self.seconds + self._afterwards() - self.left()
 
     def _afterwards(self) -> float:
         return min(RESERVE_S, RESERVE_SHARE * self.seconds) * self.slowdown + self.test_s

@@ -30,12 +30,12 @@ from convatlas.kernels.layout.records import (
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
 from convatlas.kernels.layout.variants import output_sides
 
-MAX_TAPS = 256  # of all channels: lines of a block, which stay in a core's cache
+MAX_STEM_TAPS = 256  # a filter has at most this many taps, so its lines stay in a core's cache
 
 
 def fits_stem(x: Tensor, conv: nn.Conv2d) -> bool:
     """Whether the kernels know this convolution of an image that needs no gradient."""
-    few = conv.groups == 1 and math.prod(conv.weight.shape[1:]) <= MAX_TAPS
+    few = conv.groups == 1 and math.prod(conv.weight.shape[1:]) <= MAX_STEM_TAPS
     plain = conv.dilation == (1, 1) and conv.stride in ((1, 1), (2, 2))
     return few and plain and not x.requires_grad
 

@@ -21,7 +21,7 @@ X_N, X_C, X_H, X_W = 20, 21, 22, 23  # pitches of the input in bytes
 OUT_START, OUT_N, OUT_C, OUT_H, OUT_W = 24, 25, 26, 27, 28
 TILED = 29  # whether weight gradients are summed in tiles
 
-MAX_TAPS = 7  # of an axis, for which there are strips
+MAX_TAPS = 7  # strips are compiled for at most this many taps along an axis
 MAX_STRIDE = 2
 TILED_TAPS = (3, 5, 7)
 STREAM_BYTES = 1 << 20  # results above this are written around the caches

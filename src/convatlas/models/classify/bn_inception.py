@@ -29,7 +29,7 @@ from convatlas.models.registry import register
 
 Module = tuple[tuple[Step, ...], ...]
 STEM = (Conv(64, 7, 2), PoolUp(), Conv(64), Conv(192, 3), PoolUp())
-AVERAGE, LARGEST = Pool(nn.AvgPool2d), Pool(nn.MaxPool2d)
+AVERAGE_POOL, MAX_POOL = Pool(nn.AvgPool2d), Pool(nn.MaxPool2d)
 
 
 def module(one: int, reduce3: int, three: int, reduced: int, double: int, projected: int) -> Module:
@@ -38,7 +38,7 @@ def module(one: int, reduce3: int, three: int, reduced: int, double: int, projec
         (Conv(one),),
         (Conv(reduce3), Conv(three, 3)),
         (Conv(reduced), Conv(double, 3), Conv(double, 3)),
-        (AVERAGE, Conv(projected)),
+        (AVERAGE_POOL, Conv(projected)),
     )
 
 
@@ -54,7 +54,7 @@ def halving(reduce3: int, three: int, reduced: int, double: int) -> Module:
 def last_module(*channels: int) -> Module:
     """Return a module whose pooling takes the maximum."""
     *front, (_, projection) = module(*channels)
-    return (*front, (LARGEST, projection))
+    return (*front, (MAX_POOL, projection))
 
 
 def layout(projected: int) -> tuple[tuple[Module, ...], ...]:

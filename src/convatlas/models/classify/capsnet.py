@@ -27,9 +27,9 @@ CHANNELS = 256
 DECODER = (512, 1024)
 UPPER, LOWER, ABSENT_WEIGHT = 0.9, 0.1, 0.5  # equation 4: m+, m-, lambda
 RECONSTRUCTION_WEIGHT = 0.0005  # section 4.1, of the sum of squared differences
-# Least square of a length, which keeps gradients finite at zero. A bound and not a summand: an
-# exporter would drop the addition of so small a number.
-LEAST_SQUARE = 1e-20
+# A squared length counts as this much at least, which keeps gradients finite at zero. It is a bound
+# and no summand, because an exporter would drop the addition of so small a number.
+MIN_SQUARE = 1e-20
 
 
 class CapsuleOutputs(NamedTuple):
@@ -208,12 +208,12 @@ def squash(x: Tensor) -> Tensor:
     Source: equation 1.
     """
     squared = _widened(x).square().sum(-1, keepdim=True)
-    return (x * (squared / (1 + squared) / squared.clamp(min=LEAST_SQUARE).sqrt())).to(x.dtype)
+    return (x * (squared / (1 + squared) / squared.clamp(min=MIN_SQUARE).sqrt())).to(x.dtype)
 
 
 def lengths(capsules: Tensor) -> Tensor:
     """Measure each vector: above 0, in float32 at least. Shape: (..., d) -> (...)."""
-    return _widened(capsules).square().sum(-1).clamp(min=LEAST_SQUARE).sqrt()
+    return _widened(capsules).square().sum(-1).clamp(min=MIN_SQUARE).sqrt()
 
 
 def route(votes: Tensor, iterations: int, *, none_of_above: bool = False) -> Tensor:

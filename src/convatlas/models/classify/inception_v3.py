@@ -37,10 +37,10 @@ from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 Module = tuple[tuple[Step, ...], ...]
-AVERAGE, LARGEST = Pool(nn.AvgPool2d), Pool(nn.MaxPool2d, 2)
-FIRST = (Conv(32, 3, 2, padded=False), Conv(32, 3, padded=False), Conv(64, 3), LARGEST)
+AVERAGE_POOL, MAX_POOL = Pool(nn.AvgPool2d), Pool(nn.MaxPool2d, 2)
+FIRST = (Conv(32, 3, 2, padded=False), Conv(32, 3, padded=False), Conv(64, 3), MAX_POOL)
 STEM_2 = (*FIRST, Conv(80, 3, padded=False), Conv(192, 3, 2, padded=False), Conv(288, 3))
-STEM_3 = (*FIRST, Conv(80), Conv(192, 3, padded=False), LARGEST)
+STEM_3 = (*FIRST, Conv(80), Conv(192, 3, padded=False), MAX_POOL)
 
 
 def module_a(projected: int) -> Module:
@@ -49,7 +49,7 @@ def module_a(projected: int) -> Module:
         (Conv(64),),
         (Conv(48), Conv(64, 5)),
         (Conv(64), Conv(96, 3), Conv(96, 3)),
-        (AVERAGE, Conv(projected)),
+        (AVERAGE_POOL, Conv(projected)),
     )
 
 
@@ -59,7 +59,7 @@ def module_b(c: int) -> Module:
         (Conv(192),),
         (Conv(c), Conv(c, (1, 7)), Conv(192, (7, 1))),
         (Conv(c), Conv(c, (7, 1)), Conv(c, (1, 7)), Conv(c, (7, 1)), Conv(192, (1, 7))),
-        (AVERAGE, Conv(192)),
+        (AVERAGE_POOL, Conv(192)),
     )
 
 
@@ -69,7 +69,7 @@ def module_b_3x3(c: int) -> Module:
         (Conv(192),),
         (Conv(c), Conv(192, 3)),
         (Conv(c), Conv(c, 3), Conv(192, 3)),
-        (AVERAGE, Conv(192)),
+        (AVERAGE_POOL, Conv(192)),
     )
 
 
@@ -78,22 +78,22 @@ MODULE_C: Module = (  # figure 7: a wide bank of filters for the last, small map
     (Conv(320),),
     (Conv(384), SIDES),
     (Conv(448), Conv(384, 3), SIDES),
-    (AVERAGE, Conv(192)),
+    (AVERAGE_POOL, Conv(192)),
 )
 REDUCE_A: Module = (  # figure 10
     (Conv(384, 3, 2, padded=False),),
     (Conv(64), Conv(96, 3), Conv(96, 3, 2, padded=False)),
-    (LARGEST,),
+    (MAX_POOL,),
 )
 REDUCE_B: Module = (
     (Conv(192), Conv(320, 3, 2, padded=False)),
     (Conv(192), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2, padded=False)),
-    (LARGEST,),
+    (MAX_POOL,),
 )
 REDUCE_B_3X3: Module = (
     (Conv(192), Conv(320, 3, 2, padded=False)),
     (Conv(192), Conv(192, 3), Conv(192, 3, 2, padded=False)),
-    (LARGEST,),
+    (MAX_POOL,),
 )
 A_2 = (module_a(64),) * 3
 B_2 = (128, 160, 160, 160, 192)

@@ -18,8 +18,8 @@ from convatlas.blocks import (
     split_at_halvings,
 )
 from convatlas.models.classify.inception_v4_modules import (
-    AVERAGE,
-    LARGEST,
+    AVERAGE_POOL,
+    MAX_POOL,
     STEM_4,
     Module,
     reduce_a,
@@ -31,25 +31,25 @@ A_4: Module = (  # figure 4
     (Conv(96),),
     (Conv(64), Conv(96, 3)),
     (Conv(64), Conv(96, 3), Conv(96, 3)),
-    (AVERAGE, Conv(96)),
+    (AVERAGE_POOL, Conv(96)),
 )
 B_4: Module = (  # figure 5
     (Conv(384),),
     (Conv(192), Conv(224, (1, 7)), Conv(256, (7, 1))),
     (Conv(192), Conv(192, (7, 1)), Conv(224, (1, 7)), Conv(224, (7, 1)), Conv(256, (1, 7))),
-    (AVERAGE, Conv(128)),
+    (AVERAGE_POOL, Conv(128)),
 )
 SIDES = Fork(((Conv(256, (1, 3)),), (Conv(256, (3, 1)),)))
 C_4: Module = (  # figure 6
     (Conv(256),),
     (Conv(384), SIDES),
     (Conv(384), Conv(448, (3, 1)), Conv(512, (1, 3)), SIDES),
-    (AVERAGE, Conv(256)),
+    (AVERAGE_POOL, Conv(256)),
 )
 REDUCE_B_4: Module = (  # figure 8
     (Conv(192), Conv(192, 3, 2, padded=False)),
     (Conv(256), Conv(256, (1, 7)), Conv(320, (7, 1)), Conv(320, 3, 2, padded=False)),
-    (LARGEST,),
+    (MAX_POOL,),
 )
 LAYOUT_4 = ((A_4,) * 4, (reduce_a(192, 224, 256, 384), *(B_4,) * 7), (REDUCE_B_4, *(C_4,) * 3))
 

@@ -17,18 +17,18 @@ class MeanInside(nn.AvgPool2d):
         super().__init__(kernel, stride, padding, count_include_pad=False)
 
 
-AVERAGE, LARGEST = Pool(MeanInside), Pool(nn.MaxPool2d, 2)
+AVERAGE_POOL, MAX_POOL = Pool(MeanInside), Pool(nn.MaxPool2d, 2)
 FIRST = (Conv(32, 3, 2, padded=False), Conv(32, 3, padded=False), Conv(64, 3))
 STEM_4 = (  # figure 3
     *FIRST,
-    Fork(((LARGEST,), (Conv(96, 3, 2, padded=False),)), stride=2),
+    Fork(((MAX_POOL,), (Conv(96, 3, 2, padded=False),)), stride=2),
     Fork(
         (
             (Conv(64), Conv(96, 3, padded=False)),
             (Conv(64), Conv(64, (1, 7)), Conv(64, (7, 1)), Conv(96, 3, padded=False)),
         )
     ),
-    Fork(((Conv(192, 3, 2, padded=False),), (LARGEST,)), stride=2),
+    Fork(((Conv(192, 3, 2, padded=False),), (MAX_POOL,)), stride=2),
 )
 
 
@@ -37,5 +37,5 @@ def reduce_a(k: int, wide: int, m: int, n: int) -> Module:
     return (
         (Conv(n, 3, 2, padded=False),),
         (Conv(k), Conv(wide, 3), Conv(m, 3, 2, padded=False)),
-        (LARGEST,),
+        (MAX_POOL,),
     )

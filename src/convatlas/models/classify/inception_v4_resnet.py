@@ -27,9 +27,9 @@ from convatlas.blocks import (
     split_at_halvings,
 )
 from convatlas.models.classify.inception_v4_modules import (
-    AVERAGE,
+    AVERAGE_POOL,
     FIRST,
-    LARGEST,
+    MAX_POOL,
     STEM_4,
     Module,
     reduce_a,
@@ -39,17 +39,17 @@ from convatlas.models.registry import register
 from convatlas.ops import SqueezeExcite
 
 STEM_1 = (  # figure 14
-    *(*FIRST, LARGEST, Conv(80), Conv(192, 3, padded=False)),
+    *(*FIRST, MAX_POOL, Conv(80), Conv(192, 3, padded=False)),
     Conv(256, 3, 2, padded=False),
 )
 STEM_2 = (  # released: the stem of version 3, and a module that widens
-    *(*FIRST, LARGEST, Conv(80), Conv(192, 3, padded=False), LARGEST),
+    *(*FIRST, MAX_POOL, Conv(80), Conv(192, 3, padded=False), MAX_POOL),
     Fork(
         (
             (Conv(96),),
             (Conv(48), Conv(64, 5)),
             (Conv(64), Conv(96, 3), Conv(96, 3)),
-            (AVERAGE, Conv(64)),
+            (AVERAGE_POOL, Conv(64)),
         )
     ),
 )
@@ -61,7 +61,7 @@ def reduce_b(second: int, third: int) -> Module:
         (Conv(256), Conv(384, 3, 2, padded=False)),
         (Conv(256), Conv(second, 3, 2, padded=False)),
         (Conv(256), Conv(second, 3), Conv(third, 3, 2, padded=False)),
-        (LARGEST,),
+        (MAX_POOL,),
     )
 
 
