@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from convatlas.data.kept_pixels import KeptPixels
 from convatlas.data.names import file_path
 from convatlas.data.read import decode, quiet_pillow
 from convatlas.data.scan import ScanReport
@@ -27,13 +28,17 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class FileStore:
-    """Image files under a folder, decoded when asked for."""
+    """Image files under a folder, decoded when asked for, where the scan did not keep them."""
 
     root: Path
     channels: int
     reading: Reading = PLAIN
+    kept: KeptPixels | None = field(default=None, compare=False)
 
     def read(self, file: str) -> Tensor:
+        image = None if self.kept is None else self.kept.get(file, self.channels)
+        if image is not None:
+            return image
         return decode(file_path(self.root, file), self.channels, self.reading)
 
 

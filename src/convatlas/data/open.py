@@ -10,6 +10,7 @@ from convatlas.data.digits import SIDE, load_digits
 from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
 from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
+from convatlas.data.kept_pixels import KeptPixels
 from convatlas.data.listing import SPLITS, Item, Listing
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan import (
@@ -37,6 +38,7 @@ def open_images(
     classes: Sequence[str] | None = None,
     reading: Reading = PLAIN,
     progress: Progress | None = None,
+    kept: KeptPixels | None = None,
 ) -> ImageData:
     """Open a data set for training: every file is read once, and what is wrong is named.
 
@@ -50,6 +52,8 @@ def open_images(
         classes: the class map of a run that the data must match.
         reading: the limits of size, and what the numbers of deep files mean.
         progress: called with the files done and their total.
+        kept: takes what is decoded, so that the images need not be decoded again until it forgets
+            them.
 
     Raises:
         DataError: the data cannot be used; names the file, line or class and a way out.
@@ -61,7 +65,7 @@ def open_images(
     check_share(listing.source, listing.broken, count_named(listing), max_broken)
     named = class_map(listing.source, listing.items, classes)  # before minutes of reading
     cut_items(listing, listing.items, seed, [])
-    facts, broken = scan_listing(listing, max_broken, reading, progress)
+    facts, broken = scan_listing(listing, max_broken, reading, progress, kept)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
     twins = find_twins((fact.file, fact.pixels) for fact in facts)
@@ -70,7 +74,7 @@ def open_images(
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(items, facts)
     check_left(listing.source, items, named)
-    data = build(source, listing, items, named, facts, broken, twins, seed, reading)
+    data = build(source, listing, items, named, facts, broken, twins, seed, reading, kept)
     return replace(data, scan=replace(data.scan, reading=remarks))
 
 
@@ -141,11 +145,15 @@ def count_named(listing: Listing) -> int:
 
 
 def scan_listing(
-    listing: Listing, max_broken: float, reading: Reading, progress: Progress | None
+    listing: Listing,
+    max_broken: float,
+    reading: Reading,
+    progress: Progress | None,
+    kept: KeptPixels | None = None,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Read every file; stop where too many are broken."""
     files = [item.file for item in listing.items]
-    facts, unreadable = scan_files(listing.root, files, progress, reading)
+    facts, unreadable = scan_files(listing.root, files, progress, reading, kept)
     broken = listing.broken + [
         (file, f"{reason}, {listing.places[file]}" if file in listing.places else reason)
         for file, reason in unreadable
@@ -215,11 +223,13 @@ def build(
     twins: list[list[str]],
     seed: int,
     reading: Reading,
+    kept: KeptPixels | None = None,
 ) -> ImageData:
     """The opened data set of items that all have their split."""
     modes, sizes = measure(facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
-    splits = gather(items, classes, FileStore(listing.root.resolve(), channels, reading))
+    store = FileStore(listing.root.resolve(), channels, reading, kept)
+    splits = gather(items, classes, store)
     report = ScanReport(
         total=len(facts) + len(broken),
         readable=len(facts),

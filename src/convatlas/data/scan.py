@@ -17,6 +17,7 @@ from convatlas.data.deep_values import COLOUR_16, UnknownRange, Values, is_deep,
 from convatlas.data.duplicates import file_digest, pixel_digest
 from convatlas.data.findings import findings, with_reasons
 from convatlas.data.formats import SUFFIX_FORMATS
+from convatlas.data.kept_pixels import KeptPixels
 from convatlas.data.left_out import BROKEN_LINK
 from convatlas.data.names import file_path, printable_few
 from convatlas.data.png_depth import png_depth
@@ -25,6 +26,7 @@ from convatlas.data.read import (
     eight_bit,
     load,
     orientation,
+    planes,
     quiet_pillow,
     turned,
 )
@@ -109,8 +111,14 @@ class ScanReport:
         )
 
 
-def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
-    """Read one file completely: its facts, or the reason why it cannot be used."""
+def examine(
+    root: Path, file: str, reading: Reading = PLAIN, kept: KeptPixels | None = None
+) -> FileFacts | str:
+    """Read one file completely: its facts, or the reason why it cannot be used.
+
+    Args:
+        kept: takes the pixels of a file of 8 bits, as it will be read for training.
+    """
     path = file_path(root, file)
     try:
         image = load(path, reading, verify=True)
@@ -120,6 +128,8 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
         pixels = (
             file_digest(path) if COLOUR_16 in image.info else pixel_digest(turned(plain, image))
         )
+        if kept is not None and values is None:
+            _keep(kept, file, image)
     except (UnreadableImage, UnknownRange) as error:
         return BROKEN_LINK if path.is_symlink() and not path.exists() else str(error)
     width, height = image.size
@@ -135,6 +145,12 @@ def examine(root: Path, file: str, reading: Reading = PLAIN) -> FileFacts | str:
         renaming(path, image),
         values,
     )
+
+
+def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
+    if kept.has_room(3 * image.width * image.height):
+        upright = turned(eight_bit(image), image)
+        kept.keep(file, planes(upright, 1 if upright.mode == "L" else 3))
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -159,13 +175,14 @@ def scan_files(
     files: Sequence[str],
     progress: Progress | None = None,
     reading: Reading = PLAIN,
+    kept: KeptPixels | None = None,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Examine every file; the facts of the readable ones, and the others with their reasons."""
     good: list[FileFacts] = []
     broken: list[tuple[str, str]] = []
 
     def look(file: str) -> FileFacts | str:
-        return examine(root, file, reading)
+        return examine(root, file, reading, kept)
 
     with quiet_pillow(), closing(in_threads(look, files)) as results:
         for done, (file, result) in enumerate(zip(files, results, strict=True), start=1):

@@ -16,6 +16,7 @@ from torch import nn
 import convatlas
 from convatlas.cost import Cost, best_latency
 from convatlas.data import ImageData, Preprocess, open_images
+from convatlas.data.kept_pixels import KeptPixels
 from convatlas.data.stored_reading import Reading, chosen_reading
 from convatlas.deadline import Deadline, slowdown
 from convatlas.deploy.classifier import ImageClassifier
@@ -124,7 +125,8 @@ def fit(
         early = Stoppable(progress, stop)  # until there is something to keep
         claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
         starts = initial_checkpoints(model, early) if pretrained else []
-        images = _open(data, seed, max_broken, reading, early, deadline)
+        kept = KeptPixels()
+        images = _open(data, seed, max_broken, reading, early, deadline, kept)
         claim = claim or held.enter_context(claimed_free(images.name))
         recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), images, seed)
         runner = TrialRunner(images, recipe, stop, early)
@@ -144,6 +146,7 @@ def fit(
             trial.record.reason = reason
             trials.remove(trial)
             others.insert(0, trial.record)
+        kept.forget()  # training needs the memory
         stop.check()
         runner.choose_ways(trials, WAYS_SHARE * deadline.left())
         stop.check()
@@ -202,6 +205,7 @@ def _open(
     reading: Reading,
     progress: Progress,
     deadline: Deadline,
+    kept: KeptPixels,
 ) -> ImageData:
     bar = progress.bar("checking files", unit="files")
     first: tuple[float, float] | None = None  # done, and when: reading has begun then
@@ -221,7 +225,9 @@ def _open(
                 )
         bar.update(done, total)
 
-    images = open_images(data, seed=seed, max_broken=max_broken, reading=reading, progress=update)
+    images = open_images(
+        data, seed=seed, max_broken=max_broken, reading=reading, progress=update, kept=kept
+    )
     bar.close()
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in images.splits.items())
     progress.say(
