@@ -33,8 +33,8 @@ def main():
         "params": config["params"],
         "macs": config["macs"],
         "test_images": config["counts"]["test"],
-        "accuracy": config["accuracy"],
-        "onnx_top1_agreement": config["proof"]["top1_agreement"],
+        "accuracy": config["figures"]["accuracy"],
+        "onnx_top1_agreement": config["proof"]["agreement"],
         "onnx_max_difference": config["proof"]["max_difference"],
     }
     write_results("demo", [row])
@@ -57,11 +57,13 @@ def words_of(row):
 
 def draw(config):
     from convatlas.pipeline.config import RunConfig
-    from convatlas.pipeline.pareto_plot import accuracy_against_cost_svg
+    from convatlas.pipeline.pareto_plot import metric_against_cost_svg
 
     run = RunConfig.model_validate(config)
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(accuracy_against_cost_svg(run.leaderboard, run.budget), encoding="utf-8")
+    PICTURE.write_text(
+        metric_against_cost_svg(run.leaderboard, run.metric, run.budget), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -42,15 +42,16 @@ def train(folder, name, size, seconds):
     from convatlas.search.budget import Budget
     from convatlas.search.counted import count_candidate
     from convatlas.search.space import Candidate
+    from convatlas.tasks.classify import TASK
     from convatlas.train.recipe import Recipe
     from convatlas.train.stop import StopRequest
 
     recipe = Recipe(batch_size=16, epochs=1e6)
-    runner = TrialRunner(open_images(folder), recipe, StopRequest(), Silent())
-    candidate = Candidate(name, {"in_channels": 3, "num_classes": CLASSES}, size)
-    record = Trial(model=name, options={}, size=size)
+    runner = TrialRunner(TASK, open_images(folder), recipe, StopRequest(), Silent())
+    candidate = Candidate(name, {"in_channels": 3, "num_classes": CLASSES}, {"size": size})
+    record = Trial(model=name, options={}, example={"size": size}, input=f"{size} px")
     trial = LiveTrial(count_candidate(candidate, Budget()), record)
-    runner.read_images([trial])
+    runner.read_data([trial])
     runner.choose_ways([trial], 600.0)
     runner.train(trial, 5.0, title="warming up")
     result = runner.train(trial, seconds, title="timed")

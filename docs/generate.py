@@ -29,6 +29,7 @@ REFERENCE = {
         "convatlas.atlas.compare",
     ],
     "Data": [
+        "convatlas.data.dataset",
         "convatlas.data.open",
         "convatlas.data.image_data",
         "convatlas.data.scan",
@@ -39,6 +40,7 @@ REFERENCE = {
     ],
     "Training": [
         "convatlas.train.loop",
+        "convatlas.train.task",
         "convatlas.train.recipe",
         "convatlas.train.tasks.classify",
         "convatlas.train.average",
@@ -51,10 +53,16 @@ REFERENCE = {
         "convatlas.search.pool",
         "convatlas.search.halving",
     ],
+    "Tasks": [
+        "convatlas.tasks",
+        "convatlas.tasks.task",
+        "convatlas.tasks.classify",
+        "convatlas.deploy.predictor",
+        "convatlas.metric",
+    ],
     "Main job": [
         "convatlas.pipeline.fit",
         "convatlas.pipeline.run",
-        "convatlas.pipeline.predicting",
         "convatlas.pipeline.leaderboard",
         "convatlas.pipeline.config",
     ],

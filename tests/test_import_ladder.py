@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LADDER = (
     ("cli", "web"),
     ("pipeline",),
+    ("tasks",),
     ("search", "deploy", "explain"),
     ("train",),
     ("atlas",),

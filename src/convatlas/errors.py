@@ -80,3 +80,7 @@ def short_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(each in str(error) for each in _SHORT_OF_MEMORY)
+
+
+class ExportError(ConvatlasError):
+    """A network that cannot be exported, or a file that does not answer as the network does."""

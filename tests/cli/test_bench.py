@@ -145,8 +145,8 @@ def test_damaged_onnx_file_of_a_run_is_named(convatlas, run_folder):
 @pytest.mark.slow
 def test_run_is_timed_with_its_own_file_and_pre_processing(convatlas, run_folder):
     path = run_folder / "model.onnx"
-    classifier = open_run(run_folder).classifier()
-    export_onnx(classifier, path, example_size=(28, 20), classes=["a", "b"], metadata={})
+    classifier = open_run(run_folder).predictor()
+    export_onnx(classifier, path, metadata={})
     try:
         answer = convatlas("bench", run_folder, *QUICK)
         as_json = convatlas("bench", run_folder, *QUICK, "--json").json
@@ -154,7 +154,7 @@ def test_run_is_timed_with_its_own_file_and_pre_processing(convatlas, run_folder
         path.unlink()
     assert answer.code == 0
     assert "lenet5_modern  input 1x32x32  batch 1  1 thread  CPU" in answer.out
-    assert "pre-processing included" in answer.out
+    assert "trained network with pre-processing" in answer.out
     assert as_json["run"] == str(run_folder)
     assert as_json["macs"] == open_run(run_folder).config.macs
     timed = [row["runtime"] for row in as_json["runtimes"] if row["latency_s"]]

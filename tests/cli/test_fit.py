@@ -85,7 +85,7 @@ def test_export_writes_a_proved_file_elsewhere(convatlas, fitted, tmp_path):
         "export", fitted[0], "--format", "onnx", "--out", tmp_path / "m.onnx", "--json"
     )
     answer = json.loads(done.out)
-    assert answer["proof"]["top1_agreement"] == 1.0
+    assert answer["proof"]["agreement"] == 1.0
     assert answer["file_bytes"] == (tmp_path / "m.onnx").stat().st_size
 
 
@@ -160,7 +160,7 @@ def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
         done = as_a_program("report", out)
         assert done.returncode == 0, done.stderr
     config = json.loads((out / "run.json").read_text())
-    assert config["proof"]["top1_agreement"] == 1.0
+    assert config["proof"]["agreement"] == 1.0
     assert config["steps"] == {"test": "done", "export": "done", "report": "done"}
     assert (out / "report.html").exists()
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from convatlas.pipeline.predicting import predict_in_batches
 from convatlas.pipeline.run import Run
+from convatlas.tasks.classify import TASK
 
 CLASSES = ["cat", "dog", "fox"]
 
@@ -19,20 +19,15 @@ class Fixed:
 
 
 class Config:
-    classes, channels, model = CLASSES, 3, "small_net"
+    model, task = "small_net", "classify"
 
 
 @pytest.fixture(autouse=True)
 def opened(monkeypatch, tmp_path):
     run = Run.__new__(Run)
-    run.path, run.config = tmp_path, Config()
-
-    def answer(asked):
-        from convatlas.data.stored_reading import PLAIN
-
-        return predict_in_batches(Fixed, asked, CLASSES, 3, PLAIN)
-
-    run._predict = answer
+    run.path, run.config, run.task = tmp_path, Config(), TASK
+    run.facts = {"classes": CLASSES, "channels": 3, "height": 4, "width": 4}
+    run._predictor = Fixed()
     monkeypatch.setattr("convatlas.pipeline.run.open_run", lambda *args, **options: run)
 
 

@@ -225,7 +225,7 @@ def test_a_range_that_is_none_is_refused(window):
 
 def test_the_reading_is_stored_and_used_on_other_data(tmp_path):
     data = open_images(make_set(tmp_path / "data", 4095))
-    data.save_split(tmp_path / "split.json")
+    data.save(tmp_path / "split.json")
     again = load_split(tmp_path / "split.json")
     assert again.reading == data.reading == Reading(whole=(0, 4095))
     assert again.splits["test"].read(0).equal(data.splits["test"].read(0))

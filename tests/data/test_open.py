@@ -117,7 +117,7 @@ def test_names_with_unicode_spaces_and_newlines_work(tmp_path):
     data = open_images(tmp_path)
     assert data.classes == ("gatto nero", "größe\n2", "日本")
     assert sum(len(split) for split in data.splits.values()) == 12
-    data.save_split(tmp_path / ".split.json")
+    data.save(tmp_path / ".split.json")
 
 
 def test_undecodable_names_work(tmp_path):
@@ -130,7 +130,7 @@ def test_undecodable_names_work(tmp_path):
         pytest.skip("the file system takes Unicode names only")
     data = open_images(tmp_path)
     assert data.scan.readable == 8
-    data.save_split(tmp_path / "split.json")
+    data.save(tmp_path / "split.json")
 
 
 def test_a_relative_source_is_found_after_moving_away(photos, monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ DEEP = "[" * 100_000
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     path = tmp_path_factory.mktemp("stored") / "split.json"
-    open_images("digits", seed=1).save_split(path)
+    open_images("digits", seed=1).save(path)
     found = json.loads(path.read_text())
     for part in found["splits"].values():
         for key in part:

@@ -41,7 +41,7 @@ def build_classifier(mean: float = 0.4) -> ImageClassifier:
             module.running_var.uniform_(0.2, 3)
             module.weight.data.uniform_(0.5, 2)
             module.bias.data.normal_()
-    return ImageClassifier(Preprocess(3, 24, [mean] * 3, [0.3] * 3), network)
+    return ImageClassifier(Preprocess(3, 24, [mean] * 3, [0.3] * 3), network, CLASSES)
 
 
 def random_images(*sizes: tuple[int, int], channels: int = 3, each: int = 1) -> list[Tensor]:
@@ -71,11 +71,5 @@ def images():
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, onnx_operators_read_once):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export_onnx(
-        build_classifier(),
-        path,
-        example_size=(24, 24),
-        classes=CLASSES,
-        metadata={"model": "mixed ✓"},
-    )
+    export_onnx(build_classifier(), path, metadata={"model": "mixed ✓"})
     return path

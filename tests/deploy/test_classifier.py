@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from convatlas.deploy.classifier import BATCH_PIXELS, answer_by_size
+from convatlas.deploy.predictor import BATCH_ELEMENTS, answer_by_size
 
 ODD = [(24, 24), (37, 53), (1, 1), (24, 24), (7, 300)]
 
@@ -36,12 +36,12 @@ def test_batches_of_large_images_stay_small():
         seen.append(len(batch))
         return batch.float().mean((1, 2))
 
-    photo = torch.zeros(1, dtype=torch.uint8).expand(4096, 1024, 1)
+    photo = torch.zeros(1, dtype=torch.uint8).expand(4096, 1024, 3)
     assert len(answer_by_size([photo] * 9, answer)) == 9
     assert seen == [4, 4, 1]
-    assert max(seen) * 4096 * 1024 <= BATCH_PIXELS
+    assert max(seen) * photo.numel() <= BATCH_ELEMENTS
 
 
 def test_no_images_are_refused():
-    with pytest.raises(ValueError, match="must be given images, got none"):
+    with pytest.raises(ValueError, match="must be given inputs, got none"):
         answer_by_size([], lambda batch: batch)

@@ -12,9 +12,9 @@ from torch import nn
 from convatlas.data.open import open_images
 from convatlas.data.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.deploy.onnx_file import OnnxFile, export_onnx, prove, run_onnx
-from convatlas.deploy.proof import ExportError
-from convatlas.errors import WriteError
+from convatlas.deploy.onnx_file import OnnxFile, export_onnx, run_onnx
+from convatlas.deploy.parity import check_parity
+from convatlas.errors import ExportError, WriteError
 from convatlas.models import create_model
 
 ODD = [(24, 24), (37, 53), (1, 1), (300, 200), (7, 9)]
@@ -29,12 +29,12 @@ def copy(exported, tmp_path):
 
 @pytest.mark.slow
 def test_the_file_answers_the_same_at_any_size(exported, build, images):
-    proof = prove(build(), exported, images(*ODD, each=3))
-    assert proof.holds
-    assert proof.samples == 15
-    assert proof.max_difference < 1e-5
-    assert proof.top1_agreement == 1
-    assert onnxruntime.__version__ in proof.runtime
+    parity = check_parity(build(), exported, images(*ODD, each=3))
+    assert parity.passed
+    assert parity.samples == 15
+    assert parity.max_difference < 1e-5
+    assert parity.agreement == 1
+    assert onnxruntime.__version__ in parity.runtime
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_a_file_that_prepares_images_otherwise_fails_the_proof(copy, build, imag
     with pytest.raises(
         ExportError, match=r"got largest difference 0\.\d+ .*kept as model.onnx.failed"
     ):
-        prove(classifier, copy, images((24, 24), each=8))
+        check_parity(classifier, copy, images((24, 24), each=8))
     assert [path.name for path in copy.parent.iterdir()] == ["model.onnx.failed"]
 
 
@@ -86,16 +86,16 @@ def test_a_file_that_prepares_images_otherwise_fails_the_proof(copy, build, imag
 def test_networks_of_the_atlas_on_real_digits(tmp_path, name, capfd):
     torch.manual_seed(0)
     network = create_model(name, num_classes=10, in_channels=1).train()
-    classifier = ImageClassifier(Preprocess(1, 32, [0.13], [0.31]), network)
+    classifier = ImageClassifier(
+        Preprocess(1, 32, [0.13], [0.31]), network, list("0123456789"), (28, 28)
+    )
     test = open_images("digits").splits["test"].subset(range(100))
     digits = [test.read(i).permute(1, 2, 0) for i in range(len(test))]
     path = tmp_path / "digits.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        export_onnx(
-            classifier, path, example_size=(28, 28), classes=list("0123456789"), metadata={}
-        )
-    assert prove(classifier, path, digits).holds
+        export_onnx(classifier, path, metadata={})
+    assert check_parity(classifier, path, digits).passed
     assert network.training  # as it was
     weights = 4 * sum(p.numel() for p in network.parameters())
     assert path.stat().st_size < 1.1 * weights
@@ -123,17 +123,15 @@ class Unknown(nn.Module):
 def test_a_network_without_onnx_form_is_named_and_nothing_is_left(tmp_path, network):
     classifier = ImageClassifier(Preprocess(1, 8, [0.1], [0.3]), network)
     with pytest.raises(ExportError, match=rf"{type(network).__name__}: has no ONNX form: \S"):
-        export_onnx(
-            classifier, tmp_path / "a.onnx", example_size=(8, 8), classes=list("abcde"), metadata={}
-        )
+        export_onnx(classifier, tmp_path / "a.onnx", metadata={})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_folder_that_is_not_there_is_named(tmp_path, build, classes):
+def test_a_folder_that_is_not_there_is_named(tmp_path, build):
     path = tmp_path / "missing" / "a.onnx"
     with pytest.raises(WriteError, match="cannot be written: No such file or directory"):
-        export_onnx(build(), path, example_size=(8, 8), classes=classes, metadata={})
+        export_onnx(build(), path, metadata={})
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -149,7 +147,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
         OnnxFile(path)
 
 
-def test_a_model_of_somebody_else_is_refused(tmp_path):
+def test_a_model_of_another_origin_names_no_classes(tmp_path):
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
@@ -159,7 +157,7 @@ def test_a_model_of_somebody_else_is_refused(tmp_path):
         onnx.helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "m.onnx"
     )
     with pytest.raises(ExportError, match="must name its classes"):
-        OnnxFile(tmp_path / "m.onnx")
+        OnnxFile(tmp_path / "m.onnx").classes  # noqa: B018  the access is what fails
 
 
 def test_onnx_runtime_is_loaded_only_when_asked_for():

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from convatlas.deploy.proof import ExportError
 from convatlas.deploy.runtimes import EAGER, _onnx_runtime, export_plain, race
+from convatlas.errors import ExportError
 
 
 @pytest.fixture

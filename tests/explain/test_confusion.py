@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from convatlas.explain.confusion import (
+from convatlas.explain.classes.confusion import (
     Confusion,
     class_figures,
     confusion_matrix,

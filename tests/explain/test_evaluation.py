@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from convatlas.explain.evaluation import Evaluation, wilson_interval
+from convatlas.explain.classes.evaluation import Evaluation, wilson_interval
 
 
 def answers():
     probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
-    return Evaluation(torch.tensor([0, 0, 1]), probabilities, ["a", "b", "c"])
+    return Evaluation(torch.tensor([0, 0, 1]), probabilities, ["a", "b", "c"], ["x", "y"])
 
 
 def test_accuracy_is_the_share_of_right_answers():
@@ -18,12 +18,12 @@ def test_accuracy_is_the_share_of_right_answers():
 @pytest.mark.parametrize("files", [["a", "b"], []])
 def test_one_file_for_each_answer_is_required(files):
     with pytest.raises(ValueError, match=r"as many labels .* got \(3, 3, \d\)"):
-        Evaluation(answers().labels, answers().probabilities, files)
+        Evaluation(answers().labels, answers().probabilities, files, ["x", "y"])
 
 
 def test_nothing_to_evaluate_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        Evaluation(torch.zeros(0), torch.zeros(0, 2), [])
+        Evaluation(torch.zeros(0), torch.zeros(0, 2), [], ["x", "y"])
 
 
 # Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17,

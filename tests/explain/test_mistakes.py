@@ -1,19 +1,18 @@
 import pytest
 import torch
 
-from convatlas.explain.evaluation import Evaluation
-from convatlas.explain.mistakes import worst_mistakes
+from convatlas.explain.classes.mistakes import worst_mistakes
 
 
 def evaluation(labels):
     probabilities = torch.tensor(
         [[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.05, 0.9, 0.05], [0.2, 0.4, 0.4]]
     )
-    return Evaluation(torch.tensor(labels), probabilities, ["a", "b", "c", "d"])
+    return torch.tensor(labels), probabilities, ["a", "b", "c", "d"]
 
 
 def test_the_surest_wrong_answer_comes_first():
-    found = worst_mistakes(evaluation([1, 2, 0, 0]))
+    found = worst_mistakes(*evaluation([1, 2, 0, 0]))
     assert [(m.index, m.file, m.true, m.predicted) for m in found] == [
         (2, "c", 0, 1),
         (0, "a", 1, 0),
@@ -23,8 +22,8 @@ def test_the_surest_wrong_answer_comes_first():
 
 
 def test_only_as_many_as_asked_for():
-    assert [m.file for m in worst_mistakes(evaluation([1, 2, 0, 0]), most=1)] == ["c"]
+    assert [m.file for m in worst_mistakes(*evaluation([1, 2, 0, 0]), most=1)] == ["c"]
 
 
 def test_no_mistakes_give_an_empty_list():
-    assert worst_mistakes(evaluation([0, 2, 1, 1])) == []
+    assert worst_mistakes(*evaluation([0, 2, 1, 1])) == []

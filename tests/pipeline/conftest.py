@@ -8,8 +8,9 @@ import convatlas as ca
 from convatlas.cost.report import LayerCost
 from convatlas.data import ImageData, ScanReport, Split, open_images
 from convatlas.data.image_data import PixelStore
-from convatlas.deploy.proof import Proof
-from convatlas.explain.evaluation import Evaluation
+from convatlas.deploy.parity import Parity
+from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.metric import ACCURACY
 from convatlas.pipeline.config import RunConfig, Trial
 from convatlas.pipeline.fit import fit
 from convatlas.search.budget import Budget
@@ -61,10 +62,11 @@ def contenders() -> list[Trial]:
         Trial(
             model=model,
             options={"width": 0.5},
-            size=28,
+            example={"size": 28},
+            input="28 px",
             params=params,
             macs=macs,
-            accuracy=accuracy,
+            figures={} if accuracy is None else {"accuracy": accuracy},
             epochs=3.25 if accuracy else 0,
             status=status,
             reason=reason,
@@ -86,13 +88,18 @@ def config():
         task="classify",
         source="pictures of <mine> & 'yours'",
         seed=7,
-        classes=CLASSES,
+        facts={"classes": CLASSES, "channels": 3, "height": 12, "width": 16, "reading": {}},
         model="small_net",
         options={"width": 0.5},
-        channels=3,
-        size=28,
-        mean=[0.4, 0.5, 0.6],
-        std=[0.2, 0.2, 0.2],
+        example={"size": 28},
+        input=[3, 28, 28],
+        settings={
+            "size": 28,
+            "mean": [0.4, 0.5, 0.6],
+            "std": [0.2, 0.2, 0.2],
+            "crop": None,
+            "filter": "bilinear",
+        },
         budget=Budget(params=100_000, latency_s=0.01),
         recipe={"lr": 0.1, "augmentation": "photo"},
         counts={"train": 9, "val": 3, "test": 6},
@@ -103,12 +110,13 @@ def config():
         latency_s=0.00048,
         threads=1,
         file_bytes=251_000,
-        accuracy=0.5,
-        proof=Proof(
+        metric=ACCURACY,
+        figures={"accuracy": 0.5},
+        proof=Parity(
             format="onnx",
             samples=6,
             max_difference=4.2e-7,
-            top1_agreement=1.0,
+            agreement=1.0,
             tolerance=1e-4,
             runtime="ONNX Runtime 1.2.3, CPU",
         ),
@@ -153,7 +161,7 @@ def answer(data: ImageData, wrong: int) -> Evaluation:
     given[:wrong] = (given[:wrong] + 1) % classes
     probabilities = torch.full((len(labels), classes), 0.1 / (classes - 1))
     probabilities[torch.arange(len(labels)), given] = 0.9
-    return Evaluation(labels, probabilities, test.files)
+    return Evaluation(labels, probabilities, test.files, data.classes)
 
 
 @pytest.fixture

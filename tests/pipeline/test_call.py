@@ -27,6 +27,7 @@ GIVEN = {
     "--max-broken": ["0.125"],
     "--max-pixels": ["20M"],
     "--value-range": ["-100.5", "3071"],
+    "--task": ["classify"],
     "--out": ["a folder"],
     "--force": [],
 }
@@ -57,7 +58,7 @@ def test_the_command_repeats_every_option_that_was_given(arguments, config, tmp_
     app.command()(fit_command)
     names = {name for option in typer.main.get_command(app).params for name in option.opts}
     options = {name for name in names if name.startswith("--")}
-    assert options - {"--json"} == GIVEN.keys()  # a new option must be tried here
+    assert options - {"--json", "--set"} == GIVEN.keys()  # a new option must be tried here
     line = [word for option, values in GIVEN.items() for word in (option, *values)]
     given = arguments(["photos", *line])
     assert given["value_range"] == (-100.5, 3071)
@@ -84,4 +85,6 @@ def test_every_argument_of_fit_is_recorded_or_stands_elsewhere():
     named = inspect.signature(fit).parameters
     assert named.keys() >= NOT_RECORDED
     given = dict.fromkeys(named, "something")
-    assert record_call(fit, given).keys() == named.keys() - NOT_RECORDED
+    recorded = record_call(fit, given | {"max_pixels": 9})
+    assert recorded.keys() == named.keys() - NOT_RECORDED
+    assert recorded["options"] == {"max_pixels": 9}

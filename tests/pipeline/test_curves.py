@@ -3,14 +3,16 @@ import math
 import pytest
 import torch
 
+from convatlas.metric import ACCURACY, Metric
 from convatlas.pipeline.report.curves import (
-    accuracy_curve,
-    confusion_map,
-    label,
     layer_costs,
     loss_curves,
+    metric_axis,
+    metric_curve,
     share_range,
 )
+from convatlas.tasks.sections.confusion import confusion_map
+from convatlas.tasks.sections.drawing import label
 
 
 def test_curves_hold_the_log(log):
@@ -20,7 +22,7 @@ def test_curves_hold_the_log(log):
     assert list(training["x"]) == [1, 2, 2.5]
     assert list(training["y"]) == [2.0, 1.5, 0.75]
     assert list(validation["y"]) == [1.0, 0.75, 0.375]
-    (accuracy,) = accuracy_curve(log).to_dict()["data"]
+    (accuracy,) = metric_curve(log, ACCURACY).to_dict()["data"]
     assert list(accuracy["y"]) == [row["val_accuracy"] for row in log]
     assert "learning rate 0.1" in accuracy["hovertext"][0]
 
@@ -74,3 +76,8 @@ def test_deep_networks_get_upright_bars(layers):
     (bar,) = layer_costs(layers * 20, "params").to_dict()["data"]
     assert bar["orientation"] == "v"
     assert list(bar["y"]) == [224, 16, 27] * 20
+
+
+def test_an_axis_is_in_percent_only_where_the_metric_is_a_fraction():
+    assert metric_axis(ACCURACY, [0.5, 0.6])["tickformat"] == "~%"
+    assert metric_axis(Metric("mae", "mean error", "km/h", higher_is_better=False), [3.0]) == {}

@@ -8,10 +8,12 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from convatlas.errors import ConvatlasError, DataError
 from convatlas.pipeline.config import RunConfig
 from convatlas.pipeline.run import open_run
+from convatlas.tasks.classify import TASK
 
 VALUES = [None, True, -1, 0, 2, 99, 1e9, 1e400, "", "x", [], [None], {}, {"a": 1}, [[[[]]]]]
 
@@ -44,29 +46,35 @@ def test_an_undamaged_run_opens(folder):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("place", "changes", "says"),
     [
-        ({"channels": 2}, "channels"),
-        ({"size": 1_000_000_000}, "size"),
-        ({"size": 0}, "size"),
-        ({"mean": [0.5]}, "mean and std must have 3 values"),
-        ({"std": [0.2, 0.2, 0]}, "std"),
-        ({"std": [0.2, 0.2, float("nan")]}, "std"),
-        ({"std": [0.2, 0.2, float("inf")]}, "std"),
-        ({"classes": ["a", "b"]}, "num_classes is 3, not 2"),
-        ({"classes": ["a", "a", "b"]}, "classes: one stands there twice"),
-        ({"version": 99}, "version"),
-        ({"version": "99.0"}, "newer than this"),
-        ({"threads": 0}, "threads"),
-        ({"accuracy": 1.5}, "accuracy"),
-        ({"latency_s": None}, "latency_s"),
-        ({"leaderboard": [{"model": "x"}]}, "leaderboard"),
-        ({"crop": -1}, "crop"),
-        ({"options": None}, "options"),
+        ("facts", {"channels": 2}, "channels"),
+        ("facts", {"classes": ["a", "b"]}, "num_classes is 3, not 2"),
+        ("facts", {"classes": ["a", "a", "b"]}, "classes: one stands there twice"),
+        ("facts", {"height": 0}, "height"),
+        ("settings", {"size": 1_000_000_000}, "size"),
+        ("settings", {"size": 0}, "size"),
+        ("settings", {"mean": [0.5]}, "mean and std must have 3 values"),
+        ("settings", {"std": [0.2, 0.2, 0]}, "std"),
+        ("settings", {"std": [0.2, 0.2, float("nan")]}, "std"),
+        ("settings", {"std": [0.2, 0.2, float("inf")]}, "std"),
+        ("settings", {"crop": -1}, "crop"),
+        ("settings", {"other": 1}, "other"),
+        (None, {"version": 99}, "version"),
+        (None, {"version": "99.0"}, "newer than this"),
+        (None, {"task": "guess"}, "task: no task 'guess'"),
+        (None, {"threads": 0}, "threads"),
+        (None, {"figures": {"accuracy": 1.5}}, "accuracy"),
+        (None, {"metric": {"key": "x"}}, "metric"),
+        (None, {"latency_s": None}, "latency_s"),
+        (None, {"leaderboard": [{"model": "x"}]}, "leaderboard"),
+        (None, {"options": None}, "options"),
     ],
 )
-def test_values_that_no_run_has_are_named(folder, changes, says):
-    assert says in refused(folder, stored(folder) | changes)
+def test_values_that_no_run_has_are_named(folder, place, changes, says):
+    whole = stored(folder)
+    (whole if place is None else whole[place]).update(changes)
+    assert says in refused(folder, whole)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"model": "\udcff"}'])
@@ -107,7 +115,8 @@ def test_five_hundred_random_mutations_open_or_are_refused_in_one_line(folder):
         (folder / "run.json").write_text(json.dumps(mutated(whole, draw)))
         message = ""
         try:
-            RunConfig.load(folder).preprocess()  # whatever opens can be built
+            config = RunConfig.load(folder)
+            TASK.predictor(nn.Identity(), config.settings, config.facts)  # what opens can be built
         except ConvatlasError as error:
             message = str(error)
         assert "\n" not in message
@@ -122,7 +131,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, value):
     name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
     tensors[name].view(-1)[0] = value
     save_file(tensors, path)
-    files = [f"{run.config.source}/{open_run(run.path)._test_split().files[0]}"]
+    files = [f"{run.config.source}/{open_run(run.path).data().splits['test'].files[0]}"]
     for use in (lambda r: r.predict(files), lambda r: r.evaluate(), lambda r: r.export()):
         with pytest.raises(DataError, match=rf"{name} holds values that are no finite numbers"):
             use(open_run(copied))
@@ -131,13 +140,13 @@ def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, value):
 @pytest.mark.slow
 def test_an_answer_that_is_no_number_is_an_error_and_no_percentage(run, monkeypatch):
     opened = open_run(run.path)
-    classes = len(opened.config.classes)
+    classes = len(opened.config.facts["classes"])
 
     def answer(self, images):
         return torch.full((len(images), classes), torch.nan)
 
-    monkeypatch.setattr(type(opened.classifier()), "predict", answer)
-    file = opened._test_split().files[0]
+    monkeypatch.setattr(type(opened.predictor()), "predict", answer)
+    file = opened.data().splits["test"].files[0]
     (prediction,) = opened.predict([f"{run.config.source}/{file}"])
     assert prediction.label is None
     assert "no number" in prediction.error

@@ -55,7 +55,7 @@ def answer(capsys, *args: str) -> dict:
 def test_every_file_of_the_run_is_utf_8(fitted):
     written = {path.name: path.read_text(encoding="utf-8") for path in fitted.glob("*.[jch]*")}
     assert {"run.json", "split.json", "scan.json", "log.csv", "report.html"} <= written.keys()
-    assert json.loads(written["run.json"])["classes"][0] == CLASS
+    assert json.loads(written["run.json"])["facts"]["classes"][0] == CLASS
     assert json.loads(written["scan.json"])["ignored"] == [
         [r"square/\xfe.txt", "no image by its name"]
     ]

@@ -12,7 +12,7 @@ from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.errors import DataError
-from convatlas.pipeline.onnx_snippet import runtime_code
+from convatlas.tasks.onnx_snippet import runtime_code
 
 READINGS = {
     "plain": PLAIN,
@@ -77,9 +77,8 @@ def files(folder):
     return [*paths, pgm]
 
 
-def code_for(config, reading, channels, folder):
-    config.channels, config.reading = channels, reading
-    return runtime_code(folder, config)
+def code_for(reading, channels, folder):
+    return runtime_code(folder / "model.onnx", channels, reading)
 
 
 def reader(code):
@@ -92,9 +91,9 @@ def reader(code):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", READINGS)
-def test_the_snippet_reads_every_kind_of_file_as_we_do(tmp_path, config, name, channels):
+def test_the_snippet_reads_every_kind_of_file_as_we_do(tmp_path, name, channels):
     reading = READINGS[name]
-    read = reader(code_for(config, reading, channels, tmp_path))
+    read = reader(code_for(reading, channels, tmp_path))
     compared = 0
     for path in files(tmp_path):
         try:
@@ -106,14 +105,14 @@ def test_the_snippet_reads_every_kind_of_file_as_we_do(tmp_path, config, name, c
     assert compared >= (36 if name == "plain" else 28)
 
 
-def test_the_whole_snippet_answers_as_the_network_does(tmp_path, config, monkeypatch, capsys):
+def test_the_whole_snippet_answers_as_the_network_does(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 3))
-    classifier = ImageClassifier(Preprocess(3, 8, [0.5] * 3, [0.3] * 3), network)
+    classifier = ImageClassifier(Preprocess(3, 8, [0.5] * 3, [0.3] * 3), network, list("abc"))
     file = tmp_path / "model.onnx"
-    export_onnx(classifier, file, example_size=(9, 9), classes=config.classes, metadata={})
+    export_onnx(classifier, file, metadata={})
     reading = Reading(whole=(0, 4095))
-    code = code_for(config, reading, 3, tmp_path)
+    code = code_for(reading, 3, tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in ("turned6.jpg", "clear.png", "deep12.png", "ink.jpg", "clear palette.png"):
         path = next(path for path in files(tmp_path) if path.name == name)
@@ -123,6 +122,6 @@ def test_the_whole_snippet_answers_as_the_network_does(tmp_path, config, monkeyp
         assert np.abs(names["probabilities"] - ours.numpy()).max() < 1e-4, name
 
 
-def test_what_the_snippet_does_not_read_alike_is_said_in_it(tmp_path, config):
-    assert "16-bit colour" not in code_for(config, PLAIN, 3, tmp_path)
-    assert "16-bit colour" in code_for(config, Reading(whole=(0, 4095)), 3, tmp_path)
+def test_what_the_snippet_does_not_read_alike_is_said_in_it(tmp_path):
+    assert "16-bit colour" not in code_for(PLAIN, 3, tmp_path)
+    assert "16-bit colour" in code_for(Reading(whole=(0, 4095)), 3, tmp_path)

@@ -4,12 +4,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from convatlas.metric import ACCURACY
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.outcomes import OUTCOMES, outcome_of, settings
 from convatlas.pipeline.pareto_plot import (
-    accuracy_against_cost,
-    accuracy_against_cost_svg,
     cost_known,
+    metric_against_cost,
+    metric_against_cost_svg,
 )
 from convatlas.search.budget import Budget
 
@@ -23,13 +24,13 @@ def points(figure):
 
 
 def test_every_trained_candidate_is_a_point(leaderboard):
-    figure = accuracy_against_cost(leaderboard, OPEN, "params")
+    figure = metric_against_cost(leaderboard, ACCURACY, OPEN, "params")
     assert points(figure) == [(61_000, 0.97), (75_000, 0.965), (80_000, 0.91)]
-    assert points(accuracy_against_cost(leaderboard, OPEN, "macs"))[0] == (300_000, 0.965)
+    assert points(metric_against_cost(leaderboard, ACCURACY, OPEN, "macs"))[0] == (300_000, 0.965)
 
 
 def test_the_others_stand_on_the_strip_where_their_cost_is_known(leaderboard):
-    data = accuracy_against_cost(leaderboard, OPEN, "params").to_dict()["data"]
+    data = metric_against_cost(leaderboard, ACCURACY, OPEN, "params").to_dict()["data"]
     strip = [t for t in data if t["yaxis"] == "y2"]
     assert sorted(x for t in strip for x in t["x"]) == [70_000, 90_000, 250_000]
 
@@ -51,7 +52,7 @@ def test_outcomes_differ_by_shape_as_well_as_by_colour(leaderboard):
 
 
 def test_the_budget_is_drawn_where_it_is(leaderboard):
-    layout = accuracy_against_cost(leaderboard, Budget(params=100_000), "params").to_dict()[
+    layout = metric_against_cost(leaderboard, ACCURACY, Budget(params=100_000), "params").to_dict()[
         "layout"
     ]
     area, line = layout["shapes"]
@@ -63,17 +64,21 @@ def test_the_budget_is_drawn_where_it_is(leaderboard):
 
 
 def test_a_limit_far_beyond_all_candidates_is_still_seen(leaderboard):
-    layout = accuracy_against_cost(leaderboard, Budget(params=1e9), "params").to_dict()["layout"]
+    layout = metric_against_cost(leaderboard, ACCURACY, Budget(params=1e9), "params").to_dict()[
+        "layout"
+    ]
     assert layout["xaxis"]["range"][1] > 9
 
 
 def test_another_limit_is_not_drawn(leaderboard):
-    layout = accuracy_against_cost(leaderboard, Budget(params=100_000), "macs").to_dict()["layout"]
+    layout = metric_against_cost(leaderboard, ACCURACY, Budget(params=100_000), "macs").to_dict()[
+        "layout"
+    ]
     assert "shapes" not in layout
 
 
 def test_hovering_tells_the_candidate_and_no_markup_of_others(leaderboard):
-    data = accuracy_against_cost(leaderboard, OPEN).to_dict()["data"]
+    data = metric_against_cost(leaderboard, ACCURACY, OPEN).to_dict()["data"]
     texts = "\n".join(text for trace in data for text in trace["hovertext"])
     assert "<b>small_net</b><br>28 px, width 0.5<br>61.0 k params, 417 k macs" in texts
     assert "91.00% on validation after 3.2 epochs<br>dropped after round 1" in texts
@@ -87,14 +92,20 @@ def test_unknown_costs_are_told(leaderboard):
 
 
 def test_the_input_size_is_not_said_twice():
-    assert settings(Trial(model="m", options={"size": 32}, size=32)) == "32 px"
-    assert settings(Trial(model="m", options={"stem_stride": 1}, size=9)) == "9 px, stem stride 1"
+    assert (
+        settings(Trial(model="m", options={"size": 32}, example={"size": 32}, input="32 px"))
+        == "32 px"
+    )
+    assert (
+        settings(Trial(model="m", options={"stem_stride": 1}, example={"size": 9}, input="9 px"))
+        == "9 px, stem stride 1"
+    )
 
 
 @pytest.mark.parametrize("budget", [OPEN, Budget(macs=1e6)])
 def test_the_picture_for_documents_is_svg_and_always_the_same(leaderboard, budget):
-    first = accuracy_against_cost_svg(leaderboard, budget)
-    assert first == accuracy_against_cost_svg(leaderboard, budget)
+    first = metric_against_cost_svg(leaderboard, ACCURACY, budget)
+    assert first == metric_against_cost_svg(leaderboard, ACCURACY, budget)
     words = " ".join(ElementTree.fromstring(first).itertext())
     assert "small_net" in words
     assert "multiply-adds" in words
@@ -104,5 +115,5 @@ def test_the_picture_for_documents_is_svg_and_always_the_same(leaderboard, budge
 
 
 def test_a_document_without_candidates_still_gets_its_axes():
-    assert "validation accuracy" in accuracy_against_cost_svg([], Budget(macs=1e6))
-    assert accuracy_against_cost([], OPEN).to_dict()["layout"]["xaxis"]["type"] == "log"
+    assert "validation accuracy" in metric_against_cost_svg([], ACCURACY, Budget(macs=1e6))
+    assert metric_against_cost([], ACCURACY, OPEN).to_dict()["layout"]["xaxis"]["type"] == "log"

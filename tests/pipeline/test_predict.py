@@ -7,9 +7,9 @@ from PIL import Image
 
 from convatlas.data.read import read_image
 from convatlas.errors import UsageError
-from convatlas.pipeline import predicting
-from convatlas.pipeline.predicting import Prediction
+from convatlas.explain.classes.prediction import Prediction
 from convatlas.pipeline.run import Run
+from convatlas.tasks import images as image_room
 
 
 class Red:
@@ -27,7 +27,7 @@ class Red:
 @pytest.fixture
 def run(tmp_path, config):
     run = Run(tmp_path, config)
-    run._classifier = Red()  # pyright: ignore
+    run._predictor = Red()  # pyright: ignore
     return run
 
 
@@ -45,7 +45,7 @@ def photos(tmp_path):
 
 
 def reds(run, images):
-    return [round(p.probabilities[run.config.classes[0]] * 5) for p in run.predict(images)]
+    return [round(p.probabilities[run.config.facts["classes"][0]] * 5) for p in run.predict(images)]
 
 
 def test_a_path_is_one_image_as_text_too(run, photos):
@@ -53,7 +53,7 @@ def test_a_path_is_one_image_as_text_too(run, photos):
         (prediction,) = run.predict(path)
         assert prediction.file == str(photos / "2.png")
         assert prediction.probability == pytest.approx(0.6)
-        assert prediction.label == run.config.classes[1]
+        assert prediction.label == run.config.facts["classes"][1]
 
 
 def test_a_missing_path_is_one_error_that_names_it(run):
@@ -143,7 +143,7 @@ def test_pillow_images_are_turned_upright_and_left_as_they_are(run, tmp_path):
 
 
 def test_grey_arrays_are_images(run):
-    run.config.channels = 1
+    run.config.facts["channels"] = 1
     assert reds(
         run, [np.full((4, 5), 102, np.uint8), torch.ones(4, 5), Image.new("1", (3, 3))]
     ) == [
@@ -166,7 +166,7 @@ def test_numbers_of_no_known_range_are_an_error_of_that_image(run):
 
 
 def test_a_generator_is_read_batch_by_batch(run, monkeypatch):
-    monkeypatch.setattr(predicting, "BATCH", 4)
+    monkeypatch.setattr(image_room, "ASKED_BATCH", 4)
     alive = []
 
     def many():
@@ -178,7 +178,7 @@ def test_a_generator_is_read_batch_by_batch(run, monkeypatch):
     next(answers)
     assert len(alive) == 4
     assert len(list(answers)) == 9
-    assert run._classifier.batches == [4, 4, 2]
+    assert run._predictor.batches == [4, 4, 2]
     assert len(run.predict(many())) == 10
 
 

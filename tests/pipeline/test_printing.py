@@ -10,9 +10,10 @@ import torch
 import convatlas as ca
 from convatlas.cost.report import Cost
 from convatlas.errors import ConvatlasError
-from convatlas.explain.evaluation import Evaluation
+from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.metric import ACCURACY
 from convatlas.pipeline.config import Trial
-from convatlas.pipeline.leaderboard import COLUMNS, Leaderboard
+from convatlas.pipeline.leaderboard import Leaderboard
 from convatlas.pipeline.run import Run
 
 
@@ -36,7 +37,10 @@ def test_the_leaderboard_prints_as_a_table_and_is_a_frame_on_request(run, leader
     board = run.leaderboard
     assert board == run.config.leaderboard
     lines = str(board).splitlines()
-    assert tuple(lines[0].split()) == COLUMNS
+    assert lines[0].split() == [
+        *("model", "options", "input", "params", "macs", "latency", "accuracy"),
+        *("status", "reason"),
+    ]
     assert len(lines) == len(leaderboard) + 1
     assert repr(board) == str(board)
     assert board._repr_html_().count("<tr>") == len(leaderboard) + 1
@@ -44,7 +48,7 @@ def test_the_leaderboard_prints_as_a_table_and_is_a_frame_on_request(run, leader
     assert isinstance(frame, pandas.DataFrame)
     assert list(frame["model"]) == [entry.model for entry in leaderboard]
     assert frame["params"].dropna().tolist() == [e.params for e in leaderboard if e.params]
-    assert "accuracy" in Leaderboard().to_frame().columns
+    assert "accuracy" in Leaderboard([], ACCURACY).to_frame().columns
 
 
 def test_a_frame_without_pandas_says_what_to_install(run, monkeypatch):
@@ -71,7 +75,7 @@ def test_a_card_shows_in_a_notebook_what_it_prints():
 
 
 def test_an_evaluation_says_how_sure_it_is():
-    answered = Evaluation(torch.tensor([0, 1]), torch.eye(2), ["a", "b"])
+    answered = Evaluation(torch.tensor([0, 1]), torch.eye(2), ["a", "b"], ["x", "y"])
     assert repr(answered).startswith(
         "Evaluation(100.00% of 2 images right, 95 % interval 34.24% to"
     )
@@ -84,7 +88,14 @@ def test_type_checkers_are_told_that_the_package_is_typed():
 def test_a_close_race_is_judged_by_the_images_that_were_asked(run):
     run.config.counts = {"val": 341}
     run.config.leaderboard = [
-        Trial(model=name, options={}, size=8, accuracy=accuracy, validated=validated)
+        Trial(
+            model=name,
+            options={},
+            example={"size": 8},
+            input="8 px",
+            figures={"accuracy": accuracy},
+            validated=validated,
+        )
         for name, accuracy, validated in (("first", 0.9, 341), ("slow", 0.75, 32))
     ]
     (doubt,) = [line for line in run.doubts if "apart" in line]

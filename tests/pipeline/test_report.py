@@ -11,7 +11,7 @@ from torch import nn
 from convatlas.data.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
-from convatlas.explain.evaluation import wilson_interval
+from convatlas.explain.classes.score import wilson_interval
 from convatlas.pipeline.report.page import write_report
 from convatlas.pipeline.snippets import commands
 
@@ -19,7 +19,7 @@ SECTIONS = {
     *("result", "candidates", "learning", "confusion", "mistakes"),
     *("cost", "published", "data", "reuse"),
 }
-PLACES = ("tradeoff", "loss", "accuracy", "confusion", "layers")
+PLACES = ("tradeoff", "loss", "metric", "confusion", "layers")
 CLAIM = {
     "model": "small_net",
     "quantity": "top1_percent",
@@ -130,7 +130,7 @@ def test_figures_hold_what_was_given(report, config, log, layers):
     star = [t for t in page.figure("tradeoff")[0]["data"] if t["name"] == "chosen"]
     assert [(t["x"], t["y"]) for t in star] == [([417_000], [0.97])]
     assert page.figure("loss")[0]["data"][1]["y"] == [row["val_loss"] for row in log]
-    assert page.figure("accuracy")[0]["data"][0]["y"] == [row["val_accuracy"] for row in log]
+    assert page.figure("metric")[0]["data"][0]["y"] == [row["val_accuracy"] for row in log]
     right, wrong = page.figure("confusion")[0]["data"]
     assert [row[i] for i, row in enumerate(right["text"])] == ["2", "2", "3"]
     assert sum(n or 0 for row in wrong["z"] for n in row) == 2
@@ -150,11 +150,11 @@ def test_costs_unknown_of_all_candidates_get_no_picture(report):
 def test_the_headline_says_accuracy_interval_costs_and_proof(report):
     text = words(report())
     low, high = wilson_interval(7, 9)
-    assert f"test accuracy 77.78 % between {100 * low:.1f} and {100 * high:.1f} %" in text
+    assert f"test accuracy 77.78% between {100 * low:.1f} and {100 * high:.1f} %" in text
     assert "parameters 61.0 k 61 % of the budget of 100 k" in text
     assert "latency 480 µs 5 % of the budget of 10.0 ms" in text
     assert "multiply-adds 417 k no limit was set" in text
-    assert "same answer on 6 real images; no probability differs by more than 4.2e-07" in text
+    assert "same top-1 on 6 real images; no number differs by more than 4.2e-07" in text
 
 
 def test_every_candidate_stands_in_a_table_with_its_outcome(report, config):
@@ -178,7 +178,7 @@ def test_one_mistake_and_none(report, data, answered):
     assert "The one wrong answer, the surest first." in words(report(evaluation=answered(data, 1)))
     page = report(evaluation=answered(data, 0))
     assert "None: every test image was named right." in words(page)
-    assert "100.00 % between" in words(page)
+    assert "100.00% between" in words(page)
     assert "Most often confused" not in words(page)
 
 
@@ -231,7 +231,7 @@ def test_what_the_scan_found_is_named(report, data):
 
 def test_many_classes_stay_bounded(report, config, build_data, answered):
     data = build_data(classes=200, each=3)
-    config.classes = list(data.classes)
+    config.facts["classes"] = list(data.classes)
     page = report(config=config, data=data, evaluation=answered(data, 60), scan=data.scan.to_dict())
     assert "Of 200 classes the 30 with the most mistakes" in words(page)
     assert "30 of 200 classes." in words(page)
@@ -269,19 +269,12 @@ def test_the_runtime_code_on_the_page_runs_on_the_file(
 ):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, 3))
-    classifier = ImageClassifier(
-        Preprocess(channels, 8, [0.5] * channels, [0.1] * channels), network
-    )
+    preprocess = Preprocess(channels, 8, [0.5] * channels, [0.1] * channels)
+    classifier = ImageClassifier(preprocess, network, config.facts["classes"])
     folder = tmp_path / "it's a run"
     folder.mkdir()
-    export_onnx(
-        classifier,
-        folder / "model.onnx",
-        example_size=(9, 9),
-        classes=config.classes,
-        metadata={},
-    )
-    config.channels = channels
+    export_onnx(classifier, folder / "model.onnx", metadata={})
+    config.facts["channels"] = channels
     path = write_report(
         folder / "report.html",
         config=config,
@@ -298,7 +291,7 @@ def test_the_runtime_code_on_the_page_runs_on_the_file(
     code = Page(path.read_text(encoding="utf-8")).by_id["runtime-code"]
     exec(code, {})  # the page's own words, as a reader would paste them
     answer = classifier.predict([torch.from_numpy(pixels)])[0]
-    name = config.classes[int(answer.argmax())]
+    name = config.facts["classes"][int(answer.argmax())]
     assert capsys.readouterr().out.startswith(f"{name} {float(answer.max()):.4f}"[:-2])
 
 

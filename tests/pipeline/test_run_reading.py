@@ -19,23 +19,25 @@ class Mean(torch.nn.Module):
 def test_predict_reads_deep_files_by_the_depth_of_the_run(tmp_path, config):
     path = tmp_path / "x.png"
     Image.fromarray(np.full((4, 4), 819, np.uint16)).save(path)
-    config.channels, config.reading = 1, Reading(whole=(0, 4095))
+    config.facts |= {"channels": 1, "reading": Reading(whole=(0, 4095)).model_dump()}
     run = Run(tmp_path, config)
-    run._classifier = Mean()  # pyright: ignore
+    run._predictor = Mean()  # pyright: ignore
     (prediction,) = run.predict([path])
-    assert prediction.probabilities[config.classes[0]] == pytest.approx(0.2, abs=1e-3)
+    assert prediction.probabilities[config.facts["classes"][0]] == pytest.approx(0.2, abs=1e-3)
 
 
 def test_a_run_may_be_asked_about_larger_images(tmp_path, config):
     path = tmp_path / "x.png"
     Image.new("RGB", (20, 10)).save(path)
-    config.reading = Reading(max_pixels=100)
+    config.facts["reading"] = Reading(max_pixels=100).model_dump()
     config.save(tmp_path)
     (refused,) = open_run(tmp_path).predict([path])
     assert "above the limit of 100 pixels; --max-pixels allows more" in refused.error
     run = open_run(tmp_path, max_pixels=200)
-    run._classifier = Mean()  # pyright: ignore
+    run._predictor = Mean()  # pyright: ignore
     assert run.predict([path])[0].error is None
-    assert run.config.reading.max_pixels == 100  # what the run was made with stays stored
+    assert (
+        run.config.facts["reading"]["max_pixels"] == 100
+    )  # what the run was made with stays stored
     with pytest.raises(UsageError, match="--max-pixels must lie in"):
         open_run(tmp_path, max_pixels=0)

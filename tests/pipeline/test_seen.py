@@ -78,5 +78,5 @@ def test_some_of_the_classes_are_enough_and_others_are_refused(run, mixed):
 def test_a_finished_run_knows_its_score(run):
     score = run.config.test
     assert score is not None
-    assert score.accuracy == run.config.accuracy
+    assert score.accuracy == run.config.value
     assert run.summary()["interval"] == list(score.interval)

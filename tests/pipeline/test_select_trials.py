@@ -11,13 +11,13 @@ from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.select_trials import (
     choose_trials,
     count_all,
-    fresh_candidates,
     trainable_macs,
 )
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
+from convatlas.tasks.classify import TASK
 from convatlas.train.recipe import Recipe
 
 
@@ -28,7 +28,7 @@ def speeds():
 
 def counted_of(speeds, *names, most_macs=math.inf, seconds=60.0):
     entries = [find_entry(name) for name in names]
-    rows = fresh_candidates(entries, speeds.data, fixed_width=False)
+    rows = TASK.fresh(entries, speeds.data, fixed_width=False)
     return count_all(rows, Budget(), most_macs=most_macs, seconds=seconds, progress=Silent())
 
 
@@ -42,7 +42,7 @@ def test_more_work_than_the_time_allows_is_left_out_and_says_so(speeds, monkeypa
     assert late.untimely
     assert late.reason.startswith("too slow: ")
     assert "50.0 k at the most" in late.reason
-    trials, others = choose_trials(counted, Budget(), speeds, seconds=60)
+    trials, others = choose_trials(TASK, counted, Budget(), speeds, seconds=60)
     assert {e.record.model for e in trials} == {"linear_classifier"}
     assert [o.status for o in others if o.model == "vgg19"] == ["not trained"]
 
@@ -59,7 +59,7 @@ def test_where_everything_is_too_slow_the_least_work_is_tried(speeds):
     counted = counted_of(speeds, "resnet56_cifar", "resnet20_cifar", most_macs=1000)
     (tried,) = [c for c in counted if c.fits]
     assert tried.candidate.name == "resnet20_cifar"
-    assert tried.candidate.size == 21
+    assert tried.candidate.example == {"size": 21}
     assert tried.candidate.options["width"] == 0.25
 
 
@@ -82,13 +82,17 @@ def test_the_work_that_can_be_trained_grows_with_the_time(speeds):
     images = 80 * speeds.recipe.batch_size
     rate = short * 3 * images / (30 / 2 / 3)
     assert 1e8 < rate < 1e13  # multiply-adds a second of some machine
-    assert Candidate("lenet5", {}, 32).checkpoint is None
+    assert Candidate("lenet5", {}, {"size": 32}).checkpoint is None
 
 
 def test_where_no_size_suits_the_message_says_so_even_if_some_were_too_slow_to_count(speeds):
     counted = [
-        Counted(Candidate("lenet5", {}, 192), None, "too slow: for the time", untimely=True),
-        Counted(Candidate("lenet5", {}, 64), None, "input must be exactly (n, 1, 32, 32)"),
+        Counted(
+            Candidate("lenet5", {}, {"size": 192}), None, "too slow: for the time", untimely=True
+        ),
+        Counted(
+            Candidate("lenet5", {}, {"size": 64}), None, "input must be exactly (n, 1, 32, 32)"
+        ),
     ]
     with pytest.raises(BudgetError, match=r"lenet5 takes none of .* \(192 px, 64 px\): input must"):
-        choose_trials(counted, Budget(), speeds, seconds=60)
+        choose_trials(TASK, counted, Budget(), speeds, seconds=60)

@@ -17,6 +17,7 @@ from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.counted import Counted
 from convatlas.search.space import Candidate
+from convatlas.tasks.classify import TASK
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 
@@ -46,6 +47,7 @@ class Counts(nn.Module):
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(64, 10)
+        self.example = lambda batch, size: torch.rand(batch, 1, size, size)
         self.asked, self.largest = 0, 0
 
     def forward(self, x):
@@ -63,15 +65,18 @@ def test_the_same_images_judge_it_in_every_round_and_it_is_said():
         def say(self, text):
             said.append(text)
 
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Says())
-    candidate = Candidate("lenet5", {}, 8)
-    record = Trial(model="lenet5", options={}, size=8, status="not trained")
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.02), StopRequest(), Says())
+    candidate = Candidate("lenet5", {"in_channels": 1}, {"size": 8})
+    record = Trial(
+        model="lenet5", options={}, example={"size": 8}, input="8 px", status="not trained"
+    )
     trial = LiveTrial(Counted(candidate, None), record, model=Counts())
     runner.speeds._step_s[candidate] = 1.0  # seconds an image, were it so slow
     judged = []
     for _ in range(2):
         runner.train(trial, 5.0, title="slow")
-        judged.append(runner._task(trial).loaders(8, 0)[1].dataset)
+        task = runner.trial_data.training(candidate, runner.recipe, record.validated)
+        judged.append(task.loaders(8, 0)[1].dataset)
     assert trial.model.largest == MIN_BATCH
     assert trial.model.asked <= 2 * (MIN_VALIDATED + 16 * MIN_BATCH)
     assert [len(d) for d in judged] == [MIN_VALIDATED] * 2

@@ -9,7 +9,9 @@ from convatlas.errors import DataError, UsageError
 from convatlas.pipeline import exporting, finishing
 from convatlas.pipeline.finishing import rebuild
 from convatlas.pipeline.run import open_run
-from convatlas.pipeline.sample import MOST_SIDE, load_sample, save_sample
+from convatlas.pipeline.sample import load_sample, save_sample
+from convatlas.tasks.classify import TASK
+from convatlas.tasks.images import MAX_SIDE
 
 pytestmark = pytest.mark.slow
 
@@ -69,8 +71,8 @@ def test_the_verb_rebuilds_an_export_that_is_missing(copied, run):
     (copied.path / "report.html").unlink()
     rebuild(copied)
     assert {"onnx", "report"} <= copied.files.keys()
-    assert copied.config.proof.holds
-    assert copied.config.accuracy == run.config.accuracy
+    assert copied.config.proof.passed
+    assert copied.config.value == run.config.value
 
 
 def test_an_export_needs_no_photographs(copied, run):
@@ -78,7 +80,7 @@ def test_an_export_needs_no_photographs(copied, run):
     shutil.move(run.config.source, moved)
     try:
         _, proof = copied.export()
-        assert proof.holds
+        assert proof.passed
         assert proof.samples == len(load_sample(copied.path / "sample.safetensors"))
         with pytest.raises(DataError, match="vanished"):
             rebuild(copied)
@@ -114,13 +116,13 @@ def test_an_export_replaces_an_export(copied, tmp_path):
 
 
 def test_an_export_is_proved_on_the_threads_that_the_network_is_fastest_with(copied, monkeypatch):
-    used, prove = [], exporting.prove
+    used, check = [], exporting.check_parity
 
     def watched(*args, **options):
         used.append(torch.get_num_threads())
-        return prove(*args, **options)
+        return check(*args, **options)
 
-    monkeypatch.setattr(exporting, "prove", watched)
+    monkeypatch.setattr(exporting, "check_parity", watched)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -136,7 +138,7 @@ def test_an_export_is_proved_on_the_threads_that_the_network_is_fastest_with(cop
 def test_a_damaged_export_of_the_run_is_written_again(copied):
     (copied.path / "model.onnx").write_bytes(b"cut short")
     path, proof = copied.export()
-    assert proof.holds
+    assert proof.passed
     assert path.stat().st_size > 1000
 
 
@@ -150,19 +152,19 @@ def test_large_images_are_cut_for_the_sample(tmp_path):
     import torch
 
     images = [torch.randint(0, 256, (700, 40, 3), dtype=torch.uint8) for _ in range(20)]
-    save_sample(images, tmp_path / "sample.safetensors")
+    save_sample(map(TASK.small, images), tmp_path / "sample.safetensors")
     kept = load_sample(tmp_path / "sample.safetensors")
     assert len(kept) == 16
-    assert torch.equal(kept[3], images[3][94 : 94 + MOST_SIDE])
+    assert torch.equal(kept[3], images[3][94 : 94 + MAX_SIDE])
 
 
 def test_what_fails_after_training_costs_no_training(digit_files, tmp_path, monkeypatch):
     """The run folder is full when the weights shall be stored, and the report cannot be made."""
     import convatlas as ca
     from convatlas.errors import WriteError
-    from convatlas.pipeline import fit as fit_module
+    from convatlas.pipeline import keeping
 
-    heard, tries, save = Heard(), [], fit_module.save_weights
+    heard, tries, save = Heard(), [], keeping.save_weights
 
     def full_at_first(network, path, **options):
         tries.append(path)
@@ -173,7 +175,7 @@ def test_what_fails_after_training_costs_no_training(digit_files, tmp_path, monk
     def fail(*args):
         raise RuntimeError("no fonts")
 
-    monkeypatch.setattr(fit_module, "save_weights", full_at_first)
+    monkeypatch.setattr(keeping, "save_weights", full_at_first)
     monkeypatch.setattr(finishing, "report_run", fail)
     out = tmp_path / "run"
     kept = ca.fit(digit_files, model="linear_classifier", time_limit_s=8, out=out, progress=heard)
@@ -182,7 +184,7 @@ def test_what_fails_after_training_costs_no_training(digit_files, tmp_path, monk
         assert not out.exists()
         assert stored(kept)["steps"]["export"] == "done"
         assert stored(kept)["steps"]["report"] == "failed: RuntimeError: no fonts"
-        assert open_run(kept.path).evaluate().accuracy == kept.config.accuracy
+        assert open_run(kept.path).evaluate().accuracy == kept.config.value
     finally:
         shutil.rmtree(kept.path)
 

@@ -8,37 +8,38 @@ from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
+from convatlas.tasks.classify import TASK
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 
 
 def test_a_round_that_diverges_is_undone():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     candidate = Candidate(
-        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, {"size": 21}
     )
-    record = Trial(model=candidate.name, options={}, size=21)
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
     trial = LiveTrial(count_candidate(candidate, Budget()), record)
     assert runner.train(trial, None, title="sane").ended == "epochs"
-    accuracy = record.accuracy
+    accuracy = record.figures["accuracy"]
     assert record.epochs == 1
     before = [p.detach().clone() for p in trial.model.parameters()]
     assert accuracy > 0.5
 
     runner.recipe = Recipe(epochs=1, lr=1e30, warmup=0.0)
     assert runner.train(trial, None, title="wild").ended == "diverged"
-    assert record.accuracy == accuracy
+    assert record.figures["accuracy"] == accuracy
     assert record.epochs == 1  # those that are in the weights
     for now, then in zip(trial.model.parameters(), before, strict=True):
         assert torch.equal(now, then)
 
 
 def test_a_network_has_one_count_of_epochs():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.5), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "size": 21}
-    candidate = Candidate("linear_classifier", options, 21)
-    record = Trial(model=candidate.name, options={}, size=21)
+    candidate = Candidate("linear_classifier", options, {"size": 21})
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
     trial, log = LiveTrial(count_candidate(candidate, Budget()), record), RunLog()
     runner.train(trial, None, title="first round")
     first = record.epochs
@@ -49,9 +50,9 @@ def test_a_network_has_one_count_of_epochs():
 
 
 def test_a_network_with_training_only_outputs_can_be_timed():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "width": 0.125, "auxiliary": True}
-    candidate = Candidate("googlenet", options, 224)
+    candidate = Candidate("googlenet", options, {"size": 224})
     counted = count_candidate(candidate, Budget())
     assert counted.fits
     with torch.no_grad():
@@ -60,25 +61,26 @@ def test_a_network_with_training_only_outputs_can_be_timed():
 
 
 def test_no_network_is_faster_than_a_matrix_product():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
-    candidate = Candidate("resnet18", {"in_channels": 1, "num_classes": 10}, 64)
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    candidate = Candidate("resnet18", {"in_channels": 1, "num_classes": 10}, {"size": 64})
     counted = count_candidate(candidate, Budget())
     # In the time that a pass of it takes, a matrix product does more than its multiply-adds.
     assert runner.speeds.most_macs(runner.speeds.epoch_seconds(counted)) > counted.cost.macs
 
 
 def test_a_round_that_ends_worse_is_undone():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
     candidate = Candidate(
-        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, 21
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, {"size": 21}
     )
-    record = Trial(model=candidate.name, options={}, size=21)
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
     trial = LiveTrial(count_candidate(candidate, Budget()), record)
     runner.train(trial, None, title="good")
     before = [p.detach().clone() for p in trial.model.parameters()]
-    record.accuracy = best = 2.0  # better than anything a round can reach
+    record.figures = {"accuracy": 2.0}
+    best = 2.0  # better than anything a round can reach
     runner.train(trial, None, title="worse")
-    assert record.accuracy == best
+    assert record.figures["accuracy"] == best
     for a, b in zip(before, trial.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -88,10 +90,10 @@ def test_a_round_that_ends_in_an_error_is_undone(monkeypatch):
         torch.nn.init.zeros_(next(model.parameters()))
         raise MemoryError
 
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
     options = {"in_channels": 1, "num_classes": 10, "size": 21}
-    candidate = Candidate("linear_classifier", options, 21)
-    record = Trial(model=candidate.name, options={}, size=21)
+    candidate = Candidate("linear_classifier", options, {"size": 21})
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
     trial = LiveTrial(count_candidate(candidate, Budget()), record)
     runner.train(trial, None, title="good")
     before = [p.detach().clone() for p in trial.model.parameters()]

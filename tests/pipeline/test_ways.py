@@ -12,6 +12,7 @@ from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
+from convatlas.tasks.classify import TASK
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.tasks.classify import Classify
@@ -27,8 +28,9 @@ class Listener(Silent):
 
 def entrant_of(name, size):
     options = {"in_channels": 1, "num_classes": 10}
-    record = Trial(model=name, options={}, size=size)
-    return LiveTrial(count_candidate(Candidate(name, options, size), Budget()), record)
+    record = Trial(model=name, options={}, example={"size": size}, input=f"{size} px")
+    candidate = Candidate(name, options, {"size": size})
+    return LiveTrial(count_candidate(candidate, Budget()), record)
 
 
 def convolutions(model):
@@ -37,7 +39,7 @@ def convolutions(model):
 
 @pytest.fixture
 def runner():
-    return TrialRunner(open_images("digits"), Recipe(epochs=0.02), StopRequest(), Listener())
+    return TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.02), StopRequest(), Listener())
 
 
 def measured(monkeypatch, best):
@@ -83,7 +85,7 @@ def test_it_trains_the_measured_way_and_comes_back_plain(way, runner, monkeypatc
     assert (stride == lies) == (way == CHANNELS_LAST)
     assert {type(m) for m in convolutions(trial.model)} == {nn.Conv2d}
     assert all(p.is_contiguous() for p in trial.model.parameters())
-    assert trial.record.accuracy is not None
+    assert trial.record.figures
 
 
 def test_there_is_no_measuring_without_time_for_it_or_in_short_numbers(runner, monkeypatch):

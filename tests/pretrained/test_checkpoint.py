@@ -31,7 +31,10 @@ def test_facts_are_those_that_timm_states(checkpoint):
     assert (config.test_input_size or config.input_size)[-1] == checkpoint.size
     assert (config.test_crop_pct or config.crop_pct) == checkpoint.crop
     assert config.interpolation == checkpoint.filter
-    assert (tuple(config.mean), tuple(config.std)) == (checkpoint.mean, checkpoint.std)
+    assert (tuple(config.mean), tuple(config.std)) == (
+        checkpoint.mean,
+        checkpoint.std,
+    )
     assert config.num_classes == checkpoint.num_classes
     assert checkpoint.file.endswith(".safetensors")
 

@@ -57,19 +57,19 @@ def test_a_run_from_public_weights_prepares_images_as_they_expect_everywhere(
     run = ca.fit(photos, pretrained=True, time_limit_s=12, out=tmp_path / "run")
     config = run.config
     assert config.model == NAME
-    assert config.size in (128, 96)
+    assert config.settings["size"] in (128, 96)
     assert (config.crop, config.filter) == (weights.crop, weights.filter)
-    assert config.mean == pytest.approx(weights.mean)
+    assert config.settings["mean"] == pytest.approx(weights.mean)
     assert config.weights == weights.source
     assert {c.model for c in run.leaderboard} == {NAME}
     # The network is another one by now, but the pre-processing is still the weights' own.
     files = sorted(photos.rglob("*.png"))[:5]
-    expected = weights.preprocess(3, config.size)
+    expected = weights.preprocess(3, config.settings["size"])
     image = torch.randint(0, 256, (1, 90, 70, 3), dtype=torch.uint8)
-    assert torch.equal(run.classifier().preprocess(image), expected(image))
+    assert torch.equal(run.predictor().preprocess(image), expected(image))
     onnx = OnnxFile(run.path / FILE_NAMES["onnx"])
     torch.testing.assert_close(
-        onnx.answer(image), run.classifier()(image).detach(), atol=1e-4, rtol=0
+        onnx.answer(image), run.predictor()(image).detach(), atol=1e-4, rtol=0
     )
     assert all(p.error is None for p in run.predict(files))
     page = (run.path / FILE_NAMES["report"]).read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_grey_images_start_from_public_weights_too(weights, photos, tmp_path):
     for path in photos.rglob("*.png"):
         Image.open(path).convert("L").save(path)
     run = ca.fit(photos, pretrained=True, time_limit_s=6, out=tmp_path / "run")
-    assert run.config.channels == 1
+    assert run.config.facts["channels"] == 1
     assert run.config.weights == weights.source
-    assert run.config.mean == pytest.approx([sum(weights.mean) / 3])
-    assert run.evaluate().accuracy == run.config.accuracy
+    assert run.config.settings["mean"] == pytest.approx([sum(weights.mean) / 3])
+    assert run.evaluate().accuracy == run.config.value

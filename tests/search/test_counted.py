@@ -5,17 +5,20 @@ from torch import nn
 from convatlas.models import create_model, find_entry
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate, count_network, nearest_misses
-from convatlas.search.space import Candidate, ladders
+from convatlas.search.space import Candidate
+from convatlas.tasks.image_networks import at_sizes
 
 
 def counted(name, budget, sizes=(32, 28)):
-    rows = ladders(find_entry(name), channels=1, num_classes=10, sizes=sizes)
+    rows = at_sizes(find_entry(name), {"in_channels": 1, "num_classes": 10}, sizes)
     return list(count_network(rows, budget))
 
 
 def test_keeps_the_two_widest_that_fit_at_each_size():
     found = counted("resnet20_cifar", Budget(params=100_000))
-    assert [(c.candidate.size, c.candidate.options["width"]) for c in found if c.fits] == [
+    assert [
+        (c.candidate.example["size"], c.candidate.options["width"]) for c in found if c.fits
+    ] == [
         (32, 0.5),
         (32, 0.35),
         (28, 0.5),
@@ -50,7 +53,7 @@ def test_a_hopeless_network_is_shown_once_with_its_excess():
 
 
 def test_a_size_that_it_cannot_take_is_no_excess():
-    candidate = Candidate("lenet5", {"in_channels": 1, "num_classes": 10}, 28)
+    candidate = Candidate("lenet5", {"in_channels": 1, "num_classes": 10}, {"size": 28})
     answer = count_candidate(candidate, Budget(params=100_000))
     assert answer.cost is None
     assert "32" in answer.reason
@@ -59,7 +62,7 @@ def test_a_size_that_it_cannot_take_is_no_excess():
 
 def test_lenet_is_found_at_its_one_size():
     fitting = [c for c in counted("lenet5", Budget(params=100_000), (32, 28, 21)) if c.fits]
-    assert [c.candidate.size for c in fitting] == [32]
+    assert [c.candidate.example["size"] for c in fitting] == [32]
 
 
 def test_file_limit_counts_the_weights():
@@ -101,8 +104,9 @@ def test_a_network_whose_cost_hangs_on_values_is_out_with_its_reason():
             return self.head(x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3)))
 
     class Candid:
-        options, size = {"in_channels": 1}, 8
+        name = "deciding"
         build = staticmethod(lambda: Deciding(1))
+        inputs = staticmethod(lambda model: (torch.rand(1, 1, 8, 8),))
 
     found = count_candidate(Candid(), Budget())
     assert not found.fits

@@ -6,7 +6,9 @@ from convatlas.search.space import Candidate
 
 
 def made(name, macs, width=1.0):
-    return Counted(Candidate(name, {"width": width}, 32), SimpleNamespace(macs=macs, params=macs))
+    return Counted(
+        Candidate(name, {"width": width}, {"size": 32}), SimpleNamespace(macs=macs, params=macs)
+    )
 
 
 def pool_of(fitting, places, epoch_seconds, slot_s=lambda places: 1.0):
@@ -45,7 +47,9 @@ def test_an_architecture_takes_two_places_at_most():
 def test_one_too_slow_to_learn_is_left_out_and_says_so():
     pool = pool_of(FITTING, 5, lambda c: c.cost.macs / 1e6)
     assert [c.candidate.name for c in pool.chosen] == ["lenet5", "linear_classifier"]
-    assert "too slow: a pass over the images takes 5 s, 2 s allowed" in pool.left_out.values()
+    assert (
+        "too slow: a pass over the training data takes 5 s, 2 s allowed" in pool.left_out.values()
+    )
 
 
 def test_where_all_are_too_slow_the_cheapest_is_tried():

@@ -9,17 +9,18 @@ from convatlas.models.registry import _entries
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.promise import architecture, estimate, promising_first, undominated
-from convatlas.search.space import ladders, structures
+from convatlas.search.space import structures
+from convatlas.tasks.image_networks import at_sizes
 
 
 def rows_of(*names, sizes=(32,)):
-    return {n: ladders(find_entry(n), channels=3, num_classes=10, sizes=sizes) for n in names}
+    return {n: at_sizes(find_entry(n), {"in_channels": 3, "num_classes": 10}, sizes) for n in names}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "shufflenet_v2", "resnet20_cifar"])
 @pytest.mark.parametrize("size", [32, 128])
 def test_a_guess_is_near_the_count(name, size):
-    (ladder,) = ladders(find_entry(name), channels=3, num_classes=1000, sizes=[size])
+    (ladder,) = at_sizes(find_entry(name), {"in_channels": 3, "num_classes": 1000}, [size])
     for candidate in ladder[:4]:
         guess = estimate(candidate)
         cost = count_candidate(candidate, Budget()).cost
@@ -27,7 +28,7 @@ def test_a_guess_is_near_the_count(name, size):
 
 
 def test_the_published_count_is_its_own_guess():
-    (ladder,) = ladders(find_entry("resnet50"), channels=3, num_classes=1000, sizes=[224])
+    (ladder,) = at_sizes(find_entry("resnet50"), {"in_channels": 3, "num_classes": 1000}, [224])
     guess = estimate(next(c for c in ladder if c.options["width"] == 1.0))
     known = read_index()["resnet50"]
     assert (guess.params, guess.macs) == (known.params, known.macs)
@@ -35,7 +36,7 @@ def test_the_published_count_is_its_own_guess():
 
 def test_a_candidate_of_the_name_s_own_width_has_its_published_params():
     entry = find_entry("mobilenet_v2_w0.5")
-    (row,) = ladders(entry, channels=3, num_classes=10, sizes=[96], fixed_width=True)
+    (row,) = at_sizes(entry, {"in_channels": 3, "num_classes": 10}, [96], fixed_width=True)
     assert estimate(row[0]).params == read_index()["mobilenet_v2_w0.5"].params
 
 
@@ -55,10 +56,10 @@ def test_architectures_take_turns():
 
 
 def test_nobody_stays_who_is_beaten_by_a_figure_of_its_own_paper():
-    kept = undominated(structures())
+    kept = undominated(structures("classify"))
     names = {entry.name for entry in kept}
     published, known = published_accuracies(), read_index()
-    for gone in {entry.name for entry in structures()} - names:
+    for gone in {entry.name for entry in structures("classify")} - names:
         cls, own = find_entry(gone).cls, published[gone]
         assert any(
             find_entry(name).cls is cls

@@ -1,24 +1,23 @@
 from convatlas.models import find_entry
 from convatlas.pretrained.checkpoint import checkpoints_of
-from convatlas.search.space import (
-    WIDTHS,
+from convatlas.search.space import WIDTHS, structures
+from convatlas.tasks.image_networks import (
+    at_sizes,
     input_sizes,
-    ladders,
     stem_for,
-    structures,
-    transfer_ladders,
+    transfer_networks,
     transfer_sizes,
 )
 
 
 def test_small_images_are_tried_as_they_are():
-    assert input_sizes(28, 28) == [32, 28, 21]
-    assert input_sizes(40, 40) == [40, 30]
+    assert input_sizes(28 * 28) == [32, 28, 21]
+    assert input_sizes(40 * 40) == [40, 30]
 
 
 def test_photographs_get_the_usual_sizes_up_to_their_own():
-    assert input_sizes(150, 170) == [160, 128, 96, 64, 48]
-    assert max(input_sizes(3000, 4000)) == 224
+    assert input_sizes(150 * 170) == [160, 128, 96, 64, 48]
+    assert max(input_sizes(3000 * 4000)) == 224
 
 
 def test_the_stem_reduces_little_of_a_small_image():
@@ -27,15 +26,15 @@ def test_the_stem_reduces_little_of_a_small_image():
 
 
 def test_one_entry_for_each_network_whatever_its_widths():
-    names = [entry.name for entry in structures()]
-    classes = [entry.cls.__name__ for entry in structures()]
+    names = [entry.name for entry in structures("classify")]
+    classes = [entry.cls.__name__ for entry in structures("classify")]
     assert classes.count("MobileNetV2") == 1
     assert "resnet20_cifar" in names
     assert "resnet56_cifar" in names
 
 
 def test_a_ladder_goes_down_in_width_and_carries_what_the_data_decides():
-    (ladder,) = ladders(find_entry("mobilenet_v2"), channels=1, num_classes=7, sizes=[28])
+    (ladder,) = at_sizes(find_entry("mobilenet_v2"), {"in_channels": 1, "num_classes": 7}, [28])
     assert [candidate.options["width"] for candidate in ladder] == list(WIDTHS)
     assert all(c.options["in_channels"] == 1 and c.options["num_classes"] == 7 for c in ladder)
     assert all(c.options["stem_stride"] == 1 for c in ladder)
@@ -43,26 +42,27 @@ def test_a_ladder_goes_down_in_width_and_carries_what_the_data_decides():
 
 def test_a_fixed_width_is_that_of_the_name():
     entry = find_entry("mobilenet_v2_w0.5")
-    (ladder,) = ladders(entry, channels=3, num_classes=7, sizes=[96], fixed_width=True)
+    (ladder,) = at_sizes(entry, {"in_channels": 3, "num_classes": 7}, [96], fixed_width=True)
     (candidate,) = ladder
     model = candidate.build()
     assert sum(p.numel() for p in model.parameters()) < 1_000_000
 
 
 def test_public_weights_are_tried_at_their_own_size_and_smaller():
-    assert transfer_sizes(224, 500, 400) == [224, 192, 160, 128, 96]
-    assert transfer_sizes(288, 256, 256) == [224, 192, 160, 128, 96]
-    assert transfer_sizes(224, 150, 150) == [160, 128, 96]
+    assert transfer_sizes(224, 500 * 400) == [224, 192, 160, 128, 96]
+    assert transfer_sizes(288, 256 * 256) == [224, 192, 160, 128, 96]
+    assert transfer_sizes(224, 150 * 150) == [160, 128, 96]
 
 
 def test_small_images_are_enlarged_to_what_public_weights_know():
-    assert transfer_sizes(224, 28, 28) == [128, 96]
+    assert transfer_sizes(224, 28 * 28) == [128, 96]
 
 
 def test_candidates_of_public_weights_keep_width_and_stem_and_take_the_datas_classes():
     (checkpoint,) = checkpoints_of("resnet50")
-    rows = transfer_ladders(checkpoint, channels=1, num_classes=7, height=32, width=32)
-    assert [[c.size for c in row] for row in rows] == [[128], [96]]
+    options = {"in_channels": 1, "num_classes": 7}
+    (rows,) = transfer_networks([checkpoint], options, 32 * 32).values()
+    assert [[c.example["size"] for c in row] for row in rows] == [[128], [96]]
     candidate = rows[0][0]
     assert candidate.options == {"stride_in_3x3": True, "in_channels": 1, "num_classes": 7}
     assert candidate.checkpoint == checkpoint

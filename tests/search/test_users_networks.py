@@ -8,7 +8,8 @@ from convatlas.models import registry
 from convatlas.models.registry import find_entry, register
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_network
-from convatlas.search.space import ladders, structures
+from convatlas.search.space import structures
+from convatlas.tasks.image_networks import at_sizes
 
 
 class Mine(nn.Module):
@@ -37,7 +38,7 @@ def registered(monkeypatch):
 
 
 def test_one_with_a_task_competes_and_one_without_does_not(registered):
-    names = {entry.name for entry in structures()}
+    names = {entry.name for entry in structures("classify")}
     assert {"mine", "mine_broken"} <= names
     assert "mine_unnamed" not in names
     assert not find_entry("mine").ours
@@ -45,7 +46,7 @@ def test_one_with_a_task_competes_and_one_without_does_not(registered):
 
 def test_one_that_breaks_is_named_and_the_others_go_on(registered):
     for name, fits in (("mine", True), ("mine_broken", False)):
-        rows = ladders(find_entry(name), channels=1, num_classes=3, sizes=[32])
+        rows = at_sizes(find_entry(name), {"in_channels": 1, "num_classes": 3}, [32])
         (counted,) = count_network(rows, Budget())
         assert counted.fits == fits
         assert fits or "cannot be counted: RuntimeError" in counted.reason

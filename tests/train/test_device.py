@@ -13,6 +13,7 @@ from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.counted import count_candidate
 from convatlas.search.space import Candidate
+from convatlas.tasks.classify import TASK
 from convatlas.train.device import on_training_device, training_device
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
@@ -42,7 +43,7 @@ def task(**options):
 
 def linear():
     options = {"in_channels": 1, "num_classes": 10, "size": 21}
-    return count_candidate(Candidate("linear_classifier", options, 21), Budget())
+    return count_candidate(Candidate("linear_classifier", options, {"size": 21}), Budget())
 
 
 def test_networks_are_moved_to_the_training_device():
@@ -93,7 +94,7 @@ def test_a_step_for_which_memory_is_short_is_timed_with_fewer_images(monkeypatch
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr("convatlas.pipeline.measure._step", step)
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     assert runner.speeds.epoch_seconds(linear()) >= 0
     assert sorted(set(tried)) == [4, 8, 16]
 
@@ -163,7 +164,7 @@ def test_a_gpu_trains_a_network_and_gives_it_back(precision):
 @pytest.mark.gpu
 @on_a_gpu
 def test_steps_are_timed_on_the_gpu():
-    runner = TrialRunner(open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=1), StopRequest(), Silent())
     torch.cuda.reset_peak_memory_stats()
     seconds = runner.speeds.epoch_seconds(linear())
     assert torch.cuda.max_memory_allocated() > 0

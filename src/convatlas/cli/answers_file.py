@@ -1,4 +1,4 @@
-"""The CSV file of `predict --out`: one line an image; it never replaces a file unasked."""
+"""The CSV file of `predict --out`: one line an input; it never replaces a file unasked."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ from convatlas.replacing import replacing
 from convatlas.text import printable, unicode_only
 
 if TYPE_CHECKING:
-    from convatlas.pipeline.predicting import Prediction
+    from convatlas.tasks.task import Prediction
 
 
 def check_answers_file(path: Path, *, force: bool) -> None:
@@ -34,21 +34,20 @@ def check_answers_file(path: Path, *, force: bool) -> None:
         raise UsageError(f"{place}: cannot be used: {error.strerror}") from error
 
 
-def write_answers(path: Path, predictions: "Sequence[Prediction]", top: int) -> None:
-    """Write a header and a line for each image: file, classes, probabilities, error.
+def write_answers(
+    path: Path, columns: "Sequence[str]", predictions: "Sequence[Prediction]", top: int
+) -> None:
+    """Write a header and a line for each input: file, answer, error.
+
+    Args:
+        columns: of the answer, as the task names them.
+        top: best answers for each input, where it has several.
 
     Raises:
         WriteError: the file cannot be written.
     """
-    pairs = [("class", "probability")]
-    pairs += [(f"class {place}", f"probability {place}") for place in range(2, top + 1)]
     with replacing(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["file", *(name for pair in pairs for name in pair), "error"])
+        writer.writerow(["file", *columns, "error"])
         for p in predictions:
-            found: list[str] = []
-            for label, probability in p.top(top):
-                found += [label, f"{probability:.6g}"]
-            found += [""] * (2 * top - len(found))
-            cells = [p.file, *found, p.error or ""]
-            writer.writerow([unicode_only(cell) for cell in cells])
+            writer.writerow([unicode_only(x) for x in (p.file, *p.cells(top), p.error or "")])

@@ -95,20 +95,16 @@ def _named(name: str, options: Sequence[str], input: Shape | None, batch: int) -
 
 
 def _run(folder: str, batch: int) -> Subject:
-    import torch
-
-    from convatlas.cost import count
     from convatlas.pipeline.run import open_run
 
     run = open_run(folder)
-    config, classifier = run.config, run.classifier()
+    config, predictor = run.config, run.predictor()
     if "onnx" not in run.files:
         raise DataError(
             f"{folder}: the run has no ONNX file; `convatlas export {folder}` writes it"
         )
-    cost = count(classifier.network, (batch, *config.input))
+    cost = run.cost(batch)
     check_memory(f"{folder} --batch {batch}", cost.memory_bytes)
-    images = torch.randint(0, 256, (batch, config.size, config.size, config.channels))
     head = {
         "model": config.model,
         "run": str(run.path),
@@ -117,11 +113,11 @@ def _run(folder: str, batch: int) -> Subject:
     }
     return Subject(
         head,
-        classifier,
-        (images.to(torch.uint8),),
+        predictor,
+        predictor.example(batch),
         cost,
         run.files["onnx"],
-        "trained classifier, uint8 images in, probabilities out, pre-processing included",
+        f"trained network with pre-processing; {predictor.usage}",
     )
 
 

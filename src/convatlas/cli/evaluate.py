@@ -1,4 +1,4 @@
-"""The verb `evaluate`: how right a trained network is on labelled images."""
+"""The verb `evaluate`: how right a trained network is on labelled data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,18 +7,17 @@ import typer
 
 from convatlas.cli.output import print_json, say, table
 from convatlas.cli.run_options import max_pixels_option, moved_data
-from convatlas.text import printable
 
 if TYPE_CHECKING:
-    from convatlas.explain.evaluation import Evaluation
     from convatlas.pipeline.run import Run
+    from convatlas.tasks.task import Evaluation
 
 
 def evaluate_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
     data: str | None = typer.Argument(
         None,
-        help="Labelled images as for `fit`; the run's own test split if not given.",
+        help="Labelled data as for `fit`; the run's own test split if not given.",
         metavar="[DATA]",
     ),
     moved: Path | None = moved_data(),
@@ -27,7 +26,7 @@ def evaluate_command(
     with_seen: bool = typer.Option(
         False,
         "--with-seen",
-        help="Also count images that the run was trained on; they are left out otherwise.",
+        help="Also count what the run was trained on; it is left out otherwise.",
     ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -43,72 +42,31 @@ def evaluate_command(
         max_broken=max_broken,
         progress=progress_on_stderr(),
     )
-    answer = _answer(opened, data, evaluation)
     if as_json:
-        print_json(answer)
+        print_json(_answer(opened, data, evaluation))
     else:
-        _print(answer)
-        for doubt in answer["warnings"][len(evaluation.warnings) :]:
-            say(f"warning: {doubt}")
+        _print(evaluation)
 
 
 def _answer(run: "Run", data: str | None, evaluation: "Evaluation") -> dict[str, Any]:
-    from convatlas.explain.confusion import class_figures, confusion_matrix, most_confused
-    from convatlas.explain.mistakes import worst_mistakes
-    from convatlas.explain.score import score_of
-
-    classes = run.config.classes
-    labels, predicted = evaluation.labels, evaluation.predicted
-    matrix = confusion_matrix(labels, predicted, len(classes))
-    figures = class_figures(labels, predicted, len(classes))
-    score = score_of(evaluation, classes)
     return {
         "run": str(run.path),
         "model": run.config.model,
+        "task": run.config.task,
         "data": data or "the run's test split",
-        "images": len(labels),
-        "warnings": [*evaluation.warnings, *score.doubts()],
+        "warnings": [*evaluation.warnings, *evaluation.record().get("doubts", [])],
         "seen": evaluation.seen,
-        "accuracy": evaluation.accuracy,
-        "interval": list(score.interval),
-        "accuracy_interval": list(score.interval),
-        "score": score.model_dump(),
-        "classes": {name: figure for name, figure in zip(classes, figures, strict=True)},
-        "confusion": matrix.tolist(),
-        "confused": [
-            {"true": classes[pair.true], "predicted": classes[pair.predicted], "count": pair.count}
-            for pair in most_confused(matrix)
-        ],
-        "mistakes": [
-            {
-                "file": mistake.file,
-                "true": classes[mistake.true],
-                "predicted": classes[mistake.predicted],
-                "probability": mistake.probability,
-            }
-            for mistake in worst_mistakes(evaluation)
-        ],
+        "metric": run.config.metric.key,
+        "figures": dict(evaluation.figures),
+        **evaluation.to_dict(),
     }
 
 
-def _print(answer: dict[str, Any]) -> None:
-    from convatlas.explain.score import Score
-
-    numbers = ("precision", "recall", "F1", "images")
-    rows = [
-        (printable(name), _share(f.precision), _share(f.recall), _share(f.f1), f.images)
-        for name, f in answer["classes"].items()
-    ]
-    table(rows, ("class", *numbers), right=numbers)
+def _print(evaluation: "Evaluation") -> None:
+    columns, rows, right = evaluation.table()
+    table(rows, columns, right=right)
     say()
-    say(f"accuracy {Score(**answer['score']).words()}")
-    if answer["confused"]:
-        pairs = (
-            f"{printable(p['true'])} as {printable(p['predicted'])} {p['count']}x"
-            for p in answer["confused"][:5]
-        )
-        say(f"most confused: {', '.join(pairs)}")
-
-
-def _share(value: float | None) -> str | None:
-    return None if value is None else f"{value:.1%}"
+    for line in evaluation.lines():
+        say(line)
+    for doubt in evaluation.record().get("doubts", []):
+        say(f"warning: {doubt}")

@@ -22,12 +22,12 @@ def export_command(
     from convatlas.pipeline.run import open_run
 
     opened = open_run(run)
-    path, proof = opened.export(format, out, source=data)
+    path, parity = opened.export(format, out, source=data)
     size = path.stat().st_size
     if as_json:
         answer = {"run": run, "model": opened.config.model, "files": {format: path}}
-        print_json({**answer, "file_bytes": size, "proof": proof.model_dump()})
+        print_json({**answer, "file_bytes": size, "proof": parity.model_dump()})
         return
     say(f"{path} ({format_number(size, 'bytes')})")
-    say(f"proof: {proof.figures()}")
-    say("input `image`: uint8 (n, height, width, channels), any size; output `probabilities`")
+    say(f"proof: {parity.figures()}")
+    say(opened.predictor().usage)

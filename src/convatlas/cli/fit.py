@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 import typer
 
 from convatlas.cli.numbers import bytes_option, count_option, seconds_option
+from convatlas.cli.options import task_options
 from convatlas.cli.output import print_json, say, table
 from convatlas.text import format_number, shell_word
 
 if TYPE_CHECKING:
-    from convatlas.pipeline.config import Trial
+    from convatlas.pipeline.leaderboard import Leaderboard
     from convatlas.pipeline.run import Run
 
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
-    "`digits` (embedded), a folder CLASS/files, a folder with train/ val/ test/, or a CSV file "
-    "with a column of files and one of classes, such as file_name,label."
+    "`digits` (embedded), or a folder or file in a layout of the task. Images with classes: a "
+    "folder CLASS/files, a folder with train/ val/ test/, or a CSV file with a column of files and "
+    "one of classes, such as file_name,label."
 )
 
 
@@ -29,6 +31,9 @@ def fit_command(
     ),
     max_size: float | None = bytes_option(
         "--max-size", help="Size of the exported file at most, e.g. 2MB."
+    ),
+    task: str | None = typer.Option(
+        None, help="What the network is for; told by the data if not given.", metavar="TASK"
     ),
     model: str | None = typer.Option(None, help="Try only this network.", metavar="NAME"),
     pretrained: bool = typer.Option(
@@ -54,6 +59,12 @@ def fit_command(
         help="Values that mean black and white in files of over 8 bits, e.g. 0 4095.",
         metavar="LOW HIGH",
     ),
+    settings: list[str] = typer.Option(
+        [],
+        "--set",
+        help="A further option of the task; several may be given.",
+        metavar="NAME=VALUE",
+    ),
     force: bool = typer.Option(False, "--force", help="Replace a run that DIR holds."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
 ) -> None:
@@ -67,6 +78,7 @@ def fit_command(
     run = fit(
         data,
         budget=budget,
+        task=task,
         model=model,
         pretrained=pretrained,
         time_limit_s=time_limit,
@@ -74,10 +86,9 @@ def fit_command(
         seed=seed,
         force=force,
         max_broken=max_broken,
-        max_pixels=max_pixels,
-        value_range=value_range,
         progress=progress_on_stderr(Clock(time_limit, STARTED)),
         started=STARTED,
+        **{"max_pixels": max_pixels, "value_range": value_range, **task_options(settings)},
     )
     if as_json:
         print_json(run.summary())
@@ -93,8 +104,7 @@ def _print(run: "Run") -> None:
     config = run.config
     _print_leaderboard(run.leaderboard)
     say()
-    size = f"{config.size}x{config.size}"
-    say(f"chosen: {config.model} ({_options(config.options)}) at {size} pixels")
+    say(f"chosen: {config.model} ({_options(config.options)}) at {config.input_words}")
     if config.weights is not None:
         say(f"started from: {config.weights} (licence {config.weights_licence})")
     limits = config.budget.model_dump()
@@ -110,7 +120,7 @@ def _print(run: "Run") -> None:
     ]
     table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
     if config.test is not None:
-        say(f"test accuracy: {config.test.words()}, held out")
+        say(f"test {config.metric.words}: {config.test.words}, held out")
     for doubt in run.doubts:
         say(f"warning: {doubt}")
     if config.proof is not None:
@@ -125,17 +135,18 @@ def _print(run: "Run") -> None:
     say(f"next: convatlas predict {shell_word(run.path)} FILES")
 
 
-def _print_leaderboard(leaderboard: list["Trial"]) -> None:
-    numbers = ("pixels", "params", "macs", "latency", "accuracy")
+def _print_leaderboard(leaderboard: "Leaderboard") -> None:
+    metric = leaderboard.metric
+    numbers = ("input", "params", "macs", "latency", metric.words)
     rows = [
         (
             entry.model,
             _options(entry.options),
-            entry.size,
+            entry.input,
             None if entry.params is None else format_number(entry.params),
             None if entry.macs is None else format_number(entry.macs),
             None if entry.latency_s is None else format_number(entry.latency_s, "s"),
-            None if entry.accuracy is None else f"{entry.accuracy:.1%}",
+            metric.text(entry.value(metric)) if entry.figures else None,
             f"{entry.status}: {entry.reason}" if entry.reason else entry.status,
         )
         for entry in leaderboard[:SHOWN]

@@ -46,7 +46,7 @@ VERBS = {
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
     "predict": Verb(
         "predict",
-        "Classify images with a trained network; unreadable ones are named and the rest goes on.",
+        "Ask a trained network about files; unreadable ones are named and the rest goes on.",
     ),
     "export": Verb("export", "Write a deployable file and prove that it agrees with the network."),
     "report": Verb(

@@ -24,6 +24,29 @@ _WORDS = {"true": True, "yes": True, "on": True, "1": True}
 _WORDS |= {"false": False, "no": False, "off": False, "0": False}
 
 
+def task_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Return `--set name=value` texts as options: numbers where they are, tuples at commas.
+
+    Raises:
+        UsageError: a text has no name or no value.
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value):
+            raise UsageError(f"--set must be NAME=VALUE, got '{text}'")
+        values = [_plain_value(each) for each in value.split(",")]
+        options[name.replace("-", "_")] = tuple(values) if len(values) > 1 else values[0]
+    return options
+
+
+def _plain_value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def parse_options(entry: "Entry", texts: Sequence[str]) -> dict[str, Any]:
     """`option=value` texts as keyword arguments of the network's class.
 

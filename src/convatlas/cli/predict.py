@@ -1,4 +1,4 @@
-"""The verb `predict`: the class of image files, of whole folders too."""
+"""The verb `predict`: the answers for files, for whole folders too."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,8 @@ from convatlas.errors import DataError
 from convatlas.text import printable
 
 if TYPE_CHECKING:
-    from convatlas.pipeline.predicting import Prediction
+    from convatlas.pipeline.run import Run
+    from convatlas.tasks.task import Prediction
 
 SHOWN_FAILURES = 20
 
@@ -21,21 +22,21 @@ SHOWN_FAILURES = 20
 def predict_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
     files: list[Path] = typer.Argument(
-        help="Image files, folders (searched to the end) or patterns.", metavar="FILES..."
+        help="Files, folders (searched to the end) or patterns.", metavar="FILES..."
     ),
-    top: int = typer.Option(1, min=1, help="Most probable classes to show for each image."),
+    top: int = typer.Option(1, min=1, help="Best answers to show, where a file has several."),
     out: Path | None = typer.Option(
         None, help="Write the answers to this CSV file.", metavar="FILE.csv"
     ),
     force: bool = typer.Option(False, "--force", help="Replace the file of --out if it exists."),
     max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON object, with the probability of every class."
+        False, "--json", help="One JSON object, with the whole answer for each file."
     ),
 ) -> None:
-    """Classify images with a trained network; unreadable ones are named and the rest goes on.
+    """Ask a trained network about files; unreadable ones are named and the rest goes on.
 
-    The exit code is 3 only if no image could be read.
+    The exit code is 3 only if no file could be read.
     """
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.pipeline.run import open_run
@@ -47,14 +48,19 @@ def predict_command(
     failed = [p for p in predictions if p.error]
     _name_failures(failed, len(predictions))
     if out is not None:
-        write_answers(out, predictions, top)
+        write_answers(out, opened.task.csv_columns(top), predictions, top)
     if as_json:
-        answer = {"run": run, "model": opened.config.model, "predictions": predictions}
+        answer = {
+            "run": run,
+            "model": opened.config.model,
+            "task": opened.config.task,
+            "predictions": predictions,
+        }
         print_json(answer | ({"files": {"answers": out}} if out else {}))
     elif out is not None:
         say(f"{len(predictions) - len(failed):,} answers in {printable(out)}")
     else:
-        _print(predictions, top)
+        _print(opened, predictions, top)
 
 
 def _name_failures(failed: "Sequence[Prediction]", count: int) -> None:
@@ -66,13 +72,6 @@ def _name_failures(failed: "Sequence[Prediction]", count: int) -> None:
         note(f"warning: {len(failed):,} of {count:,} could not be read; the first are named above")
 
 
-def _print(predictions: "Sequence[Prediction]", top: int) -> None:
-    rows = []
-    for p in predictions:
-        first = p.file
-        for label, probability in p.top(top) or [(None, None)]:
-            name = None if label is None else printable(label)
-            share = None if probability is None else f"{probability:.1%}"
-            rows.append((printable(first), name, share))
-            first = ""  # the further classes of an image stand below its name
-    table(rows, ("file", "class", "probability"), right=("probability",))
+def _print(run: "Run", predictions: "Sequence[Prediction]", top: int) -> None:
+    rows = [row for prediction in predictions for row in prediction.rows(top)]
+    table(rows, run.task.columns, right=run.task.right)

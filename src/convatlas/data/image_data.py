@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from convatlas.data.kept_pixels import KeptPixels
@@ -16,6 +17,32 @@ from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.replacing import replacing
 
 FORMAT = 1  # of the stored split
+
+
+class ImageFacts(BaseModel):
+    """What a network and its predictor have to know of images with classes.
+
+    Args:
+        classes: the class map; a label is a place in it.
+        channels: 1 for grey, 3 for colour.
+        height: median of the images, in pixels; `width` likewise.
+        reading: of files; the limits, and what deep numbers mean.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    classes: Annotated[list[str], Field(min_length=2)]
+    channels: Literal[1, 3]
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    reading: Reading = PLAIN
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: list[str]) -> list[str]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("one stands there twice")
+        return classes
 
 
 class Store(Protocol):
@@ -111,7 +138,29 @@ class ImageData:
     reading: Reading = PLAIN
     digests: Mapping[str, str] = field(default_factory=dict)
 
-    def save_split(self, path: str | Path) -> None:
+    def facts(self) -> dict[str, Any]:
+        """Return `ImageFacts` as JSON."""
+        known = ImageFacts(
+            classes=list(self.classes),
+            channels=self.channels,  # pyright: ignore[reportArgumentType]  checked by the model
+            height=self.height,
+            width=self.width,
+            reading=self.reading,
+        )
+        return known.model_dump(mode="json")
+
+    def forget_decoded(self) -> None:
+        """Give back the memory of images that the scan kept; they are decoded when asked for."""
+        for split in self.splits.values():
+            if isinstance(split.store, FileStore) and split.store.kept is not None:
+                split.store.kept.forget()
+
+    def summary(self) -> str:
+        """Return what is in it in a few words."""
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{len(self.classes)} classes, {self.width} x {self.height} pixels, {channels}"
+
+    def save(self, path: Path) -> None:
         """Write class map, seed, scan and the files of each split as JSON, whole or not at all.
 
         Raises:
@@ -131,7 +180,7 @@ class ImageData:
                 for name, split in self.splits.items()
             },
         }
-        with replacing(Path(path)) as fresh:
+        with replacing(path) as fresh:
             fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
 

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from convatlas.data.classes import absent_classes, check_left, class_map, similar_classes
 from convatlas.data.digits import SIDE, load_digits
 from convatlas.data.duplicates import find_twins, pairs_across
 from convatlas.data.folders import list_folder
+from convatlas.data.formats import is_image
 from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.kept_pixels import KeptPixels
 from convatlas.data.listing import SPLITS, Item, Listing
@@ -27,6 +29,7 @@ from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.table import SUFFIXES, list_table
 from convatlas.errors import DataError
 
+MAX_LOOKED_INTO = 200  # folders, in which one image tells what a source holds
 DIGITS_SHARES = {"test": 0.2, "val": 0.1}  # 1,000 and 500 of 5,000
 
 
@@ -113,6 +116,18 @@ def open_test(
     listing.notes.extend(absent_classes(items, named))
     twins = find_twins((fact.file, fact.pixels) for fact in facts)
     return build(source, listing, items, named, facts, broken, twins, 0, reading)
+
+
+def takes_images(source: str | Path) -> bool:
+    """Return whether a source looks like labelled images, by names alone."""
+    if source == "digits":
+        return True
+    path = real_source(source)
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    return path.is_dir() and any(
+        is_image(name) for _, _, names in islice(os.walk(path), MAX_LOOKED_INTO) for name in names
+    )
 
 
 def real_source(source: str | Path) -> Path:

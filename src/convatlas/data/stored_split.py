@@ -20,7 +20,7 @@ from convatlas.errors import DataError
 
 
 def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
-    """The data set as it stood when `ImageData.save_split` wrote this file.
+    """The data set as it stood when `ImageData.save` wrote this file.
 
     Images are not read again; only that every file is still there is checked.
 

@@ -1,18 +1,19 @@
-"""From an image as any library gives it to probabilities: what is evaluated, used and exported."""
+"""From an image as any library gives it to probabilities of classes."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
 from convatlas.data.preprocess import Preprocess
+from convatlas.deploy.predictor import Agreement, Predictor
 
-BATCH = 64
-BATCH_PIXELS = 1 << 24  # photographs are large: their batches are kept below this many pixels
+CLASSES = "classes"  # in the metadata of an exported file: their names as JSON
 
 
-class ImageClassifier(nn.Module):
+class ImageClassifier(Predictor):
     """Pre-processing, network and softmax as one module.
 
     Evaluation, prediction and export all use this one, so none can prepare images otherwise.
@@ -20,52 +21,50 @@ class ImageClassifier(nn.Module):
     Args:
         preprocess: uint8 images to the network's input.
         network: its logits become the probabilities.
+        classes: names of the outputs, for the exported file.
+        usual: height and width of a usual image; the network's own input where not given.
 
     Shape: uint8 (n, h, w, channels) -> float32 (n, classes), each row sums to 1
     """
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module):
+    inputs = MappingProxyType({"image": {0: "n", 1: "h", 2: "w"}})
+    outputs = ("probabilities",)
+    items = "images"
+    decision = "same top-1"
+    usage = "input `image`: uint8 (n, height, width, channels), any size; output `probabilities`"
+
+    def __init__(
+        self,
+        preprocess: Preprocess,
+        network: nn.Module,
+        classes: Sequence[str] = (),
+        usual: tuple[int, int] | None = None,
+    ):
         super().__init__()
         self.preprocess = preprocess
         self.network = network
+        self.metadata = {CLASSES: json.dumps(list(classes), ensure_ascii=False)}
+        self._usual = usual or (preprocess.size, preprocess.size)
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.softmax(self.network(self.preprocess(image)).float(), dim=1)
 
-    @torch.no_grad()
-    def predict(self, images: Sequence[Tensor]) -> Tensor:
-        """Probabilities of images of any sizes, in evaluation mode, in their order.
+    def example(self, batch: int = 2) -> tuple[Tensor]:
+        """Return random images of the usual size, not quite square. Shape: uint8 (n, h, w, c)"""
+        height, width = (max(2, side) for side in self._usual)
+        width += height == width  # an exporter takes equal sides for one and the same side
+        shape = (batch, height, width, self.preprocess.channels)
+        return (torch.randint(0, 256, shape, dtype=torch.uint8),)
 
-        Shape: each uint8 (h, w, channels) -> (n, classes)
+    def compare(self, expected: Tensor, answered: Tensor, tolerance: float) -> Agreement:
+        """Compare probabilities and the most probable class.
+
+        Where the expected answer itself is tied within the tolerance, either class will do.
+
+        Shape: both (n, classes)
         """
-        training, device = self.training, self.preprocess.mean.device
-        self.eval()
-        try:
-            return answer_by_size(images, lambda batch: self(batch.to(device)).cpu())
-        finally:
-            self.train(training)
-
-
-def answer_by_size(images: Sequence[Tensor], answer: Callable[[Tensor], Tensor]) -> Tensor:
-    """Batch images of equal size, answer each batch, put the answers into the images' order.
-
-    Args:
-        images: uint8 (h, w, channels) each, at least one.
-        answer: (n, h, w, channels) -> (n, classes).
-
-    Raises:
-        ValueError: there are no images.
-    """
-    if not images:
-        raise ValueError("answer_by_size: must be given images, got none")
-    places = defaultdict(list)
-    for place, image in enumerate(images):
-        places[image.shape].append(place)
-    answers: dict[int, Tensor] = {}
-    for (height, width, _), same in places.items():
-        step = max(1, min(BATCH, BATCH_PIXELS // (height * width)))
-        for start in range(0, len(same), step):
-            chunk = same[start : start + step]
-            rows = answer(torch.stack([images[place] for place in chunk]))
-            answers.update(zip(chunk, rows, strict=True))
-    return torch.stack([answers[place] for place in range(len(images))])
+        difference = (expected - answered).abs().max().item()
+        chosen = answered.argmax(dim=1, keepdim=True)
+        short = expected.max(dim=1).values - expected.gather(1, chosen)[:, 0]
+        same = (answered.argmax(dim=1) == expected.argmax(dim=1)) | (short <= tolerance)
+        return Agreement(same.double().mean().item(), difference)

@@ -1,41 +1,31 @@
-"""One ONNX file: image in, probabilities out, class names inside; written, proved and run.
+"""One ONNX file: inputs as they lie in files in, answers out, what they mean inside; written, run.
 
 The file needs nothing of this package: pre-processing is part of it, and any ONNX runtime reads
-the class names from its metadata.
+what the answers mean from its metadata.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from convatlas.deploy.classifier import ImageClassifier, answer_by_size
-from convatlas.deploy.onnx_program import INPUT, OUTPUT, to_onnx
+from convatlas.deploy.onnx_program import to_onnx
 from convatlas.deploy.onnx_session import open_session, unreadable
-from convatlas.deploy.proof import ExportError, Proof, compare
+from convatlas.deploy.predictor import Predictor, answer_by_size
+from convatlas.errors import ExportError
 from convatlas.replacing import replacing
 
-LARGEST_BYTES = 2 * 1024**3  # of a protobuf message
-CLASSES = "classes"
+MAX_BYTES = 2 * 1024**3  # of a protobuf message
 
 
-def export_onnx(
-    classifier: ImageClassifier,
-    path: str | Path,
-    *,
-    example_size: tuple[int, int],
-    classes: Sequence[str],
-    metadata: Mapping[str, str],
-) -> None:
-    """Write the classifier as a single file; it appears under its name only when it is sound.
+def export_onnx(predictor: Predictor, path: str | Path, *, metadata: Mapping[str, str]) -> None:
+    """Write a predictor as a single file; it appears under its name only when it is sound.
 
     Args:
-        example_size: height and width of a typical image; the file takes any.
-        classes: names of the outputs, stored as JSON under `classes`.
-        metadata: further notes for the file, such as model and version.
+        metadata: notes for the file beside the predictor's own, such as model and version.
 
     Raises:
         ExportError: the network has no ONNX form, or is above 2 GB.
@@ -43,10 +33,9 @@ def export_onnx(
     """
     import onnx
 
-    model = to_onnx(classifier, example_size=example_size)
-    notes = {**metadata, CLASSES: json.dumps(list(classes), ensure_ascii=False)}
-    onnx.helper.set_model_props(model, notes)
-    if model.ByteSize() >= LARGEST_BYTES:
+    model = to_onnx(predictor)
+    onnx.helper.set_model_props(model, {**metadata, **predictor.metadata})
+    if model.ByteSize() >= MAX_BYTES:
         raise ExportError(f"{path}: an ONNX file must be below 2 GB, got {model.ByteSize():,}")
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -57,11 +46,15 @@ def export_onnx(
 
 
 class OnnxFile:
-    """An exported classifier, run by ONNX Runtime on the CPU.
+    """An exported predictor, run by ONNX Runtime on the CPU.
 
     Args:
         path: the file.
         threads: how many threads it may use; torch's own number where not given.
+
+    Attributes:
+        metadata: what the file says of itself.
+        inputs: the names of its inputs; `outputs` likewise.
 
     Raises:
         ExportError: the file is missing, is no ONNX file or was not exported here.
@@ -70,72 +63,51 @@ class OnnxFile:
     def __init__(self, path: str | Path, *, threads: int | None = None):
         import onnxruntime
 
+        self.path = path
         self.session = open_session(path, threads=threads or torch.get_num_threads())
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, CPU"
         try:
             self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-            classes = json.loads(self.metadata.get(CLASSES, "null"))
-        except ValueError as error:  # bytes that are no letters, or no JSON
+        except ValueError as error:  # bytes that are no letters
             raise ExportError(unreadable(path, "ONNX Runtime", error)) from error
-        if not isinstance(classes, list):
-            raise ExportError(f"{path}: must name its classes in the metadata, got none")
-        self.classes: list[str] = classes
+        self.inputs = [each.name for each in self.session.get_inputs()]
+        self.outputs = [each.name for each in self.session.get_outputs()]
 
-    def predict(self, images: Sequence[Tensor]) -> Tensor:
-        """Probabilities of images of any sizes, in their order.
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that a classifier answers with.
 
-        Shape: each uint8 (h, w, channels) -> (n, classes)
+        Raises:
+            ExportError: the file names none.
         """
-        return answer_by_size(images, self.answer)
+        try:
+            classes = json.loads(self.metadata.get("classes", "null"))
+        except ValueError as error:
+            raise ExportError(unreadable(self.path, "ONNX Runtime", error)) from error
+        if not isinstance(classes, list):
+            raise ExportError(f"{self.path}: must name its classes in the metadata, got none")
+        return classes
 
-    def answer(self, batch: Tensor) -> Tensor:
-        """One call of the runtime. Shape: uint8 (n, h, w, channels) -> (n, classes)"""
-        (answered,) = self.session.run([OUTPUT], {INPUT: batch.contiguous().numpy()})
-        return torch.from_numpy(answered)
+    def run(self, *batches: Tensor) -> Any:
+        """Call the runtime once: a tensor for each input; the one answer, or a tuple of them."""
+        feed = {
+            name: batch.contiguous().numpy()
+            for name, batch in zip(self.inputs, batches, strict=True)
+        }
+        answers = tuple(map(torch.from_numpy, self.session.run(self.outputs, feed)))
+        return answers[0] if len(answers) == 1 else answers
+
+    def predict(self, items: Sequence[Tensor]) -> Tensor:
+        """Answer inputs of any sizes, in their order, where there is one input and one output.
+
+        Shape: each as the file takes it, without the batch
+        """
+        return answer_by_size(items, self.run)
 
 
-def run_onnx(path: str | Path, images: Sequence[Tensor]) -> Tensor:
+def run_onnx(path: str | Path, items: Sequence[Tensor]) -> Tensor:
     """Load a file and ask it once; keep an `OnnxFile` to ask again.
 
-    Shape: each uint8 (h, w, channels) -> (n, classes)
+    Shape: each as the file takes it, without the batch
     """
-    return OnnxFile(path).predict(images)
-
-
-def prove(
-    classifier: ImageClassifier,
-    path: str | Path,
-    images: Sequence[Tensor],
-    *,
-    tolerance: float = 1e-4,
-    name: Path | None = None,
-) -> Proof:
-    """Ask network and file about real images at their original sizes.
-
-    A file that fails is renamed to end in `.failed`, so that nobody uses it by mistake.
-
-    Args:
-        images: uint8 (h, w, channels) each, as read from their files.
-        tolerance: the largest difference of a probability that rounding may cause.
-        name: what the file will be called; `path` where not given.
-
-    Raises:
-        ExportError: the answers differ; the message holds the figures.
-    """
-    file, path = OnnxFile(path), Path(path)
-    proof = compare(
-        classifier.predict(images),
-        file.predict(images),
-        tolerance=tolerance,
-        format="onnx",
-        runtime=file.runtime,
-    )
-    if not proof.holds:
-        name = name or path
-        failed = name.with_name(name.name + ".failed")
-        os.replace(path, failed)
-        raise ExportError(
-            f"{name}: must answer as the network does, got {proof.figures()}; "
-            f"the file is kept as {failed.name}"
-        )
-    return proof
+    return OnnxFile(path).predict(items)

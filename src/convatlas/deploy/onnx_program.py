@@ -1,4 +1,4 @@
-"""A classifier as an ONNX program, through torch's dynamo exporter, with nothing else in it."""
+"""A predictor as an ONNX program, through torch's dynamo exporter, with nothing else in it."""
 
 import contextlib
 import copy
@@ -12,45 +12,41 @@ import torch
 from torch.export import Dim
 from torch.onnx.errors import OnnxExporterError
 
-from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.fold_norm import fold_norm
-from convatlas.deploy.proof import ExportError
+from convatlas.deploy.predictor import Predictor
+from convatlas.errors import ExportError
 
 if TYPE_CHECKING:
     import onnx
 
-INPUT, OUTPUT = "image", "probabilities"
-FREE = {0: Dim("n"), 1: Dim("h"), 2: Dim("w")}
 LOUD = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
-def to_onnx(classifier: ImageClassifier, *, example_size: tuple[int, int]) -> "onnx.ModelProto":
-    """Batch, height and width stay free; batch normalisation is folded into the convolutions.
+def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
+    """Keep the axes free that the predictor says; fold normalisation into the convolutions.
 
-    The classifier is not changed.
-
-    Args:
-        example_size: height and width that the program is traced with.
+    The predictor is not changed. Its own example is what the program is traced with: an axis of
+    length 0 or 1 would be taken for a constant, and equal lengths for one and the same axis.
 
     Raises:
-        ExportError: an operator has no ONNX form, or a free size was fixed by the network.
+        ExportError: an operator has no ONNX form, or a free axis was fixed by the network.
     """
-    model = copy.deepcopy(classifier).cpu().eval()
+    model = copy.deepcopy(predictor).cpu().eval()
     fold_norm(model.network)  # the exporter would do it, after three traces of twice the graph
-    # 0 and 1 would be taken for constants, and equal sides for one and the same side.
-    height, width = max(2, example_size[0]), max(2, example_size[1])
-    width += height == width
-    example = torch.zeros(2, height, width, model.preprocess.channels, dtype=torch.uint8)
-    name = type(classifier.network).__name__
+    dims = {axis: Dim(axis) for axes in predictor.inputs.values() for axis in axes.values()}
+    free = tuple(
+        {place: dims[axis] for place, axis in axes.items()} for axes in predictor.inputs.values()
+    )
+    name = type(predictor.network).__name__
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 model,
-                (example,),
+                predictor.example(),
                 dynamo=True,
-                dynamic_shapes=(FREE,),
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                dynamic_shapes=free,
+                input_names=list(predictor.inputs),
+                output_names=list(predictor.outputs),
                 external_data=False,
                 verbose=False,
             )
@@ -58,12 +54,20 @@ def to_onnx(classifier: ImageClassifier, *, example_size: tuple[int, int]) -> "o
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise ExportError(f"{name}: has no ONNX form: {cause}") from error
     assert program is not None  # with dynamo=True: a program, or an error
-    sides = program.model_proto.graph.input[0].type.tensor_type.shape.dim
-    # The exporter fixes a side in silence where the network's code asks for its value.
-    fixed = [FREE[i].__name__ for i in FREE if not sides[i].dim_param]
-    if fixed:
-        raise ExportError(f"{name}: has no ONNX form: it fixes {', '.join(fixed)} of (n, h, w)")
+    _check_free(predictor, program.model_proto, name)
     return _bare(program.model_proto)
+
+
+def _check_free(predictor: Predictor, model: "onnx.ModelProto", name: str) -> None:
+    """The exporter fixes an axis in silence where the network's code asks for its length."""
+    found = {each.name: each.type.tensor_type.shape.dim for each in model.graph.input}
+    for given, axes in predictor.inputs.items():
+        fixed = [axis for place, axis in axes.items() if not found[given][place].dim_param]
+        if fixed:
+            raise ExportError(
+                f"{name}: has no ONNX form: it fixes {', '.join(fixed)} of "
+                f"({', '.join(axes.values())})"
+            )
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from convatlas.deploy.proof import ExportError
+from convatlas.errors import ExportError
 from convatlas.text import printable, utf8_path
 
 

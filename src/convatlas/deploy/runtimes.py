@@ -16,7 +16,7 @@ from convatlas.cost.latency import Latency, limited_threads, summarise
 from convatlas.cost.memory import measure_growth
 from convatlas.deploy.onnx_program import quiet
 from convatlas.deploy.onnx_session import open_session, reason, unreadable
-from convatlas.deploy.proof import ExportError
+from convatlas.errors import ExportError
 from convatlas.text import utf8_path
 
 EAGER = "torch eager"

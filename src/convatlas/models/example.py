@@ -6,7 +6,8 @@ Written once here, so that a class says both in a line:
     tiny = tiny_build(64, width=0.25)
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +40,30 @@ def image_example(published: Size | str) -> Callable[..., tuple[Tensor]]:
         return (torch.rand(batch, self.in_channels, height, width),)
 
     return example
+
+
+def example_inputs(
+    model: Any, batch: int, example: Mapping[str, Any], channels: int | None = None
+) -> tuple[Tensor, ...]:
+    """Return a network's own random inputs, as many and as large as asked for.
+
+    Args:
+        model: with a method `example(batch, ...)`.
+        batch: number of inputs along the first axis.
+        example: further arguments of that method, e.g. `{"size": 32}`. A network of a user's own
+            may take none: its images are then made of the size asked for.
+        channels: of images; those of the network's example where not given.
+    """
+    known = inspect.signature(model.example).parameters
+    given = model.example(batch, **{key: each for key, each in example.items() if key in known})
+    inputs = given if isinstance(given, tuple) else (given,)
+    size = example.get("size")
+    if size is None:
+        return inputs
+    # A network of a user's own may say nothing of size or channels: the data decide both.
+    wanted = [(batch, channels or x.shape[1], size, size) for x in inputs]
+    suits = all(x.shape == shape for x, shape in zip(inputs, wanted, strict=True))
+    return inputs if suits else tuple(torch.rand(shape) for shape in wanted)
 
 
 def tiny_build(

@@ -15,14 +15,20 @@ UNITS = {"time_limit_s": "s"}
 def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that differ from the defaults of `function`, by name.
 
-    An argument that is added to the function later is recorded without a change here.
+    An argument that is added to the function later is recorded without a change here. Options of
+    the task, which the function takes by any name, are recorded under `options`.
     """
     parameters = inspect.signature(function).parameters
-    return {
+    options = {key: v for key, v in given.items() if key not in parameters and v is not None}
+    call = {
         name: given[name]
         for name, parameter in parameters.items()
-        if name not in NOT_RECORDED and name in given and given[name] != parameter.default
+        if name not in NOT_RECORDED
+        and parameter.kind is not parameter.VAR_KEYWORD
+        and name in given
+        and given[name] != parameter.default
     }
+    return {**call, **({"options": options} if options else {})}
 
 
 def call_options(call: Mapping[str, Any]) -> str:
@@ -31,6 +37,8 @@ def call_options(call: Mapping[str, Any]) -> str:
 
 
 def _option(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):  # options of the task
+        return "".join(f" --set {key}={_joined(each)}" for key, each in value.items())
     option = OPTION_NAMES.get(name, "--" + name.replace("_", "-"))
     if value is True:
         return f" {option}"
@@ -38,6 +46,11 @@ def _option(name: str, value: Any) -> str:
         return ""
     values = value if isinstance(value, list | tuple) else [value]
     return f" {option} " + " ".join(_word(item) + UNITS.get(name, "") for item in values)
+
+
+def _joined(value: Any) -> str:
+    values = value if isinstance(value, list | tuple) else [value]
+    return ",".join(map(_word, values))
 
 
 def _word(value: Any) -> str:

@@ -2,18 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import convatlas
-from convatlas.data import Preprocess
-from convatlas.data.stored_reading import PLAIN, Reading
-from convatlas.deploy.proof import Proof
-from convatlas.errors import DataError
-from convatlas.explain.score import Score
+from convatlas.deploy.parity import Parity
+from convatlas.errors import DataError, UnknownNameError
+from convatlas.metric import Metric
+from convatlas.pipeline.old_runs import run_of_any_version, trial_of_any_version
 from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
+from convatlas.tasks import find_task
 from convatlas.text import printable
 
 FILE_NAMES = {
@@ -33,10 +33,8 @@ STEPS = ("test", "export", "report")  # after training
 DONE = "done"
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
-Side = Annotated[int, Field(ge=1, le=8192)]  # pixels of a network's input: more is no network's
 
 
 class Trial(BaseModel):
@@ -46,23 +44,53 @@ class Trial(BaseModel):
 
     model: str
     options: dict[str, Any]
-    size: int
+    example: dict[str, Any]  # what says how large its input is
+    input: str  # the same in words: "32 px"
     params: int | None = None
     macs: int | None = None
     peak_bytes: int | None = None
     latency_s: float | None = None
     file_bytes: int | None = None
-    accuracy: float | None = None
-    validated: int | None = None  # images that gave its accuracy; None in older runs: all
+    figures: dict[str, float] = {}  # on the validation split; none before any training
+    validated: int | None = None  # items that gave its figures; None in older runs: all
     epochs: float = 0.0
     kept_epoch: float | None = None  # after which the weights that are kept were validated
     seconds: float = 0.0
     status: str = "waiting"
     reason: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, stored: Any) -> Any:
+        return trial_of_any_version(stored)
+
+    def value(self, metric: Metric) -> float | None:
+        """Return its figure on the validation split; None before any training."""
+        return self.figures.get(metric.key)
+
+
+class ResultNotes(BaseModel):
+    """What the figures on the test split must be read beside; a task may say more."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    words: str  # the result in one line
+    doubts: list[str] = []  # a sentence for each reason not to trust it
+    interval: tuple[float, float] | None = None  # of the metric, with 95 % confidence
+
 
 class RunConfig(BaseModel):
-    """Everything needed to use the run again: network, pre-processing, classes, figures."""
+    """Everything needed to use the run again: network, pre-processing, facts of the data, figures.
+
+    Args:
+        facts: what network and predictor have to know of the data, as `Dataset.facts` gives it.
+        example: what says how large the network's input is, as in `Candidate`.
+        input: shape of one input without the batch; a list of shapes where there are several.
+        settings: of the predictor, as `Task.predictor` takes them.
+        metric: that decided between the networks.
+        figures: on the test split; none before the test.
+        validation: figures on the validation split.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -71,16 +99,12 @@ class RunConfig(BaseModel):
     task: str
     source: str
     seed: int
-    classes: Annotated[list[str], Field(min_length=2)]
+    facts: dict[str, Any]
     model: str
     options: dict[str, Any]
-    channels: Literal[1, 3]
-    size: Side
-    mean: list[float]
-    std: list[Annotated[float, Field(gt=0)]]
-    crop: Annotated[float, Field(gt=0, le=1)] | None = None
-    filter: Literal["bilinear", "bicubic"] = "bilinear"
-    reading: Reading = PLAIN  # of image files
+    example: dict[str, Any]
+    input: list[Any]
+    settings: dict[str, Any]
     weights: str | None = None  # public ones that training started from
     weights_licence: str | None = None
     call: dict[str, Any] = {}  # other arguments of `fit` that were given; older runs noted none
@@ -94,42 +118,45 @@ class RunConfig(BaseModel):
     latency_s: Seconds
     threads: Annotated[int, Field(ge=1, le=4096)]
     file_bytes: Count | None = None
-    accuracy: Share | None = None
-    val_accuracy: Share | None = None
-    test: Score | None = None  # older runs noted the accuracy only
+    metric: Metric
+    figures: dict[str, float] = {}
+    validation: dict[str, float] = {}
+    test: ResultNotes | None = None  # older runs noted the accuracy only
     finished: str = "yes"
     steps: dict[str, str] = {}  # after training: "done", or why not; older runs noted none
     written: list[str] | None = None  # files and folders of this run; older runs noted none
-    proof: Proof | None = None
+    proof: Parity | None = None
     leaderboard: list[Trial] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, stored: Any) -> Any:
+        return run_of_any_version(stored)
 
     @model_validator(mode="after")
     def _agrees(self) -> "RunConfig":
         """What stands there twice must be the same, and no newer version may have written it."""
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError("classes: one stands there twice")
-        if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mean and std must have {self.channels} values")
-        expected = {"num_classes": len(self.classes), "in_channels": self.channels}
-        for option, value in expected.items():
-            if self.options.get(option, value) != value:
-                raise ValueError(f"options: {option} is {self.options[option]}, not {value}")
         if _newer(self.version, convatlas.__version__):
             raise ValueError(
                 f"made by convatlas {self.version}, newer than this {convatlas.__version__}"
             )
+        try:
+            find_task(self.task).check(self.facts, self.settings, self)
+        except UnknownNameError as error:
+            raise ValueError(f"task: {error}") from None
+        except ValidationError as error:
+            raise ValueError(_first_fault(error)) from None
         return self
 
     @property
-    def input(self) -> tuple[int, int, int]:
-        """Channels, height and width of the network's input."""
-        return (self.channels, self.size, self.size)
+    def value(self) -> float | None:
+        """The metric on the test split; None before the test."""
+        return self.figures.get(self.metric.key)
 
-    def preprocess(self) -> Preprocess:
-        """The module that makes of 8-bit images what the network takes."""
-        return Preprocess(
-            self.channels, self.size, self.mean, self.std, crop=self.crop, filter=self.filter
-        )
+    @property
+    def input_words(self) -> str:
+        """The form of the network's input in words."""
+        return find_task(self.task).input_words(self.example)
 
     def save(self, folder: Path) -> None:
         """Write `run.json` at once, so that a crash leaves the old one or the new one.

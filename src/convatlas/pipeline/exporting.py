@@ -1,30 +1,32 @@
-"""The export of a run: written, proved on real images, and its size known beforehand."""
+"""The export of a run: written, compared with the network on real inputs, its size foretold."""
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from convatlas.cost.latency import limited_threads
-from convatlas.data import ImageData, Preprocess
-from convatlas.deploy.classifier import ImageClassifier
-from convatlas.deploy.onnx_file import export_onnx, prove
-from convatlas.deploy.proof import Proof
+from convatlas.deploy.onnx_file import export_onnx
+from convatlas.deploy.parity import Parity, check_parity
+from convatlas.deploy.predictor import Predictor
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.replacing import replacing
 from convatlas.search.space import Candidate
+from convatlas.tasks.task import AnyTask
 from convatlas.text import printable
 
 OURS = "convatlas"  # the note that tells an export of ours, with the version that wrote it
 
 
 def export_proved(
-    classifier: ImageClassifier, config: RunConfig, path: Path, sample: list[Tensor]
-) -> Proof:
-    """Write an ONNX file and prove it on real images before it takes its name.
+    predictor: Predictor, config: RunConfig, path: Path, sample: list[Tensor]
+) -> Parity:
+    """Write an ONNX file and prove it on real inputs before it takes its name.
 
     An older file of that name stays until the new one is proved.
 
@@ -33,14 +35,11 @@ def export_proved(
         WriteError: the file cannot be written.
     """
     notes = {"model": config.model, OURS: config.version, "created": config.created}
-    height, width = sample[0].shape[:2]
     # More threads than the network is fastest with wait for each other, on a busy machine for
     # minutes: in torch as in ONNX Runtime.
     with limited_threads(min(config.threads, torch.get_num_threads())), replacing(path) as fresh:
-        export_onnx(
-            classifier, fresh, example_size=(height, width), classes=config.classes, metadata=notes
-        )
-        return prove(classifier, fresh, sample, name=path)
+        export_onnx(predictor, fresh, metadata=notes)
+        return check_parity(predictor, fresh, sample, name=path)
 
 
 def check_target(path: Path, own: Path, *, of_the_run: bool = False) -> None:
@@ -79,20 +78,12 @@ def _exported_here(path: Path) -> bool:
     return any(note.key == OURS for note in stored.metadata_props)
 
 
-def exported_bytes(candidate: Candidate, data: ImageData) -> int:
+def exported_bytes(task: AnyTask, candidate: Candidate, facts: Mapping[str, Any]) -> int:
     """The size that the file will have; it does not depend on the values of the weights."""
-    flat = [0.5] * data.channels
-    preprocess = Preprocess(data.channels, candidate.size, flat, flat)
-    if candidate.checkpoint is not None:
-        preprocess = candidate.checkpoint.preprocess(data.channels, candidate.size)
-    classifier = ImageClassifier(preprocess, candidate.build().eval())
+    predictor = task.predictor(
+        candidate.build().eval(), task.settings(candidate, facts), facts
+    ).eval()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(
-            classifier,
-            path,
-            example_size=(data.height, data.width),
-            classes=data.classes,
-            metadata={},
-        )
+        export_onnx(predictor, path, metadata={})
         return path.stat().st_size

@@ -39,7 +39,7 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
     """Refuse a place that a run cannot be written to, before any time is spent.
 
     Args:
-        data: where the images lie; a run inside would be taken for images the next time.
+        data: where the data lie; a run inside would be taken for data the next time.
 
     Raises:
         UsageError: it holds a run already, or files that no run of ours wrote, lies within the
@@ -210,7 +210,7 @@ def _nobodys(folder: Path) -> bool:
 
 
 def _refuse_data(folder: Path, data: Path) -> None:
-    """A run among images would be taken for images; images in a run would be in its way."""
+    """A run among the data would be taken for data; data in a run would be in its way."""
     run, place = folder.resolve(), data.resolve()
     if place.is_dir() and run.is_relative_to(place):
         raise UsageError(

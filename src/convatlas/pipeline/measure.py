@@ -5,10 +5,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from convatlas.cost import best_latency
 from convatlas.cost.latency import limited_threads
-from convatlas.data import ImageData
+from convatlas.data.dataset import Dataset
 from convatlas.errors import short_of_memory
 from convatlas.kernels.layers.choose import running, step_seconds
 from convatlas.search.counted import Counted
@@ -18,26 +19,26 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.threads import Speed, fastest_threads
 
 PROBE_BATCH = 16
-SMALLEST_PROBE = 2  # images: batch norm needs two
+SMALLEST_PROBE = 2  # examples: batch norm needs two
 MATRIX_SIDE = 1024  # of the product whose speed no network exceeds
 ACCELERATOR_MATRIX_SIDE = 4096  # of the same: a smaller product is over before it is launched
 BACKWARD = 3  # a training step works three times as much as a forward pass
-PROBE_MACS = 2e9  # of all images of a probe, so that a large network does not take the time away
+PROBE_MACS = 2e9  # of all examples of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
 
 
 class Speeds:
-    """Measures candidates on noise of the shape of some data; remembers what it measured.
+    """Measures candidates on noise of the form of their inputs; remembers what it measured.
 
     Args:
         data: its training split is what an epoch goes over.
         recipe: how candidates will be trained.
     """
 
-    def __init__(self, data: ImageData, recipe: Recipe):
+    def __init__(self, data: Dataset, recipe: Recipe):
         self.data, self.recipe = data, recipe
         self._thread_counts: dict[Candidate, int] = {}
-        self._step_s: dict[Candidate, float] = {}  # of a training step, for each image
+        self._step_s: dict[Candidate, float] = {}  # of a training step, for each example
         self._macs_per_s: float | None = None
 
     def epoch_seconds(self, counted: Counted) -> float:
@@ -51,31 +52,30 @@ class Speeds:
         return step.seconds * len(self.data.splits["train"]) / batch
 
     def _probe_batch(self, macs: float) -> int:
-        """Few images on the CPU; an accelerator takes about as long for few as for a batch."""
+        """Few examples on the CPU; an accelerator takes about as long for few as for a batch."""
         if training_device().type != "cpu":
             return self.recipe.batch_size
         return int(min(PROBE_BATCH, max(SMALLEST_PROBE, PROBE_MACS / max(1, macs))))
 
     def _probe(self, candidate: Candidate, batch: int) -> tuple[int, Speed]:
-        """Time a step of so many images, or of as many as memory holds."""
+        """Time a step of so many examples, or of as many as memory holds."""
         device = training_device()
         model = candidate.build().train().to(device)
-        shape = self.data.channels, candidate.size, candidate.size
         while True:
             try:
-                x = torch.randn(batch, *shape, device=device)
-                return batch, fastest_threads(partial(_step, model, x), device)
+                inputs = [x.to(device) for x in candidate.inputs(model, batch)]
+                return batch, fastest_threads(partial(_step, model, *inputs), device)
             except (MemoryError, RuntimeError) as error:
                 if not short_of_memory(error) or batch <= SMALLEST_PROBE:
                     raise
             batch = max(SMALLEST_PROBE, batch // 2)
 
     def step_seconds(self, candidate: Candidate) -> float | None:
-        """Seconds of a training step for each of its images; None where none was measured."""
+        """Seconds of a training step for each of its examples; None where none was measured."""
         return self._step_s.get(candidate)
 
     def most_macs(self, pass_seconds: float) -> float:
-        """Multiply-adds of an image with which a pass over the training images takes so long.
+        """Multiply-adds of an input with which a pass over the training examples takes so long.
 
         At the speed of one large matrix product, the fastest there is.
         """
@@ -94,15 +94,16 @@ class Speeds:
         candidate = counted.candidate
         assert counted.cost is not None
         batch = self._probe_batch(counted.cost.macs)
-        x = torch.randn(batch, self.data.channels, candidate.size, candidate.size)
+        model = candidate.build().train()
+        inputs = candidate.inputs(model, batch)
         with limited_threads(self._thread_counts.get(candidate) or torch.get_num_threads()):
-            return step_seconds(candidate.build().train(), (x,), limit_s=limit_s)
+            return step_seconds(model, inputs, limit_s=limit_s)
 
     def latency(self, counted: Counted) -> float:
-        """Median seconds of one image through the network on this machine's CPU."""
-        candidate = counted.candidate
-        x = torch.rand(1, self.data.channels, candidate.size, candidate.size)
-        return best_latency(candidate.build(), (x,), seconds=LATENCY_SECONDS).median_s
+        """Return the median seconds of one input through the network on this machine's CPU."""
+        model = counted.candidate.build()
+        inputs = counted.candidate.inputs(model)
+        return best_latency(model, inputs, seconds=LATENCY_SECONDS).median_s
 
     def threads(self, candidate: Candidate, model: nn.Module, way: str) -> int:
         """Measure how many CPU threads train a network fastest: a small one may want one.
@@ -115,16 +116,15 @@ class Speeds:
         if known is None and training_device().type != "cpu":
             known = torch.get_num_threads()
         if known is None:
-            probe, size = copy.deepcopy(model).train(), candidate.size
-            x = torch.randn(self.recipe.batch_size, self.data.channels, size, size)
+            probe = copy.deepcopy(model).train()
+            inputs = candidate.inputs(probe, self.recipe.batch_size)
             with running(probe, way):
-                known = fastest_threads(lambda: _step(probe, x)).threads
+                known = fastest_threads(lambda: _step(probe, *inputs)).threads
         self._thread_counts[candidate] = known
         return known
 
 
-def _step(model: nn.Module, x: Tensor) -> None:
-    """Forward and backward; a network with training-only outputs gives its logits first."""
-    outputs = model(x)
-    logits = outputs[0] if isinstance(outputs, tuple) else outputs
-    logits.sum().backward()
+def _step(model: nn.Module, *inputs: Tensor) -> None:
+    """Go forward and backward through everything that the network returns."""
+    outputs = (x for x in tree_leaves(model(*inputs)) if isinstance(x, Tensor) and x.requires_grad)
+    torch.stack([x.float().sum() for x in outputs]).sum().backward()

@@ -53,7 +53,7 @@ def outcome_of(trial: Trial) -> Outcome:
         return CHOSEN
     if trial.status == "over budget":
         return OVER
-    if trial.accuracy is None:
+    if not trial.figures:
         return LEFT_OUT
     return DROPPED if trial.status.startswith("dropped") else TRAINED
 
@@ -68,10 +68,10 @@ def by_outcome(
 
 
 def settings(trial: Trial) -> str:
-    """Input size and options in a few words: `32 px, width 0.5`."""
+    """Return the form of the input and the options in a few words: `32 px, width 0.5`."""
     options = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in trial.options.items()
-        if (name, value) != ("size", trial.size)  # said already
+        if (name, value) not in trial.example.items()  # said already
     ]
-    return ", ".join([f"{trial.size} px", *options])
+    return ", ".join([trial.input, *options])

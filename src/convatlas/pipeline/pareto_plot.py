@@ -1,4 +1,4 @@
-"""The picture of the leaderboard: accuracy against cost, with the budget drawn in.
+"""The picture of the leaderboard: the metric against cost, with the budget drawn in.
 
 Two forms of the same picture: for the report (plotly) and for documents (SVG through matplotlib).
 """
@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from convatlas.metric import Metric
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.outcomes import (
     CHOSEN,
@@ -18,7 +19,7 @@ from convatlas.pipeline.outcomes import (
     quantity_named,
     settings,
 )
-from convatlas.pipeline.report.curves import share_range
+from convatlas.pipeline.report.curves import metric_axis
 from convatlas.search.budget import Budget
 from convatlas.text import format_number
 
@@ -33,13 +34,13 @@ SIZES = {CHOSEN: 17}
 
 def cost_known(leaderboard: Sequence[Trial], quantity: str) -> bool:
     """Whether the quantity is known of any network that was trained."""
-    return any(_cost(c, quantity) for c in leaderboard if c.accuracy is not None)
+    return any(_cost(c, quantity) for c in leaderboard if c.figures)
 
 
-def accuracy_against_cost(
-    leaderboard: Sequence[Trial], budget: Budget, quantity: str = "macs"
+def metric_against_cost(
+    leaderboard: Sequence[Trial], metric: Metric, budget: Budget, quantity: str = "macs"
 ) -> "Figure":
-    """Trained candidates by validation accuracy, the others on a strip below.
+    """Trained candidates by their metric in validation, the others on a strip below.
 
     Args:
         quantity: the cost, a field of `Trial`; candidates whose cost is not known are left out.
@@ -52,9 +53,9 @@ def accuracy_against_cost(
     figure = go.Figure(layout={"template": "none", "height": 460})
     for outcome, members in groups:
         for trained in (True, False):
-            rows = [c for c in members if (c.accuracy is not None) == trained]
+            rows = [c for c in members if bool(c.figures) == trained]
             if rows:
-                figure.add_trace(_points(outcome, rows, quantity, trained=trained))
+                figure.add_trace(_points(outcome, rows, metric, quantity, trained=trained))
     figure.update_layout(
         margin={"l": 64, "r": 16, "t": 16, "b": 108},
         legend={"orientation": "h", "y": -0.2, "x": 0},
@@ -70,11 +71,10 @@ def accuracy_against_cost(
             "dtick": "D2" if right / left > 10 else None,
         },
         yaxis={
-            "title": {"text": "validation accuracy"},
-            "tickformat": "~%",
+            "title": {"text": _axis_words(metric)},
             "domain": [0.2, 1],
-            "range": share_range([c.accuracy for c in leaderboard if c.accuracy is not None]),
             "zeroline": False,
+            **metric_axis(metric, [v for c in leaderboard if (v := c.value(metric)) is not None]),
         },
         yaxis2={
             "domain": [0, 0.13],
@@ -91,6 +91,11 @@ def accuracy_against_cost(
     return figure
 
 
+def _axis_words(metric: Metric) -> str:
+    unit = f" in {metric.unit}" if metric.unit and not metric.is_fraction else ""
+    return f"validation {metric.words}{unit}"
+
+
 def _cost(trial: Trial, quantity: str) -> float | None:
     return getattr(trial, quantity) or None  # no place for 0 on a logarithmic axis
 
@@ -103,11 +108,11 @@ def _range(
     return min(values, default=1) / MARGIN, max(values, default=10) * MARGIN
 
 
-def _points(outcome: Outcome, rows: list[Trial], quantity: str, *, trained: bool):
+def _points(outcome: Outcome, rows: list[Trial], metric: Metric, quantity: str, *, trained: bool):
     from plotly import graph_objects as go
 
     # On the strip the points stand in five rows, so that equal costs do not hide each other.
-    heights = [c.accuracy if trained else (i % 5 - 2) / 2 for i, c in enumerate(rows)]
+    heights = [c.value(metric) if trained else (i % 5 - 2) / 2 for i, c in enumerate(rows)]
     return go.Scatter(
         x=[getattr(c, quantity) for c in rows],
         y=heights,
@@ -115,19 +120,19 @@ def _points(outcome: Outcome, rows: list[Trial], quantity: str, *, trained: bool
         mode="markers",
         name=outcome.words,
         legendgroup=outcome.words,
-        showlegend=trained or all(c.accuracy is None for c in rows),
+        showlegend=trained or not any(c.figures for c in rows),
         marker={
             "symbol": outcome.symbol,
             "color": outcome.colour,
             "size": SIZES.get(outcome, 10),
             "line": {"width": 2 if outcome.hollow else 0, "color": outcome.colour},
         },
-        hovertext=[_hover(c) for c in rows],
+        hovertext=[_hover(c, metric) for c in rows],
         hoverinfo="text",
     )
 
 
-def _hover(trial: Trial) -> str:
+def _hover(trial: Trial, metric: Metric) -> str:
     lines = [
         f"<b>{_safe(trial.model)}</b>",
         _safe(settings(trial)),
@@ -135,9 +140,9 @@ def _hover(trial: Trial) -> str:
     ]
     if trial.latency_s is not None:
         lines.append(f"latency {format_number(trial.latency_s, 's')}")
-    if trial.accuracy is not None:
-        epochs = f"{trial.epochs:.1f} epochs"
-        lines.append(f"{trial.accuracy:.2%} on validation after {epochs}")
+    if trial.figures:
+        reached, epochs = metric.text(trial.value(metric), 2), f"{trial.epochs:.1f} epochs"
+        lines.append(f"{reached} on validation after {epochs}")
     outcome = f"{trial.status}: {trial.reason}" if trial.reason else trial.status
     return "<br>".join([*lines, _safe(outcome)])
 
@@ -174,40 +179,44 @@ def _draw_limit(figure: "Figure", limit: float, right: float, words: str) -> Non
     )
 
 
-def accuracy_against_cost_svg(
-    leaderboard: Sequence[Trial], budget: Budget, quantity: str = "macs"
+def metric_against_cost_svg(
+    leaderboard: Sequence[Trial], metric: Metric, budget: Budget, quantity: str = "macs"
 ) -> str:
     """The same picture as a text of SVG, for a README: trained candidates only.
 
     Equal input gives equal text, so a document under version control stays as it is.
 
     Args:
-        quantity: as for `accuracy_against_cost`.
+        quantity: as for `metric_against_cost`.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    known = [c for c in leaderboard if c.accuracy is not None]
+    known = [c for c in leaderboard if c.figures]
     groups = by_outcome(known, lambda c: _cost(c, quantity) is not None)
     cost, limit = quantity_named(quantity), getattr(budget, quantity)
     page = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "convatlas", "svg.fonttype": "none"}):
         # A README is shown on white and on black, so the picture brings its own ground.
         figure = Figure(figsize=(7.2, 4.2), layout="constrained", facecolor="white")
-        _draw_axes(figure.subplots(), groups, cost, limit)
+        _draw_axes(figure.subplots(), groups, metric, cost, limit)
         figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
     return page.getvalue()
 
 
 def _draw_axes(
-    axes: "Axes", groups: list[tuple[Outcome, list[Trial]]], cost: Quantity, limit: float | None
+    axes: "Axes",
+    groups: list[tuple[Outcome, list[Trial]]],
+    metric: Metric,
+    cost: Quantity,
+    limit: float | None,
 ) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
     for outcome, rows in groups:
         axes.plot(
             [getattr(c, cost.name) for c in rows],
-            [c.accuracy or 0.0 for c in rows],
+            [c.value(metric) or 0.0 for c in rows],
             linestyle="none",
             marker=outcome.marker,
             color=outcome.colour,
@@ -215,16 +224,17 @@ def _draw_axes(
             label=outcome.words,
         )
         for c in rows:  # a picture in a document has nothing to hover over
-            place = (getattr(c, cost.name), c.accuracy or 0.0)
+            place = (getattr(c, cost.name), c.value(metric) or 0.0)
             axes.annotate(c.model, place, (8, -3), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     left, right = _range(groups, cost.name, limit)
     axes.set_xlim(left, right)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value, cost.unit)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    if metric.is_fraction:
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_xlabel(cost.words)
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(_axis_words(metric))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if limit is not None:

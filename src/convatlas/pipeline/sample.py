@@ -1,4 +1,4 @@
-"""A few images that a run keeps, so that an export can be proved where the photographs are not."""
+"""A few inputs that a run keeps, so that an export can be checked where the data are not."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,27 +11,25 @@ from convatlas.errors import DataError
 from convatlas.replacing import cannot_write, replacing
 from convatlas.text import printable, utf8_path
 
-MOST_IMAGES = 16
-MOST_SIDE = 512  # pixels; larger images are cut, for what a run keeps shall be small
-MOST_BYTES = 4 << 20
+MAX_ITEMS = 16
+MAX_BYTES = 4 << 20
 
 
-def save_sample(images: Iterable[Tensor], path: Path) -> None:
-    """Keep the first images that there is room for, the middle of large ones.
+def save_sample(items: Iterable[Tensor], path: Path) -> None:
+    """Keep the first inputs that there is room for.
 
-    Shape: each uint8 (h, w, channels)
+    Shape: each as the predictor takes it, without the batch
 
     Raises:
         WriteError: the file cannot be written.
     """
     kept: dict[str, Tensor] = {}
     held = 0
-    for image in images:
-        middle = _middle(image)
-        held += middle.numel()
-        if len(kept) == MOST_IMAGES or (kept and held > MOST_BYTES):
+    for item in items:
+        held += item.nbytes
+        if len(kept) == MAX_ITEMS or (kept and held > MAX_BYTES):
             break
-        kept[f"{len(kept):02d}"] = middle
+        kept[f"{len(kept):02d}"] = item.contiguous()
     with replacing(path) as fresh:
         try:
             save_file(kept, str(fresh))
@@ -40,22 +38,16 @@ def save_sample(images: Iterable[Tensor], path: Path) -> None:
 
 
 def load_sample(path: Path) -> list[Tensor]:
-    """The images that a run kept. Shape: each uint8 (h, w, channels)
+    """The inputs that a run kept. Shape: each as the predictor takes it, without the batch
 
     Raises:
         DataError: there are none, or the file is damaged.
     """
     if not path.is_file():
-        raise DataError(f"{printable(path)}: no images are kept here")
+        raise DataError(f"{printable(path)}: nothing is kept here")
     try:
         with utf8_path(path) as readable:
             kept = load_file(readable)
     except SafetensorError as error:
         raise DataError(f"{printable(path)}: damaged ({' '.join(str(error).split())})") from error
     return [kept[name] for name in sorted(kept)]
-
-
-def _middle(image: Tensor) -> Tensor:
-    height, width, _ = image.shape
-    top, left = max(0, height - MOST_SIDE) // 2, max(0, width - MOST_SIDE) // 2
-    return image[top : top + MOST_SIDE, left : left + MOST_SIDE].contiguous()

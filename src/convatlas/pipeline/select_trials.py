@@ -4,14 +4,11 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-from convatlas.data import ImageData
 from convatlas.errors import BudgetError
-from convatlas.models.registry import Entry
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.exporting import exported_bytes
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.trials import LiveTrial
-from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
 from convatlas.search.counted import (
@@ -24,7 +21,8 @@ from convatlas.search.counted import (
 from convatlas.search.halving import plan_rungs
 from convatlas.search.pool import choose_pool
 from convatlas.search.promise import estimate, promising_first
-from convatlas.search.space import Candidate, input_sizes, ladders, transfer_ladders
+from convatlas.search.space import Candidate
+from convatlas.tasks.task import AnyTask
 
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
 # and only near it the file is really written.
@@ -32,7 +30,7 @@ SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
 LEAST_PLACES, MOST_PLACES = 3, 12  # of trials
 SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
-LEAST_STEPS_TRANSFER = 25  # for weights that know images already
+LEAST_STEPS_TRANSFER = 25  # for weights that were trained before
 Ladders = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
 LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
@@ -49,8 +47,8 @@ def count_all(
     """The candidates with their costs, before anything is trained, the most promising first.
 
     Args:
-        rows: by the name of the network, from `fresh_candidates` or `transfer_candidates`.
-        most_macs: of an image, as `trainable_macs` gives it.
+        rows: by the name of the network, from `Task.fresh` or `Task.pretrained`.
+        most_macs: of an input, as `trainable_macs` gives it.
         seconds: after which the networks whose turn has not come are left uncounted, once one of
             the others fits.
     """
@@ -82,7 +80,7 @@ def _quickest(counted: Sequence[Counted], budget: Budget) -> list[Counted]:
 
 
 def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
-    """Multiply-adds of an image above which not even the first round could teach anything.
+    """Multiply-adds of an input above which not even the first round could teach anything.
 
     No network reaches it: it is what the machine could do if training were one large matrix
     product.
@@ -91,7 +89,7 @@ def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
 
 
 def _longest_pass(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
-    """Seconds that a pass over the training images may take where the fewest take part."""
+    """Seconds that a pass over the training examples may take where the fewest take part."""
     least = _least_epochs(speeds, transfer=transfer)
     return plan_rungs(LEAST_PLACES, seconds)[0].seconds / least
 
@@ -101,50 +99,21 @@ def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
     return max(LEAST_EPOCHS, (LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS) / steps_a_pass)
 
 
-def fresh_candidates(entries: Sequence[Entry], images: ImageData, *, fixed_width: bool) -> Ladders:
-    """Each network with fresh weights, at the sizes and widths worth trying."""
-    sizes = input_sizes(images.height, images.width)
-    return {
-        entry.name: ladders(
-            entry,
-            channels=images.channels,
-            num_classes=len(images.classes),
-            sizes=sizes,
-            fixed_width=fixed_width,
-        )
-        for entry in entries
-    }
-
-
-def transfer_candidates(starts: Sequence[Checkpoint], images: ImageData) -> Ladders:
-    """Each network that starts from public weights, at the sizes that suit them."""
-    return {
-        start.model: transfer_ladders(
-            start,
-            channels=images.channels,
-            num_classes=len(images.classes),
-            height=images.height,
-            width=images.width,
-        )
-        for start in starts
-    }
-
-
 def choose_trials(
-    counted: list[Counted], budget: Budget, speeds: Speeds, seconds: float
+    task: AnyTask, counted: list[Counted], budget: Budget, speeds: Speeds, seconds: float
 ) -> tuple[list[LiveTrial], list[Trial]]:
     """Those that will be trained, and the lines of all the others.
 
     Raises:
         BudgetError: nothing fits.
     """
-    records = {id(c): _record(c) for c in counted}
+    records = {id(c): _record(task, c) for c in counted}
     fitting = [c for c in counted if c.fits]
     if not fitting:
-        raise _nothing_fits(counted)
+        raise _nothing_fits(task, counted)
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
-    measured = _Measured(speeds, budget, records, PROBE_SHARE * seconds)
+    measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
     pool = choose_pool(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
@@ -154,7 +123,7 @@ def choose_trials(
     )
     chosen = [c for c in pool.chosen if measured.fits(c)]
     if not chosen:
-        raise _nothing_fits([measured.over[id(c)] for c in pool.chosen])
+        raise _nothing_fits(task, [measured.over[id(c)] for c in pool.chosen])
     for c in fitting:
         if c.candidate in pool.left_out:
             records[id(c)].reason = pool.left_out[c.candidate]
@@ -169,8 +138,15 @@ def choose_trials(
 class _Measured:
     """Costs that only running shows: asked for those candidates whose turn has come."""
 
-    def __init__(self, speeds: Speeds, budget: Budget, records: dict[int, Trial], seconds: float):
-        self._speeds, self._budget, self._records = speeds, budget, records
+    def __init__(
+        self,
+        task: AnyTask,
+        speeds: Speeds,
+        budget: Budget,
+        records: dict[int, Trial],
+        seconds: float,
+    ):
+        self._task, self._speeds, self._budget, self._records = task, speeds, budget, records
         self._seconds_left = seconds
         self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
         self.over: dict[int, Counted] = {}
@@ -198,7 +174,9 @@ class _Measured:
         if record.latency_s is None and self._budget.latency_s is not None:
             record.latency_s = self._speeds.latency(counted)
         if record.file_bytes is None and self._near_file_limit(counted):
-            record.file_bytes = exported_bytes(counted.candidate, self._speeds.data)
+            record.file_bytes = exported_bytes(
+                self._task, counted.candidate, self._speeds.data.facts()
+            )
         excess = self._budget.excess(latency_s=record.latency_s, file_bytes=record.file_bytes)
         if excess:
             reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
@@ -215,13 +193,14 @@ class _Measured:
         )
 
 
-def _record(counted: Counted) -> Trial:
+def _record(task: AnyTask, counted: Counted) -> Trial:
     candidate, cost = counted.candidate, counted.cost
     hidden = ("in_channels", "num_classes")
     return Trial(
         model=candidate.name,
         options={k: v for k, v in candidate.options.items() if k not in hidden},
-        size=candidate.size,
+        example=dict(candidate.example),
+        input=task.input_words(candidate.example),
         params=cost.params if cost else None,
         macs=cost.macs if cost else None,
         peak_bytes=cost.peak_bytes if cost else None,
@@ -236,17 +215,18 @@ def _status(counted: Counted) -> str:
     return "not trained" if counted.fits or counted.untimely else "unsuited"
 
 
-def _nothing_fits(counted: Sequence[Counted]) -> BudgetError:
+def _nothing_fits(task: AnyTask, counted: Sequence[Counted]) -> BudgetError:
     unsuited = [c for c in counted if not c.fits and not c.excess and not c.untimely]
     if unsuited and not any(c.excess for c in counted):
         # Sizes that the time would not allow stand among them: no size that it takes is left.
         first = unsuited[0]
-        sizes = ", ".join(f"{c.candidate.size} px" for c in counted)
+        sizes = ", ".join(task.input_words(c.candidate.example) for c in counted)
         raise BudgetError(
-            f"fit: {first.candidate.name} takes none of the sizes that the images have "
+            f"fit: {first.candidate.name} takes none of the sizes that the {task.items} have "
             f"({sizes}): {first.reason}"
         )
     nearest = [
-        f"{c.candidate.name} at {c.candidate.size} px ({c.reason})" for c in nearest_misses(counted)
+        f"{c.candidate.name} at {task.input_words(c.candidate.example)} ({c.reason})"
+        for c in nearest_misses(counted)
     ]
     return BudgetError(f"fit: no network meets the budget; nearest: {'; '.join(nearest)}")

@@ -4,23 +4,25 @@ from pathlib import Path
 
 from convatlas.pipeline.call import call_options
 from convatlas.pipeline.config import RunConfig
+from convatlas.tasks import find_task
 from convatlas.text import shell_word, true_name
 
 PYTHON_CODE = """\
 import convatlas as ca
 
 run = ca.open_run({folder!r})
-print(run.predict(["photo.png"]))
+print(run.predict([{file!r}]))
 """
 
 
 def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
     """What each command is for, and the command as a shell takes it."""
-    run, source = shell_word(folder), shell_word(true_name(config.source))
+    task, run = find_task(config.task), shell_word(folder)
+    source = shell_word(true_name(config.source))
     rows = [
-        ("Name the class of new images", f"convatlas predict {run} photo.png"),
-        ("Test it again on its own test images", f"convatlas evaluate {run}"),
-        ("Test it on other labelled images", f"convatlas evaluate {run} more-images/"),
+        (task.asking, f"convatlas predict {run} {task.next}"),
+        (f"Test it again on its own test {task.items}", f"convatlas evaluate {run}"),
+        (f"Test it on other labelled {task.items}", f"convatlas evaluate {run} more-{task.items}/"),
         ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
         ("Measure it on another machine", f"convatlas bench {run}"),
         ("Do the whole job again", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
@@ -45,6 +47,6 @@ def _start(config: RunConfig) -> str:
     return f"{call_options(call)} --seed {config.seed}"
 
 
-def python_code(folder: Path) -> str:
+def python_code(folder: Path, config: RunConfig) -> str:
     """The same through the library."""
-    return PYTHON_CODE.format(folder=str(folder))
+    return PYTHON_CODE.format(folder=str(folder), file=find_task(config.task).next)

@@ -3,16 +3,15 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset
 
 from convatlas.cost.latency import limited_threads
-from convatlas.data import CachedImages, ImageData, Preprocess, augment, augmentation, ground_level
+from convatlas.data.dataset import Dataset
 from convatlas.errors import ConvatlasError, short_of_memory
 from convatlas.kernels.layers.choose import (
     KERNELS,
@@ -21,22 +20,20 @@ from convatlas.kernels.layers.choose import (
     fastest,
     gain_text,
 )
+from convatlas.metric import Metric
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.slow_networks import FORWARD_FRACTION, batch_within, validated_within
-from convatlas.pipeline.trial_images import TrialImages
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.counted import Counted
-from convatlas.train.best import rank
+from convatlas.tasks.task import AnyTask
 from convatlas.train.device import training_device
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
-from convatlas.train.tasks.classify import Classify
-
-CALM_ACCURACY_POINTS = 1e-3  # a loss only decides between equal accuracies
+from convatlas.train.task import VALIDATED, validation_rank
 
 
 class OutOfMemory(ConvatlasError):
@@ -50,32 +47,33 @@ class LiveTrial:
     counted: Counted
     record: Trial
     model: nn.Module | None = None
-    preprocess: Preprocess | None = None
     learnt: frozenset[str] = frozenset()  # parameters that public weights gave
-    val_loss: float = 0.0
     threads: int | None = None
     way: str = TORCH  # that a training step is fastest with
     recipe: Recipe | None = None  # of its last round, as that had time for
 
-    @property
-    def score(self) -> float | None:
-        """Validation accuracy, the loss deciding between equals; None before any training."""
-        if self.record.accuracy is None:
-            return None
-        return self.record.accuracy - CALM_ACCURACY_POINTS * min(self.val_loss, 1.0)
+    def score(self, metric: Metric) -> tuple[float, float] | None:
+        """Return what sorts trials from worst to best: the metric, then the loss.
+
+        None before any training.
+        """
+        figures = self.record.figures
+        return _rank(figures, metric) if figures else None
 
 
 class TrialRunner:
     """Trains trials on one data set with one recipe, until they are told to stop.
 
     Attributes:
-        images: the data at the size of each network.
+        trial_data: the data in the form of each network.
         speeds: what was measured of the candidates.
     """
 
-    def __init__(self, data: ImageData, recipe: Recipe, stop: StopRequest, progress: Progress):
-        self.data, self.recipe, self.stop = data, recipe, stop
-        self.images = TrialImages(data, recipe.augmentation, progress)
+    def __init__(
+        self, task: AnyTask, data: Dataset, recipe: Recipe, stop: StopRequest, progress: Progress
+    ):
+        self.task, self.data, self.recipe, self.stop = task, data, recipe, stop
+        self.trial_data = task.trial_data(data, recipe, progress)
         self.speeds = Speeds(data, recipe)
         self.progress = progress
 
@@ -95,15 +93,15 @@ class TrialRunner:
         trial.learnt = frozenset(names - loaded.fresh)
         return loaded.model
 
-    def answer_seconds(self, trial: LiveTrial, images: int) -> float:
-        """Seconds in which a network answers so many images, as measured; 0 where it was not.
+    def answer_seconds(self, trial: LiveTrial, count: int) -> float:
+        """Seconds in which a network answers so many inputs, as measured; 0 where it was not.
 
         Answers are computed on the CPU, wherever training runs.
         """
         if training_device().type != "cpu":
-            return (trial.record.latency_s or 0.0) * images
+            return (trial.record.latency_s or 0.0) * count
         step_s = self.speeds.step_seconds(trial.counted.candidate) or 0.0
-        return FORWARD_FRACTION * step_s * images
+        return FORWARD_FRACTION * step_s * count
 
     def choose_ways(self, trials: Sequence[LiveTrial], seconds: float) -> None:
         """Find the way to compute that each network trains fastest with, before its time runs.
@@ -125,39 +123,42 @@ class TrialRunner:
                 continue
             trial.way = fastest(speeds)
             if trial.way == KERNELS:
-                network = f"{trial.record.model} {trial.record.size} px"
+                network = f"{trial.record.model} {trial.record.input}"
                 self.progress.say(f"{network} trains with the CPU kernels: {gain_text(speeds)}")
 
-    def read_images(
+    def read_data(
         self, trials: Sequence[LiveTrial], seconds: float = math.inf
     ) -> list[tuple[LiveTrial, str]]:
-        """Decode the images as each network needs them, before their time runs.
+        """Read the data in the form that each network needs, before their time runs.
 
         Args:
-            seconds: that reading may take; the first trial's images are read in any case.
+            seconds: that reading may take; for the first trial it is done in any case.
 
-        Returns those whose size there was no time to read the images at, with the reason.
+        Returns those whose form there was no time to read the data in, with the reason.
         """
-        # One thread each: images are small work, and there is a thread for every one at hand.
+        # One thread each: a file is small work, and there is a thread for every one at hand.
         with limited_threads(1):
-            return self._read_images(trials, seconds)
+            left_out = self._read_data(trials, seconds)
+        self.trial_data.all_read()
+        return left_out
 
-    def _read_images(
+    def _read_data(
         self, trials: Sequence[LiveTrial], seconds: float
     ) -> list[tuple[LiveTrial, str]]:
         start, longest = time.perf_counter(), 0.0
         left_out = []
         for trial in trials:
             began = time.perf_counter()
-            trial.preprocess = self.images.preprocess(trial.counted.candidate)
+            candidate = trial.counted.candidate
             late = longest and began - start + longest > seconds
-            if late and not self.images.is_read(trial.preprocess):
-                size = trial.record.size
-                reason = f"no time to read the images at {size} px: about {longest:.0f} s"
+            if late and not self.trial_data.is_read(candidate):
+                reason = (
+                    f"no time to read the {self.task.items} at {trial.record.input}: "
+                    f"about {longest:.0f} s"
+                )
                 left_out.append((trial, reason))
                 continue
-            self.images.train(trial.preprocess)
-            self.images.validation(trial.preprocess)
+            self.trial_data.read(candidate)
             longest = max(longest, time.perf_counter() - began)
         return left_out
 
@@ -171,12 +172,10 @@ class TrialRunner:
         """
         start = time.perf_counter()
         record = trial.record
-        if trial.preprocess is None:
-            trial.preprocess = self.images.preprocess(trial.counted.candidate)
         if trial.model is None:
             trial.model = self.build(trial)
         recipe = trial.recipe = self._within(trial, seconds)
-        task = self._task(trial)
+        task = self.trial_data.training(trial.counted.candidate, recipe, record.validated)
         count = self.speeds.threads(trial.counted.candidate, trial.model, trial.way)
         before = copy.deepcopy(trial.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
@@ -204,10 +203,10 @@ class TrialRunner:
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
         if result.ended != "diverged":
             record.epochs = round(record.epochs + result.epochs, 2)
-        reached = {"val_accuracy": record.accuracy or 0.0, "val_loss": trial.val_loss}
-        if result.figures and (record.accuracy is None or rank(result.figures) >= rank(reached)):
-            record.accuracy = result.figures["val_accuracy"]
-            trial.val_loss = result.figures["val_loss"]
+        figures = {key.removeprefix(VALIDATED): each for key, each in result.figures.items()}
+        best = trial.score(task.metric)
+        if figures and (best is None or _rank(figures, task.metric) >= best):
+            record.figures = figures
             record.kept_epoch = round(trained_before + result.kept_epoch, 2)
         else:
             trial.model.load_state_dict(before)
@@ -223,37 +222,15 @@ class TrialRunner:
         if record.validated is None:
             record.validated = validated_within(total, seconds, step_s)
             if record.validated < total:
-                record.reason = f"validated on {record.validated} of {total} images"
-                self.progress.say(
-                    f"{record.model} answers {1 / (FORWARD_FRACTION * step_s):.1f} images a second "
-                    f"here: {record.reason}"
-                )
+                record.reason = f"validated on {record.validated} of {total} {self.task.items}"
+                rate = f"{1 / (FORWARD_FRACTION * step_s):.1f} {self.task.items} a second"
+                self.progress.say(f"{record.model} answers {rate} here: {record.reason}")
         batch = batch_within(self.recipe.batch_size, seconds, step_s)
         return self.recipe.with_options(batch_size=batch)
 
-    def _task(self, trial: LiveTrial) -> Classify:
-        preprocess = trial.preprocess
-        assert preprocess is not None
-        images, size = self.images.train(preprocess), preprocess.size
-        ground = 0 if images.images is None else ground_level(images.images)
-        transform = augmentation(self.images.level, self.data.channels, size, fill=ground)
-        return Classify(
-            images,
-            self._judges(trial, self.images.validation(preprocess)),
-            num_classes=len(self.data.classes),
-            augment=lambda batch: augment(batch, transform),
-            normalise=preprocess.normalise,
-            label_smoothing=self.recipe.label_smoothing,
-        )
 
-    def _judges(self, trial: LiveTrial, images: CachedImages) -> Dataset:
-        """The validation images, or the same part of them in every round."""
-        validated = trial.record.validated
-        if validated is None or validated >= len(images):
-            return images
-        order = torch.Generator().manual_seed(self.recipe.seed)
-        picked = torch.randperm(len(images), generator=order)[:validated]
-        return Subset(images, picked.tolist())
+def _rank(figures: Mapping[str, float], metric: Metric) -> tuple[float, float]:
+    return validation_rank({VALIDATED + key: each for key, each in figures.items()}, metric)
 
 
 @contextmanager

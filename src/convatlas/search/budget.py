@@ -33,7 +33,7 @@ OTHER_NAMES = {
 class Budget(BaseModel):
     """Upper limits; one that is None does not bind.
 
-    `params` and `macs` are counted, `latency_s` is measured on this machine (one image, median),
+    `params` and `macs` are counted, `latency_s` is measured on this machine (one input, median),
     `file_bytes` is the size of the exported ONNX file. Each takes a number, or text as the
     command line does: `Budget(params="1M", macs="50M", latency_s="10ms", file_bytes="2MB")`.
 

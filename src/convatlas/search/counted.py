@@ -11,7 +11,7 @@ from convatlas.cost import Cost, count
 from convatlas.errors import CountError
 from convatlas.models.registry import find_entry
 from convatlas.search.budget import Budget
-from convatlas.search.space import Candidate
+from convatlas.search.space import Candidate, input_share
 from convatlas.text import format_number
 
 TRIES = 2  # of each network and size, the widest that fit
@@ -43,15 +43,14 @@ def count_network(
 ) -> Iterator[Counted]:
     """One network at all its sizes and widths: those that fit, and the nearest that do not.
 
-    Each ladder is one size, widest first. If the narrowest at the smallest size is too much,
-    everything else is, and it stands for all. Else each ladder is counted downwards from the
-    first width that might fit, until two do.
+    Each ladder is one size, widest first; the largest size comes first. If the narrowest at the
+    smallest size is too much, everything else is, and it stands for all. Else each ladder is
+    counted downwards from the first width that might fit, until two do.
 
     Args:
-        most_macs: of an image; above it training would take longer than there is time.
+        most_macs: of an input; above it training would take longer than there is time.
     """
-    least = min((ladder[-1] for ladder in ladders), key=lambda candidate: candidate.size)
-    smallest = _held(least, budget, most_macs)
+    smallest = _held(ladders[-1][-1], budget, most_macs)
     if smallest.excess or smallest.untimely:
         yield smallest
         return
@@ -91,7 +90,7 @@ def _held(candidate: Candidate, budget: Budget, most_macs: float) -> Counted:
 
 def _too_slow(candidate: Candidate, cost: Cost | None, macs: float, most_macs: float) -> Counted:
     reason = (
-        f"too slow: {format_number(macs)} multiply-adds an image, and in this time training can do "
+        f"too slow: {format_number(macs)} multiply-adds an input, and in this time training can do "
         f"{format_number(most_macs)} at the most"
     )
     return Counted(candidate, cost, reason, untimely=True)
@@ -99,12 +98,11 @@ def _too_slow(candidate: Candidate, cost: Cost | None, macs: float, most_macs: f
 
 def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
     """Count one candidate on shapes alone and hold it against the budget."""
-    options = candidate.options
-    shape = (1, options.get("in_channels", 3), candidate.size, candidate.size)
     try:
         with torch.device("meta"):
             model = candidate.build()
-        cost = count(model, shape)
+            inputs = candidate.inputs(model)
+        cost = count(model, inputs)
     except (ValueError, CountError) as error:  # its own word on the size, or no fixed cost
         return Counted(candidate, None, str(error))
     except Exception as error:  # a user's network may do anything; the others go on
@@ -129,9 +127,11 @@ def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Count
         return None
     published = find_entry(candidate.name).defaults.get("width", 1.0)
     width = candidate.options.get("width", published) / published
-    size = candidate.size / known.input[-1]
+    share = input_share(candidate, known.input)
+    if share is None:
+        return None
     narrowed = min(width, width**2)
-    macs = SURE_SHARE["macs"] * known.macs * narrowed * size**2
+    macs = SURE_SHARE["macs"] * known.macs * narrowed * share
     excess = budget.excess(params=SURE_SHARE["params"] * known.params * narrowed, macs=macs)
     if not excess:
         return _too_slow(candidate, None, macs, most_macs) if macs > most_macs else None

@@ -6,7 +6,7 @@ Optimization", AISTATS 2016, with wall-clock seconds as the resource.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -40,14 +40,15 @@ def plan_rungs(places: int, seconds: float) -> list[Rung]:
 def halve(
     items: Sequence[Item],
     rungs: Sequence[Rung],
-    train: Callable[[Item, float, bool], float | None],
+    train: Callable[[Item, float, bool], Any],
     dropped: Callable[[Item, int], None],
 ) -> list[Item]:
     """Play all rounds; what is left, best first.
 
     Args:
-        train: trains an item for some seconds more and says how good it is; None says that it
-            failed or that no more training is wanted. The flag is true in the last round.
+        train: trains an item for some seconds more and says how good it is, as something that
+            sorts; None says that it failed or that no more training is wanted. The flag is true
+            in the last round.
         dropped: told of each item that does not go on, and in which round (from 1).
     """
     left = list(items)
@@ -60,5 +61,5 @@ def halve(
     return left
 
 
-def _worth(score: float | None) -> float:
-    return float("-inf") if score is None else score
+def _worth(score: Any) -> tuple[Any, ...]:
+    return () if score is None else (score,)

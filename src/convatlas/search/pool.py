@@ -53,7 +53,7 @@ def choose_pool(
     Args:
         places: how many may take part, most first.
         slot_s: seconds that each gets in the first round, by the number of places.
-        epoch_seconds: how long one pass over the training images takes; asked only for those
+        epoch_seconds: how long one pass over the training examples takes; asked only for those
             whose turn has come, for it is measured.
         least_epochs: passes in the first round below which a candidate is judged on nothing.
     """
@@ -100,7 +100,10 @@ class _Turns:
         """Why it is not in the pool, with what was measured."""
         seconds = self._seconds.get(counted.candidate)
         if seconds is not None and seconds > limit:
-            return f"too slow: a pass over the images takes {seconds:.3g} s, {limit:.3g} s allowed"
+            return (
+                f"too slow: a pass over the training data takes {seconds:.3g} s, "
+                f"{limit:.3g} s allowed"
+            )
         return "fits, but others looked more worth the time"
 
     def _epoch(self, counted: Counted) -> float:

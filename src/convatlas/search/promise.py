@@ -12,7 +12,7 @@ from convatlas.atlas.index import read_index
 from convatlas.atlas.listing import published_accuracies
 from convatlas.models.registry import Entry, find_entry
 from convatlas.search.budget import Budget
-from convatlas.search.space import Candidate
+from convatlas.search.space import Candidate, input_share
 from convatlas.search.turns import in_turns
 
 Ladders = Sequence[Sequence[Candidate]]
@@ -37,15 +37,18 @@ def capability(params: float, macs: float) -> float:
 
 
 def estimate(candidate: Candidate) -> Estimate | None:
-    """Costs by the published count; None for a network that is not in the index."""
+    """Costs by the published count; None where the index does not tell."""
     known = read_index().get(candidate.name)
     if known is None:
         return None
     published = {"width": 1.0, "stem_stride": 1, **find_entry(candidate.name).defaults}
     chosen = {**published, **candidate.options}
     width = chosen["width"] / published["width"]
-    side = candidate.size / known.input[-1] * published["stem_stride"] / chosen["stem_stride"]
-    return Estimate(known.params * width**2, known.macs * width**2 * side**2)
+    share = input_share(candidate, known.input)
+    if share is None:
+        return None
+    area = share * (published["stem_stride"] / chosen["stem_stride"]) ** 2
+    return Estimate(known.params * width**2, known.macs * width**2 * area)
 
 
 def promising_first(rows: Mapping[str, Ladders], budget: Budget) -> list[str]:

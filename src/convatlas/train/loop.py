@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from convatlas.metric import Metric
 from convatlas.progress import Bar, Progress, Silent
 from convatlas.train.average import weight_average
 from convatlas.train.best import BestWeights
@@ -20,6 +20,7 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.statistics import BATCHES as STATISTICS
 from convatlas.train.statistics import refresh_statistics
 from convatlas.train.stop import StopRequest
+from convatlas.train.task import VALIDATED, TrainTask
 from convatlas.train.way import FastestWay
 
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ STEPS_BETWEEN_REPORTS = 10
 VALIDATION_BATCH = 4  # times the batch of a step, as tasks validate without gradients
 STATISTICS_SHARE = 0.2  # of the time at most, for the running statistics before a validation
 LEAST_STEPPING = 0.3  # of the time for steps, however long validation takes
-
-
-class Task(Protocol):
-    """What a task brings: batches, a loss and figures on the validation split."""
-
-    def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]: ...
-
-    def loss(self, model: nn.Module, batch: Any) -> Tensor: ...
-
-    def validate(
-        self, model: nn.Module, loader: DataLoader, gather: Callable
-    ) -> dict[str, float]: ...
 
 
 @dataclass
@@ -57,7 +46,7 @@ class Trained:
 
 def train(
     model: nn.Module,
-    task: Task,
+    task: TrainTask,
     recipe: Recipe,
     *,
     limit_s: float | None = None,
@@ -124,7 +113,7 @@ def train(
 def _train(
     accelerator: "Accelerator",
     model: nn.Module,
-    task: Task,
+    task: TrainTask,
     recipe: Recipe,
     *,
     limit_s: float | None,
@@ -152,11 +141,11 @@ def _train(
     start = validated = time.perf_counter()
     losses: list[Tensor] = []
     done, closing = 0.0, 0.0
-    best = BestWeights()
+    best = BestWeights(task.metric)
 
     def note(loss: Tensor) -> str:
         epoch = epochs_before + result.steps / len(batches)
-        return _note(result, epoch, recipe, loss)
+        return _note(result, epoch, recipe, loss, task.metric)
 
     while done < 1:
         model.train()
@@ -230,8 +219,8 @@ def _train(
     return result
 
 
-def _note(result: Trained, epoch: float, recipe: Recipe, loss: Tensor) -> str:
+def _note(result: Trained, epoch: float, recipe: Recipe, loss: Tensor, metric: Metric) -> str:
     rate = result.steps * recipe.batch_size / result.seconds
-    figures = result.figures.get("val_accuracy")
-    accuracy = f", val {figures:.1%}" if figures is not None else ""
-    return f"epoch {epoch:.1f}, {rate:.0f} images/s, loss {loss.item():.3f}{accuracy}"
+    value = result.figures.get(VALIDATED + metric.key)
+    reached = f", val {metric.text(value)}" if value is not None else ""
+    return f"epoch {epoch:.1f}, {rate:.0f} items/s, loss {loss.item():.3f}{reached}"

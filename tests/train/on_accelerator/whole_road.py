@@ -17,7 +17,7 @@ from convatlas.data import Preprocess, augment, augmentation, open_images
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.models.registry import register
 from convatlas.pipeline.config import DONE
-from convatlas.pipeline.evaluate_split import sample_images
+from convatlas.tasks.images import sample_images
 from convatlas.train.device import training_device
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
@@ -101,13 +101,13 @@ def test_from_pictures_to_answers(model, pictures, tmp_path, monkeypatch):
     assert EVERY_ROAD | expected <= done
     assert emulated_device.Module.waits > waits  # for the steps that were timed
     assert set(run.config.steps.values()) == {DONE}, run.config.steps
-    assert run.config.proof.top1_agreement == 1.0
+    assert run.config.proof.agreement == 1.0
 
     run = ca.open_run(run.path)
     assert {t.device.type for t in run.model().state_dict().values()} == {"cpu"}
     files = sorted(pictures.glob("*/*.png"))[:2]
     assert [answer.error for answer in run.predict(files)] == [None, None]
-    assert run.evaluate().accuracy == run.config.accuracy
+    assert run.evaluate().accuracy == run.config.value
 
 
 def test_the_accelerator_trains_the_network_that_the_cpu_trains(monkeypatch):
@@ -132,7 +132,7 @@ def test_the_accelerator_trains_the_network_that_the_cpu_trains(monkeypatch):
 
 
 def test_a_classifier_answers_where_it_lies(pictures):
-    images = sample_images(open_images(pictures).splits["test"])
+    images = sample_images(open_images(pictures).splits["test"], 20)
     network = ca.create_model("small_norm").eval()
     classifier = ImageClassifier(Preprocess(3, SIDE, [0.4] * 3, [0.2] * 3), network)
     expected = classifier.predict(images)

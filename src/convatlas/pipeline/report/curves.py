@@ -1,32 +1,21 @@
-"""The report's other pictures: learning curves, confusion, cost per layer."""
+"""The pictures that every report has: learning curves and the cost of each layer."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from convatlas.cost.report import LayerCost
-from convatlas.data.names import printable
+from convatlas.metric import Metric
+from convatlas.tasks.sections.drawing import BLUE, ORANGE, label
 from convatlas.text import format_number
+from convatlas.train.task import VALIDATED
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, ORANGE, GREEN = "#3a86c8", "#d97706", "#2a9d6f"
-LABEL_LENGTH = 24
-SHORT_LABEL = 3  # up to so many characters need not be turned
-NAMED_CELLS = 32  # up to so many classes have room for their counts
-NAMED_LAYERS = 32  # and so many layers for their names
+GREEN = "#2a9d6f"
+NAMED_LAYERS = 32  # up to so many layers have room for their names
 LAYER_QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "activation_bytes": "output"}
-
-
-def label(name: str) -> str:
-    """A class name as plotly shows it: on one line, short, its `<` a `<`."""
-    text = printable(name) or "(no name)"
-    short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
-    return html.escape(short, quote=False)
 
 
 def loss_curves(log: Sequence[Mapping[str, Any]]) -> "Figure":
@@ -35,12 +24,17 @@ def loss_curves(log: Sequence[Mapping[str, Any]]) -> "Figure":
     return _curves(log, lines, "loss")
 
 
-def accuracy_curve(log: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Validation accuracy over the epochs."""
-    figure = _curves(log, {"val_accuracy": ("validation", BLUE, "solid")}, "accuracy")
-    values = [row["val_accuracy"] for row in log if row.get("val_accuracy") is not None]
-    figure.update_yaxes(tickformat="~%", range=share_range(values))
+def metric_curve(log: Sequence[Mapping[str, Any]], metric: Metric) -> "Figure":
+    """The validated metric over the epochs."""
+    key = VALIDATED + metric.key
+    figure = _curves(log, {key: ("validation", BLUE, "solid")}, metric.words)
+    figure.update_yaxes(**metric_axis(metric, [v for r in log if (v := r.get(key)) is not None]))
     return figure
+
+
+def metric_axis(metric: Metric, values: Sequence[float]) -> dict[str, Any]:
+    """Return how plotly draws an axis of the metric: of a fraction in percent, near its values."""
+    return {"tickformat": "~%", "range": share_range(values)} if metric.is_fraction else {}
 
 
 def share_range(values: Sequence[float]) -> list[float]:
@@ -81,74 +75,6 @@ def _curves(
 def _moment(row: Mapping[str, Any]) -> str:
     rate = f", learning rate {row['lr']:.2g}" if row.get("lr") is not None else ""
     return f"step {row.get('step', '?')}, {format_number(row.get('seconds'), 's')}{rate}"
-
-
-def confusion_map(matrix: Tensor, names: Sequence[str]) -> "Figure":
-    """Counts of each true class (rows) by the class given (columns).
-
-    Right answers are blue by the share of their class that was found; mistakes are orange by
-    their own scale, for beside the right ones they could not be seen.
-
-    Shape: (classes, classes)
-    """
-    from plotly import graph_objects as go
-
-    places = list(range(len(names)))
-    labels = [label(name) for name in names]
-    counts = matrix.tolist()
-    right = [[counts[i][j] if i == j else None for j in places] for i in places]
-    wrong = [[counts[i][j] if i != j and counts[i][j] else None for j in places] for i in places]
-    figure = go.Figure(layout={"template": "none"})
-    for kind, cells, colour in (("right", right, BLUE), ("mistakes", wrong, ORANGE)):
-        figure.add_heatmap(
-            z=_shares(cells, counts) if kind == "right" else cells,
-            x=places,
-            y=places,
-            zmin=0,
-            zmax=1 if kind == "right" else max([n for row in cells for n in row if n], default=1),
-            colorscale=[[0, _see_through(colour, 0.12)], [1, _see_through(colour, 0.9)]],
-            showscale=False,
-            text=[["" if n is None else str(n) for n in row] for row in cells],
-            texttemplate="%{text}" if len(names) <= NAMED_CELLS else None,
-            hovertext=[[_cell(labels, counts, i, j) for j in places] for i in places],
-            hoverinfo="text",
-            hoverongaps=False,
-            xgap=1,
-            ygap=1,
-            name=kind,
-        )
-    ticks = {"tickvals": places, "ticktext": labels, "showgrid": False, "zeroline": False}
-    figure.update_layout(
-        height=180 + max(240, 24 * len(names)),
-        margin={"l": 16, "r": 16, "t": 16, "b": 16},
-        xaxis={
-            **ticks,
-            "title": {"text": "answered"},
-            "automargin": True,
-            "tickangle": -45 if max(map(len, labels)) > SHORT_LABEL else 0,
-        },
-        yaxis={**ticks, "title": {"text": "true"}, "automargin": True, "autorange": "reversed"},
-    )
-    return figure
-
-
-def _shares(cells: list[list[int | None]], counts: list[list[int]]) -> list[list[float | None]]:
-    totals = [max(1, sum(row)) for row in counts]
-    return [
-        [None if n is None else n / total for n in row]
-        for row, total in zip(cells, totals, strict=True)
-    ]
-
-
-def _cell(labels: Sequence[str], counts: list[list[int]], true: int, given: int) -> str:
-    count, total = counts[true][given], sum(counts[true])
-    share = f" ({count / total:.1%})" if total else ""
-    return f"{count} of {total} {labels[true]} answered as {labels[given]}{share}"
-
-
-def _see_through(colour: str, share: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{share})"
 
 
 def layer_costs(layers: Sequence[LayerCost], quantity: str = "macs") -> "Figure":

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from convatlas.atlas.card import describe
 from convatlas.cost import Cost
-from convatlas.data import ImageData
-from convatlas.explain.evaluation import Evaluation
+from convatlas.data.dataset import Dataset
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.pipeline.report.page import write_report
 from convatlas.progress import Progress
+from convatlas.tasks.task import Evaluation
 from convatlas.train.log import read_log
 
 
 def report_run(
     folder: Path,
     config: RunConfig,
-    images: ImageData,
+    data: Dataset,
     test: Evaluation,
     cost: Cost,
     progress: Progress,
@@ -27,12 +27,12 @@ def report_run(
     path = write_report(
         folder / FILE_NAMES["report"],
         config=config,
-        data=images,
+        data=data,
         log=read_log(folder),
         evaluation=test,
         layers=cost.layers,
         claims=[row.to_dict() for row in describe(config.model).claims],
-        scan=images.scan.to_dict(),
+        scan=data.scan.to_dict(),
         doubts=doubts,
     )
     bar.close()

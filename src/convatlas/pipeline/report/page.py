@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,26 @@ from markupsafe import Markup
 
 from convatlas.atlas.claim_text import STATUS_WORDS
 from convatlas.cost.report import RULE, LayerCost
-from convatlas.data import ImageData, printable
-from convatlas.explain.confusion import confusion_matrix
-from convatlas.explain.evaluation import Evaluation
-from convatlas.pipeline.config import RunConfig
-from convatlas.pipeline.onnx_snippet import runtime_code
+from convatlas.data.dataset import Dataset
+from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.pipeline.outcomes import CHOSEN, QUANTITIES, by_outcome, outcome_of, settings
-from convatlas.pipeline.pareto_plot import accuracy_against_cost, cost_known
+from convatlas.pipeline.pareto_plot import cost_known, metric_against_cost
 from convatlas.pipeline.report import sections as parts
-from convatlas.pipeline.report.curves import accuracy_curve, confusion_map, layer_costs, loss_curves
+from convatlas.pipeline.report.curves import layer_costs, loss_curves, metric_curve
 from convatlas.pipeline.snippets import commands, python_code
 from convatlas.replacing import replacing
-from convatlas.text import format_number
+from convatlas.tasks import find_task
+from convatlas.tasks.sections.page import environment, packaged
+from convatlas.tasks.task import Evaluation, Shown
+
+ROOM = "convatlas.pipeline.report"  # whose templates, styles and scripts these are
 
 
 def write_report(
     path: str | Path,
     *,
     config: RunConfig,
-    data: ImageData,
+    data: Dataset,
     log: Sequence[Mapping[str, Any]],
     evaluation: Evaluation,
     layers: Sequence[LayerCost],
@@ -42,7 +42,7 @@ def write_report(
     Args:
         path: the file, in the folder of the run.
         log: one row for each validation of the final training: epoch, step, seconds, train_loss,
-            val_loss, val_accuracy, lr; may be empty.
+            val_loss, lr and the validated metric; may be empty.
         evaluation: the answers on `data.splits["test"]`, in its order.
         layers: the cost of each layer of the chosen network.
         claims: what is published of it beside our counts, as `claims --json` gives it.
@@ -52,26 +52,29 @@ def write_report(
     Raises:
         WriteError: the file cannot be written.
     """
-    path = Path(path)
+    path, task = Path(path), find_task(config.task)
+    result = task.show(evaluation, data, scan)
     page = _template().render(
         config=config,
+        metric=config.metric,
+        value=evaluation.figures[config.metric.key],
+        items=task.items,
+        summary=data.summary(),
+        settings_rows=task.describe_settings(config.settings, config.facts),
+        result=result,
         folder=path.parent,
-        headline=parts.headline(evaluation),
         doubts=doubts,
         costs=parts.costs(config),
-        samples=parts.samples(data),
-        tested=parts.tested(evaluation, data, config.classes),
         leaderboard=_leaderboard(config),
         claims=claims,
         layers=layers,
         scan=scan,
         sizes=parts.sizes(scan),
         checks=parts.checks(scan),
-        counts=parts.counts_per_class(scan, config.classes),
         commands=commands(path.parent, config),
-        python_code=python_code(path.parent),
-        runtime_code=runtime_code(path.parent, config),
-        figures=_embedded(_figures(config, log, evaluation, layers)),
+        python_code=python_code(path.parent, config),
+        runtime_code=task.runtime_code(path.parent / FILE_NAMES["onnx"], config),
+        figures=_embedded(_figures(config, log, result, layers)),
         style=_packaged("report.css"),
         script=_packaged("report.js"),
         plotly=_plotly(),
@@ -84,24 +87,14 @@ def write_report(
 
 @lru_cache(maxsize=1)
 def _template():
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "format_number": format_number,
-        "printable": printable,
-        "settings": settings,
-        "outcome": outcome_of,
-    }
-    environment.filters["bare"] = parts.bare
-    environment.globals |= {"STATUS_WORDS": STATUS_WORDS, "QUANTITIES": QUANTITIES}
-    return environment.from_string(_packaged("report.html.j2"))
+    page = environment().overlay()
+    page.filters = page.filters | {"settings": settings, "outcome": outcome_of, "bare": parts.bare}
+    page.globals = page.globals | {"STATUS_WORDS": STATUS_WORDS, "QUANTITIES": QUANTITIES}
+    return page.from_string(packaged(ROOM, "report.html.j2"))
 
 
 def _packaged(name: str) -> Markup:
-    return Markup((resources.files("convatlas.pipeline.report") / name).read_text(encoding="utf-8"))
+    return Markup(packaged(ROOM, name))
 
 
 def _plotly() -> Markup:
@@ -112,23 +105,24 @@ def _plotly() -> Markup:
 
 def _leaderboard(config: RunConfig) -> dict[str, list]:
     """The lines of the trained ones, best first, and of the others."""
-    trained = [c for c in config.leaderboard if c.accuracy is not None]
-    trained.sort(key=lambda c: (outcome_of(c) is not CHOSEN, -(c.accuracy or 0)))
-    others = [c for c in config.leaderboard if c.accuracy is None]
+    metric = config.metric
+    trained = [c for c in config.leaderboard if c.figures]
+    trained.sort(key=lambda c: (outcome_of(c) is not CHOSEN, -metric.rank(c.value(metric))))
+    others = [c for c in config.leaderboard if not c.figures]
     return {"trained": trained, "others": others, "outcomes": by_outcome(others, lambda c: True)}
 
 
 def _figures(
     config: RunConfig,
     log: Sequence[Mapping[str, Any]],
-    test: Evaluation,
+    result: Shown,
     layers: Sequence[LayerCost],
 ) -> dict[str, Any]:
     """Every picture of the page by the name of its place; a list of several for one place."""
     shown_costs = [q for q in QUANTITIES if cost_known(config.leaderboard, q.name)]
     figures: dict[str, Any] = {
         "tradeoff": [
-            (q.words, accuracy_against_cost(config.leaderboard, config.budget, q.name))
+            (q.words, metric_against_cost(config.leaderboard, config.metric, config.budget, q.name))
             for q in shown_costs
         ],
         "layers": [
@@ -139,10 +133,9 @@ def _figures(
     }
     if log:
         figures["loss"] = [("loss", loss_curves(log))]
-        figures["accuracy"] = [("accuracy", accuracy_curve(log))]
-    matrix = confusion_matrix(test.labels, test.predicted, len(config.classes))
-    matrix, names = parts.shown_classes(matrix, config.classes)
-    figures["confusion"] = [("confusion", confusion_map(matrix, names))]
+        figures["metric"] = [(config.metric.words, metric_curve(log, config.metric))]
+    for section in result.sections:
+        figures |= section.pictures
     return {place: choices for place, choices in figures.items() if choices}
 
 

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from convatlas.metric import ACCURACY
+
 Normalise = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor], Tensor]
 
@@ -20,6 +22,8 @@ class Classify:
         normalise: uint8 batch -> what the network takes.
         label_smoothing: share of the target spread evenly over the classes.
     """
+
+    metric = ACCURACY
 
     def __init__(
         self,

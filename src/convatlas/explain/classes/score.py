@@ -1,12 +1,14 @@
 """What an accuracy is worth: its interval, what guessing would reach, and doubts in plain words."""
 
+import math
 from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from convatlas.explain.evaluation import Evaluation, wilson_interval
 from convatlas.text import printable
 
 UNEQUAL = 1.5  # times as many images of one class as of another: the classes are unequal
@@ -45,6 +47,10 @@ class Score(BaseModel):
             line += f"; balanced accuracy {self.balanced_accuracy:.2%}"
         return line + ")"
 
+    def record(self) -> dict[str, Any]:
+        """Return all of it with `words` and `doubts`, for JSON."""
+        return {**self.model_dump(mode="json"), "words": self.words(), "doubts": self.doubts()}
+
     def doubts(self) -> list[str]:
         """A plain sentence where the accuracy says nothing."""
         if self.above_chance:
@@ -55,28 +61,51 @@ class Score(BaseModel):
         ]
 
 
-def score_of(evaluation: Evaluation, classes: Sequence[str]) -> Score:
-    """The score of some answers; classes without images do not count."""
-    counts = torch.bincount(evaluation.labels, minlength=len(classes))
+def score_of(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Score:
+    """Return the score of some answers; classes without images do not count.
+
+    Shape: (n,), (n,)
+    """
+    counts = torch.bincount(labels, minlength=len(classes))
     present = counts[counts > 0]
     unequal = int(present.max()) > UNEQUAL * int(present.min())
-    commonest = int(counts.argmax())
+    commonest, total = int(counts.argmax()), len(labels)
+    right = int((predicted == labels).sum())
+    hits = torch.bincount(labels[predicted == labels], minlength=len(counts))
+    balanced = float((hits[counts > 0] / present).double().mean())
     return Score(
-        images=len(evaluation),
-        right=evaluation.right,
-        accuracy=evaluation.accuracy,
-        interval=wilson_interval(evaluation.right, len(evaluation)),
+        images=total,
+        right=right,
+        accuracy=right / total,
+        interval=wilson_interval(right, total),
         commonest_class=classes[commonest],
-        commonest_share=int(counts[commonest]) / len(evaluation),
-        balanced_accuracy=_balanced(evaluation, counts) if unequal else None,
+        commonest_share=int(counts[commonest]) / total,
+        balanced_accuracy=balanced if unequal else None,
     )
 
 
-def _balanced(evaluation: Evaluation, counts: Tensor) -> float:
-    right = evaluation.labels[evaluation.predicted == evaluation.labels]
-    hits = torch.bincount(right, minlength=len(counts))
-    shares = hits[counts > 0] / counts[counts > 0]
-    return float(shares.double().mean())
+def wilson_interval(right: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Where the true share lies, as far as `right` of `total` tell.
+
+    Unlike the textbook interval it stays within 0..1 and has a width where all are right.
+
+    Raises:
+        ValueError: not 0 <= right <= total, or total is 0.
+
+    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
+        Journal of the American Statistical Association 22, 1927.
+    """
+    if total < 1 or not 0 <= right <= total:
+        raise ValueError(f"wilson_interval: must have 0 <= right <= total > 0, got {right}/{total}")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = right / total
+    centre = share + z**2 / (2 * total)
+    reach = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    scale = 1 + z**2 / total
+    # At its ends the formula gives 0 and 1 but for rounding.
+    low = 0.0 if right == 0 else (centre - reach) / scale
+    high = 1.0 if right == total else (centre + reach) / scale
+    return low, high
 
 
 def close_race(first: float, second: float, images: int) -> bool:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from convatlas.data.stored_reading import Reading, Window
-from convatlas.pipeline.config import FILE_NAMES, RunConfig
 
 RUNTIME_CODE = '''\
 import json
@@ -56,14 +55,19 @@ COLOUR_LIMIT = """
     Pillow reads 16-bit colour as if it filled 16 bits; convatlas takes the range below."""
 
 
-def runtime_code(folder: Path, config: RunConfig) -> str:
-    """The exported file without this library: ONNX Runtime, NumPy and Pillow are enough."""
-    reading = config.reading
+def runtime_code(file: Path, channels: int, reading: Reading) -> str:
+    """Return code for the exported file: ONNX Runtime, NumPy and Pillow are enough.
+
+    Args:
+        file: the exported classifier.
+        channels: of its images, 1 or 3.
+        reading: of image files, as the run reads them.
+    """
     return RUNTIME_CODE.format(
-        file=str(folder / FILE_NAMES["onnx"]),
-        channels=config.channels,
-        mode="L" if config.channels == 1 else "RGB",
-        axis="[..., None]" if config.channels == 1 else "",
+        file=str(file),
+        channels=channels,
+        mode="L" if channels == 1 else "RGB",
+        axis="[..., None]" if channels == 1 else "",
         floats=_window(reading.value_range or reading.floats, USUAL_FLOATS),
         whole=_window(reading.value_range or reading.whole, USUAL_WHOLE),
         stated="" if reading.value_range else STATED,

@@ -1,0 +1,109 @@
+"""Pre-processing, network and post-processing as one module: evaluated, used and exported alike."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+BATCH = 64
+BATCH_ELEMENTS = 3 << 24  # of inputs: large ones make small batches
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two answers to the same inputs agree.
+
+    Args:
+        share: of the inputs on which both decide the same, 0..1.
+        difference: the largest absolute difference of any number.
+    """
+
+    share: float
+    difference: float
+
+
+class Predictor(nn.Module):
+    """What a run is asked through, whatever its task; a task's own class says what stands here.
+
+    Attributes:
+        network: the trained network inside.
+        inputs: the names of `forward`'s arguments, and which of their axes are free.
+        outputs: the names of what `forward` returns.
+        metadata: what an exported file has to say of itself, as text.
+        items: what an input is called, in the plural.
+        decision: what `compare` counts, in words: "same top-1".
+        usage: how an exported file is fed and what it gives, in one line.
+    """
+
+    network: nn.Module
+    inputs: Mapping[str, Mapping[int, str]]
+    outputs: Sequence[str]
+    metadata: Mapping[str, str]
+    items: str
+    decision: str
+    usage: str
+
+    def example(self, batch: int = 2) -> tuple[Tensor, ...]:
+        """Return inputs of a usual form, one tensor for each argument of `forward`.
+
+        Free axes have lengths of 2 and more that differ from each other, where they can.
+        """
+        raise NotImplementedError
+
+    def compare(self, expected: Any, answered: Any, tolerance: float) -> Agreement:
+        """Hold answers against those that are expected.
+
+        Args:
+            tolerance: the difference that rounding may cause.
+        """
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, items: Sequence[Tensor]) -> Any:
+        """Answer inputs of any sizes, in evaluation mode, in their order.
+
+        Shape: each as `forward` takes it, without the batch
+        """
+        training = self.training
+        home = next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
+        self.eval()
+        try:
+            return self.answers(items, lambda batch: self(batch.to(home)).cpu())
+        finally:
+            self.train(training)
+
+    def answers(self, items: Sequence[Tensor], run: Callable[[Tensor], Any]) -> Any:
+        """Answer inputs through `run`: this module, or an exported file.
+
+        Args:
+            run: takes a batch as `forward` does, and returns what it returns.
+        """
+        return answer_by_size(items, run)
+
+
+def answer_by_size(items: Sequence[Tensor], answer: Callable[[Tensor], Tensor]) -> Tensor:
+    """Batch inputs of equal shape, answer each batch, put the answers into the inputs' order.
+
+    Args:
+        items: at least one, of any shapes.
+        answer: (n, *shape) -> (n, ...).
+
+    Raises:
+        ValueError: there are no inputs.
+    """
+    if not items:
+        raise ValueError("answer_by_size: must be given inputs, got none")
+    places = defaultdict(list)
+    for place, item in enumerate(items):
+        places[item.shape].append(place)
+    answers: dict[int, Tensor] = {}
+    for shape, same in places.items():
+        step = max(1, min(BATCH, BATCH_ELEMENTS // max(1, shape.numel())))
+        for start in range(0, len(same), step):
+            chunk = same[start : start + step]
+            rows = answer(torch.stack([items[place] for place in chunk]))
+            answers.update(zip(chunk, rows, strict=True))
+    return torch.stack([answers[place] for place in range(len(items))])

@@ -1,0 +1,140 @@
+"""What a run keeps before anything may fail: its data, then weights and `run.json`."""
+
+import datetime
+import json
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import convatlas
+from convatlas.cost import best_latency
+from convatlas.data.dataset import Dataset
+from convatlas.errors import ConvatlasError
+from convatlas.pipeline.config import FILE_NAMES, STEPS, RunConfig, Trial
+from convatlas.pipeline.folder import Claim
+from convatlas.pipeline.run import Run
+from convatlas.pipeline.sample import MAX_ITEMS, save_sample
+from convatlas.pipeline.trials import LiveTrial
+from convatlas.progress import Progress
+from convatlas.replacing import replacing
+from convatlas.search.budget import Budget
+from convatlas.tasks.task import AnyTask
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
+from convatlas.train.weights import save_weights
+
+LATENCY_SECONDS = 2.0  # of timing the winner
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job was asked for: task, data, budget, recipe, and the call as it was made."""
+
+    task: AnyTask
+    data: Dataset
+    budget: Budget
+    recipe: Recipe
+    call: dict[str, Any]
+
+
+def keep_data(task: AnyTask, data: Dataset, folder: Path) -> None:
+    """Write the split, what the scan found, and a few inputs for checking an export."""
+    data.save(folder / FILE_NAMES["split"])
+    with replacing(folder / FILE_NAMES["scan"]) as fresh:
+        text = json.dumps(data.scan.to_dict(), indent=1, ensure_ascii=False)
+        fresh.write_text(text + "\n", encoding="utf-8")
+    test = data.splits["test"]
+    few = test.subset(range(min(len(test), MAX_ITEMS)))
+    save_sample(map(task.small, task.sample(few, MAX_ITEMS)), folder / FILE_NAMES["sample"])
+
+
+def keep_winner(
+    job: Job,
+    claim: Claim,
+    winner: LiveTrial,
+    leaderboard: list[Trial],
+    settings: dict[str, Any],
+    stop: StopRequest,
+    progress: Progress,
+) -> Run:
+    """Store what was reached, before anything that may fail: weights, then `run.json`.
+
+    Args:
+        winner: trained.
+        settings: of its predictor.
+    """
+    assert winner.model is not None
+    network = winner.model.eval()
+    config = _config(job, winner, network, settings, leaderboard)
+    config.finished = "interrupted" if stop.requested else "no"
+    config.steps = dict.fromkeys(STEPS, "not done yet")
+    if job.budget.excess(latency_s=config.latency_s):
+        progress.say(
+            f"warning: one input now takes {config.latency_s * 1e3:.1f} ms, above the budget that "
+            "it met when it was chosen: the machine is busier"
+        )
+    try:
+        _store(claim, network, config, stop)
+    except (ConvatlasError, OSError) as error:
+        # The folder is gone, or its disk is full: hours of training must not go with it.
+        claim.move_to(Path(tempfile.mkdtemp(prefix="convatlas-run-")))
+        progress.say(f"warning: {error}; the run is kept in {claim.folder} instead")
+        with suppress(ConvatlasError, OSError):  # the data may be gone with the disk
+            keep_data(job.task, job.data, claim.building)
+        _store(claim, network, config, stop)
+    return Run(claim.folder, config)
+
+
+def _store(claim: Claim, network: nn.Module, config: RunConfig, stop: StopRequest) -> None:
+    notes = {"model": config.model, "convatlas": config.version, "created": config.created}
+    save_weights(network, claim.building / FILE_NAMES["weights"], metadata=notes)
+    with stop.held():  # a second Ctrl-C waits for the few moments in which files change places
+        claim.publish(config)
+
+
+def _config(
+    job: Job,
+    winner: LiveTrial,
+    network: nn.Module,
+    settings: dict[str, Any],
+    leaderboard: list[Trial],
+) -> RunConfig:
+    candidate, cost, data = winner.counted.candidate, winner.counted.cost, job.data
+    assert cost is not None
+    start = candidate.checkpoint
+    inputs = candidate.inputs(network)
+    shapes = [list(x.shape[1:]) for x in inputs]
+    latency = best_latency(network, inputs, seconds=LATENCY_SECONDS)
+    winner.record.latency_s = latency.median_s
+    return RunConfig(
+        version=convatlas.__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        task=job.task.name,
+        source=data.source,
+        seed=data.seed,
+        facts=data.facts(),
+        model=candidate.name,
+        options=dict(candidate.options),
+        example=dict(candidate.example),
+        input=shapes[0] if len(shapes) == 1 else shapes,
+        settings=settings,
+        weights=start.source if start else None,
+        weights_licence=start.licence if start else None,
+        call=job.call,
+        budget=job.budget,
+        recipe=(winner.recipe or job.recipe).to_dict(),
+        counts={name: len(split) for name, split in data.splits.items()},
+        params=cost.params,
+        macs=cost.macs,
+        activation_bytes=cost.activation_bytes,
+        peak_bytes=cost.peak_bytes,
+        latency_s=latency.median_s,
+        threads=latency.threads,
+        metric=job.task.metric,
+        validation=winner.record.figures,
+        leaderboard=leaderboard,
+    )

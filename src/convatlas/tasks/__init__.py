@@ -1,0 +1,51 @@
+"""Tasks: what a network may be asked for, one wiring file each.
+
+Here: how a task ties data, networks, training, predictor and evaluation together.
+Not here: the parts themselves (they lie with their kind in `data`, `train`, `deploy`, `explain`)
+and the order of the main job (`pipeline`), which is the same for every task.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from convatlas.errors import UnknownNameError, UsageError, nearest
+from convatlas.tasks.task import AnyTask
+
+# A module that holds one `TASK`, imported when asked for, or the task itself.
+TASKS: dict[str, str | AnyTask] = {"classify": "convatlas.tasks.classify"}
+
+
+def register_task(task: AnyTask) -> None:
+    """Make `fit` and every verb know a task of your own."""
+    TASKS[task.name] = task
+
+
+def find_task(name: str) -> AnyTask:
+    """Return the task of a name.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in TASKS:
+        raise UnknownNameError(f"no task '{name}'{nearest(name, TASKS)}; there is {_names()}")
+    found = TASKS[name]
+    return import_module(found).TASK if isinstance(found, str) else found
+
+
+def recognise_task(source: str | Path) -> AnyTask:
+    """Return the task that some data look like.
+
+    Raises:
+        UsageError: none, or several; the message lists the layouts of every task.
+    """
+    tasks = [find_task(name) for name in TASKS]
+    takers = [task for task in tasks if task.takes(source)]
+    if len(takers) == 1 or len(tasks) == 1:
+        return (takers or tasks)[0]  # the only task has the better words for what is wrong
+    layouts = "\n".join(f"  {task.name}: {layout}" for task in tasks for layout in task.layouts)
+    found = f"{' and '.join(task.name for task in takers) or 'no task'} takes it"
+    raise UsageError(f"{source}: say with --task what it is for ({found}); layouts:\n{layouts}")
+
+
+def _names() -> str:
+    return ", ".join(TASKS)

@@ -1,0 +1,210 @@
+"""Images in, one class of several out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from convatlas.data import ImageData, Preprocess, load_split, open_images, open_test
+from convatlas.data.asked import find_asked
+from convatlas.data.image_data import ImageFacts
+from convatlas.data.kept_pixels import KeptPixels
+from convatlas.data.open import takes_images
+from convatlas.data.stored_reading import Reading, checked_options, chosen_reading
+from convatlas.data.stored_split import learnt_from
+from convatlas.deploy.classifier import ImageClassifier
+from convatlas.errors import DataError
+from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.explain.classes.prediction import COLUMNS, Prediction, csv_columns
+from convatlas.explain.classes.score import close_race
+from convatlas.metric import ACCURACY
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.progress import Progress
+from convatlas.search.space import Candidate
+from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
+from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
+from convatlas.tasks.onnx_snippet import runtime_code
+from convatlas.tasks.sections.classes import show_classes
+from convatlas.tasks.task import Shown, Task
+from convatlas.tasks.trial_images import TrialImages, prepared
+from convatlas.text import printable, printable_few
+from convatlas.train.recipe import Recipe
+
+
+class Classify(Task[ImageData, Evaluation]):
+    """Name the class of an image."""
+
+    name = "classify"
+    metric = ACCURACY
+    items = "images"
+    layouts = (
+        "a folder CLASS/files",
+        "a folder with train/ val/ test/, each CLASS/files",
+        "a CSV file with a column of files and one of classes, such as file_name,label",
+        "`digits`, which are embedded",
+    )
+    columns = COLUMNS
+    right = ("probability",)
+    next = "photo.png"
+    asking = "Name the class of new images"
+
+    def takes(self, source: str | Path) -> bool:
+        return takes_images(source)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        chosen_reading(**checked_options(options))
+
+    def open(self, source, *, seed, max_broken, options, progress) -> ImageData:
+        reading = chosen_reading(**checked_options(options))
+        return open_images(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            reading=reading,
+            progress=progress,
+            kept=KeptPixels(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> ImageData:
+        known = ImageFacts.model_validate(facts)
+        return open_test(
+            source, known.classes, max_broken=max_broken, reading=known.reading, progress=progress
+        )
+
+    def reopen(self, stored, source, facts) -> ImageData:
+        data = load_split(stored, source)
+        if list(data.classes) != facts["classes"]:
+            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        reading = Reading.model_validate(facts["reading"])
+        given = {key: value for key, value in checked_options(options).items() if value is not None}
+        chosen = chosen_reading(**given)
+        limits = {key: getattr(chosen, key) for key in given}
+        return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
+
+    def check(self, facts, settings, run) -> None:
+        prepare = _Settings.model_validate(settings)
+        known = ImageFacts.model_validate(facts)
+        if not len(prepare.mean) == len(prepare.std) == known.channels:
+            raise ValueError(f"mean and std must have {known.channels} values")
+        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
+        for option, value in expected.items():
+            if run.options.get(option, value) != value:
+                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+        if any(not 0 <= run.figures.get(key, 0) <= 1 for key in ("accuracy", "balanced_accuracy")):
+            raise ValueError(f"figures: accuracy must be from 0 to 1, got {run.figures}")
+
+    def fresh(self, entries: Sequence[Entry], data: ImageData, *, fixed_width: bool) -> Rows:
+        area = data.height * data.width
+        return fresh_networks(entries, _options(data), area, fixed_width=fixed_width)
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: ImageData) -> Rows:
+        return transfer_networks(checkpoints, _options(data), data.height * data.width)
+
+    def input_words(self, example) -> str:
+        return f"{example['size']} px"
+
+    def trial_data(self, data: ImageData, recipe: Recipe, progress: Progress) -> TrialImages:
+        return TrialImages(data, recipe.augmentation, progress)
+
+    def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
+        channels, size = facts["channels"], candidate.example["size"]
+        if candidate.checkpoint is not None:
+            return prepared(candidate.checkpoint.preprocess(channels, size))
+        return prepared(Preprocess(channels, size, [0.5] * channels, [0.5] * channels))
+
+    def predictor(self, network: nn.Module, settings, facts) -> ImageClassifier:
+        known = ImageFacts.model_validate(facts)
+        preprocess = Preprocess(known.channels, **settings)
+        return ImageClassifier(preprocess, network, known.classes, (known.height, known.width))
+
+    def sample(self, split, count: int) -> list[Tensor]:
+        return sample_images(split, count)
+
+    def small(self, item: Tensor) -> Tensor:
+        return middle(item)
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_asked(asked, progress)
+        # A generator may make more images than memory holds: they are not counted beforehand.
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = ImageFacts.model_validate(facts)
+        answers = answer_asked(predictor, listed, known.channels, known.reading)
+        return total, (_prediction(*answer, known.classes) for answer in answers)
+
+    def evaluate(self, predictor, split, facts, progress) -> Evaluation:
+        answers = torch.cat(
+            [part for _, part in answer_split(predictor, split, progress, "testing")]
+        )
+        odd = (~torch.isfinite(answers)).any(dim=1).nonzero().flatten().tolist()
+        if odd:
+            raise DataError(
+                f"the network's answer is no number for {len(odd)} of {len(split)} images, "
+                f"such as {printable(split.files[odd[0]])}"
+            )
+        return Evaluation(torch.tensor(split.labels), answers, split.files, facts["classes"])
+
+    def cannot_tell(self, first: float, second: float, count: int) -> bool:
+        return close_race(first, second, count)
+
+    def csv_columns(self, top: int) -> list[str]:
+        return csv_columns(top)
+
+    def describe_facts(self, facts) -> list[tuple[str, str]]:
+        return [("classes", f"{len(facts['classes']):,}: {printable_few(facts['classes'], 5)}")]
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        size, crop = settings["size"], settings["crop"]
+        how = (
+            f"shorter side to {int(size / crop)} pixels, then the square in the middle"
+            if crop
+            else "stretched to the square"
+        )
+        mean, std = (" ".join(f"{v:.4f}" for v in settings[key]) for key in ("mean", "std"))
+        return [("resize", f"{settings['filter']}, {how}"), ("mean, deviation", f"{mean}; {std}")]
+
+    def show(self, evaluation: Evaluation, data: ImageData, scan) -> Shown:
+        return show_classes(evaluation, data, scan)
+
+    def runtime_code(self, path: Path, run) -> str:
+        known = ImageFacts.model_validate(run.facts)
+        return runtime_code(path, known.channels, known.reading)
+
+
+class _Settings(BaseModel):
+    """What `Preprocess` takes beside the channels."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    size: int = Field(ge=1, le=8192)  # pixels: more is no network's
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+    crop: float | None = Field(default=None, gt=0, le=1)
+    filter: str = Field(pattern="^(bilinear|bicubic)$")
+
+
+def _options(data: ImageData) -> dict[str, int]:
+    return {"in_channels": data.channels, "num_classes": len(data.classes)}
+
+
+def _prediction(name: str, row: Tensor | None, error: str | None, classes: list[str]) -> Prediction:
+    if row is not None and not bool(torch.isfinite(row).all()):
+        error = f"{name}: the network's answer is no number"
+    if error is not None or row is None:
+        return Prediction(name, None, None, None, error)
+    best = int(torch.argmax(row))
+    named = dict(zip(classes, row.tolist(), strict=True))
+    return Prediction(name, classes[best], float(row[best]), named)
+
+
+TASK = Classify()

@@ -1,0 +1,15 @@
+"""Colours and labels of the report's pictures."""
+
+import html
+
+from convatlas.text import printable
+
+BLUE, ORANGE = "#3a86c8", "#d97706"
+LABEL_LENGTH = 24
+
+
+def label(name: str) -> str:
+    """Return a name as plotly shows it: on one line, short, its `<` a `<`."""
+    text = printable(name) or "(no name)"
+    short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
+    return html.escape(short, quote=False)

@@ -1,0 +1,347 @@
+"""What a task is: how its data are opened, its networks trained, used, judged and shown.
+
+A task holds no state. It is one file in this room, named in `convatlas.tasks.TASKS`; everything
+above (the pipeline, the command line) asks it and knows nothing else of it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from markupsafe import Markup
+from torch import Tensor, nn
+
+from convatlas.data.dataset import Dataset
+from convatlas.deploy.predictor import Predictor
+from convatlas.metric import Metric
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.progress import Progress
+from convatlas.search.space import Candidate
+from convatlas.train.recipe import Recipe
+from convatlas.train.task import TrainTask
+
+Rows = Mapping[str, Sequence[Sequence[Candidate]]]  # by network: each size, largest first
+Table = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[str]]  # headings, rows, right ones
+
+
+class Evaluation(Protocol):
+    """The answers on labelled data beside the truth.
+
+    Attributes:
+        figures: under the metric's key and those of further figures.
+        warnings: what was found in the data, a sentence for each kind.
+        seen: examples among the data that the network was trained on.
+    """
+
+    @property
+    def figures(self) -> Mapping[str, float]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    @property
+    def seen(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def with_findings(self, warnings: Sequence[str], seen: int) -> "Evaluation":
+        """Return the same answers with what was found in the data."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Return what the figures must be read beside, for `run.json`.
+
+        It holds at least `words`, the result in one line, and `doubts`, a sentence for each reason
+        not to trust it; where it is known `interval`, in which the metric lies with 95 %
+        confidence.
+        """
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything for `evaluate --json`."""
+        ...
+
+    def table(self) -> Table:
+        """Return a table for the screen, finer than the figures."""
+        ...
+
+    def lines(self) -> list[str]:
+        """Return what is said below the table."""
+        ...
+
+
+class Prediction(Protocol):
+    """The answer for one input; `error` says why there is none."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+
+    def cells(self, top: int) -> list[str]:
+        """Return the answer as cells of a CSV file, under `Task.csv_columns`."""
+        ...
+
+    def rows(self, top: int) -> list[tuple[str | None, ...]]:
+        """Return the answer as rows of a table on the screen, under `Task.columns`."""
+        ...
+
+
+class TrialData(Protocol):
+    """The training and validation data of a contest between networks, in the form of each."""
+
+    progress: Progress
+
+    def settings(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the settings of the candidate's predictor, as the training data suggest."""
+        ...
+
+    def read(self, candidate: Candidate) -> None:
+        """Read the data in the candidate's form, before its training time runs."""
+        ...
+
+    def is_read(self, candidate: Candidate) -> bool:
+        """Return whether `read` has nothing left to do."""
+        ...
+
+    def all_read(self) -> None:
+        """Give back what was only kept for `read`: training needs the memory."""
+        ...
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Free what none of these candidates needs."""
+        ...
+
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> TrainTask:
+        """Return batches, loss and validation for the candidate.
+
+        Args:
+            judged: of the validation examples, the same part each time; None takes all.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: `html` under a title, with the pictures that it places.
+
+    Args:
+        id: of the element, and the place of its pictures.
+        pictures: plotly figures by place, several with their words where one can be chosen.
+    """
+
+    id: str
+    title: str
+    html: Callable[[Mapping[str, Any]], Markup]  # given the embedded pictures
+    pictures: Mapping[str, Sequence[tuple[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the report shows of an answer beside the parts that every task has.
+
+    Args:
+        sentence: the result for the page's head.
+        notes: below the metric's card.
+        sections: between the learning curves and the costs.
+        data: below what the scan found.
+    """
+
+    sentence: str
+    notes: Sequence[str]
+    sections: Sequence[Section]
+    data: Markup
+
+
+D = TypeVar("D", bound=Dataset)
+E = TypeVar("E", bound=Evaluation)
+
+
+class Task(ABC, Generic[D, E]):
+    """How the data of a task are opened and its networks trained, used, judged and shown.
+
+    Attributes:
+        name: as `register` and `--task` take it.
+        metric: decides between networks.
+        items: what an example is called, in the plural: `images`.
+        layouts: of data that it takes, a line each.
+        columns: headings of `Prediction.rows`.
+        right: those of them that are flush right.
+        next: what a new file is called in a command: `photo.png`.
+        asking: what `predict` does, for the report: `Name the class of new images`.
+    """
+
+    name: str
+    metric: Metric
+    items: str
+    layouts: Sequence[str]
+    columns: Sequence[str]
+    right: Sequence[str] = ()
+    next: str
+    asking: str
+
+    # Its data
+
+    @abstractmethod
+    def takes(self, source: str | Path) -> bool:
+        """Return whether the data look like those of this task."""
+
+    @abstractmethod
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options of reading that cannot be used, before anything is read.
+
+        Raises:
+            UsageError: the option is unknown, or its value is none.
+        """
+
+    @abstractmethod
+    def open(
+        self,
+        source: str | Path,
+        *,
+        seed: int,
+        max_broken: float,
+        options: Mapping[str, Any],
+        progress: Callable[[int, int], None],
+    ) -> D:
+        """Open data for training: every file is read once, and what is wrong is named."""
+
+    @abstractmethod
+    def open_test(
+        self,
+        source: str | Path,
+        facts: Mapping[str, Any],
+        *,
+        max_broken: float,
+        progress: Callable[[int, int], None],
+    ) -> D:
+        """Open labelled data for judging: one split, `test`, whose answers suit the facts."""
+
+    @abstractmethod
+    def reopen(self, stored: Path, source: str | Path | None, facts: Mapping[str, Any]) -> D:
+        """Open the splits that `Dataset.save` wrote.
+
+        Args:
+            source: where the data lie now, if they moved.
+
+        Raises:
+            DataError: the file is damaged, says otherwise than the facts, or data are gone.
+        """
+
+    @abstractmethod
+    def learnt_from(self, stored: Path) -> set[str] | None:
+        """Return the digests of what was trained or validated on, from what `Dataset.save` wrote.
+
+        None where a run of an older version stored none. The data themselves may be gone.
+        """
+
+    @abstractmethod
+    def with_options(self, facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return facts for reading files otherwise than the run did; None changes nothing."""
+
+    @abstractmethod
+    def check(self, facts: Mapping[str, Any], settings: Mapping[str, Any], run: Any) -> None:
+        """Refuse what no run can have said.
+
+        Args:
+            run: its `RunConfig`, for what must agree with options, input and figures.
+
+        Raises:
+            ValueError: names the first thing wrong.
+        """
+
+    # Its networks
+
+    @abstractmethod
+    def fresh(self, entries: Sequence[Entry], data: D, *, fixed_width: bool) -> Rows:
+        """Return networks with fresh weights, at the sizes and widths worth trying.
+
+        Args:
+            fixed_width: the user asked for this very network.
+        """
+
+    @abstractmethod
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: D) -> Rows:
+        """Return networks that start from public weights, at the sizes that suit them."""
+
+    @abstractmethod
+    def input_words(self, example: Mapping[str, Any]) -> str:
+        """Return the form of an input in words: `32 px`."""
+
+    @abstractmethod
+    def trial_data(self, data: D, recipe: Recipe, progress: Progress) -> TrialData:
+        """Return the data as networks are trained with them."""
+
+    @abstractmethod
+    def settings(self, candidate: Candidate, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings of a predictor as far as they are known without the data."""
+
+    @abstractmethod
+    def predictor(
+        self, network: nn.Module, settings: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> Predictor:
+        """Return pre-processing, network and post-processing as one module."""
+
+    # Its answers
+
+    @abstractmethod
+    def sample(self, split: Any, count: int) -> list[Tensor]:
+        """Read evenly spaced inputs for the predictor, fewer where they are large."""
+
+    def small(self, item: Tensor) -> Tensor:
+        """Return an input cut to what a run folder may keep."""
+        return item
+
+    @abstractmethod
+    def predict(
+        self,
+        predictor: Callable[[], Predictor],
+        asked: Any,
+        facts: Mapping[str, Any],
+        progress: Progress,
+    ) -> tuple[int | None, Iterator[Prediction]]:
+        """Answer files, or inputs in memory, in order; what cannot be read gets an error.
+
+        Args:
+            predictor: gives it; called only where there is something to answer.
+
+        Returns how many answers there will be, where that is known, and the answers.
+        """
+
+    @abstractmethod
+    def evaluate(
+        self, predictor: Predictor, split: Any, facts: Mapping[str, Any], progress: Progress
+    ) -> E:
+        """Answer every example of a split."""
+
+    def cannot_tell(self, first: float, second: float, count: int) -> bool:
+        """Return whether so many examples cannot tell two values of the metric apart."""
+        return False
+
+    # What is shown
+
+    def describe_facts(self, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return what people should know of the facts, in rows: name and value."""
+        return []
+
+    @abstractmethod
+    def csv_columns(self, top: int) -> list[str]:
+        """Return the headings of `Prediction.cells`."""
+
+    @abstractmethod
+    def describe_settings(
+        self, settings: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> list[tuple[str, str]]:
+        """Return how inputs are prepared, in rows of a table: name and value."""
+
+    @abstractmethod
+    def show(self, evaluation: E, data: D, scan: Mapping[str, Any]) -> Shown:
+        """Return what the report shows of the answers and the data."""
+
+    @abstractmethod
+    def runtime_code(self, path: Path, run: Any) -> str:
+        """Return Python code that uses the exported file without this package."""
+
+
+AnyTask = Task[Any, Any]

@@ -1,0 +1,127 @@
+"""The images of the trials at the sizes of their networks: decoded once for each, then kept."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, Subset
+
+from convatlas.data import (
+    CachedImages,
+    ImageData,
+    Preprocess,
+    Resize,
+    augment,
+    augmentation,
+    choose_augmentation,
+    ground_level,
+)
+from convatlas.progress import Progress
+from convatlas.search.space import Candidate
+from convatlas.train.recipe import Recipe
+from convatlas.train.tasks.classify import Classify
+
+# A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
+CROP_MARGIN = 1.25
+
+
+class TrialImages:
+    """Training and validation images of a data set, by size and kind of resizing.
+
+    Args:
+        level: of augmentation, as a recipe names it; `auto` decides by the data.
+    """
+
+    def __init__(self, data: ImageData, level: str, progress: Progress):
+        self.data, self.progress = data, progress
+        self.level = choose_augmentation(data) if level == "auto" else level
+        self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
+        self._statistics: Preprocess | None = None
+
+    def settings(self, candidate: Candidate) -> dict[str, Any]:
+        """Return how images are prepared, for JSON."""
+        return prepared(self.preprocess(candidate))
+
+    def read(self, candidate: Candidate) -> None:
+        """Decode the images as the network needs them."""
+        preprocess = self.preprocess(candidate)
+        self.train(preprocess)
+        self.validation(preprocess)
+
+    def is_read(self, candidate: Candidate) -> bool:
+        """Return whether the images are there already."""
+        preprocess = self.preprocess(candidate)
+        return ("val", preprocess.size, preprocess.resize) in self._caches
+
+    def all_read(self) -> None:
+        """Forget the images at their original sizes."""
+        self.data.forget_decoded()
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Free the images at sizes that none of the candidates takes."""
+        sizes = {candidate.example["size"] for candidate in candidates}
+        wanted = {self._train_size(size) for size in sizes} | sizes
+        self._caches = {key: c for key, c in self._caches.items() if key[1] in wanted}
+
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Classify:
+        """Return batches, loss and validation; `judged` images validate, the same each time."""
+        preprocess = self.preprocess(candidate)
+        images, size = self.train(preprocess), preprocess.size
+        background = 0 if images.images is None else ground_level(images.images)
+        transform = augmentation(self.level, self.data.channels, size, fill=background)
+        return Classify(
+            images,
+            _part(self.validation(preprocess), judged, recipe.seed),
+            num_classes=len(self.data.classes),
+            augment=lambda batch: augment(batch, transform),
+            normalise=preprocess.normalise,
+            label_smoothing=recipe.label_smoothing,
+        )
+
+    def preprocess(self, candidate: Candidate) -> Preprocess:
+        """As public weights expect; else mean and deviation, which hardly depend on the size."""
+        channels, size = self.data.channels, candidate.example["size"]
+        if candidate.checkpoint is not None:
+            return candidate.checkpoint.preprocess(channels, size)
+        if self._statistics is None:
+            self._statistics = Preprocess.fit(self.data.splits["train"], channels, size)
+        mean, std = (t.flatten().tolist() for t in (self._statistics.mean, self._statistics.std))
+        return Preprocess(channels, size, mean, std)
+
+    def train(self, preprocess: Preprocess) -> CachedImages:
+        """Training images; larger than the network where random crops are cut from them."""
+        how = preprocess.resize
+        if self.level == "photo" and how.crop is not None:
+            how = replace(how, crop=1.0)  # the random crop does the cutting
+        return self._images("train", self._train_size(preprocess.size), how)
+
+    def validation(self, preprocess: Preprocess) -> CachedImages:
+        """Validation images as the network takes them."""
+        return self._images("val", preprocess.size, preprocess.resize)
+
+    def _images(self, split: str, size: int, how: Resize) -> CachedImages:
+        if (split, size, how) not in self._caches:
+            images = self.data.splits[split]
+            bar = self.progress.bar(f"reading {split} at {size} px", len(images), unit="images")
+            kept = CachedImages(images, size, how=how, progress=bar.update)
+            self._caches[split, size, how] = kept
+            bar.close()
+        return self._caches[split, size, how]
+
+    def _train_size(self, size: int) -> int:
+        return round(size * CROP_MARGIN) if self.level == "photo" else size
+
+
+def prepared(preprocess: Preprocess) -> dict[str, Any]:
+    """Return the settings of pre-processing that do not follow from the data's facts."""
+    settings = preprocess.settings()
+    del settings["channels"]
+    return settings
+
+
+def _part(images: CachedImages, judged: int | None, seed: int) -> Dataset:
+    if judged is None or judged >= len(images):
+        return images
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return Subset(images, order[:judged].tolist())

@@ -1,0 +1,91 @@
+"""One run of each task, through the main job alone."""
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import convatlas as ca
+from convatlas.data import open_images
+from convatlas.models import registry
+from convatlas.models.registry import register
+from convatlas.tasks import TASKS, find_task, register_task
+
+SECONDS = 25
+
+
+def load(name: str) -> Any:
+    """A module that lies beside the tests."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"convatlas_tests_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+signals = load("signals")
+
+
+@dataclass
+class Case:
+    """A task with a run of it, and data that the run has not seen."""
+
+    task: Any
+    run: Any
+    data: Path
+    other: Path
+    new: Path  # a single file
+
+
+@pytest.fixture(scope="session")
+def frequency_task():
+    """The second task and its network, known to everything as if a user had registered them."""
+    tasks, entries = dict(TASKS), dict(registry._entries)
+    register_task(signals.Frequencies())
+    register("signal_net", signals.SignalNet, "frequency")
+    yield find_task("frequency")
+    TASKS.clear()
+    TASKS.update(tasks)
+    registry._entries.clear()
+    registry._entries.update(entries)
+
+
+@pytest.fixture(scope="session")
+def frequency(frequency_task, tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("frequency")
+    data = signals.make_signals(folder / "signals")
+    other = signals.make_signals(folder / "others", 30, first=1000)
+    run = ca.fit(data, time_limit_s=SECONDS, out=folder / "run")
+    return Case(frequency_task, run, data, other, next(other.glob("*.npy")))
+
+
+@pytest.fixture(scope="session")
+def classify(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("classify")
+    for name, start in (("digits", 0), ("others", 30)):
+        write_digits(folder / name, start)
+    run = ca.fit(folder / "digits", model="lenet5_modern", time_limit_s=SECONDS, out=folder / "run")
+    other = folder / "others"
+    new = next((other / "zero").glob("*.png"))
+    return Case(find_task("classify"), run, folder / "digits", other, new)
+
+
+def write_digits(folder: Path, start: int) -> None:
+    """30 of the zeros and of the ones, as files."""
+    split = open_images("digits").splits["train"]
+    for label, name in enumerate(("zero", "one")):
+        place = folder / name
+        place.mkdir(parents=True)
+        indices = [i for i, each in enumerate(split.labels) if each == label]
+        for index in indices[start : start + 30]:
+            Image.fromarray(split.read(index)[0].numpy()).save(place / f"{index}.png")
+
+
+@pytest.fixture(params=["classify", "frequency"])
+def case(request):
+    return request.getfixturevalue(request.param)
