@@ -112,8 +112,8 @@ def test_the_lower_rooms_need_torch_and_the_standard_library_only(module):
     [
         ("convatlas.models.registry", "convatlas.cost", False),
         ("convatlas.cost.count", "convatlas.models", True),
-        ("convatlas.models.registry", "convatlas.data.open", True),  # side by side
-        ("convatlas.data.open", "convatlas.data.scan", False),
+        ("convatlas.models.registry", "convatlas.data.images.open", True),  # side by side
+        ("convatlas.data.images.open", "convatlas.data.images.scan", False),
         ("convatlas.claims.loader", "convatlas.errors", False),
         ("convatlas.errors", "convatlas.claims", True),
         ("convatlas.pipeline.fit", "convatlas.cli.output", True),
@@ -126,3 +126,11 @@ def test_the_ladder_tells_up_from_down(module, imported, expected):
 def test_importing_the_package_does_not_import_torch():
     code = "import convatlas, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_files_and_labels_know_nothing_of_what_is_in_the_files():
+    """`data/sources` serves every kind of input, so it imports none."""
+    for module, path in MODULES.items():
+        if module.startswith(f"{PACKAGE}.data.sources"):
+            found = imports(ast.parse(path.read_text("utf-8")), MODULES)
+            assert [name for name in found if ".data.images" in name] == [], module

@@ -4,12 +4,12 @@ import torch
 from convatlas.data import (
     augment,
     augmentation,
+    background_value,
     choose_augmentation,
-    ground_level,
     make_images,
     open_images,
 )
-from convatlas.data.augment import LEVELS
+from convatlas.data.images.augment import LEVELS
 
 
 def images(channels, size, n=32):
@@ -70,14 +70,14 @@ def test_tiny_is_a_crop_of_the_padded_image_or_its_mirror():
 def test_beyond_the_edge_lies_the_ground():
     white = torch.full((4, 1, 28, 28), 255, dtype=torch.uint8)
     white[:, :, 10:18, 10:18] = 0
-    assert ground_level(white) == 255
-    for fill, is_ground in ((ground_level(white), True), (0, False)):
+    assert background_value(white) == 255
+    for fill, is_ground in ((background_value(white), True), (0, False)):
         torch.manual_seed(0)
         drawn = torch.cat([augmentation("digits", 1, 28, fill=fill)(white) for _ in range(20)])
         corners = drawn[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
         assert (corners.float().mean() > 235) == is_ground  # torchvision blends the very edge
     digits = open_images("digits").splits["val"]
-    assert ground_level(torch.stack([digits.read(i) for i in range(50)])) == 0
+    assert background_value(torch.stack([digits.read(i) for i in range(50)])) == 0
 
 
 def test_the_level_is_chosen_by_channels_and_size(tmp_path):

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from convatlas.data import load_split, open_images, open_test, read_image
-from convatlas.data.deep_values import Values
-from convatlas.data.png_depth import png_depth
-from convatlas.data.settle_reading import settle_reading
-from convatlas.data.stored_reading import PLAIN, Reading, chosen_reading
+from convatlas.data.images.deep_values import Values
+from convatlas.data.images.png_depth import png_depth
+from convatlas.data.images.settle_reading import settle_reading
+from convatlas.data.images.stored_reading import PLAIN, Reading, chosen_reading
 from convatlas.errors import DataError, UsageError
 
 

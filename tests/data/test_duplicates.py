@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from convatlas.data import open_images
-from convatlas.data.duplicates import find_twins, pairs_across, pixel_digest
-from convatlas.data.scan import examine
+from convatlas.data.images.scan import examine
+from convatlas.data.sources.duplicates import find_duplicates, pairs_across, pixel_digest
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_deep_pictures_are_told_by_all_their_bits(tmp_path, dtype):
 
 
 def test_groups_hold_two_or_more():
-    assert find_twins([("a", "1"), ("b", "2"), ("c", "1")]) == [["a", "c"]]
+    assert find_duplicates([("a", "1"), ("b", "2"), ("c", "1")]) == [["a", "c"]]
 
 
 def test_a_file_that_is_not_used_is_in_no_pair():

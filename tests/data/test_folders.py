@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from convatlas.data import open_images, open_test
-from convatlas.data.folders import list_folder
-from convatlas.data.split_names import split_named
+from convatlas.data.sources.folders import list_folder
+from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
 

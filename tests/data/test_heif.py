@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from convatlas.data import read_image
-from convatlas.data.heif import register_heif
+from convatlas.data.images.heif import register_heif
 from convatlas.errors import DataError
 
 

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from convatlas.data import open_images, read_image
-from convatlas.data.image_limits import MAX_SIDE, ImageTooLarge, check_size, megapixels
-from convatlas.data.read import quiet_pillow
-from convatlas.data.resize import Resize, resize, resize_image, resize_weights
-from convatlas.data.stored_reading import PLAIN, Reading, chosen_reading
+from convatlas.data.images.image_limits import MAX_SIDE, ImageTooLarge, check_size, megapixels
+from convatlas.data.images.read import quiet_pillow
+from convatlas.data.images.resize import Resize, resize, resize_image, resize_weights
+from convatlas.data.images.stored_reading import PLAIN, Reading, chosen_reading
 from convatlas.data.threads import PixelGate, in_threads, wait_for_pixels
 from convatlas.errors import DataError, UsageError
 
@@ -109,7 +109,7 @@ def test_a_long_strip_and_planes_apart_give_the_same_numbers(monkeypatch, how):
     image = torch.randint(0, 256, (3, 9, 171), dtype=torch.uint8)
     expected = resize(image.float(), 8, how)
     torch.testing.assert_close(resize_image(image, 8, how), expected, atol=1e-3, rtol=0)
-    monkeypatch.setattr(sys.modules["convatlas.data.resize"], "MAX_NUMBERS", 100)
+    monkeypatch.setattr(sys.modules["convatlas.data.images.resize"], "MAX_NUMBERS", 100)
     torch.testing.assert_close(resize_image(image, 8, how), expected, atol=1e-3, rtol=0)
 
 

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from convatlas.data import open_images
-from convatlas.data.kept_pixels import KeptPixels
-from convatlas.data.read import EXIF_ORIENTATION, read_image
-from convatlas.data.scan import examine
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.read import EXIF_ORIENTATION, read_image
+from convatlas.data.images.scan import examine
 
 
 def noise(*shape: int, high: int = 256, kind: type = np.uint8) -> np.ndarray:

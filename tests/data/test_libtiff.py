@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from convatlas.data import read_image
-from convatlas.data.libtiff import SILENT, library, set_handlers
-from convatlas.data.read import quiet_pillow
+from convatlas.data.images.libtiff import SILENT, library, set_handlers
+from convatlas.data.images.read import quiet_pillow
 from convatlas.errors import DataError
 
 
@@ -38,7 +38,7 @@ def test_its_handlers_are_set_back():
 
 
 def test_without_the_library_reading_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("convatlas.data.libtiff.library", lambda: None)
+    monkeypatch.setattr("convatlas.data.images.libtiff.library", lambda: None)
     assert set_handlers(SILENT) == []
     Image.new("L", (3, 2)).save(tmp_path / "x.tif", compression="tiff_lzw")
     assert read_image(tmp_path / "x.tif", 1).shape == (1, 2, 3)

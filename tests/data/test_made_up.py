@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from convatlas.data import CachedImages, make_images, open_images
-from convatlas.data.made_up import SHAPES
+from convatlas.data.images.synthetic import SHAPES
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convatlas.data.folders import list_folder
+from convatlas.data.sources.folders import list_folder
 from convatlas.errors import DataError
 from convatlas.text import stored_name
 

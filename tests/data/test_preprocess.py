@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from convatlas.data import Preprocess, make_images, open_images, resize
-from convatlas.data.resize import resize_weights
+from convatlas.data.images.resize import resize_weights
 
 SIZES = [(37, 53, 32), (300, 200, 96), (28, 28, 28), (28, 28, 32), (7, 500, 16), (1, 1, 8)]
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from convatlas.data import Preprocess, Resize, resize
-from convatlas.data.resize import resize_image
+from convatlas.data.images.resize import resize_image
 
 SIDES = [(256, 256), (300, 200), (201, 333), (64, 64), (97, 41)]
 

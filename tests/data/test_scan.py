@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from convatlas.data import open_images
-from convatlas.data.read import UnreadableImage
-from convatlas.data.scan import ScanReport, examine, scan_files
+from convatlas.data.images.read import UnreadableImage
+from convatlas.data.images.scan import examine, scan_files
+from convatlas.data.scan_report import ScanReport
 from convatlas.errors import DataError
 
 
@@ -178,8 +179,8 @@ def test_a_file_without_permission_is_broken(photos, monkeypatch):
                 raise UnreadableImage("no permission to read")
             return load(opened, *args, **options)
 
-        from convatlas.data.scan import load
+        from convatlas.data.images.scan import load
 
-        monkeypatch.setattr("convatlas.data.scan.load", refuse)
+        monkeypatch.setattr("convatlas.data.images.scan.load", refuse)
     data = open_images(photos)
     assert data.scan.broken == [("circle/0000.png", "no permission to read")]

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from convatlas.data.split import cut, shares_for
+from convatlas.data.sources.split import cut, shares_for
 from convatlas.errors import DataError
 
 BOTH = {"test": 0.15, "val": 0.15}
@@ -56,7 +56,7 @@ STORED = ["1", "4", "6", "8"]  # drawn once, with Python 3.11
 def test_twins_go_to_train_while_there_is_room():
     files = {"a": [str(i) for i in range(20)]}
     for seed in range(10):
-        split_of = cut("x", files, BOTH, seed=seed, twins={"3", "7", "11"})
+        split_of = cut("x", files, BOTH, seed=seed, duplicates={"3", "7", "11"})
         assert {split_of[file] for file in ("3", "7", "11")} == {"train"}
 
 

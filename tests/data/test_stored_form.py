@@ -4,7 +4,7 @@ import random
 import pytest
 
 from convatlas.data import load_split, open_images
-from convatlas.data.stored_split import read_stored
+from convatlas.data.images.stored_split import read_stored
 from convatlas.errors import DataError
 
 DEEP = "[" * 100_000

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convatlas.data.preprocess import Preprocess
+from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
 

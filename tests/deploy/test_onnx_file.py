@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from convatlas.data.open import open_images
-from convatlas.data.preprocess import Preprocess
+from convatlas.data.images.open import open_images
+from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import OnnxFile, export_onnx, run_onnx
 from convatlas.deploy.parity import check_parity

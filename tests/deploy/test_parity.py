@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from convatlas.data.preprocess import Preprocess
+from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.parity import Parity
 

@@ -7,7 +7,7 @@ from PIL import Image
 import convatlas as ca
 from convatlas.cost.report import LayerCost
 from convatlas.data import ImageData, ScanReport, Split, open_images
-from convatlas.data.image_data import PixelStore
+from convatlas.data.images.image_data import PixelStore
 from convatlas.deploy.parity import Parity
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.metric import ACCURACY

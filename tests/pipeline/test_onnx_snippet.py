@@ -6,9 +6,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from convatlas.data.preprocess import Preprocess
-from convatlas.data.read import read_image
-from convatlas.data.stored_reading import PLAIN, Reading
+from convatlas.data.images.preprocess import Preprocess
+from convatlas.data.images.read import read_image
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.errors import DataError

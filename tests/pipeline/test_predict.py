@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from convatlas.data.read import read_image
+from convatlas.data.images.read import read_image
 from convatlas.errors import UsageError
 from convatlas.explain.classes.prediction import Prediction
 from convatlas.pipeline.run import Run

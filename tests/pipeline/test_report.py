@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convatlas.data.preprocess import Preprocess
+from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.explain.classes.score import wilson_interval
@@ -240,7 +240,7 @@ def test_many_classes_stay_bounded(report, config, build_data, answered):
 
 
 def test_a_vanished_file_leaves_a_gap_and_no_error(report, data, tmp_path):
-    from convatlas.data.image_data import FileStore, ImageData, Split
+    from convatlas.data.images.image_data import FileStore, ImageData, Split
 
     gone = {
         name: Split(split.files, split.labels, FileStore(tmp_path / "gone", 3))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from convatlas.data.stored_reading import Reading
+from convatlas.data.images.stored_reading import Reading
 from convatlas.errors import UsageError
 from convatlas.pipeline.run import Run, open_run
 

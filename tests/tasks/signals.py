@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from convatlas.data.scan import ScanReport
+from convatlas.data.scan_report import ScanReport
 from convatlas.deploy.predictor import Agreement, Predictor
 from convatlas.errors import DataError, UsageError
 from convatlas.metric import Metric

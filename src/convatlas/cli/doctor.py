@@ -164,7 +164,7 @@ def _kernels() -> Finding:
 
 def _embedded_data() -> Iterator[Finding]:
     try:
-        from convatlas.data.digits import load_digits
+        from convatlas.data.images.digits import load_digits
 
         images, _ = load_digits()
     except Exception as error:  # reported, whatever it is

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from convatlas.data.scan import ScanReport
+from convatlas.data.scan_report import ScanReport
 
 
 class Split(Protocol):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from convatlas.data.formats import is_image
-from convatlas.data.left_out import NO_IMAGE
 from convatlas.data.names import printable, printable_few
+from convatlas.data.sources.left_out import NO_IMAGE
 
 Remark = tuple[str, str]
 Pair = tuple[str, str, str, str]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from convatlas.data.preprocess import Preprocess
+from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.predictor import Agreement, Predictor
 
 CLASSES = "classes"  # in the metadata of an exported file: their names as JSON

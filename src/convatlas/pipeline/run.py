@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convatlas.cost import Cost, count
 from convatlas.data.dataset import Dataset, Split
-from convatlas.data.scan import ScanReport
+from convatlas.data.scan_report import ScanReport
 from convatlas.deploy.parity import Parity
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import ConvatlasError, DataError, UsageError, nearest

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from convatlas.data.preprocess import Preprocess
+    from convatlas.data.images.preprocess import Preprocess
 
 TABLE = "checkpoints.toml"
 GREY = 1
@@ -101,7 +101,7 @@ class Checkpoint:
             channels: of the images; None takes those of the network that the weights came with.
             size: side of the square; None takes the publisher's.
         """
-        from convatlas.data.preprocess import Preprocess
+        from convatlas.data.images.preprocess import Preprocess
 
         own = self if channels is None else self.with_channels(channels)
         mean, std = list(own.mean), list(own.std)

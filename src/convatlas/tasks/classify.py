@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from convatlas.data import ImageData, Preprocess, load_split, open_images, open_test
-from convatlas.data.asked import find_asked
-from convatlas.data.image_data import ImageFacts
-from convatlas.data.kept_pixels import KeptPixels
-from convatlas.data.open import takes_images
-from convatlas.data.stored_reading import Reading, checked_options, chosen_reading
-from convatlas.data.stored_split import learnt_from
+from convatlas.data.images.asked import find_asked
+from convatlas.data.images.image_data import ImageFacts
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.open import takes_images
+from convatlas.data.images.stored_reading import Reading, checked_options, chosen_reading
+from convatlas.data.images.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import DataError
 from convatlas.explain.classes.evaluation import Evaluation

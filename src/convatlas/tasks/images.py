@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.data import Split
-from convatlas.data.asked import Asked
-from convatlas.data.stored_reading import Reading
+from convatlas.data.images.asked import Asked
+from convatlas.data.images.stored_reading import Reading
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import DataError
 from convatlas.progress import Progress

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convatlas.data.stored_reading import Reading, Window
+from convatlas.data.images.stored_reading import Reading, Window
 
 RUNTIME_CODE = '''\
 import json

@@ -14,8 +14,8 @@ from convatlas.data import (
     Resize,
     augment,
     augmentation,
+    background_value,
     choose_augmentation,
-    ground_level,
 )
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
@@ -68,7 +68,7 @@ class TrialImages:
         """Return batches, loss and validation; `judged` images validate, the same each time."""
         preprocess = self.preprocess(candidate)
         images, size = self.train(preprocess), preprocess.size
-        background = 0 if images.images is None else ground_level(images.images)
+        background = 0 if images.images is None else background_value(images.images)
         transform = augmentation(self.level, self.data.channels, size, fill=background)
         return Classify(
             images,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convatlas.data.split_names import SPLITS
+from convatlas.data.sources.split_names import SPLITS
 
 __all__ = ["SPLITS", "Item", "Listing"]
 

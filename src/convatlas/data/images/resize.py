@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from convatlas.data.image_limits import MAX_SIDE
+from convatlas.data.images.image_limits import MAX_SIDE
 
 FILTERS = ("bilinear", "bicubic")
 MAX_NUMBERS = 1 << 24  # that become floats at once; of a larger image one plane at a time

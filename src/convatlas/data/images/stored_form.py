@@ -15,12 +15,12 @@ from pydantic import (
     ValidationError,
 )
 
-from convatlas.data.image_data import FORMAT
-from convatlas.data.image_limits import MAX_SIDE
+from convatlas.data.images.image_data import FORMAT
+from convatlas.data.images.image_limits import MAX_SIDE
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, true_name
-from convatlas.data.scan import ScanReport
-from convatlas.data.stored_reading import PLAIN, Reading
-from convatlas.data.table import SUFFIXES
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
 Side = Annotated[StrictInt, Field(ge=1, le=MAX_SIDE)]

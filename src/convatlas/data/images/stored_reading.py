@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from convatlas.data.image_limits import MAX_PIXELS, MAX_PIXELS_OPTION
+from convatlas.data.images.image_limits import MAX_PIXELS, MAX_PIXELS_OPTION
 from convatlas.errors import UsageError, nearest
 
 Window = tuple[FiniteFloat, FiniteFloat]  # the values that mean black and white

@@ -15,7 +15,7 @@ def cut(
     shares: Mapping[str, float],
     *,
     seed: int,
-    twins: Collection[str] = (),
+    duplicates: Collection[str] = (),
 ) -> dict[str, str]:
     """The split of every file: a share of each class for each named split, the rest to train.
 
@@ -40,7 +40,7 @@ def cut(
             )
         order = sorted(members)
         random.Random(f"{seed}/{label}").shuffle(order)
-        order.sort(key=lambda file: file in twins)
+        order.sort(key=lambda file: file in duplicates)
         start = 0
         for split, share in shares.items():
             count = max(1, round(share * len(order)))

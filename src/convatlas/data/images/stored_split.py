@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convatlas.data.digits import load_digits
-from convatlas.data.image_data import (
+from convatlas.data.images.digits import load_digits
+from convatlas.data.images.image_data import (
     STORED_FIELDS,
     FileStore,
     ImageData,
@@ -11,11 +11,11 @@ from convatlas.data.image_data import (
     Split,
     Store,
 )
+from convatlas.data.images.stored_form import check_format, check_stored, parsed
+from convatlas.data.images.stored_reading import Reading
 from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
-from convatlas.data.scan import ScanReport
-from convatlas.data.stored_form import check_format, check_stored, parsed
-from convatlas.data.stored_reading import Reading
-from convatlas.data.table import SUFFIXES
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
 

@@ -42,7 +42,7 @@ def equal_channels(strip: Image.Image) -> bool:
     return all(channel == first for channel in others)
 
 
-def find_twins(digests: Iterable[tuple[str, str]]) -> list[list[str]]:
+def find_duplicates(digests: Iterable[tuple[str, str]]) -> list[list[str]]:
     """Return groups of two or more files with the same digest.
 
     Args:

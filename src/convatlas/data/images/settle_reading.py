@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from convatlas.data.deep_values import (
+from convatlas.data.images.deep_values import (
     DEPTHS,
     SIXTEEN_BITS,
     UnknownRange,
@@ -10,7 +10,7 @@ from convatlas.data.deep_values import (
     check_window,
     usual_window,
 )
-from convatlas.data.stored_reading import Reading, Window
+from convatlas.data.images.stored_reading import Reading, Window
 
 DARK = 16  # a file all below this fraction of white is dark, or of another depth
 

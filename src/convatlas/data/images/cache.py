@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from convatlas.data.free_memory import free_memory_bytes
-from convatlas.data.image_data import Split
-from convatlas.data.read import quiet_pillow
-from convatlas.data.resize import STRETCH, Resize, resize_image
-from convatlas.data.scan import Progress
+from convatlas.data.images.image_data import Split
+from convatlas.data.images.read import quiet_pillow
+from convatlas.data.images.resize import STRETCH, Resize, resize_image
+from convatlas.data.images.scan import Progress
 from convatlas.data.threads import in_threads
 
 LEAST_REPORTED = 64  # images between two calls of progress

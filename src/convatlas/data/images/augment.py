@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from convatlas.data.image_data import ImageData
+from convatlas.data.images.image_data import ImageData
 
 LEVELS = ("none", "digits", "tiny", "photo")
 TINY_SIDE = 40  # pixels, up to which colour images get CIFAR's augmentation
@@ -16,7 +16,7 @@ def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.M
         level: `none`; `digits`: a small affine change, no mirroring; `tiny`: pad by 4, crop and
             mirror, as is standard for CIFAR; `photo`: random crop, mirroring and slight
             changes of colour.
-        fill: what `digits` shows beyond the edge, 0..255; see `ground_level`.
+        fill: what `digits` shows beyond the edge, 0..255; see `background_value`.
 
     Raises:
         ValueError: no such level.
@@ -50,7 +50,7 @@ def choose_augmentation(data: ImageData) -> str:
     return "tiny" if max(data.height, data.width) <= TINY_SIDE else "photo"
 
 
-def ground_level(images: Tensor) -> int:
+def background_value(images: Tensor) -> int:
     """What lies around the objects: the median of the images' outermost pixels.
 
     Shape: uint8 (n, c, h, w)

@@ -6,27 +6,21 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from convatlas.data.classes import absent_classes, check_left, class_map, similar_classes
-from convatlas.data.digits import SIDE, load_digits
-from convatlas.data.duplicates import find_twins, pairs_across
-from convatlas.data.folders import list_folder
 from convatlas.data.formats import is_image
-from convatlas.data.image_data import FileStore, ImageData, PixelStore, Split, Store
-from convatlas.data.kept_pixels import KeptPixels
-from convatlas.data.listing import SPLITS, Item, Listing
+from convatlas.data.images.digits import SIDE, load_digits
+from convatlas.data.images.image_data import FileStore, ImageData, PixelStore, Split, Store
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.scan import FileFacts, Progress, check_share, measure, scan_files
+from convatlas.data.images.settle_reading import settle_reading, unexplained
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
-from convatlas.data.scan import (
-    FileFacts,
-    Progress,
-    ScanReport,
-    check_share,
-    measure,
-    scan_files,
-)
-from convatlas.data.settle_reading import settle_reading, unexplained
-from convatlas.data.split import cut, shares_for
-from convatlas.data.stored_reading import PLAIN, Reading
-from convatlas.data.table import SUFFIXES, list_table
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
+from convatlas.data.sources.duplicates import find_duplicates, pairs_across
+from convatlas.data.sources.folders import list_folder
+from convatlas.data.sources.listing import SPLITS, Item, Listing
+from convatlas.data.sources.split import cut, shares_for
+from convatlas.data.sources.table import SUFFIXES, list_table
 from convatlas.errors import DataError
 
 MAX_LOOKED_INTO = 200  # folders, in which one image tells what a source holds
@@ -71,13 +65,13 @@ def open_images(
     facts, broken = scan_listing(listing, max_broken, reading, progress, kept)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
-    twins = find_twins((fact.file, fact.pixels) for fact in facts)
-    items = cut_items(listing, items, seed, twins)
+    duplicates = find_duplicates((fact.file, fact.pixels) for fact in facts)
+    items = cut_items(listing, items, seed, duplicates)
     reading, remarks = settle(items, facts, reading, most_refused=max_broken * len(listing.items))
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(items, facts)
     check_left(listing.source, items, named)
-    data = build(source, listing, items, named, facts, broken, twins, seed, reading, kept)
+    data = build(source, listing, items, named, facts, broken, duplicates, seed, reading, kept)
     return replace(data, scan=replace(data.scan, reading=remarks))
 
 
@@ -114,8 +108,8 @@ def open_test(
     held = {item.label for item in listing.items}
     check_left(listing.source, items, [label for label in named if label in held])
     listing.notes.extend(absent_classes(items, named))
-    twins = find_twins((fact.file, fact.pixels) for fact in facts)
-    return build(source, listing, items, named, facts, broken, twins, 0, reading)
+    duplicates = find_duplicates((fact.file, fact.pixels) for fact in facts)
+    return build(source, listing, items, named, facts, broken, duplicates, 0, reading)
 
 
 def takes_images(source: str | Path) -> bool:
@@ -216,15 +210,17 @@ def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:
     return [item for item in items if item.file in good]
 
 
-def cut_items(listing: Listing, items: list[Item], seed: int, twins: list[list[str]]) -> list[Item]:
+def cut_items(
+    listing: Listing, items: list[Item], seed: int, duplicates: list[list[str]]
+) -> list[Item]:
     """The items with a split each: those stated, and what is missing cut off train."""
     files: dict[str, list[str]] = {}
     for item in items:
         if item.split in (None, "train"):
             files.setdefault(item.label, []).append(item.file)
-    same = {file for group in twins for file in group}
+    same = {file for group in duplicates for file in group}
     shares = shares_for(listing.given)
-    split_of = cut(listing.source, files, shares, seed=seed, twins=same)
+    split_of = cut(listing.source, files, shares, seed=seed, duplicates=same)
     return [replace(item, split=split_of.get(item.file, item.split)) for item in items]
 
 
@@ -235,7 +231,7 @@ def build(
     classes: tuple[str, ...],
     facts: list[FileFacts],
     broken: list[tuple[str, str]],
-    twins: list[list[str]],
+    duplicates: list[list[str]],
     seed: int,
     reading: Reading,
     kept: KeptPixels | None = None,
@@ -252,8 +248,8 @@ def build(
         renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
         ignored=listing.ignored,
         notes=listing.notes + similar_classes(classes),
-        leaks=pairs_across(twins, {item.file: str(item.split) for item in items}),
-        conflicts=pairs_across(twins, {item.file: item.label for item in items}),
+        leaks=pairs_across(duplicates, {item.file: str(item.split) for item in items}),
+        conflicts=pairs_across(duplicates, {item.file: item.label for item in items}),
         modes=modes,
         sizes=sizes,
         per_class=count_classes(splits, classes),

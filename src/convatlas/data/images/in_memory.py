@@ -6,17 +6,23 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from convatlas.data.deep_values import UnknownRange, check_window, eight_bits, finite, usual_window
-from convatlas.data.image_limits import ImageTooLarge, check_size
-from convatlas.data.read import (
+from convatlas.data.images.deep_values import (
+    UnknownRange,
+    check_window,
+    finite,
+    usual_window,
+    window_to_uint8,
+)
+from convatlas.data.images.image_limits import ImageTooLarge, check_size
+from convatlas.data.images.read import (
     UnreadableImage,
-    eight_bit,
+    exif_transpose,
     planes,
     quiet_pillow,
     reason_of,
-    turned,
+    to_uint8,
 )
-from convatlas.data.stored_reading import PLAIN, Reading
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.errors import DataError, UsageError
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
@@ -60,7 +66,7 @@ def _upright(image: Image.Image, reading: Reading) -> Image.Image:
         own = image.copy()  # decodes it; the caller's image stays as it is
     except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
         raise UnreadableImage(reason_of(error)) from error
-    return turned(eight_bit(own, reading), own)
+    return exif_transpose(to_uint8(own, reading), own)
 
 
 def _last_axis_channels(value: Any) -> np.ndarray:
@@ -101,7 +107,7 @@ def _picture(array: np.ndarray, reading: Reading) -> Image.Image:
         array = array.astype(np.uint8) * 255
     elif array.dtype != np.uint8:
         array = _shallow(array, reading)
-    return eight_bit(Image.fromarray(np.ascontiguousarray(array)), reading)
+    return to_uint8(Image.fromarray(np.ascontiguousarray(array)), reading)
 
 
 def _shallow(array: np.ndarray, reading: Reading) -> np.ndarray:
@@ -114,4 +120,4 @@ def _shallow(array: np.ndarray, reading: Reading) -> np.ndarray:
         window = usual_window(low, high, fractions=fractions)
     elif reading.value_range is None:
         check_window(low, high, window)
-    return eight_bits(array, window)
+    return window_to_uint8(array, window)

@@ -7,30 +7,35 @@ suffix are used and listed.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from PIL import Image
 
-from convatlas.data.deep_values import COLOUR_16, UnknownRange, Values, is_deep, measure_values
-from convatlas.data.duplicates import file_digest, pixel_digest
-from convatlas.data.findings import findings, with_reasons
 from convatlas.data.formats import SUFFIX_FORMATS
-from convatlas.data.kept_pixels import KeptPixels
-from convatlas.data.left_out import BROKEN_LINK
-from convatlas.data.names import file_path, printable_few
-from convatlas.data.png_depth import png_depth
-from convatlas.data.read import (
+from convatlas.data.images.deep_values import (
+    COLOUR_16,
+    UnknownRange,
+    Values,
+    is_deep,
+    measure_values,
+)
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.png_depth import png_depth
+from convatlas.data.images.read import (
     UnreadableImage,
-    eight_bit,
+    exif_transpose,
     load,
     orientation,
     planes,
     quiet_pillow,
-    turned,
+    to_uint8,
 )
-from convatlas.data.stored_reading import PLAIN, Reading
+from convatlas.data.images.stored_reading import PLAIN, Reading
+from convatlas.data.names import file_path, printable_few
+from convatlas.data.sources.duplicates import file_digest, pixel_digest
+from convatlas.data.sources.left_out import BROKEN_LINK
 from convatlas.data.threads import in_threads
 from convatlas.errors import DataError
 
@@ -53,64 +58,6 @@ class FileFacts:
     values: Values | None = None  # of a file deeper than 8 bits
 
 
-@dataclass(frozen=True)
-class ScanReport:
-    """What was found in a data set before training.
-
-    Args:
-        total: image files looked at, readable or not.
-        readable: those that are used.
-        broken: file and reason of those that are skipped.
-        renamed: file and remark where the content differs from the suffix.
-        ignored: files passed over because of their names, each with the reason.
-        leaks: file, split, file, split of identical files in two splits.
-        conflicts: file, class, file, class of identical files under two classes.
-        modes: readable files per Pillow mode.
-        sizes: smallest, median and largest width and height in pixels.
-        per_class: images per class, for each split.
-        reading: how files deeper than 8 bits are read, a line for each kind of number.
-        notes: sentences on how the source was understood.
-    """
-
-    total: int
-    readable: int
-    broken: list[tuple[str, str]] = field(default_factory=list)
-    renamed: list[tuple[str, str]] = field(default_factory=list)
-    ignored: list[tuple[str, str]] = field(default_factory=list)
-    leaks: list[tuple[str, str, str, str]] = field(default_factory=list)
-    conflicts: list[tuple[str, str, str, str]] = field(default_factory=list)
-    modes: dict[str, int] = field(default_factory=dict)
-    sizes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    per_class: dict[str, dict[str, int]] = field(default_factory=dict)
-    reading: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def to_dict(self) -> dict:
-        """The report as plain lists and dicts, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, stored: dict) -> "ScanReport":
-        """The report that `to_dict` gave, also after a way through JSON."""
-        pairs = {
-            name: [tuple(row) for row in stored[name]]
-            for name in ("broken", "renamed", "leaks", "conflicts")
-        }
-        pairs["ignored"] = with_reasons(stored["ignored"])
-        sizes = {side: tuple(row) for side, row in stored["sizes"].items()}
-        return cls(**{**stored, **pairs, "sizes": sizes})
-
-    def warnings(self) -> list[str]:
-        """Return a sentence for each kind of thing to know before trusting a result."""
-        return self.reading + findings(
-            broken=self.broken,
-            renamed=self.renamed,
-            ignored=self.ignored,
-            leaks=self.leaks,
-            conflicts=self.conflicts,
-        )
-
-
 def examine(
     root: Path, file: str, reading: Reading = PLAIN, kept: KeptPixels | None = None
 ) -> FileFacts | str:
@@ -124,9 +71,11 @@ def examine(
         image = load(path, reading, verify=True)
         values = measure_values(image, png_depth(path)) if is_deep(image) else None
         deep_or_plain = values is not None or image.mode in ("L", "RGB")
-        plain = image if deep_or_plain else eight_bit(image)
+        plain = image if deep_or_plain else to_uint8(image)
         pixels = (
-            file_digest(path) if COLOUR_16 in image.info else pixel_digest(turned(plain, image))
+            file_digest(path)
+            if COLOUR_16 in image.info
+            else pixel_digest(exif_transpose(plain, image))
         )
         if kept is not None and values is None:
             _keep(kept, file, image)
@@ -149,7 +98,7 @@ def examine(
 
 def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
     if kept.has_room(3 * image.width * image.height):
-        upright = turned(eight_bit(image), image)
+        upright = exif_transpose(to_uint8(image), image)
         kept.keep(file, planes(upright, 1 if upright.mode == "L" else 3))
 
 

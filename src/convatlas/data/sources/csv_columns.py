@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convatlas.data.formats import is_image
 from convatlas.data.names import printable
-from convatlas.data.split_names import split_named
+from convatlas.data.sources.split_names import split_named
 
 FILE_NAMES = (  # in order of preference
     *("file_name", "filename", "file", "file_path", "filepath", "path"),

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from convatlas.data.listing import SPLITS, Item
 from convatlas.data.names import printable_few
+from convatlas.data.sources.listing import SPLITS, Item
 from convatlas.errors import DataError
 
 

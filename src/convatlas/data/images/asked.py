@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from convatlas.data.formats import is_image
-from convatlas.data.in_memory import image_from, images_of
-from convatlas.data.read import read_image
-from convatlas.data.stored_reading import Reading
-from convatlas.data.walk import walk
+from convatlas.data.images.in_memory import image_from, images_of
+from convatlas.data.images.read import read_image
+from convatlas.data.images.stored_reading import Reading
+from convatlas.data.sources.walk import walk
 from convatlas.errors import DataError, UsageError
 from convatlas.progress import Progress, Silent
 from convatlas.text import printable, printable_few, true_name

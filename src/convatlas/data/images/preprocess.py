@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from convatlas.data.resize import Resize, resize, resize_image
+from convatlas.data.images.resize import Resize, resize, resize_image
 
 SAMPLE = 2000  # images that mean and std are taken from
 LEAST_STD = 1 / 255  # a channel that never varies must not be blown up

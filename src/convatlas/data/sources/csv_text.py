@@ -5,8 +5,8 @@ import io
 from itertools import islice
 from pathlib import Path
 
-from convatlas.data.csv_columns import FILE_NAMES, LABEL_NAMES, column_name
 from convatlas.data.names import printable
+from convatlas.data.sources.csv_columns import FILE_NAMES, LABEL_NAMES, column_name
 from convatlas.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")

@@ -4,11 +4,11 @@ import unicodedata
 from pathlib import Path
 
 from convatlas.data.formats import is_image
-from convatlas.data.layout import check_beside, check_subfolders
-from convatlas.data.listing import Item, Listing
 from convatlas.data.names import printable, printable_few, stored_name
-from convatlas.data.split_names import split_named
-from convatlas.data.walk import Level, look, no_images, walk
+from convatlas.data.sources.layout import check_beside, check_subfolders
+from convatlas.data.sources.listing import Item, Listing
+from convatlas.data.sources.split_names import split_named
+from convatlas.data.sources.walk import Level, look, no_images, walk
 from convatlas.errors import DataError
 
 LAYOUT = "put the images into one folder per class, CLASS/photo.jpg"

@@ -4,8 +4,8 @@ import threading
 
 from PIL import Image
 
-from convatlas.data.image_limits import MAX_PIXELS_OPTION
-from convatlas.data.libtiff import SILENT, Handlers, set_handlers
+from convatlas.data.images.image_limits import MAX_PIXELS_OPTION
+from convatlas.data.images.libtiff import SILENT, Handlers, set_handlers
 
 
 class PillowState:

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from convatlas.data.csv_columns import Columns, UnknownColumns, described, find_columns
-from convatlas.data.csv_text import Row, read_rows
-from convatlas.data.listing import Item, Listing
 from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
-from convatlas.data.split_names import split_named
+from convatlas.data.sources.csv_columns import Columns, UnknownColumns, described, find_columns
+from convatlas.data.sources.csv_text import Row, read_rows
+from convatlas.data.sources.listing import Item, Listing
+from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
 HEADER = "file_name,label"

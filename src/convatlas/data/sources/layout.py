@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from convatlas.data.listing import Item
 from convatlas.data.names import printable, printable_few
-from convatlas.data.split_names import split_named
+from convatlas.data.sources.listing import Item
+from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
 EXPECTED = (

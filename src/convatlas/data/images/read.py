@@ -15,28 +15,28 @@ import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from convatlas.data.deep_values import (
+from convatlas.data.images.deep_values import (
     COLOUR_16,
     SIXTEEN_BITS,
     UnknownRange,
     check_window,
     colour_values,
-    eight_bits,
     finite,
     is_deep,
     raw_mode,
     window_of,
+    window_to_uint8,
 )
-from convatlas.data.heif import missing_package, register_heif
-from convatlas.data.image_limits import (
+from convatlas.data.images.heif import missing_package, register_heif
+from convatlas.data.images.image_limits import (
     ImageTooLarge,
     check_size,
     megapixels,
     shrink_jpeg,
 )
+from convatlas.data.images.pillow_state import PILLOW_STATE
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable
-from convatlas.data.pillow_state import PILLOW_STATE
-from convatlas.data.stored_reading import PLAIN, Reading
 from convatlas.data.threads import wait_for_pixels
 from convatlas.errors import DataError
 
@@ -81,7 +81,7 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
     """`read_image` for many calls inside one `quiet_pillow`, which is not safe in threads."""
     try:
         image = load(path, reading)
-        upright = turned(eight_bit(image, reading), image)
+        upright = exif_transpose(to_uint8(image, reading), image)
     except UnreadableImage as error:
         raise DataError(f"{printable(path)}: {error}") from None
     return planes(upright, channels)
@@ -165,7 +165,7 @@ def reason_of(error: Exception) -> str:
     return f"truncated ({text})" if cut_off else f"damaged ({text})"
 
 
-def eight_bit(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
+def to_uint8(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
     """A decoded image in mode L where it is grey, else RGB.
 
     Raises:
@@ -179,7 +179,7 @@ def eight_bit(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
         return converted if converted is not None else image.convert("RGB")
     if image.has_transparency_data:
-        image = on_white(image.convert("RGBA"))
+        image = flatten_alpha(image.convert("RGBA"))
     return in_mode(image, "L" if grey else "RGB")
 
 
@@ -193,12 +193,12 @@ def shallow(image: Image.Image, reading: Reading) -> Image.Image:
     try:
         if COLOUR_16 not in image.info:
             values = finite(np.asarray(image))
-            return Image.fromarray(eight_bits(values, window_of(image, values, reading)))
+            return Image.fromarray(window_to_uint8(values, window_of(image, values, reading)))
         window = reading.value_range or reading.whole or SIXTEEN_BITS
         if window == SIXTEEN_BITS:
             return image  # of which Pillow kept the high bytes
         pixels = colour_values(image)
-        scaled = eight_bits(pixels, window)
+        scaled = window_to_uint8(pixels, window)
         if pixels.shape[-1] == 4:  # transparency always fills its 16 bits
             scaled[..., 3] = pixels[..., 3] >> 8
         if reading.value_range is None:
@@ -208,7 +208,7 @@ def shallow(image: Image.Image, reading: Reading) -> Image.Image:
         raise UnreadableImage(str(error)) from None
 
 
-def on_white(image: Image.Image) -> Image.Image:
+def flatten_alpha(image: Image.Image) -> Image.Image:
     """An RGBA image laid on a white ground."""
     ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(ground, image).convert("RGB")
@@ -222,7 +222,7 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
-def turned(pixels: Image.Image, source: Image.Image) -> Image.Image:
+def exif_transpose(pixels: Image.Image, source: Image.Image) -> Image.Image:
     """The pixels as the EXIF orientation of their source wants them seen."""
     turn = TURNS.get(orientation(source))
     return pixels if turn is None else pixels.transpose(turn)

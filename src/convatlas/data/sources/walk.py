@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convatlas.data.formats import is_image
-from convatlas.data.left_out import BROKEN_LINK, LOOP, NO_IMAGE, reason_left_out
 from convatlas.data.names import printable, stored_name
+from convatlas.data.sources.left_out import BROKEN_LINK, LOOP, NO_IMAGE, reason_left_out
 from convatlas.errors import DataError
 
 Identity = tuple[int, int]

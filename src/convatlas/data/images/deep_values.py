@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from convatlas.data.stored_reading import PLAIN, Reading, Window
+from convatlas.data.images.stored_reading import PLAIN, Reading, Window
 
 TIFF_BITS_PER_SAMPLE = 258
 TIFF_MAX_SAMPLE_VALUE = 281
@@ -123,7 +123,7 @@ def check_window(low: float, high: float, window: Window) -> None:
         )
 
 
-def eight_bits(values: np.ndarray, window: Window) -> np.ndarray:
+def window_to_uint8(values: np.ndarray, window: Window) -> np.ndarray:
     """Values as 0..255, rounded; those outside the window become black or white."""
     low, high = window
     scaled = np.empty(values.shape, np.uint8)

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from convatlas.data.kept_pixels import KeptPixels
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.read import decode, quiet_pillow
+from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import file_path
-from convatlas.data.read import decode, quiet_pillow
-from convatlas.data.scan import ScanReport
-from convatlas.data.stored_reading import PLAIN, Reading
+from convatlas.data.scan_report import ScanReport
 from convatlas.replacing import replacing
 
 FORMAT = 1  # of the stored split

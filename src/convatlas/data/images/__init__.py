@@ -1,0 +1,1 @@
+"""Images: opening, scanning, reading, caching, resizing and augmenting them."""

@@ -1,0 +1,1 @@
+"""Files with labels, whatever is in them: folders, tables, class map, split, duplicates."""
