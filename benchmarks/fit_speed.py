@@ -40,7 +40,7 @@ def train(folder, name, size, seconds):
     from convatlas.pipeline.trials import LiveTrial, TrialRunner
     from convatlas.progress import Silent
     from convatlas.search.budget import Budget
-    from convatlas.search.counted import count_candidate
+    from convatlas.search.costed import count_candidate
     from convatlas.search.space import Candidate
     from convatlas.tasks.classify import TASK
     from convatlas.train.recipe import Recipe

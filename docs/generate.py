@@ -43,14 +43,14 @@ REFERENCE = {
         "convatlas.train.task",
         "convatlas.train.recipe",
         "convatlas.train.tasks.classify",
-        "convatlas.train.average",
+        "convatlas.train.ema",
         "convatlas.train.weights",
     ],
     "Search": [
         "convatlas.search.budget",
         "convatlas.search.space",
-        "convatlas.search.counted",
-        "convatlas.search.pool",
+        "convatlas.search.costed",
+        "convatlas.search.shortlist",
         "convatlas.search.halving",
     ],
     "Tasks": [

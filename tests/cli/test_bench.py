@@ -44,10 +44,12 @@ def made_up(monkeypatch, **times):
     """Let `bench` find these times, one network for all; in tries as if the machine stayed busy."""
     named = {name.replace("_", " "): each for name, each in times.items()}
 
-    def race(*_, **__):
-        return runtimes.Race(runtimes._rank(named, {}, threads=1, batch=1), None, 1, tries=3)
+    def measured(*_, **__):
+        return runtimes.RuntimeBenchmark(
+            runtimes._rank(named, {}, threads=1, batch=1), None, 1, tries=3
+        )
 
-    monkeypatch.setattr(runtimes, "race", race)
+    monkeypatch.setattr(runtimes, "benchmark_runtimes", measured)
 
 
 def rows_of(convatlas):

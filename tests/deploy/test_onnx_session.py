@@ -7,7 +7,7 @@ from torch import nn
 
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.deploy.onnx_session import open_session
-from convatlas.deploy.runtimes import race
+from convatlas.deploy.runtimes import benchmark_runtimes
 from convatlas.errors import ExportError
 
 
@@ -60,20 +60,24 @@ def test_damaged_file_is_named_in_one_sentence(damaged, capfd):
 
 def test_damaged_file_is_not_raced(damaged):
     with pytest.raises(ExportError, match=SENTENCE):
-        race(Doubling(), (torch.rand(1, 3, 4, 4),), onnx=damaged, threads=1, seconds=0)
+        benchmark_runtimes(
+            Doubling(), (torch.rand(1, 3, 4, 4),), onnx=damaged, threads=1, seconds=0
+        )
 
 
 def test_file_of_another_network_is_not_raced(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(doubling(channels=1))
     with pytest.raises(ExportError, match=SENTENCE):
-        race(Doubling(), (torch.rand(1, 3, 4, 4),), onnx=path, threads=1, seconds=0)
+        benchmark_runtimes(Doubling(), (torch.rand(1, 3, 4, 4),), onnx=path, threads=1, seconds=0)
 
 
 def test_sound_file_is_raced(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(doubling())
-    result = race(Doubling(), (torch.rand(1, 3, 4, 4),), onnx=path, threads=1, seconds=0)
+    result = benchmark_runtimes(
+        Doubling(), (torch.rand(1, 3, 4, 4),), onnx=path, threads=1, seconds=0
+    )
     assert "ONNX Runtime" in [timed.runtime for timed in result.timed if timed.latency]
 
 

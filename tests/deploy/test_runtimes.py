@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from convatlas.deploy.runtimes import EAGER, _onnx_runtime, export_plain, race
+from convatlas.deploy.runtimes import EAGER, _onnx_runtime, benchmark_runtimes, export_plain
 from convatlas.errors import ExportError
 
 
@@ -26,7 +26,7 @@ def test_runtimes_hold_the_same_network_and_leave_it_as_it_was(network, tmp_path
     np.testing.assert_allclose(answered, network(x).detach().numpy(), atol=1e-6)
     network.train()
     before = torch.get_num_threads()
-    result = race(network, (x,), onnx=path, threads=1, seconds=0.02)
+    result = benchmark_runtimes(network, (x,), onnx=path, threads=1, seconds=0.02)
     assert network.training
     assert network[0].weight.is_contiguous()
     assert torch.get_num_threads() == before
@@ -40,7 +40,7 @@ def test_runtimes_hold_the_same_network_and_leave_it_as_it_was(network, tmp_path
 @pytest.mark.slow
 def test_runtime_that_is_not_installed_says_what_to_install(network, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    result = race(network, (torch.rand(1, 3, 8, 8),), seconds=0.01)
+    result = benchmark_runtimes(network, (torch.rand(1, 3, 8, 8),), seconds=0.01)
     (absent,) = [timed for timed in result.timed if timed.runtime == "OpenVINO"]
     assert absent.why == "not installed: pip install openvino"
     assert absent.to_dict()["latency_s"] is None
@@ -48,7 +48,7 @@ def test_runtime_that_is_not_installed_says_what_to_install(network, monkeypatch
 
 @pytest.mark.slow
 def test_compiled_network_is_timed_or_the_reason_given(network):
-    result = race(network, (torch.rand(1, 3, 8, 8),), seconds=0.01, compiled=True)
+    result = benchmark_runtimes(network, (torch.rand(1, 3, 8, 8),), seconds=0.01, compiled=True)
     (row,) = [timed for timed in result.timed if timed.runtime == "torch.compile"]
     assert row.latency or row.why.startswith("does not compile here: ")
 

@@ -15,7 +15,7 @@ from convatlas.pipeline.select_trials import (
 )
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
-from convatlas.search.counted import Counted
+from convatlas.search.costed import CostedCandidate
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
 from convatlas.train.recipe import Recipe
@@ -39,7 +39,7 @@ def test_more_work_than_the_time_allows_is_left_out_and_says_so(speeds, monkeypa
     counted = counted_of(speeds, "vgg19", "linear_classifier", most_macs=50_000)
     assert {c.candidate.name for c in counted if c.fits} == {"linear_classifier"}
     (late,) = [c for c in counted if c.candidate.name == "vgg19"]
-    assert late.untimely
+    assert late.too_slow
     assert late.reason.startswith("too slow: ")
     assert "50.0 k at the most" in late.reason
     trials, others = choose_trials(TASK, counted, Budget(), speeds, seconds=60)
@@ -69,7 +69,7 @@ def test_when_the_time_for_counting_is_up_the_rest_is_named_uncounted(speeds):
     names += ["densenet40_k12_cifar", "pydmobilenet29_cifar", "mnasnet_small", "fbnet_a"]
     names += ["mobilenet_v3_small"]
     counted = counted_of(speeds, *names, seconds=0.0)
-    late = [c for c in counted if c.untimely]
+    late = [c for c in counted if c.too_slow]
     assert len({c.candidate.name for c in counted if c.fits}) == 1  # without one there is no job
     assert len(late) == len(names) - 1
     assert all(c.reason == "not counted: the time for counting was up" for c in late)
@@ -87,10 +87,10 @@ def test_the_work_that_can_be_trained_grows_with_the_time(speeds):
 
 def test_where_no_size_suits_the_message_says_so_even_if_some_were_too_slow_to_count(speeds):
     counted = [
-        Counted(
-            Candidate("lenet5", {}, {"size": 192}), None, "too slow: for the time", untimely=True
+        CostedCandidate(
+            Candidate("lenet5", {}, {"size": 192}), None, "too slow: for the time", too_slow=True
         ),
-        Counted(
+        CostedCandidate(
             Candidate("lenet5", {}, {"size": 64}), None, "input must be exactly (n, 1, 32, 32)"
         ),
     ]

@@ -15,7 +15,7 @@ from convatlas.pipeline.slow_networks import (
 )
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
-from convatlas.search.counted import Counted
+from convatlas.search.costed import CostedCandidate
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
 from convatlas.train.recipe import Recipe
@@ -70,7 +70,7 @@ def test_the_same_images_judge_it_in_every_round_and_it_is_said():
     record = Trial(
         model="lenet5", options={}, example={"size": 8}, input="8 px", status="not trained"
     )
-    trial = LiveTrial(Counted(candidate, None), record, model=Counts())
+    trial = LiveTrial(CostedCandidate(candidate, None), record, model=Counts())
     runner.speeds._step_s[candidate] = 1.0  # seconds an image, were it so slow
     judged = []
     for _ in range(2):

@@ -6,7 +6,7 @@ from convatlas.pipeline.config import Trial
 from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner, _named_memory
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
-from convatlas.search.counted import count_candidate
+from convatlas.search.costed import count_candidate
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
 from convatlas.train.log import RunLog

@@ -1,6 +1,6 @@
 import pytest
 
-from convatlas.search.halving import halve, plan_rungs
+from convatlas.search.halving import plan_rungs, successive_halving
 
 
 @pytest.mark.parametrize("places", [1, 2, 3, 6, 12])
@@ -20,7 +20,9 @@ def test_the_best_by_its_score_survives():
         trained.append((item, last))
         return quality[item]
 
-    left = halve("abcdef", plan_rungs(6, 10), train, lambda item, n: dropped.append((item, n)))
+    left = successive_halving(
+        "abcdef", plan_rungs(6, 10), train, lambda item, n: dropped.append((item, n))
+    )
     assert left == ["b"]
     assert {item for item, number in dropped if number == 1} == {"c", "a", "f", "e"}
     assert ("d", 2) in dropped
@@ -31,5 +33,7 @@ def test_an_early_leader_that_falls_back_is_overtaken():
     scores = {"fast": iter([0.6, 0.65]), "deep": iter([0.5, 0.8, 0.9]), "none": iter([0.1])}
     rungs = plan_rungs(3, 9)
     rungs.insert(1, type(rungs[0])(2, 1.0))
-    left = halve(["fast", "deep", "none"], rungs, lambda i, s, f: next(scores[i]), lambda *a: None)
+    left = successive_halving(
+        ["fast", "deep", "none"], rungs, lambda i, s, f: next(scores[i]), lambda *a: None
+    )
     assert left == ["deep"]

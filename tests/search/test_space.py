@@ -1,6 +1,6 @@
 from convatlas.models import find_entry
 from convatlas.pretrained.checkpoint import checkpoints_of
-from convatlas.search.space import WIDTHS, structures
+from convatlas.search.space import WIDTHS, distinct_architectures
 from convatlas.tasks.image_networks import (
     at_sizes,
     input_sizes,
@@ -26,24 +26,24 @@ def test_the_stem_reduces_little_of_a_small_image():
 
 
 def test_one_entry_for_each_network_whatever_its_widths():
-    names = [entry.name for entry in structures("classify")]
-    classes = [entry.cls.__name__ for entry in structures("classify")]
+    names = [entry.name for entry in distinct_architectures("classify")]
+    classes = [entry.cls.__name__ for entry in distinct_architectures("classify")]
     assert classes.count("MobileNetV2") == 1
     assert "resnet20_cifar" in names
     assert "resnet56_cifar" in names
 
 
 def test_a_ladder_goes_down_in_width_and_carries_what_the_data_decides():
-    (ladder,) = at_sizes(find_entry("mobilenet_v2"), {"in_channels": 1, "num_classes": 7}, [28])
-    assert [candidate.options["width"] for candidate in ladder] == list(WIDTHS)
-    assert all(c.options["in_channels"] == 1 and c.options["num_classes"] == 7 for c in ladder)
-    assert all(c.options["stem_stride"] == 1 for c in ladder)
+    (sweep,) = at_sizes(find_entry("mobilenet_v2"), {"in_channels": 1, "num_classes": 7}, [28])
+    assert [candidate.options["width"] for candidate in sweep] == list(WIDTHS)
+    assert all(c.options["in_channels"] == 1 and c.options["num_classes"] == 7 for c in sweep)
+    assert all(c.options["stem_stride"] == 1 for c in sweep)
 
 
 def test_a_fixed_width_is_that_of_the_name():
     entry = find_entry("mobilenet_v2_w0.5")
-    (ladder,) = at_sizes(entry, {"in_channels": 3, "num_classes": 7}, [96], fixed_width=True)
-    (candidate,) = ladder
+    (sweep,) = at_sizes(entry, {"in_channels": 3, "num_classes": 7}, [96], fixed_width=True)
+    (candidate,) = sweep
     model = candidate.build()
     assert sum(p.numel() for p in model.parameters()) < 1_000_000
 

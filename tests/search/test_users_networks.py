@@ -7,8 +7,8 @@ from torch import nn
 from convatlas.models import registry
 from convatlas.models.registry import find_entry, register
 from convatlas.search.budget import Budget
-from convatlas.search.counted import count_network
-from convatlas.search.space import structures
+from convatlas.search.costed import count_network
+from convatlas.search.space import distinct_architectures
 from convatlas.tasks.image_networks import at_sizes
 
 
@@ -38,7 +38,7 @@ def registered(monkeypatch):
 
 
 def test_one_with_a_task_competes_and_one_without_does_not(registered):
-    names = {entry.name for entry in structures("classify")}
+    names = {entry.name for entry in distinct_architectures("classify")}
     assert {"mine", "mine_broken"} <= names
     assert "mine_unnamed" not in names
     assert not find_entry("mine").ours

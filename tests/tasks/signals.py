@@ -23,7 +23,7 @@ from convatlas.data.scan_report import ScanReport
 from convatlas.deploy.predictor import Agreement, Predictor
 from convatlas.errors import DataError, UsageError
 from convatlas.metric import Metric
-from convatlas.search.space import ladders
+from convatlas.search.space import width_sweeps
 from convatlas.tasks.task import Section, Shown, Task
 
 TABLE = "answers.csv"
@@ -315,7 +315,8 @@ class Frequencies(Task[SignalData, Errors]):
     def fresh(self, entries, data, *, fixed_width):
         forms = [({"length": length}, {}) for length in (LENGTH, LENGTH // 2)]
         return {
-            e.name: ladders(e, options={}, forms=forms, fixed_width=fixed_width) for e in entries
+            e.name: width_sweeps(e, options={}, forms=forms, fixed_width=fixed_width)
+            for e in entries
         }
 
     def pretrained(self, checkpoints, data):

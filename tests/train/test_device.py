@@ -11,7 +11,7 @@ from convatlas.data import Preprocess, open_images
 from convatlas.pipeline.trials import TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
-from convatlas.search.counted import count_candidate
+from convatlas.search.costed import count_candidate
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
 from convatlas.train.device import on_training_device, training_device

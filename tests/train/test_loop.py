@@ -72,7 +72,7 @@ def test_a_time_limit_ends_the_run_with_its_schedule_done():
     result = train(network(), task(), RECIPE.with_options(epochs=10**6), limit_s=0.5, log=log)
     assert result.ended == "time"
     assert time.perf_counter() - start < 30  # it would go on for hours
-    assert log.rows[-1]["lr"] == pytest.approx(RECIPE.lr * RECIPE.final_lr, rel=0.5)
+    assert log.rows[-1]["lr"] == pytest.approx(RECIPE.lr * RECIPE.final_lr_fraction, rel=0.5)
 
 
 def test_keeps_the_average_that_was_validated():
@@ -166,8 +166,8 @@ def test_learnt_weights_move_by_their_share_of_the_rate():
     for share in (1.0, 0.1, 0.0):
         model = network()
         before = model[0].weight.clone()
-        recipe = recipe.with_options(learnt_lr=share, warmup=0.0)
-        assert train(model, task(), recipe, learnt={"0.weight"}).steps == 1
+        recipe = recipe.with_options(pretrained_lr_fraction=share, warmup=0.0)
+        assert train(model, task(), recipe, pretrained_names={"0.weight"}).steps == 1
         moved.append(float((model[0].weight - before).detach().norm()))
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=1e-2)
     assert moved[2] == 0.0

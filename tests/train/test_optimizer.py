@@ -28,8 +28,8 @@ def test_frozen_weights_are_left_out():
 
 def test_learnt_weights_get_their_share_of_the_rate_and_fresh_ones_all_of_it():
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
-    recipe = Recipe(learnt_lr=0.25)
-    groups = build_optimizer(model, recipe, learnt={"0.weight", "0.bias"}).param_groups
-    shares = {id(p): group["share"] for group in groups for p in group["params"]}
+    recipe = Recipe(pretrained_lr_fraction=0.25)
+    groups = build_optimizer(model, recipe, pretrained_names={"0.weight", "0.bias"}).param_groups
+    shares = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
     names = {name: shares[id(p)] for name, p in model.named_parameters()}
     assert names == {"0.weight": 0.25, "0.bias": 0.25, "1.weight": 1.0, "1.bias": 1.0}

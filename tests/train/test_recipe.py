@@ -7,7 +7,7 @@ from convatlas.train.recipe import Recipe
 
 
 def test_rate_climbs_then_follows_half_a_cosine():
-    recipe = Recipe(warmup=0.2, final_lr=0.1)
+    recipe = Recipe(warmup=0.2, final_lr_fraction=0.1)
     assert recipe.rate(0.0) == 0.0
     assert recipe.rate(0.1) == pytest.approx(0.5)
     assert recipe.rate(0.2) == pytest.approx(1.0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from convatlas.cost import Cost
-    from convatlas.deploy.runtimes import Race, Timed
+    from convatlas.deploy.runtimes import RuntimeBenchmark, RuntimeResult
 
 COLUMNS = ("runtime", "median", "p10", "p90", "items/s", "speed", "")
 
@@ -57,11 +57,11 @@ def bench_command(
     as_json: bool = typer.Option(False, "--json", help="One JSON object."),
 ) -> None:
     """Measure latency, throughput and memory here, beside other runtimes."""
-    from convatlas.deploy.runtimes import race
+    from convatlas.deploy.runtimes import benchmark_runtimes
 
     subject = _subject(name, options or (), input, batch)
     note(f"{name}: timing each runtime for {format_number(seconds, 's')}, by turns")
-    result = race(
+    result = benchmark_runtimes(
         subject.model,
         subject.examples,
         onnx=subject.onnx,
@@ -121,7 +121,7 @@ def _run(folder: str, batch: int) -> Subject:
     )
 
 
-def _as_json(subject: Subject, result: "Race", batch: int) -> dict[str, Any]:
+def _as_json(subject: Subject, result: "RuntimeBenchmark", batch: int) -> dict[str, Any]:
     return {
         **subject.head,
         "params": subject.cost.params,
@@ -138,7 +138,7 @@ def _as_json(subject: Subject, result: "Race", batch: int) -> dict[str, Any]:
     }
 
 
-def _print(subject: Subject, result: "Race", batch: int) -> None:
+def _print(subject: Subject, result: "RuntimeBenchmark", batch: int) -> None:
     head = subject.head
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
     say(
@@ -156,7 +156,7 @@ def _print(subject: Subject, result: "Race", batch: int) -> None:
     say(f"memory: {_memory(subject, result)}")
 
 
-def _row(timed: "Timed") -> tuple[str | None, ...]:
+def _row(timed: "RuntimeResult") -> tuple[str | None, ...]:
     if timed.latency is None:
         return (timed.runtime, None, None, None, None, None, timed.why)
     took = timed.latency
@@ -170,7 +170,7 @@ def _row(timed: "Timed") -> tuple[str | None, ...]:
     )
 
 
-def _memory(subject: Subject, result: "Race") -> str:
+def _memory(subject: Subject, result: "RuntimeBenchmark") -> str:
     cost = subject.cost
     counted = (
         f"{format_number(cost.peak_bytes, 'bytes')} counted at the peak, "

@@ -24,7 +24,7 @@ Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Timed:
+class RuntimeResult:
     """One runtime: how long it took, or why it was not timed.
 
     `speed` is torch eager's median over this one's: above 1 is faster than eager. `doubt` says why
@@ -60,13 +60,13 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Race:
+class RuntimeBenchmark:
     """Every runtime's time, and by how much the first eager run grew the process.
 
     `tries` says how often all were timed until none varied too much, or until it was given up.
     """
 
-    timed: tuple[Timed, ...]
+    timed: tuple[RuntimeResult, ...]
     growth_bytes: int | None
     threads: int
     tries: int = 1
@@ -79,7 +79,7 @@ class Race:
         ]
 
 
-def race(
+def benchmark_runtimes(
     model: nn.Module,
     inputs: Sequence[Tensor],
     *,
@@ -88,12 +88,12 @@ def race(
     compiled: bool = False,
     seconds: float = 2.0,
     again: Callable[[str], None] = lambda line: None,
-) -> Race:
+) -> RuntimeBenchmark:
     """Time torch (eager, channels last, compiled), ONNX Runtime and OpenVINO by turns on the CPU.
 
     Args:
         inputs: example tensors; their first axis is the batch.
-        onnx: a file that holds the same network; without it one is exported for the race.
+        onnx: a file that holds the same network; without it one is exported for the benchmark.
         threads: for every runtime alike; None means torch's own number.
         compiled: also time `torch.compile`, which takes a while to compile.
         seconds: of timing for each runtime, in each of up to three tries: all are timed again
@@ -128,7 +128,7 @@ def race(
                     raise ExportError(unreadable(onnx, name, error)) from error
         turns = time_steadily(calls, seconds=seconds, again=again)
     timed = _rank(turns.times, absent, threads=used, batch=inputs[0].shape[0])
-    return Race(timed, growth, used, turns.tries)
+    return RuntimeBenchmark(timed, growth, used, turns.tries)
 
 
 def export_plain(model: nn.Module, inputs: Sequence[Tensor], path: Path) -> None:
@@ -220,17 +220,17 @@ def _rank(
     *,
     threads: int,
     batch: int,
-) -> tuple[Timed, ...]:
+) -> tuple[RuntimeResult, ...]:
     latencies = {
         name: summarise(each, threads=threads, batch=batch, device="cpu")
         for name, each in times.items()
     }
     eager = latencies[EAGER].median_s
     timed = [
-        Timed(name, each, eager / each.median_s, doubt=_doubt(name, times))
+        RuntimeResult(name, each, eager / each.median_s, doubt=_doubt(name, times))
         for name, each in latencies.items()
     ]
-    return (*timed, *(Timed(name, why=why) for name, why in absent.items()))
+    return (*timed, *(RuntimeResult(name, why=why) for name, why in absent.items()))
 
 
 def _doubt(name: str, times: Mapping[str, list[float]]) -> str | None:

@@ -1,7 +1,7 @@
 """The contest between trials: successive halving, said aloud round by round."""
 
 from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner
-from convatlas.search.halving import halve, plan_rungs
+from convatlas.search.halving import plan_rungs, successive_halving
 from convatlas.train.log import RunLog
 
 
@@ -47,6 +47,6 @@ def compete(
         trial.model = None
         runner.trial_data.keep(e.counted.candidate for e in everyone if e.model is not None)
 
-    survivors = halve(trials, rungs, train_round, on_dropped)
+    survivors = successive_halving(trials, rungs, train_round, on_dropped)
     rest = [e for e in everyone if e not in survivors]
     return survivors + sorted(rest, key=lambda e: e.score(metric) or (), reverse=True)

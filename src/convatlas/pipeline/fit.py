@@ -22,8 +22,8 @@ from convatlas.pipeline.select_trials import choose_trials, count_all, trainable
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
-from convatlas.search.promise import undominated
-from convatlas.search.space import structures
+from convatlas.search.priority import pareto_front
+from convatlas.search.space import distinct_architectures
 from convatlas.tasks import TASKS, find_task, recognise_task
 from convatlas.tasks.task import AnyTask
 from convatlas.train.log import RunLog
@@ -100,7 +100,7 @@ def fit(
     chosen = _task(task, model, data)
     options = {name: value for name, value in options.items() if value is not None}
     chosen.check_options(options)
-    entries = [find_entry(model)] if model else undominated(structures(chosen.name))
+    entries = [find_entry(model)] if model else pareto_front(distinct_architectures(chosen.name))
 
     with StopRequest() as stop, ExitStack() as held:
         early = Stoppable(progress, stop)  # until there is something to keep

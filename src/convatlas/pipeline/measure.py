@@ -12,7 +12,7 @@ from convatlas.cost.latency import limited_threads
 from convatlas.data.dataset import Dataset
 from convatlas.errors import short_of_memory
 from convatlas.kernels.layers.choose import running, step_seconds
-from convatlas.search.counted import Counted
+from convatlas.search.costed import CostedCandidate
 from convatlas.search.space import Candidate
 from convatlas.train.device import training_device
 from convatlas.train.recipe import Recipe
@@ -41,7 +41,7 @@ class Speeds:
         self._step_s: dict[Candidate, float] = {}  # of a training step, for each example
         self._macs_per_s: float | None = None
 
-    def epoch_seconds(self, counted: Counted) -> float:
+    def epoch_seconds(self, counted: CostedCandidate) -> float:
         """Measure a training step on noise where training runs, scaled to the training split."""
         candidate = counted.candidate
         assert counted.cost is not None
@@ -89,7 +89,7 @@ class Speeds:
             self._macs_per_s = side**3 / fastest_threads(lambda: x @ x, device).seconds
         return pass_seconds * self._macs_per_s / (BACKWARD * len(self.data.splits["train"]))
 
-    def way_seconds(self, counted: Counted, limit_s: float) -> dict[str, float]:
+    def way_seconds(self, counted: CostedCandidate, limit_s: float) -> dict[str, float]:
         """Measure a training step in both of torch's memory formats and with the CPU kernels."""
         candidate = counted.candidate
         assert counted.cost is not None
@@ -99,7 +99,7 @@ class Speeds:
         with limited_threads(self._thread_counts.get(candidate) or torch.get_num_threads()):
             return step_seconds(model, inputs, limit_s=limit_s)
 
-    def latency(self, counted: Counted) -> float:
+    def latency(self, counted: CostedCandidate) -> float:
         """Return the median seconds of one input through the network on this machine's CPU."""
         model = counted.candidate.build()
         inputs = counted.candidate.inputs(model)

@@ -11,16 +11,16 @@ from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.trials import LiveTrial
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
-from convatlas.search.counted import (
-    Counted,
+from convatlas.search.costed import (
+    CostedCandidate,
     count_candidate,
     count_network,
     nearest_misses,
     not_counted,
 )
 from convatlas.search.halving import plan_rungs
-from convatlas.search.pool import choose_pool
-from convatlas.search.promise import estimate, promising_first
+from convatlas.search.priority import by_priority, estimate
+from convatlas.search.shortlist import choose_shortlist
 from convatlas.search.space import Candidate
 from convatlas.tasks.task import AnyTask
 
@@ -31,19 +31,19 @@ LEAST_PLACES, MOST_PLACES = 3, 12  # of trials
 SECONDS_A_PLACE = 18
 LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
 LEAST_STEPS_TRANSFER = 25  # for weights that were trained before
-Ladders = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
+Sweeps = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
 LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 
 def count_all(
-    rows: Ladders,
+    rows: Sweeps,
     budget: Budget,
     *,
     most_macs: float,
     seconds: float,
     progress: Progress,
-) -> list[Counted]:
+) -> list[CostedCandidate]:
     """The candidates with their costs, before anything is trained, the most promising first.
 
     Args:
@@ -54,10 +54,10 @@ def count_all(
     """
     start = time.perf_counter()
     bar = progress.bar("counting candidates", len(rows), unit="networks")
-    counted: list[Counted] = []
+    counted: list[CostedCandidate] = []
     fitting = 0
     likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
-    order = promising_first(rows, budget.model_copy(update={"macs": likely}))
+    order = by_priority(rows, budget.model_copy(update={"macs": likely}))
     for done, name in enumerate(order, start=1):
         if fitting and time.perf_counter() - start > seconds:
             counted.append(not_counted(rows[name]))
@@ -72,9 +72,9 @@ def count_all(
     return counted
 
 
-def _quickest(counted: Sequence[Counted], budget: Budget) -> list[Counted]:
+def _quickest(counted: Sequence[CostedCandidate], budget: Budget) -> list[CostedCandidate]:
     """Where only the time speaks against everything, the one with the least work after all."""
-    late = [c.candidate for c in counted if c.untimely]
+    late = [c.candidate for c in counted if c.too_slow]
     guesses = {c: guess.macs for c in late if (guess := estimate(c)) is not None}
     return [count_candidate(min(guesses, key=guesses.__getitem__), budget)] if guesses else []
 
@@ -100,7 +100,7 @@ def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
 
 
 def choose_trials(
-    task: AnyTask, counted: list[Counted], budget: Budget, speeds: Speeds, seconds: float
+    task: AnyTask, counted: list[CostedCandidate], budget: Budget, speeds: Speeds, seconds: float
 ) -> tuple[list[LiveTrial], list[Trial]]:
     """Those that will be trained, and the lines of all the others.
 
@@ -114,19 +114,19 @@ def choose_trials(
     most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
-    pool = choose_pool(
+    shortlist = choose_shortlist(
         fitting,
         places=range(most, LEAST_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
         least_epochs=_least_epochs(speeds, transfer=transfer),
     )
-    chosen = [c for c in pool.chosen if measured.fits(c)]
+    chosen = [c for c in shortlist.chosen if measured.fits(c)]
     if not chosen:
-        raise _nothing_fits(task, [measured.over[id(c)] for c in pool.chosen])
+        raise _nothing_fits(task, [measured.over[id(c)] for c in shortlist.chosen])
     for c in fitting:
-        if c.candidate in pool.left_out:
-            records[id(c)].reason = pool.left_out[c.candidate]
+        if c.candidate in shortlist.left_out:
+            records[id(c)].reason = shortlist.left_out[c.candidate]
     trials = [LiveTrial(c, records[id(c)]) for c in chosen]
     for trial in trials:
         trial.record.latency_s = trial.record.latency_s or speeds.latency(trial.counted)
@@ -149,9 +149,9 @@ class _Measured:
         self._task, self._speeds, self._budget, self._records = task, speeds, budget, records
         self._seconds_left = seconds
         self._macs, self._seconds = 0.0, 0.0  # of all passes measured so far
-        self.over: dict[int, Counted] = {}
+        self.over: dict[int, CostedCandidate] = {}
 
-    def epoch_seconds(self, counted: Counted) -> float:
+    def epoch_seconds(self, counted: CostedCandidate) -> float:
         """Measured while there is time for it, then estimated from the others' rate.
 
         Infinite for one that is over the budget once measured, so that it takes no place.
@@ -168,7 +168,7 @@ class _Measured:
         self._seconds += seconds
         return seconds
 
-    def fits(self, counted: Counted) -> bool:
+    def fits(self, counted: CostedCandidate) -> bool:
         """Within the latency and the file size, each measured once."""
         record = self._records[id(counted)]
         if record.latency_s is None and self._budget.latency_s is not None:
@@ -181,11 +181,11 @@ class _Measured:
         if excess:
             reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
             record.status, record.reason = "over budget", reason
-            over = Counted(counted.candidate, counted.cost, reason, excess)
+            over = CostedCandidate(counted.candidate, counted.cost, reason, excess)
             self.over[id(counted)] = over
         return not excess
 
-    def _near_file_limit(self, counted: Counted) -> bool:
+    def _near_file_limit(self, counted: CostedCandidate) -> bool:
         limit = self._budget.file_bytes
         assert counted.cost is not None
         return (
@@ -193,7 +193,7 @@ class _Measured:
         )
 
 
-def _record(task: AnyTask, counted: Counted) -> Trial:
+def _record(task: AnyTask, counted: CostedCandidate) -> Trial:
     candidate, cost = counted.candidate, counted.cost
     hidden = ("in_channels", "num_classes")
     return Trial(
@@ -209,14 +209,14 @@ def _record(task: AnyTask, counted: Counted) -> Trial:
     )
 
 
-def _status(counted: Counted) -> str:
+def _status(counted: CostedCandidate) -> str:
     if counted.excess:
         return "over budget"
-    return "not trained" if counted.fits or counted.untimely else "unsuited"
+    return "not trained" if counted.fits or counted.too_slow else "unsuited"
 
 
-def _nothing_fits(task: AnyTask, counted: Sequence[Counted]) -> BudgetError:
-    unsuited = [c for c in counted if not c.fits and not c.excess and not c.untimely]
+def _nothing_fits(task: AnyTask, counted: Sequence[CostedCandidate]) -> BudgetError:
+    unsuited = [c for c in counted if not c.fits and not c.excess and not c.too_slow]
     if unsuited and not any(c.excess for c in counted):
         # Sizes that the time would not allow stand among them: no size that it takes is left.
         first = unsuited[0]

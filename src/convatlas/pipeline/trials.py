@@ -26,7 +26,7 @@ from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.slow_networks import FORWARD_FRACTION, batch_within, validated_within
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
-from convatlas.search.counted import Counted
+from convatlas.search.costed import CostedCandidate
 from convatlas.tasks.task import AnyTask
 from convatlas.train.device import training_device
 from convatlas.train.log import RunLog
@@ -44,10 +44,10 @@ class OutOfMemory(ConvatlasError):
 class LiveTrial:
     """A trial with its network; `record` is its line of the leaderboard."""
 
-    counted: Counted
+    counted: CostedCandidate
     record: Trial
     model: nn.Module | None = None
-    learnt: frozenset[str] = frozenset()  # parameters that public weights gave
+    pretrained_names: frozenset[str] = frozenset()  # parameters that public weights gave
     threads: int | None = None
     way: str = TORCH  # that a training step is fastest with
     recipe: Recipe | None = None  # of its last round, as that had time for
@@ -90,7 +90,7 @@ class TrialRunner:
             say=self.progress.say,
         )
         names = {name for name, _ in loaded.model.named_parameters()}
-        trial.learnt = frozenset(names - loaded.fresh)
+        trial.pretrained_names = frozenset(names - loaded.fresh)
         return loaded.model
 
     def answer_seconds(self, trial: LiveTrial, count: int) -> float:
@@ -196,7 +196,7 @@ class TrialRunner:
                 title=title,
                 epochs_before=record.epochs,
                 validate_every_s=0.0 if log is not None else 3600.0,
-                learnt=trial.learnt,
+                pretrained_names=trial.pretrained_names,
                 way=trial.way,
             )
         trained_before = record.epochs

@@ -37,7 +37,7 @@ def plan_rungs(places: int, seconds: float) -> list[Rung]:
     return [Rung(n, share / n) for n in rounds] + [Rung(1, final)]
 
 
-def halve(
+def successive_halving(
     items: Sequence[Item],
     rungs: Sequence[Rung],
     train: Callable[[Item, float, bool], Any],

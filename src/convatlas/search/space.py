@@ -44,7 +44,7 @@ class Candidate:
         return example_inputs(model, batch, self.example, self.options.get("in_channels"))
 
 
-def structures(task: str = "classify") -> list[Entry]:
+def distinct_architectures(task: str = "classify") -> list[Entry]:
     """One entry for each network that differs in more than its scale."""
     chosen: dict[tuple, Entry] = {}
     for name in model_names():
@@ -67,7 +67,7 @@ def input_share(candidate: Candidate, known: Sequence[int]) -> float | None:
     return None if size is None or len(known) != 3 else size**2 / (known[-2] * known[-1])
 
 
-def ladders(
+def width_sweeps(
     entry: Entry,
     *,
     options: Mapping[str, Any],

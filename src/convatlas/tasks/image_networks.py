@@ -5,7 +5,7 @@ from typing import Any
 
 from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint
-from convatlas.search.space import Candidate, ladders
+from convatlas.search.space import Candidate, width_sweeps
 
 PHOTO_SIZES = (224, 192, 160, 128, 96, 64, 48)
 TRANSFER_SIZES = (224, 192, 160, 128, 96)
@@ -37,7 +37,7 @@ def at_sizes(
         sizes: largest first.
     """
     forms = [_form(entry, size) for size in sizes]
-    return ladders(entry, options=options, forms=forms, fixed_width=fixed_width)
+    return width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
 
 
 def transfer_networks(

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from convatlas.metric import Metric
 from convatlas.progress import Bar, Progress, Silent
-from convatlas.train.average import weight_average
 from convatlas.train.best import BestWeights
 from convatlas.train.device import on_training_device
+from convatlas.train.ema import weight_average
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
-from convatlas.train.statistics import BATCHES as STATISTICS
-from convatlas.train.statistics import refresh_statistics
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import VALIDATED, TrainTask
+from convatlas.train.update_bn import BATCHES as STATISTICS
+from convatlas.train.update_bn import update_bn
 from convatlas.train.way import FastestWay
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def train(
     title: str = "training",
     epochs_before: float = 0.0,
     validate_every_s: float = 0.0,
-    learnt: Collection[str] = (),
+    pretrained_names: Collection[str] = (),
     way: str | None = None,
 ) -> Trained:
     """Train in place; the model ends with the averaged weights that were validated best.
@@ -82,7 +82,7 @@ def train(
         epochs_before: epochs that the network was trained for already; the log and the bar count
             on from there.
         validate_every_s: at least so long between validations; 0 validates every epoch.
-        learnt: names of parameters that were trained before, which move more slowly.
+        pretrained_names: names of parameters that were trained before, which move more slowly.
         way: None finds out how the network trains fastest; "torch" leaves it as it is; others are
             in `convatlas.kernels.layers.choose`.
     """
@@ -105,7 +105,7 @@ def train(
             bar=progress.bar(title, total=1.0),
             epochs_before=epochs_before,
             validate_every_s=validate_every_s,
-            learnt=learnt,
+            pretrained_names=pretrained_names,
             fastest_way=fastest_way,
         )
 
@@ -122,13 +122,13 @@ def _train(
     bar: Bar,
     epochs_before: float,
     validate_every_s: float,
-    learnt: Collection[str],
+    pretrained_names: Collection[str],
     fastest_way: FastestWay,
 ) -> Trained:
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
     # After the move, which on some devices gives the network new parameters.
-    optimizer = build_optimizer(bare, recipe, learnt)
+    optimizer = build_optimizer(bare, recipe, pretrained_names)
     batches, validation = task.loaders(recipe.batch_size, recipe.seed)
     optimizer, batches, validation = accelerator.prepare(optimizer, batches, validation)
     average = weight_average(bare, recipe.ema_decay) if recipe.ema_decay else None
@@ -157,7 +157,7 @@ def _train(
                 schedule(done)
             rate = recipe.rate(done)
             for group in optimizer.param_groups:
-                group["lr"] = recipe.lr * rate * group["share"]
+                group["lr"] = recipe.lr * rate * group["lr_scale"]
             with accelerator.autocast():
                 loss = task.loss(model, batch)
             accelerator.backward(loss)
@@ -195,7 +195,7 @@ def _train(
             break
         if done >= 1 or now - validated >= validate_every_s:
             most_s = math.inf if limit_s is None else STATISTICS_SHARE * limit_s
-            refresh_statistics(kept, batches, lambda batch: task.loss(kept, batch), most_s=most_s)
+            update_bn(kept, batches, lambda batch: task.loss(kept, batch), most_s=most_s)
             figures = task.validate(kept, validation, accelerator.gather_for_metrics)
             closing = time.perf_counter() - now
             best.consider(kept, figures, result.epochs)

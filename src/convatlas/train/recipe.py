@@ -14,13 +14,13 @@ class Recipe:
     Args:
         optimizer: `sgd` (Nesterov momentum) or `adamw`.
         lr: highest learning rate, reached at the end of the warm-up.
-        learnt_lr: share of `lr` for weights that were trained before; the others get all of it.
+        pretrained_lr_fraction: of `lr`, for weights that were trained before; others get all of it.
         momentum: of SGD.
         weight_decay: on weights of convolutions and linear layers; never on biases or norms.
         epochs: passes over the training split; a time limit may end them earlier.
         batch_size: images a step, over all processes.
         warmup: share of the run in which the rate climbs from zero.
-        final_lr: share of `lr` that the cosine ends at.
+        final_lr_fraction: share of `lr` that the cosine ends at.
         label_smoothing: share of the target spread evenly over the classes.
         ema_decay: of the moving average of weights that is evaluated and kept; 0 keeps the last.
         clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
@@ -31,13 +31,13 @@ class Recipe:
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
     lr: float = 4e-3
-    learnt_lr: float = 0.1
+    pretrained_lr_fraction: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.1
     epochs: float = 60
     batch_size: int = 64
     warmup: float = 0.1
-    final_lr: float = 0.01
+    final_lr_fraction: float = 0.01
     label_smoothing: float = 0.1
     ema_decay: float = 0.99
     clip_norm: float = 1.0
@@ -48,7 +48,7 @@ class Recipe:
     def __post_init__(self) -> None:
         checks = {
             "lr": self.lr > 0,
-            "learnt_lr": 0 <= self.learnt_lr <= 1,
+            "pretrained_lr_fraction": 0 <= self.pretrained_lr_fraction <= 1,
             "epochs": self.epochs > 0,
             "batch_size": self.batch_size >= 1,
             "warmup": 0 <= self.warmup < 1,
@@ -80,4 +80,6 @@ class Recipe:
         if progress < self.warmup:
             return progress / self.warmup
         done = min(1.0, (progress - self.warmup) / (1 - self.warmup))
-        return self.final_lr + (1 - self.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
+        return self.final_lr_fraction + (1 - self.final_lr_fraction) * 0.5 * (
+            1 + math.cos(math.pi * done)
+        )

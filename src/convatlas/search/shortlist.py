@@ -3,46 +3,46 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from convatlas.search.counted import Counted
-from convatlas.search.promise import architecture
-from convatlas.search.promise import capability as capability_of
+from convatlas.search.costed import CostedCandidate
+from convatlas.search.interleave import bands, round_robin
+from convatlas.search.priority import architecture
+from convatlas.search.priority import capacity as capacity_of
 from convatlas.search.space import Candidate
-from convatlas.search.turns import bands, in_turns
 
 SAME = 2  # candidates of one architecture at most, so that the pool stays different
 
 
 @dataclass
-class Pool:
+class Shortlist:
     """Who is trained, most capable first, and why the others that fit are not."""
 
-    chosen: list[Counted] = field(default_factory=list)
+    chosen: list[CostedCandidate] = field(default_factory=list)
     left_out: dict[Candidate, str] = field(default_factory=dict)
 
 
-def capability(counted: Counted) -> float:
+def capacity(counted: CostedCandidate) -> float:
     """By the counted cost; training decides who wins."""
     assert counted.cost is not None
-    return capability_of(counted.cost.params, counted.cost.macs)
+    return capacity_of(counted.cost.params, counted.cost.macs)
 
 
-def _work(counted: Counted) -> float:
+def _work(counted: CostedCandidate) -> float:
     assert counted.cost is not None
     return counted.cost.macs
 
 
-def _architecture(counted: Counted) -> str:
+def _architecture(counted: CostedCandidate) -> str:
     return architecture(counted.candidate.name)
 
 
-def choose_pool(
-    fitting: Sequence[Counted],
+def choose_shortlist(
+    fitting: Sequence[CostedCandidate],
     *,
     places: Sequence[int],
     slot_s: Callable[[int], float],
-    epoch_seconds: Callable[[Counted], float],
+    epoch_seconds: Callable[[CostedCandidate], float],
     least_epochs: float,
-) -> Pool:
+) -> Shortlist:
     """Take turns between costly, middling and cheap candidates, the most capable of each first.
 
     Costly ones learn more from a pass, cheap ones see more passes in the same time; which of
@@ -58,9 +58,9 @@ def choose_pool(
         least_epochs: passes in the first round below which a candidate is judged on nothing.
     """
     costliest = bands(fitting, _work)[:1]
-    order = in_turns(fitting, work=_work, capability=capability, kind=_architecture)
+    order = round_robin(fitting, work=_work, capacity=capacity, kind=_architecture)
     turns = _Turns(order, epoch_seconds)
-    chosen: list[Counted] = []
+    chosen: list[CostedCandidate] = []
     limit = 0.0
     for count in places:
         allowed = slot_s(count) / least_epochs
@@ -71,21 +71,23 @@ def choose_pool(
         if costly and len(quick) == count:
             break
     if not chosen and fitting:  # rather the cheapest than none
-        chosen = [min(fitting, key=capability)]
+        chosen = [min(fitting, key=capacity)]
     left_out = {c.candidate: turns.reason(c, limit) for c in fitting if c not in chosen}
-    return Pool(sorted(chosen, key=capability, reverse=True), left_out)
+    return Shortlist(sorted(chosen, key=capacity, reverse=True), left_out)
 
 
 class _Turns:
     """The candidates in the order of their turns; each is timed once, when it is looked at."""
 
-    def __init__(self, order: Sequence[Counted], epoch_seconds: Callable[[Counted], float]):
+    def __init__(
+        self, order: Sequence[CostedCandidate], epoch_seconds: Callable[[CostedCandidate], float]
+    ):
         self._order, self._measure = order, epoch_seconds
         self._seconds: dict[Candidate, float] = {}
 
-    def quick(self, count: int, limit: float) -> list[Counted]:
+    def quick(self, count: int, limit: float) -> list[CostedCandidate]:
         """The first `count` whose pass takes no longer than `limit` seconds."""
-        chosen: list[Counted] = []
+        chosen: list[CostedCandidate] = []
         taken: dict[str, int] = {}
         for counted in self._order:
             name = _architecture(counted)
@@ -96,7 +98,7 @@ class _Turns:
                 chosen.append(counted)
         return chosen
 
-    def reason(self, counted: Counted, limit: float) -> str:
+    def reason(self, counted: CostedCandidate, limit: float) -> str:
         """Why it is not in the pool, with what was measured."""
         seconds = self._seconds.get(counted.candidate)
         if seconds is not None and seconds > limit:
@@ -106,7 +108,7 @@ class _Turns:
             )
         return "fits, but others looked more worth the time"
 
-    def _epoch(self, counted: Counted) -> float:
+    def _epoch(self, counted: CostedCandidate) -> float:
         key = counted.candidate
         if key not in self._seconds:
             self._seconds[key] = self._measure(counted)

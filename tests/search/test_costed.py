@@ -4,7 +4,7 @@ from torch import nn
 
 from convatlas.models import create_model, find_entry
 from convatlas.search.budget import Budget
-from convatlas.search.counted import count_candidate, count_network, nearest_misses
+from convatlas.search.costed import count_candidate, count_network, nearest_misses
 from convatlas.search.space import Candidate
 from convatlas.tasks.image_networks import at_sizes
 

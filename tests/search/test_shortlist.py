@@ -1,18 +1,18 @@
 from types import SimpleNamespace
 
-from convatlas.search.counted import Counted
-from convatlas.search.pool import choose_pool
+from convatlas.search.costed import CostedCandidate
+from convatlas.search.shortlist import choose_shortlist
 from convatlas.search.space import Candidate
 
 
 def made(name, macs, width=1.0):
-    return Counted(
+    return CostedCandidate(
         Candidate(name, {"width": width}, {"size": 32}), SimpleNamespace(macs=macs, params=macs)
     )
 
 
 def pool_of(fitting, places, epoch_seconds, slot_s=lambda places: 1.0):
-    return choose_pool(
+    return choose_shortlist(
         fitting,
         places=range(places, 0, -1),
         slot_s=slot_s,

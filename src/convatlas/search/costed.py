@@ -20,17 +20,17 @@ SURE_SHARE = {"macs": 0.5, "params": 0.2}
 
 
 @dataclass
-class Counted:
+class CostedCandidate:
     """A candidate, its cost (None where it was not counted) and why it is out, if it is.
 
-    `untimely`: nothing but the time speaks against it, that for counting or that for training.
+    `too_slow`: nothing but the time speaks against it, that for counting or that for training.
     """
 
     candidate: Candidate
     cost: Cost | None
     reason: str = ""
     excess: dict[str, float] = field(default_factory=dict)
-    untimely: bool = False
+    too_slow: bool = False
 
     @property
     def fits(self) -> bool:
@@ -39,30 +39,30 @@ class Counted:
 
 
 def count_network(
-    ladders: Sequence[Sequence[Candidate]], budget: Budget, most_macs: float = math.inf
-) -> Iterator[Counted]:
+    sweeps: Sequence[Sequence[Candidate]], budget: Budget, most_macs: float = math.inf
+) -> Iterator[CostedCandidate]:
     """One network at all its sizes and widths: those that fit, and the nearest that do not.
 
-    Each ladder is one size, widest first; the largest size comes first. If the narrowest at the
-    smallest size is too much, everything else is, and it stands for all. Else each ladder is
+    Each sweep is one size, widest first; the largest size comes first. If the narrowest at the
+    smallest size is too much, everything else is, and it stands for all. Else each sweep is
     counted downwards from the first width that might fit, until two do.
 
     Args:
         most_macs: of an input; above it training would take longer than there is time.
     """
-    smallest = _held(ladders[-1][-1], budget, most_macs)
-    if smallest.excess or smallest.untimely:
+    smallest = _held(sweeps[-1][-1], budget, most_macs)
+    if smallest.excess or smallest.too_slow:
         yield smallest
         return
-    for ladder in ladders:
-        yield from _count_ladder(ladder, budget, most_macs)
+    for sweep in sweeps:
+        yield from _count_sweep(sweep, budget, most_macs)
 
 
-def _count_ladder(
-    ladder: Sequence[Candidate], budget: Budget, most_macs: float
-) -> Iterator[Counted]:
+def _count_sweep(
+    sweep: Sequence[Candidate], budget: Budget, most_macs: float
+) -> Iterator[CostedCandidate]:
     fitting, over = 0, None
-    for candidate in ladder:
+    for candidate in sweep:
         counted = _held(candidate, budget, most_macs)
         if counted.fits:
             fitting += 1
@@ -71,32 +71,34 @@ def _count_ladder(
                 break
         else:
             over = counted
-            if counted.cost is None and not counted.excess and not counted.untimely:
+            if counted.cost is None and not counted.excess and not counted.too_slow:
                 break  # a size that it cannot take is no better at another width
     if over is not None and not fitting:
         yield over
 
 
-def _held(candidate: Candidate, budget: Budget, most_macs: float) -> Counted:
+def _held(candidate: Candidate, budget: Budget, most_macs: float) -> CostedCandidate:
     """A candidate held against the budget and the time, counted only where that can tell."""
     ruled_out = _surely_out(candidate, budget, most_macs)
     if ruled_out is not None:
         return ruled_out
     counted = count_candidate(candidate, budget)
     if counted.cost is not None and counted.fits and counted.cost.macs > most_macs:
-        return _too_slow(counted.candidate, counted.cost, counted.cost.macs, most_macs)
+        return _over_time(counted.candidate, counted.cost, counted.cost.macs, most_macs)
     return counted
 
 
-def _too_slow(candidate: Candidate, cost: Cost | None, macs: float, most_macs: float) -> Counted:
+def _over_time(
+    candidate: Candidate, cost: Cost | None, macs: float, most_macs: float
+) -> CostedCandidate:
     reason = (
         f"too slow: {format_number(macs)} multiply-adds an input, and in this time training can do "
         f"{format_number(most_macs)} at the most"
     )
-    return Counted(candidate, cost, reason, untimely=True)
+    return CostedCandidate(candidate, cost, reason, too_slow=True)
 
 
-def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
+def count_candidate(candidate: Candidate, budget: Budget) -> CostedCandidate:
     """Count one candidate on shapes alone and hold it against the budget."""
     try:
         with torch.device("meta"):
@@ -104,20 +106,22 @@ def count_candidate(candidate: Candidate, budget: Budget) -> Counted:
             inputs = candidate.inputs(model)
         cost = count(model, inputs)
     except (ValueError, CountError) as error:  # its own word on the size, or no fixed cost
-        return Counted(candidate, None, str(error))
+        return CostedCandidate(candidate, None, str(error))
     except Exception as error:  # a user's network may do anything; the others go on
         if find_entry(candidate.name).ours:
             raise
-        return Counted(candidate, None, f"cannot be counted: {type(error).__name__}: {error}")
+        return CostedCandidate(
+            candidate, None, f"cannot be counted: {type(error).__name__}: {error}"
+        )
     costs = {"params": cost.params, "macs": cost.macs, "file_bytes": _least_file(cost)}
     excess = budget.excess(**costs)
     reason = ", ".join(
         f"{name} {costs[name]:,} is {times:.1f} x the budget" for name, times in excess.items()
     )
-    return Counted(candidate, cost, reason, excess)
+    return CostedCandidate(candidate, cost, reason, excess)
 
 
-def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Counted | None:
+def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> CostedCandidate | None:
     """What the published count already rules out needs no count of its own.
 
     Both fall at most with the square of the width, and work with the square of the size.
@@ -134,14 +138,16 @@ def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Count
     macs = SURE_SHARE["macs"] * known.macs * narrowed * share
     excess = budget.excess(params=SURE_SHARE["params"] * known.params * narrowed, macs=macs)
     if not excess:
-        return _too_slow(candidate, None, macs, most_macs) if macs > most_macs else None
+        return _over_time(candidate, None, macs, most_macs) if macs > most_macs else None
     over = ", ".join(f"{name} at least {times:.1f} x" for name, times in excess.items())
-    return Counted(candidate, None, f"{over} the budget, by its published count", excess)
+    return CostedCandidate(candidate, None, f"{over} the budget, by its published count", excess)
 
 
-def not_counted(ladders: Sequence[Sequence[Candidate]]) -> Counted:
+def not_counted(sweeps: Sequence[Sequence[Candidate]]) -> CostedCandidate:
     """One line for a network whose turn to be counted did not come."""
-    return Counted(ladders[0][0], None, "not counted: the time for counting was up", untimely=True)
+    return CostedCandidate(
+        sweeps[0][0], None, "not counted: the time for counting was up", too_slow=True
+    )
 
 
 def _least_file(cost: Cost) -> int:
@@ -149,7 +155,7 @@ def _least_file(cost: Cost) -> int:
     return sum(4 * layer.params for layer in cost.layers if "Norm" not in layer.kind)
 
 
-def nearest_misses(counted: Iterable[Counted], places: int = 3) -> list[Counted]:
+def nearest_misses(counted: Iterable[CostedCandidate], places: int = 3) -> list[CostedCandidate]:
     """Those that miss the budget by least, for the message when nothing fits."""
     missed = [c for c in counted if c.excess]
     return sorted(missed, key=lambda c: max(c.excess.values()))[:places]

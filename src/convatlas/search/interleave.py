@@ -8,21 +8,21 @@ Item = TypeVar("Item")
 BANDS = 3
 
 
-def in_turns(
+def round_robin(
     items: Sequence[Item],
     *,
     work: Callable[[Item], float],
-    capability: Callable[[Item], float],
+    capacity: Callable[[Item], float],
     kind: Callable[[Item], Hashable],
 ) -> list[Item]:
     """One of each band after the other, the most capable of each first.
 
     Args:
         work: multiply-adds; bands are equal steps in its logarithm, from most to least.
-        capability: what decides within a band.
+        capacity: what decides within a band.
         kind: within a band every kind comes once before any comes a second time.
     """
-    ordered = [_kinds_apart(band, capability, kind) for band in bands(items, work)]
+    ordered = [_kinds_apart(band, capacity, kind) for band in bands(items, work)]
     longest = max((len(band) for band in ordered), default=0)
     return [band[i] for i in range(longest) for band in ordered if i < len(band)]
 
@@ -41,11 +41,11 @@ def bands(items: Sequence[Item], work: Callable[[Item], float]) -> list[list[Ite
 
 
 def _kinds_apart(
-    band: Sequence[Item], capability: Callable[[Item], float], kind: Callable[[Item], Hashable]
+    band: Sequence[Item], capacity: Callable[[Item], float], kind: Callable[[Item], Hashable]
 ) -> list[Item]:
     seen: dict[Hashable, int] = {}
     turns: list[tuple[int, Item]] = []
-    for item in sorted(band, key=capability, reverse=True):
+    for item in sorted(band, key=capacity, reverse=True):
         turn = seen[kind(item)] = seen.get(kind(item), -1) + 1
         turns.append((turn, item))
     return [item for _, item in sorted(turns, key=lambda pair: pair[0])]

@@ -1,4 +1,4 @@
-from convatlas.search.turns import bands, in_turns
+from convatlas.search.interleave import bands, round_robin
 
 ITEMS = [("a", 1000), ("a", 900), ("b", 800), ("a", 30), ("c", 31), ("b", 1), ("c", 2)]
 
@@ -11,7 +11,7 @@ def test_bands_are_equal_steps_of_the_logarithm():
 
 
 def test_bands_and_kinds_take_turns():
-    order = in_turns(ITEMS, work=lambda i: i[1], capability=lambda i: i[1], kind=lambda i: i[0])
+    order = round_robin(ITEMS, work=lambda i: i[1], capacity=lambda i: i[1], kind=lambda i: i[0])
     assert order == [
         ("a", 1000),
         ("c", 31),

@@ -12,10 +12,10 @@ from convatlas.atlas.index import read_index
 from convatlas.atlas.listing import published_accuracies
 from convatlas.models.registry import Entry, find_entry
 from convatlas.search.budget import Budget
+from convatlas.search.interleave import round_robin
 from convatlas.search.space import Candidate, input_share
-from convatlas.search.turns import in_turns
 
-Ladders = Sequence[Sequence[Candidate]]
+Sweeps = Sequence[Sequence[Candidate]]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Estimate:
     macs: float
 
     @property
-    def capability(self) -> float:
+    def capacity(self) -> float:
         """More work and more weights, the work counting double."""
-        return capability(self.params, self.macs)
+        return capacity(self.params, self.macs)
 
 
-def capability(params: float, macs: float) -> float:
+def capacity(params: float, macs: float) -> float:
     """A guess before training: only the order matters, and only for who is tried."""
     return 2 * math.log(max(macs, 1)) + math.log(max(params, 1))
 
@@ -51,7 +51,7 @@ def estimate(candidate: Candidate) -> Estimate | None:
     return Estimate(known.params * width**2, known.macs * width**2 * area)
 
 
-def promising_first(rows: Mapping[str, Ladders], budget: Budget) -> list[str]:
+def by_priority(rows: Mapping[str, Sweeps], budget: Budget) -> list[str]:
     """Names in the order in which counting them is worth the time.
 
     Networks that the index does not know (the user's own) come first; then costly, middling and
@@ -59,20 +59,20 @@ def promising_first(rows: Mapping[str, Ladders], budget: Budget) -> list[str]:
     do not fit come last.
     """
     own, best, rest = [], {}, []
-    for name, ladders in rows.items():
-        guesses = [estimate(candidate) for ladder in ladders for candidate in ladder]
+    for name, sweeps in rows.items():
+        guesses = [estimate(candidate) for sweep in sweeps for candidate in sweep]
         if None in guesses:
             own.append(name)
             continue
         fitting = [g for g in guesses if g and not budget.excess(params=g.params, macs=g.macs)]
         if fitting:
-            best[name] = max(fitting, key=lambda guess: guess.capability)
+            best[name] = max(fitting, key=lambda guess: guess.capacity)
         else:
             rest.append(name)
-    order = in_turns(
+    order = round_robin(
         list(best),
         work=lambda name: best[name].macs,
-        capability=lambda name: best[name].capability,
+        capacity=lambda name: best[name].capacity,
         kind=architecture,
     )
     return own + order + rest
@@ -83,7 +83,7 @@ def architecture(name: str) -> str:
     return find_entry(name).cls.__qualname__
 
 
-def undominated(entries: Iterable[Entry]) -> list[Entry]:
+def pareto_front(entries: Iterable[Entry]) -> list[Entry]:
     """Without those that another of the same architecture beats by its paper's own figures.
 
     Beaten: published on the same data, tested in the same way, at least as accurate, with no more

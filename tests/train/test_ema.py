@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from convatlas.train.average import weight_average
+from convatlas.train.ema import weight_average
 
 
 def test_equals_the_recurrence_written_out():

@@ -23,7 +23,7 @@ LEAST_BATCHES = 2
 
 
 @torch.no_grad()
-def refresh_statistics(
+def update_bn(
     model: nn.Module,
     batches: Iterable[Any],
     forward: Callable[[Any], Any],
