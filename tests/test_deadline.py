@@ -1,6 +1,13 @@
 import pytest
 
-from convatlas.deadline import SPIN_S, Deadline, slowdown
+from convatlas.deadline import (
+    CLOSING_S,
+    EXPORT_LAYER_S,
+    EXPORT_S,
+    SPIN_S,
+    Deadline,
+    slowdown,
+)
 
 
 @pytest.fixture
@@ -17,8 +24,20 @@ def test_the_limit_counts_from_the_start_of_the_job(clock):
 
 
 def test_training_leaves_time_for_what_follows(clock):
-    assert Deadline(60).for_training() == 60 - 18
+    assert Deadline(60).for_training() == 60 - CLOSING_S - EXPORT_S
     assert Deadline(600).for_training(first=48) == 600 - 48 - 25
+
+
+def test_an_export_of_many_layers_is_kept_more_time(clock):
+    deadline = Deadline(100)
+    deadline.expect_export(100)
+    assert deadline.for_training() == 100 - CLOSING_S - EXPORT_S - 100 * EXPORT_LAYER_S
+
+
+def test_a_short_limit_keeps_a_share_for_training_and_says_that_it_will_not_hold(clock):
+    deadline = Deadline(10)
+    assert deadline.for_training() == 10 - 3
+    assert deadline.late() == pytest.approx(CLOSING_S + EXPORT_S - 3)
 
 
 def test_a_late_start_cuts_training_short_and_not_away(clock):
@@ -35,15 +54,15 @@ def test_a_proof_takes_a_tenth_at_most(clock):
 def test_a_busy_machine_and_a_slow_test_leave_less_for_training(clock):
     deadline = Deadline(100)
     deadline.slowdown, deadline.test_s = 1.5, 10.0
-    assert deadline.for_training() == 100 - 1.5 * 25 - 10
+    assert deadline.for_training() == pytest.approx(100 - 1.5 * (CLOSING_S + EXPORT_S) - 10)
 
 
 def test_the_lateness_is_known_before_training(clock):
     deadline = Deadline(40)
-    assert deadline.late() == 4 + 12 - 40
+    assert deadline.late() == pytest.approx(0)  # training takes what is left
     clock[0] += 30
     deadline.slowdown = 2.0
-    assert deadline.late() == 4 + 24 - 10
+    assert deadline.late() == pytest.approx(4 + 2 * (CLOSING_S + EXPORT_S) - 10)
 
 
 def test_other_programs_show_in_the_wall_clock(monkeypatch):

@@ -2,7 +2,11 @@
 
 import time
 
-RESERVE_S, RESERVE_SHARE = 25.0, 0.3  # kept for test, export and report: whichever is less
+RESERVE_SHARE = 0.3  # of the limit, at most, is kept for what follows training
+LONG_RESERVE_S, LONG_RESERVE_SHARE = 25.0, 0.05  # kept at least: whichever is less
+# Processor seconds, measured on two cores of 2.5 GHz.
+CLOSING_S = 5.0  # of the last timing, test, proof and report of small photographs
+EXPORT_S, EXPORT_LAYER_S = 3.3, 0.04  # of an export: its libraries, and each counted layer
 MIN_TRAIN_FRACTION = 0.1  # training gets at least this fraction of the time limit
 PROOF_SHARE, PROOF_S = 0.1, 10.0  # for the proof of an export: whichever is less
 SPIN_S = 0.2  # processor seconds that tell how busy the machine is; fewer tell mostly chance
@@ -33,6 +37,7 @@ class Deadline:
         self.seconds = seconds
         self.started = time.perf_counter() if started is None else started
         self.slowdown = 1.0  # of the machine, as far as it was measured
+        self.export_s = EXPORT_S  # that the export is expected to take on an idle machine
         self.test_s = 0.0  # that the test is expected to take beyond what is kept for it anyway
 
     def spent(self) -> float:
@@ -47,12 +52,21 @@ class Deadline:
         """Seconds that training may take, if other work takes `first` before it."""
         return max(MIN_TRAIN_FRACTION * self.seconds, self.left() - first - self._afterwards())
 
+    def expect_export(self, layers: int) -> None:
+        """Keep the time that the export of so many counted layers takes."""
+        self.export_s = EXPORT_S + EXPORT_LAYER_S * layers
+
     def late(self) -> float:
         """Seconds that the job is expected to end past the limit, though training is cut short."""
-        return MIN_TRAIN_FRACTION * self.seconds + self._afterwards() - self.left()
+        return self.for_training() + self._closing() + self.test_s - self.left()
+
+    def _closing(self) -> float:
+        return (CLOSING_S + self.export_s) * self.slowdown
 
     def _afterwards(self) -> float:
-        return min(RESERVE_S, RESERVE_SHARE * self.seconds) * self.slowdown + self.test_s
+        least = min(LONG_RESERVE_S, LONG_RESERVE_SHARE * self.seconds) * self.slowdown
+        most = RESERVE_SHARE * self.seconds * self.slowdown
+        return min(max(self._closing(), least), most) + self.test_s
 
     def for_proof(self) -> float:
         """Seconds that the proof of an export may take."""

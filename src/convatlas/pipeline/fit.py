@@ -191,6 +191,9 @@ def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline
     count = len(runner.data.splits["test"])
     slowest = max(runner.answer_seconds(e, count) for e in trials)
     deadline.test_s = max(0.0, slowest - USUAL_TEST * deadline.seconds)
+    costs = [e.counted.cost for e in trials if e.counted.cost is not None]
+    deadline.expect_export(max((len(cost.layers) for cost in costs), default=0))
+    deadline.slowdown = (deadline.slowdown + slowdown()) / 2  # two looks tell less of chance
     if deadline.late() > TOLERANCE * deadline.seconds:
         causes = [f"{deadline.spent():.0f} s have passed before training"]
         if deadline.slowdown > BUSY:
