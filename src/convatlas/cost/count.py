@@ -32,7 +32,7 @@ BY_VALUES = "it decides by values what it computes: counted with real numbers, f
 
 
 def count(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None = None) -> Cost:
-    """Parameters, multiply-adds and bytes of one forward pass.
+    """Count parameters, multiply-adds and bytes of one forward pass.
 
     Everything of the model is as before afterwards, also where counting raises: parameters,
     buffers, plain attributes, hooks and what they recorded, training flags, random generators.
@@ -65,7 +65,7 @@ def count(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None = None
 
 
 def macs(function: Callable[..., Any], *inputs: Any, **options: Any) -> int:
-    """Multiply-adds of one call of a function or module, on shapes alone."""
+    """Count multiply-adds of one call of a function or module, on shapes alone."""
     watch = Watch(None)
     args, kwargs = moved((inputs, options), META)
     with unchanged(function), _quietly(META), watch, ComplexConvolutions(watch):
@@ -159,7 +159,7 @@ def _quietly(device: torch.device) -> Iterator[None]:
 
 
 def _weights(model: nn.Module, device: torch.device, under: str = "") -> dict[str, Tensor]:
-    """Parameters and buffers as shapes or copies; a shared one is there once.
+    """Return parameters and buffers as shapes or copies; a shared one is there once.
 
     Raises:
         CountError: a kind of tensor that has no such form.
@@ -178,7 +178,7 @@ def _weights(model: nn.Module, device: torch.device, under: str = "") -> dict[st
 
 
 def _replaceable(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without those that TorchScript holds: these stay, and are read by their shapes."""
+    """Leave out those that TorchScript holds: these stay, and are read by their shapes."""
     scripted = [f"{name}." for name, module in model.named_modules() if is_scripted(module)]
     if not scripted:
         return weights
@@ -186,7 +186,7 @@ def _replaceable(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tens
 
 
 def _asks_for_values(error: Exception) -> bool:
-    """Whether a pass failed for want of numbers, rather than for its input."""
+    """Return whether a pass failed for want of numbers, rather than for its input."""
     text = str(error)  # TorchScript hides what it was
     told = "meta" in text.lower() or "Traceback of TorchScript" in text
     return told or isinstance(error, NotImplementedError)

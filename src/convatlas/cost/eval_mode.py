@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards every module has the training flag that it had before."""
+    """Switch to evaluation mode; afterwards restore the training flag of every module."""
     # A frozen TorchScript module has no flag left.
     flags = {module: module.training for module in model.modules() if hasattr(module, "training")}
     set_mode(model, False)

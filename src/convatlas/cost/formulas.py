@@ -14,7 +14,7 @@ Formula = Callable[[Sequence[Any], Any], int]
 
 
 def _convolution(args: Sequence[Any], out: Tensor) -> int:
-    """Transposed convolutions by their input size: each input value meets every weight once."""
+    """Count transposed convolutions by their input size: each value meets every weight once."""
     x, weight, transposed = args[0], args[1], args[6]
     places = (x if transposed else out).shape
     # The weight is (in, out / groups, k…) when transposed, else (out, in / groups, k…): either
@@ -27,7 +27,7 @@ def _cudnn_convolution(args: Sequence[Any], out: Tensor) -> int:
 
 
 def _product(first: int) -> Formula:
-    """(…, l, m) @ (…, m, n): every result is a sum of m products; operands start at `first`."""
+    """Count (…, l, m) @ (…, m, n): each result sums m products; operands start at `first`."""
 
     def formula(args: Sequence[Any], out: Tensor) -> int:
         return out.numel() * args[first].shape[-1]
@@ -40,14 +40,14 @@ def _dot(args: Sequence[Any], out: Tensor) -> int:
 
 
 def _bilinear(args: Sequence[Any], out: Tensor) -> int:
-    """Left times weight, (out, left, right), then times right."""
+    """Count left times weight, (out, left, right), then times right."""
     left, weight = args[0], args[1]
     rows = left.numel() // left.shape[-1]
     return rows * weight.numel() + rows * weight.shape[0] * weight.shape[2]
 
 
 def _attention(args: Sequence[Any], out: Any) -> int:
-    """Scores q k^T, then scores times v."""
+    """Count scores q k^T, then scores times v."""
     query, key, value = args[0], args[1], args[2]
     batch = math.prod(query.shape[:-2])
     length = key.shape[-2]
@@ -55,7 +55,7 @@ def _attention(args: Sequence[Any], out: Any) -> int:
 
 
 def _recurrent(args: Sequence[Any], out: Any) -> int:
-    """One layer and direction of an LSTM or GRU: input and hidden products at every step."""
+    """Count a layer and direction of an LSTM or GRU: input and hidden products at every step."""
     x, weight_in, weight_hidden = args[0], args[1], args[2]
     return x.numel() // x.shape[-1] * (weight_in.numel() + weight_hidden.numel())
 

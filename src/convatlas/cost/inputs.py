@@ -33,7 +33,7 @@ class Inputs:
     kwargs: dict[str, Any]
 
     def on(self, device: torch.device) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with every tensor on one device, as copies; on `meta` without numbers."""
+        """Copy the arguments with every tensor on one device; on `meta` without numbers."""
         given = moved((self.args, self.kwargs), device)
         return given if device == META else tree_map_only(Tensor, Tensor.clone, given)
 
@@ -60,7 +60,7 @@ def read_inputs(inputs: Any, kwargs: Mapping[str, Any] | None, dtype: torch.dtyp
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The type of the first weight that is no whole number, else torch's default."""
+    """Return the type of the first weight that is no whole number, else torch's default."""
     for tensor in chain(model.parameters(), model.buffers()):
         if (tensor.is_floating_point() and tensor.itemsize > 1) or tensor.is_complex():
             return tensor.dtype
@@ -68,7 +68,7 @@ def dtype_of(model: nn.Module) -> torch.dtype:
 
 
 def moved(nested: Any, device: torch.device) -> Any:
-    """The same structure with every tensor on a device; elsewhere the originals stay untouched."""
+    """Return the same structure with every tensor on a device; the originals stay untouched."""
     return tree_map(
         lambda leaf: _moved(leaf, device), nested, is_leaf=lambda x: isinstance(x, PackedSequence)
     )
@@ -128,7 +128,7 @@ def _moved(leaf: Any, device: torch.device) -> Any:
 
 
 def _numbers(sizes: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """The same numbers at every count, without a turn of the global generator."""
+    """Draw the same numbers at every count, without a draw from the global generator."""
     if dtype.is_floating_point or dtype.is_complex:
         return torch.rand(sizes, dtype=dtype, generator=torch.Generator().manual_seed(0))
     return torch.zeros(sizes, dtype=dtype)

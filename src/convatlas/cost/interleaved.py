@@ -22,7 +22,7 @@ class InterleavedTimes:
 
 
 def spread(times: list[float]) -> float:
-    """How many times its p10 the p90 is."""
+    """Return how many times its p10 the p90 is."""
     p10, p90 = quantiles(times)
     return p90 / p10 if p10 > 0 else math.inf
 
@@ -63,7 +63,7 @@ def time_steadily(
 
 
 def spread_text(spread: float) -> str:
-    """`p90 is 3.40 times p10`."""
+    """Write a spread as in `p90 is 3.40 times p10`."""
     return f"p90 is {spread:.2f} times p10"
 
 

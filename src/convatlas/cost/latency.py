@@ -36,7 +36,7 @@ class Latency:
         return self.batch / self.median_s
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by name, with `items_per_s`."""
+        """Return all fields by name, with `items_per_s`."""
         return asdict(self) | {"items_per_s": self.items_per_s}
 
 
@@ -68,7 +68,7 @@ def measure_latency(
 def best_latency(
     model: nn.Module, inputs: Sequence[Tensor], *, seconds: float = 0.5, rounds: int = 2
 ) -> Latency:
-    """The shortest median over thread counts and rounds.
+    """Return the shortest median over thread counts and rounds.
 
     What else runs on the machine only ever adds time, and on a small network more threads may
     add it too; so the shortest is the nearest to what the network itself needs.
@@ -91,7 +91,7 @@ def best_latency(
 def _hopeless(
     model: nn.Module, inputs: Sequence[Tensor], count: int, measured: Sequence[Latency]
 ) -> bool:
-    """Whether two calls on so many threads show that they only wait for each other."""
+    """Return whether two calls on that many threads show that they only wait for each other."""
     with evaluating(model), limited_threads(count), torch.inference_mode():
         times = _repeat(lambda: model(*inputs), lambda: None, 0.0, 2)
     return times[1] > HOPELESS * min(latency.median_s for latency in measured)
@@ -104,7 +104,7 @@ def time_calls(
     min_runs: int,
     device: torch.device | None = None,
 ) -> list[float]:
-    """Seconds of each timed call, after a warm-up of a fifth of the time and two calls at least."""
+    """Return seconds of each timed call, after a fifth of the time and two calls of warm-up."""
     wait = waits_for(device or torch.device("cpu"))
     _repeat(call, wait, seconds / 5, 2)
     return _repeat(call, wait, seconds, min_runs)
@@ -129,13 +129,13 @@ def _repeat(
 
 
 def quantiles(times: Sequence[float]) -> tuple[float, float]:
-    """What a tenth of the times lie below, and a tenth at it or above."""
+    """Return what a tenth of the times lie below, and a tenth at it or above."""
     ordered = sorted(times)
     return ordered[len(ordered) // 10], ordered[len(ordered) * 9 // 10]
 
 
 def summarise(times: Sequence[float], *, threads: int, batch: int, device: str) -> Latency:
-    """Median and spread of timed calls."""
+    """Return median and spread of timed calls."""
     p10, p90 = quantiles(times)
     return Latency(
         median_s=statistics.median(times),
@@ -150,7 +150,7 @@ def summarise(times: Sequence[float], *, threads: int, batch: int, device: str) 
 
 @contextmanager
 def limited_threads(threads: int | None) -> Iterator[None]:
-    """Torch on so many CPU threads, and back to as many as before; None changes nothing."""
+    """Run torch on the given number of CPU threads, then restore it; None changes nothing."""
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ _LEAVES = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch
 
 
 def tensors_in(nested: Any) -> Iterator[Tensor]:
-    """Every tensor inside a nested structure; plain containers without the cost of `pytree`."""
+    """Yield every tensor in a nested structure; plain containers without the cost of `pytree`."""
     if isinstance(nested, Tensor):
         yield nested
     elif isinstance(nested, list | tuple):
@@ -64,7 +64,7 @@ class LiveBytes:
 
 
 def convolution_workspace(x: Tensor, weight: Tensor, out: Tensor) -> int:
-    """An estimate of what a convolution on a CPU holds beside its input and output.
+    """Estimate what a convolution on a CPU holds besides its input and output.
 
     oneDNN computes in blocks of 16 channels: it copies the weights and the input into that form and
     the output out of it. The copy of the input is gone before the output is copied, so that the
@@ -79,7 +79,7 @@ def _blocked(x: Tensor) -> int:
 
 
 def measure_growth(call: Callable[[], Any]) -> int | None:
-    """Bytes of memory by which this process grew at most during one call, as the system saw it.
+    """Measure the bytes by which this process grew at most during one call, as the system saw it.
 
     Only the first call of a network tells: later ones are served from what the first one took.
     None where the system does not say (anything but Linux).

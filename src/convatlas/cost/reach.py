@@ -62,7 +62,7 @@ def reachable(roots: Iterable[Any]) -> Iterator[Any]:
 
 @functools.lru_cache(maxsize=4096)
 def is_followed(kind: type) -> bool:
-    """Whether objects of this class are the user's own, so that their attributes are followed."""
+    """Return whether objects of this class are the user's own, whose attributes are followed."""
     if kind in PLAIN or issubclass(kind, type | types.FunctionType | torch.Tensor):
         return False
     module = getattr(kind, "__module__", None) or ""
@@ -70,7 +70,7 @@ def is_followed(kind: type) -> bool:
 
 
 def attributes(each: Any) -> dict[str, Any] | None:
-    """The dictionary of an object's attributes, asked of the object itself and not of its class."""
+    """Return an object's attributes, asked of the object itself and not of its class."""
     try:
         return object.__getattribute__(each, "__dict__")
     except AttributeError:
@@ -78,7 +78,7 @@ def attributes(each: Any) -> dict[str, Any] | None:
 
 
 def slots(each: Any) -> Iterator[str]:
-    """The names of attributes that are held outside the dictionary and are set."""
+    """Return the names of attributes that are held outside the dictionary and are set."""
     return (name for name in _slots_of(type(each)) if hasattr(each, name))
 
 
@@ -151,7 +151,7 @@ def _globals_of(function: types.FunctionType) -> Iterator[Any]:
 
 
 def _tells(value: Any) -> bool:
-    """Classes and functions of others that a function names are not its state."""
+    """Return whether the value is state: classes and functions of others are not."""
     if isinstance(value, type | types.ModuleType):
         return False
     return not isinstance(value, types.FunctionType) or _is_users(value.__module__ or "")
@@ -159,14 +159,14 @@ def _tells(value: Any) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _names(code: types.CodeType) -> tuple[str, ...]:
-    """Global names and attributes that a function uses, those of functions inside it included."""
+    """Return global names and attributes that a function uses, inner functions included."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     return tuple(dict.fromkeys([*code.co_names, *(n for each in inner for n in _names(each))]))
 
 
 @functools.lru_cache(maxsize=4096)
 def _set_names(code: types.CodeType) -> tuple[str, ...]:
-    """Global names that a function sets, by `global NAME`."""
+    """Return global names that a function sets, by `global NAME`."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     own = (step.argval for step in dis.get_instructions(code) if step.opname == "STORE_GLOBAL")
     return (*own, *(name for each in inner for name in _set_names(each)))

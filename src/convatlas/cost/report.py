@@ -86,7 +86,7 @@ class Cost:
         return f"{head}<details><summary>{len(layers)} layers</summary>{inside}</details>"
 
     def _rows(self) -> list[tuple[str, str]]:
-        """What is known of the whole, for people."""
+        """Return what is known of the whole, for people."""
         return [
             ("input", shape_text(self.input)),
             ("params", format_number(self.params)),
@@ -100,7 +100,7 @@ class Cost:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """The keys of `count --json`, layers included."""
+        """Return the keys of `count --json`, layers included."""
         whole = asdict(self)
         whole["memory_bytes"] = self.memory_bytes
         whole["memory_margin"] = MEMORY_MARGIN

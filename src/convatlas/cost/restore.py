@@ -80,7 +80,7 @@ class Snapshot:
 
 
 def _plain(held: dict[Any, Any]) -> Any:
-    """The class whose methods reach a dictionary as it is, past those that a subclass overrides."""
+    """Return the class whose methods reach a dictionary as it is, past any overriding subclass."""
     return OrderedDict if isinstance(held, OrderedDict) else dict
 
 
@@ -188,7 +188,7 @@ def _put_back_kind(module: nn.Module, kind: type) -> None:
 
 
 def _forget_new(cached: Any, misses: int) -> None:
-    """What a cached function answered on shapes alone is no answer for a real call."""
+    """Forget what a cached function answered on shapes alone: it is no answer for a real call."""
     if cached.cache_info().misses != misses:
         cached.cache_clear()
 

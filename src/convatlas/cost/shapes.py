@@ -15,7 +15,7 @@ aten = torch.ops.aten
 
 
 def _like(operator: Any) -> Answer:
-    """Of a tensor of real numbers, its own shape; whole numbers would become others."""
+    """Answer for real numbers with the tensor's own shape; whole numbers would become others."""
 
     def answer(args: Sequence[Any]) -> Tensor:
         x = args[0]
@@ -29,7 +29,7 @@ def _itself(args: Sequence[Any]) -> Tensor:
 
 
 def _together(operator: Any) -> Answer:
-    """Of two tensors of one shape, layout and type, that; anything else is asked of torch."""
+    """Answer for two tensors of one shape, layout and type with that; else ask torch."""
 
     def answer(args: Sequence[Any]) -> Tensor:
         x, y = args[:2]
@@ -45,7 +45,7 @@ def _alike(x: Tensor, y: Tensor) -> bool:
 
 
 def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """In evaluation mode the two statistics come back empty."""
+    """Answer in evaluation mode, where the two statistics come back empty."""
     x = args[0]
     return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
 

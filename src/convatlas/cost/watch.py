@@ -144,7 +144,7 @@ class Watch(TorchDispatchMode):
             self.outputs.setdefault(name, tuple(first.shape))
 
     def layers(self) -> Iterator[LayerCost]:
-        """In the order they ran; then what holds weights but did not run."""
+        """List layers in the order they ran; then what holds weights but did not run."""
         ran = list(self.outputs)
         shared: set[int] = set()  # a weight that two layers share is booked once
         for name in ran + [name for name in self._modules if name not in self.outputs]:

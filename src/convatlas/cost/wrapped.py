@@ -14,7 +14,7 @@ from convatlas.errors import CountError, UsageError
 
 
 def unwrapped(model: Any) -> nn.Module:
-    """The network inside `DataParallel`, `DistributedDataParallel` and `torch.compile`.
+    """Return the network inside `DataParallel`, `DistributedDataParallel` and `torch.compile`.
 
     Raises:
         UsageError: no module.
@@ -49,7 +49,7 @@ def run_plainly(model: nn.Module) -> Iterator[None]:
 
 
 def is_scripted(module: nn.Module) -> bool:
-    """Whether TorchScript holds its weights, so that no others can be put in their place."""
+    """Return whether TorchScript holds its weights, so that no others can be put in their place."""
     return isinstance(module, torch.jit.ScriptModule)
 
 

@@ -66,7 +66,7 @@ _ZERO_COST_NAMES = frozenset(name for group in _GROUPS.values() for name in grou
 
 
 def is_zero_cost(op: torch._ops.OpOverload) -> bool:
-    """Whether the rule counts nothing for this operator, in place or not."""
+    """Return whether the rule counts nothing for this operator, in place or not."""
     name = bare_name(op)
     plain = name.removesuffix("_")
     return (
@@ -82,7 +82,7 @@ def _is_tagged(op: torch._ops.OpOverload) -> bool:
 
 
 def _is_tagged_out_of_place(plain: str) -> bool:
-    """An operator that works in place may lack the tag that its ordinary form has."""
+    """Look up the tags of the ordinary form, which one that works in place may lack."""
     packet = getattr(torch.ops.aten, plain, None) if "::" not in plain else None
     return packet is not None and any(
         _is_tagged(getattr(packet, overload)) for overload in packet.overloads()
@@ -90,6 +90,6 @@ def _is_tagged_out_of_place(plain: str) -> bool:
 
 
 def bare_name(op: torch._ops.OpOverload) -> str:
-    """`aten::add.Tensor` -> `add`; operators of other libraries keep their library."""
+    """Shorten `aten::add.Tensor` to `add`; operators of other libraries keep their library."""
     library, _, name = op._schema.name.partition("::")
     return name if library in ("aten", "prim", "prims") else f"{library}::{name}"

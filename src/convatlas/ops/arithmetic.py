@@ -82,7 +82,7 @@ class WindowAxis(NamedTuple):
 
 
 def each_axis(value: T | Sequence[T], dims: int, what: str) -> tuple[T, ...]:
-    """One value for every axis: a single one is repeated, a sequence must have one for each.
+    """Return one value per axis: repeat a single one, check that a sequence has one for each.
 
     Raises:
         UsageError: a sequence of another length.
@@ -95,7 +95,7 @@ def each_axis(value: T | Sequence[T], dims: int, what: str) -> tuple[T, ...]:
 
 
 def effective_kernel(kernel: int, dilation: int = 1) -> int:
-    """Input positions from the first to the last that a dilated kernel reads: d (k - 1) + 1.
+    """Return how many input positions a dilated kernel spans: d (k - 1) + 1.
 
     Raises:
         UsageError: kernel or dilation below 1.
@@ -105,7 +105,7 @@ def effective_kernel(kernel: int, dilation: int = 1) -> int:
 
 
 def padding_sides(padding: AxisPadding, kernel: int, dilation: int = 1) -> tuple[int, int]:
-    """Positions added before and after one axis.
+    """Return the positions added before and after one axis.
 
     Args:
         padding: a number for both sides; a pair; or a rule. `valid`: none. `same`: d (k - 1) in
@@ -136,7 +136,7 @@ def padding_sides(padding: AxisPadding, kernel: int, dilation: int = 1) -> tuple
 def output_size(
     size: int, kernel: int, *, stride: int = 1, padding: AxisPadding = 0, dilation: int = 1
 ) -> int:
-    """Output positions of a convolution: floor((i + padding - d (k - 1) - 1) / s) + 1.
+    """Compute the output size of a convolution: floor((i + padding - d (k - 1) - 1) / s) + 1.
 
     Raises:
         UsageError: a number below 1, or the kernel is longer than the padded input.
@@ -160,7 +160,7 @@ def window_axes(
     padding: Padding = 0,
     dilation: int | Sequence[int] = 1,
 ) -> list[WindowAxis]:
-    """Stride, padding, dilation and output size of each axis.
+    """Return stride, padding, dilation and output size of each axis.
 
     Raises:
         UsageError: as `each_axis`, `padding_sides` and `output_size`.
@@ -189,7 +189,7 @@ def transposed_size(
     output_padding: int = 0,
     dilation: int = 1,
 ) -> int:
-    """Output positions of a transposed convolution: (i - 1) s - 2 p + d (k - 1) + 1 + extra.
+    """Compute a transposed convolution's output size: (i - 1) s - 2 p + d (k - 1) + 1 + extra.
 
     Args:
         padding: of the forward convolution that this one transposes.
@@ -221,7 +221,7 @@ def transposed_size(
 def output_padding_for(
     size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> int:
-    """The output_padding with which the transposed convolution gives back `size` positions.
+    """Return the output_padding with which the transposed convolution gives `size` positions.
 
     (n + 2 p - d (k - 1) - 1) mod s, for a forward convolution from n positions.
 
@@ -233,13 +233,13 @@ def output_padding_for(
 
 
 def inserted_size(size: int, stride: int) -> int:
-    """Positions after s - 1 zeros between neighbours: i + (i - 1) (s - 1)."""
+    """Count positions after s - 1 zeros between neighbours: i + (i - 1) (s - 1)."""
     _positive("inserted_size", size=size, stride=stride)
     return size + (size - 1) * (stride - 1)
 
 
 def transposed_padding(kernel: int, padding: int, dilation: int = 1) -> int:
-    """Padding of the ordinary convolution that a transposed one equals: d (k - 1) - p.
+    """Return the padding of the convolution that a transposed one equals: d (k - 1) - p.
 
     Below 0 the zero-inserted input is cut instead of padded.
     """
@@ -255,7 +255,7 @@ def pooled_size(
     dilation: int = 1,
     ceil_mode: bool = False,
 ) -> int:
-    """Output positions of a pooling; as a convolution, or rounded up in ceil mode.
+    """Compute the output size of a pooling: as of a convolution, rounded up in ceil mode.
 
     Args:
         stride: the kernel if not given.
@@ -277,7 +277,7 @@ def pooled_size(
 
 
 def receptive_field(layers: Iterable[tuple[int, ...]]) -> int:
-    """Input positions that one output of a chain of layers depends on.
+    """Count the input positions that one output of a chain of layers depends on.
 
     1 + sum of (k - 1) d times the product of the strides before.
 
@@ -299,7 +299,7 @@ def receptive_field(layers: Iterable[tuple[int, ...]]) -> int:
 
 
 def check_groups(where: str, in_channels: int, out_channels: int, groups: int) -> None:
-    """Both channel counts must divide into the groups.
+    """Check that both channel counts divide into the groups.
 
     Raises:
         UsageError: they do not.

@@ -17,7 +17,7 @@ def attend(
     present: Tensor | None = None,
     scale_outside: bool = False,
 ) -> Tensor:
-    """softmax(target source^T / sqrt(depth)) source.
+    """Compute softmax(target source^T / sqrt(depth)) source.
 
     Args:
         present: false where the source is padding, which no target reads.

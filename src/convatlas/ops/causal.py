@@ -20,7 +20,7 @@ def causal_conv(
     dilation: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """All padding, dilation (k - 1), stands before the first step; none after the last.
+    """Convolve with all padding, dilation (k - 1), before the first step and none after the last.
 
     Shape:
         x        (n, c, t)

@@ -43,7 +43,7 @@ def chebyshev_conv(x: Tensor, weight: Tensor, scaled: Tensor) -> Tensor:
 
 
 def along_graph(matrix: Tensor, x: Tensor) -> Tensor:
-    """The matrix times the values at the vertices, the last axis of x.
+    """Multiply the matrix with the values at the vertices, the last axis of x.
 
     Shape: (v, v) dense or sparse, (…, v) -> (…, v)
 
@@ -55,7 +55,7 @@ def along_graph(matrix: Tensor, x: Tensor) -> Tensor:
 
 
 def mix(x: Tensor, weight: Tensor) -> Tensor:
-    """One linear map of the channels, the same at every vertex.
+    """Apply one linear map to the channels, the same at every vertex.
 
     Shape: (n, c, …, v), (d, c) -> (n, d, …, v)
 

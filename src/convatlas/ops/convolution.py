@@ -68,7 +68,7 @@ def conv(
 
 
 def check_conv(x: Tensor, weight: Tensor, groups: int = 1) -> int:
-    """The number of axes that input and weight agree on.
+    """Return the number of axes that input and weight agree on.
 
     Raises:
         UsageError: they do not agree, or the channels do not divide into the groups.
@@ -89,7 +89,7 @@ def check_conv(x: Tensor, weight: Tensor, groups: int = 1) -> int:
 
 
 def flip(weight: Tensor) -> Tensor:
-    """The kernel turned round along every axis: `conv` with it is convolution as in textbooks.
+    """Turn the kernel round along every axis: `conv` with it is convolution as in textbooks.
 
     Shape: (d, c, k…) -> (d, c, k…)
 

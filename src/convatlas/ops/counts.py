@@ -36,7 +36,7 @@ def count_conv(
     groups: int = 1,
     bias: bool = False,
 ) -> Count:
-    """Ordinary, strided, dilated, masked or grouped: c d K / g weights, each used at every output.
+    """Count ordinary, strided, dilated, masked or grouped: c d K / g weights, used at every output.
 
     Stride and dilation enter through the output size alone; a mask zeroes weights, it removes
     none.
@@ -52,21 +52,21 @@ def count_conv(
 def count_pointwise(
     in_channels: int, out_channels: int, output: Sizes, *, groups: int = 1
 ) -> Count:
-    """1 x 1: c d / g weights."""
+    """Count 1 x 1: c d / g weights."""
     return count_conv(in_channels, out_channels, 1, output, groups=groups)
 
 
 def count_depthwise(
     channels: int, kernel: int | Sizes, output: Sizes, *, multiplier: int = 1
 ) -> Count:
-    """One filter or more on each channel alone: a c K weights."""
+    """Count one filter or more on each channel alone: a c K weights."""
     return count_conv(channels, channels * multiplier, kernel, output, groups=channels)
 
 
 def count_separable(
     in_channels: int, out_channels: int, kernel: int | Sizes, output: Sizes, *, multiplier: int = 1
 ) -> Count:
-    """Depthwise, then 1 x 1: a c K + a c d weights."""
+    """Count depthwise, then 1 x 1: a c K + a c d weights."""
     filtered = count_depthwise(in_channels, kernel, output, multiplier=multiplier)
     return filtered + count_pointwise(in_channels * multiplier, out_channels, output)
 
@@ -74,7 +74,7 @@ def count_separable(
 def count_spatially_separable(
     in_channels: int, out_channels: int, kernel: int | Sizes, output: Sizes, *, between: Sizes
 ) -> Count:
-    """A column and a row for each pair of channels: c d (kh + kw) weights.
+    """Count a column and a row for each pair of channels: c d (kh + kw) weights.
 
     Args:
         between: the size after the columns, before the rows.
@@ -96,7 +96,7 @@ def count_two_step(
     *,
     between: Sizes,
 ) -> Count:
-    """kh x 1 to the middle channels, then 1 x kw: c m kh + m d kw weights."""
+    """Count kh x 1 to the middle channels, then 1 x kw: c m kh + m d kw weights."""
     high, wide = _pair(kernel)
     first = count_conv(in_channels, middle_channels, (high, 1), between)
     return first + count_conv(middle_channels, out_channels, (1, wide), output)
@@ -105,7 +105,7 @@ def count_two_step(
 def count_sub_separable(
     in_channels: int, out_channels: int, kernel: int | Sizes, output: Sizes, *, groups: int
 ) -> Count:
-    """Grouped, then a full 1 x 1: c d K / g + d d weights."""
+    """Count grouped, then a full 1 x 1: c d K / g + d d weights."""
     grouped = count_conv(in_channels, out_channels, kernel, output, groups=groups)
     return grouped + count_pointwise(out_channels, out_channels, output)
 
@@ -113,7 +113,7 @@ def count_sub_separable(
 def count_super_separable(
     in_channels: int, out_channels: int, kernel: int | Sizes, output: Sizes, *, groups: int
 ) -> Count:
-    """Depthwise, then a grouped 1 x 1: c K + c d / g weights."""
+    """Count depthwise, then a grouped 1 x 1: c K + c d / g weights."""
     filtered = count_depthwise(in_channels, kernel, output)
     return filtered + count_pointwise(in_channels, out_channels, output, groups=groups)
 
@@ -127,7 +127,7 @@ def count_pyramid(
     concat: bool = False,
     dims: int = 2,
 ) -> Count:
-    """Filters of several sizes on each channel alone, then 1 x 1; concat widens the 1 x 1.
+    """Count filters of several sizes on each channel, then 1 x 1, which concat widens.
 
     c sum(k ** dims) + n c d weights, n = 1 when the answers are added.
     """
@@ -141,14 +141,14 @@ def count_pyramid(
 def count_causal(
     in_channels: int, out_channels: int, kernel: int, output: Sizes, *, groups: int = 1
 ) -> Count:
-    """As the ordinary one: only the padding differs."""
+    """Count as the ordinary one: only the padding differs."""
     return count_conv(in_channels, out_channels, kernel, output, groups=groups)
 
 
 def count_gated(
     in_channels: int, out_channels: int, kernel: int | Sizes, output: Sizes, *, groups: int = 1
 ) -> Count:
-    """Twice the ordinary one: half of the maps are gates."""
+    """Count twice the ordinary one: half of the maps are gates."""
     return count_conv(in_channels, 2 * out_channels, kernel, output, groups=groups)
 
 
@@ -161,13 +161,13 @@ def count_transposed(
     groups: int = 1,
     bias: bool = False,
 ) -> Count:
-    """Counted by the input: each input value meets every weight of its channel once."""
+    """Count by the input: each input value meets every weight of its channel once."""
     count = count_conv(in_channels, out_channels, kernel, input, groups=groups)
     return Count(count.params + bias * out_channels, count.macs)
 
 
 def count_spectral(in_channels: int, out_channels: int, vertices: int) -> Count:
-    """v c d weights; into the eigenbasis and back with dense products: v v (c + d) + v c d macs."""
+    """Count v c d weights; macs of two dense basis changes and of mixing: v v (c + d) + v c d."""
     _positive("count_spectral", in_channels, out_channels, vertices)
     theta = vertices * in_channels * out_channels
     return Count(theta, vertices**2 * (in_channels + out_channels) + theta)
@@ -176,7 +176,7 @@ def count_spectral(in_channels: int, out_channels: int, vertices: int) -> Count:
 def count_chebyshev(
     in_channels: int, out_channels: int, vertices: int, order: int, *, entries: int | None = None
 ) -> Count:
-    """K c d weights; K - 1 products with the Laplacian, then K channel mixings.
+    """Count K c d weights; K - 1 products with the Laplacian, then K channel mixings.
 
     Args:
         order: polynomials used, K; the filter reaches K - 1 hops.
@@ -191,7 +191,7 @@ def count_chebyshev(
 def count_first_order(
     in_channels: int, out_channels: int, vertices: int, *, entries: int | None = None
 ) -> Count:
-    """c d weights; mix the channels, then one product with the graph.
+    """Count c d weights; mix the channels, then one product with the graph.
 
     Args:
         entries: non-zero entries of the graph with its loops; all v v if not given.

@@ -23,7 +23,7 @@ def depthwise_conv(
     padding: Padding = "same",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """One filter or more on every channel: a grouped convolution with a group for each channel.
+    """Apply one filter or more to every channel: a grouped convolution, a group per channel.
 
     One filter a channel, without bias and padded alike on both sides, runs on the CPU by the
     kernels of `convatlas.kernels` where those are installed and switched on.
@@ -56,7 +56,7 @@ def depthwise_conv(
 
 
 def _by_kernel(x: Tensor, weight: Tensor, axes: Sequence[WindowAxis]) -> Tensor:
-    """By the kernels; their own rule leaves to torch the shapes that they do not know."""
+    """Convolve by the kernels; their own rule leaves unknown shapes to torch."""
     # Imported here: what the kernels need is not needed by torch's form.
     from convatlas.kernels.layers.depthwise import depthwise_conv1d, depthwise_conv2d
 

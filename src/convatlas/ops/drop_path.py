@@ -18,7 +18,7 @@ from convatlas.ops.tracing import is_traced
 
 
 def join_mean(paths: Sequence[Tensor]) -> Tensor:
-    """The mean of the paths.
+    """Return the mean of the paths.
 
     Shape: (n, c, i…) each -> (n, c, i…)
 
@@ -46,7 +46,7 @@ def local_drop_path(
     training: bool,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The mean of the paths that survive, one draw for the whole batch; of all when not training.
+    """Return the mean of the paths that survive, one draw a batch; of all when not training.
 
     Args:
         drop: probability that a path is left out, drawn for each by itself; were all left out,
@@ -71,7 +71,7 @@ def local_drop_path(
 
 
 def global_drop_path(paths: Mapping[int, Tensor], column: int) -> Tensor:
-    """The one path of the column that stays on in the whole network.
+    """Return the one path of the column that stays on in the whole network.
 
     A join that the column does not reach gives the mean: nothing that counts reads it.
 
@@ -90,7 +90,7 @@ def global_drop_path(paths: Mapping[int, Tensor], column: int) -> Tensor:
 
 
 def draw_column(columns: int, *, generator: torch.Generator | None = None) -> int:
-    """One column of the network, each equally likely.
+    """Draw one column of the network, each equally likely.
 
     Raises:
         UsageError: fewer than 1 column.
@@ -101,7 +101,7 @@ def draw_column(columns: int, *, generator: torch.Generator | None = None) -> in
 
 
 def linear_survival(unit: int, units: int, *, last: float = 0.5) -> float:
-    """Chance that residual unit `unit` of `units` stays on: 1 - unit / units * (1 - last).
+    """Return the chance that residual unit `unit` stays on: 1 - unit / units * (1 - last).
 
     Args:
         unit: 0, always on, stands for what is before the first unit.

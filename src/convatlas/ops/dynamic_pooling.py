@@ -20,7 +20,7 @@ MEANS = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_p
 
 
 def dynamic_pool(x: Tensor, bins: int | Sequence[int], *, average: bool = False) -> Tensor:
-    """The largest value of each of n nearly equal bins along each axis, or their mean.
+    """Return the maximum or mean of each of n nearly equal bins along each axis.
 
     Shape: (n, c, i…) -> (n, c, bins…)
 
@@ -41,7 +41,7 @@ def dynamic_pool(x: Tensor, bins: int | Sequence[int], *, average: bool = False)
 
 
 def pyramid_pool(x: Tensor, levels: Sequence[int] = (1, 2, 4), *, average: bool = False) -> Tensor:
-    """`dynamic_pool` at several numbers of bins, all answers in one row.
+    """Apply `dynamic_pool` at several numbers of bins and put all answers in one row.
 
     Shape: (n, c, i…) -> (n, c * sum of level ** axes)
 
@@ -56,7 +56,7 @@ def pyramid_pool(x: Tensor, levels: Sequence[int] = (1, 2, 4), *, average: bool 
 
 
 def global_pool(x: Tensor) -> Tensor:
-    """The mean of each channel over all positions.
+    """Return the mean of each channel over all positions.
 
     Shape: (n, c, i…) -> (n, c)
 

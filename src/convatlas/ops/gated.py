@@ -16,7 +16,7 @@ from convatlas.ops.weights import new_filters
 
 
 def glu(x: Tensor) -> Tensor:
-    """Gated linear unit: p * sigmoid(q), p the first half of the channels, q the second.
+    """Apply a gated linear unit: p * sigmoid(q), p the first half of the channels, q the second.
 
     Shape: (n, 2 c, i…) -> (n, c, i…)
 
@@ -30,7 +30,7 @@ def glu(x: Tensor) -> Tensor:
 
 
 def gtu(x: Tensor) -> Tensor:
-    """Gated tanh unit: tanh(p) * sigmoid(q).
+    """Apply a gated tanh unit: tanh(p) * sigmoid(q).
 
     Shape: (n, 2 c, i…) -> (n, c, i…)
 
@@ -53,7 +53,7 @@ def gated_conv(
     padding: Padding = "same",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """One convolution to twice the channels, then the gate.
+    """Convolve to twice the channels, then apply the gate.
 
     Args:
         gate: `glu`, `gtu`, or any function that halves the channels.

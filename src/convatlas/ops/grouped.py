@@ -21,7 +21,7 @@ def grouped_conv(
     padding: Padding = "same",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """As many groups as the filters' channels ask for; `Conv(groups=g)` holds the weights.
+    """Convolve in as many groups as the filters' channels ask for; `Conv(groups=g)` holds weights.
 
     Shape:
         x        (n, c, i…)

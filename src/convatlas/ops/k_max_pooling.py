@@ -10,7 +10,7 @@ from convatlas.errors import UsageError
 
 
 def k_max_pool(x: Tensor, k: int) -> Tensor:
-    """The k largest values along the last axis, their order kept.
+    """Return the k largest values along the last axis, in their order.
 
     Shape: (…, t) -> (…, k)
 
@@ -26,7 +26,7 @@ def k_max_pool(x: Tensor, k: int) -> Tensor:
 
 
 def dynamic_k(layer: int, layers: int, *, top: int, length: int) -> int:
-    """How many values layer `layer` of `layers` keeps: max(top, ceil((L - l) / L * length)).
+    """Compute how many values layer `layer` of `layers` keeps: max(top, ceil((L - l) / L * n)).
 
     Args:
         top: values that the last layer keeps, whatever the length.

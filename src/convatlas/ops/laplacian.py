@@ -13,7 +13,7 @@ from convatlas.errors import UsageError
 
 
 def normalised_laplacian(graph: Tensor) -> Tensor:
-    """I - D^(-1/2) W D^(-1/2); the row of a vertex without edges stays zero.
+    """Compute I - D^(-1/2) W D^(-1/2); the row of a vertex without edges stays zero.
 
     Shape: (v, v) -> (v, v)
 
@@ -28,7 +28,7 @@ def normalised_laplacian(graph: Tensor) -> Tensor:
 
 
 def eigenbasis(laplacian: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, ascending, and U with L = U diag(values) U^T; the graph's Fourier basis.
+    """Return ascending eigenvalues and U with L = U diag(values) U^T, the graph's Fourier basis.
 
     Shape: (v, v) -> (v,), (v, v)
 
@@ -39,7 +39,7 @@ def eigenbasis(laplacian: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def scaled_laplacian(laplacian: Tensor, largest: float | None = None) -> Tensor:
-    """2 L / lambda_max - I: eigenvalues from -1 to 1, where Chebyshev polynomials live.
+    """Compute 2 L / lambda_max - I: eigenvalues from -1 to 1, the domain of Chebyshev polynomials.
 
     Args:
         largest: lambda_max; computed if not given. 2 is its bound for a normalised Laplacian.
@@ -61,7 +61,7 @@ def scaled_laplacian(laplacian: Tensor, largest: float | None = None) -> Tensor:
 
 
 def first_order_graph(graph: Tensor, *, add_identity: bool = False) -> Tensor:
-    """D~^(-1/2) (W + I) D~^(-1/2), D~ the degrees of W + I.
+    """Compute D~^(-1/2) (W + I) D~^(-1/2), D~ the degrees of W + I.
 
     Args:
         add_identity: the released code of STGCN adds I once more; the paper does not.
@@ -81,7 +81,7 @@ def first_order_graph(graph: Tensor, *, add_identity: bool = False) -> Tensor:
 
 
 def _both_sides(graph: Tensor, degree: Tensor) -> Tensor:
-    """D^(-1/2) W D^(-1/2), zero where a degree is."""
+    """Compute D^(-1/2) W D^(-1/2), zero where a degree is."""
     root = degree.where(degree > 0, 1).rsqrt() * (degree > 0)
     return root[:, None] * graph * root
 

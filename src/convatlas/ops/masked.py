@@ -22,7 +22,7 @@ from convatlas.ops.weights import new_bias, new_filters
 def reading_order_mask(
     in_channels: int, out_channels: int, kernel: Sequence[int], kind: str, *, colours: int = 1
 ) -> Tensor:
-    """1 where a weight may act, 0 where it would read ahead.
+    """Return 1 where a weight may act, 0 where it would read ahead.
 
     Before the centre in reading order all is seen, after it nothing. At the centre a channel of
     colour j sees colours below j (A), or up to j (B); with one colour, nothing or all.
@@ -58,7 +58,7 @@ def reading_order_mask(
 
 
 def masked_conv(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A convolution whose hidden weights are zero, whatever they are set to.
+    """Convolve with hidden weights at zero, whatever they are set to.
 
     Shape:
         x        (n, c, i…)

@@ -30,7 +30,7 @@ def convolution_matrix(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The sparse matrix C with `conv(x, weight)` = C x; gradients reach the weight through it.
+    """Build the sparse C with `conv(x, weight)` = C x; gradients reach the weight through it.
 
     Args:
         size: of the input, one number an axis.
@@ -101,7 +101,7 @@ def patches(
     padding_mode: str = "zeros",
     dilation: Ints = 1,
 ) -> Tensor:
-    """What each place of the window sees, one column a place ("im2col").
+    """Return what each place of the window sees, one column a place ("im2col").
 
     Shape: (n, c, i…) -> (n, c * K, positions out)
 
@@ -126,7 +126,7 @@ def patches(
 def windows(
     x: Tensor, kernel: Sequence[int], *, stride: Sequence[int], dilation: Sequence[int]
 ) -> Tensor:
-    """All places of a window on x, without a copy.
+    """Return all places of a window on x, without a copy.
 
     Shape: (n, c, i…) -> (n, c, o…, k…)
 

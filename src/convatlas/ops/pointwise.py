@@ -19,7 +19,7 @@ def pointwise_conv(
     stride: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """A weighted sum of the channels at each position; `Conv(c, d, 1)` holds the weights.
+    """Return a weighted sum of the channels at each position; `Conv(c, d, 1)` holds the weights.
 
     Shape:
         x        (n, c, i…)

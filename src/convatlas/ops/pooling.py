@@ -28,7 +28,7 @@ def max_pool(
     dilation: Ints = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The largest value of each window; padding never wins.
+    """Return the maximum of each window; padding never wins.
 
     Args:
         stride: the kernel if not given.
@@ -54,7 +54,7 @@ def average_pool(
     ceil_mode: bool = False,
     count_padding: bool = True,
 ) -> Tensor:
-    """The mean of each window.
+    """Return the mean of each window.
 
     Args:
         stride: the kernel if not given.
@@ -75,7 +75,7 @@ def average_pool(
 def l2_pool(
     x: Tensor, kernel: Ints, *, stride: Ints | None = None, padding: Ints = 0, mean: bool = False
 ) -> Tensor:
-    """sqrt(sum of x^2) of each window; the gradient of a window of zeros is zero.
+    """Return sqrt(sum of x^2) of each window; the gradient of a window of zeros is zero.
 
     Args:
         stride: the kernel if not given.

@@ -17,7 +17,7 @@ from convatlas.ops.weights import new_filters
 def pyramid_filter(
     x: Tensor, weights: Sequence[Tensor], *, stride: int = 1, concat: bool = False
 ) -> Tensor:
-    """One filter of each size on every channel; the answers are added, or laid side by side.
+    """Apply one filter of each size to every channel; add the answers, or lay them side by side.
 
     Shape:
         x        (n, c, i…)
@@ -42,7 +42,7 @@ def pyramid_conv(
     stride: int = 1,
     concat: bool = False,
 ) -> Tensor:
-    """`pyramid_filter`, then a 1 x 1 convolution; concat makes that one len(weights) times wider.
+    """Apply `pyramid_filter`, then a 1 x 1, which concat makes len(weights) times wider.
 
     Shape:
         x          (n, c, i…)
@@ -59,7 +59,7 @@ def pyramid_conv(
 
 
 def join_maps(maps: Sequence[Tensor], concat: bool) -> Tensor:
-    """The sum of the maps, or the maps side by side.
+    """Return the sum of the maps, or the maps side by side.
 
     Shape: (n, c, i…) each -> (n, c, i…), or len(maps) * c channels with concat
 

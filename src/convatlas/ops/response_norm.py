@@ -12,7 +12,7 @@ from convatlas.errors import UsageError
 def local_response_norm(
     x: Tensor, neighbours: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
 ) -> Tensor:
-    """x / (k + alpha * sum of the neighbouring channels' x^2) ^ beta.
+    """Compute x / (k + alpha * sum of the neighbouring channels' x^2) ^ beta.
 
     As the paper prints it: alpha is not divided by the number of neighbours, as torch divides it.
 

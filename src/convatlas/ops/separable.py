@@ -22,7 +22,7 @@ def separable_conv(
     padding: Padding = "same",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """One filter or more on every channel, then one 1 x 1 convolution across channels.
+    """Apply one filter or more to every channel, then one 1 x 1 convolution across channels.
 
     It is the ordinary convolution whose kernel is the outer product of the two.
 

@@ -15,7 +15,7 @@ from convatlas.ops.weights import new_filters
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:
-    """Channel i of group g moves to place i * groups + g: reshape, transpose, flatten.
+    """Move channel i of group g to place i * groups + g: reshape, transpose, flatten.
 
     Shape: (n, c, i…) -> (n, c, i…), c a multiple of groups
 
@@ -40,7 +40,7 @@ def shuffled_group_conv(
     stride: int | Sequence[int] = 1,
     padding: Padding = "same",
 ) -> Tensor:
-    """A grouped convolution, then a shuffle: the next grouped layer reads from every group.
+    """Convolve in groups, then shuffle: the next grouped layer reads from every group.
 
     Shape:
         x        (n, c, i…)

@@ -11,7 +11,7 @@ from convatlas.ops.tracing import is_traced
 
 
 def downsample(x: Tensor, block: int) -> Tensor:
-    """Each block x block square of pixels becomes one pixel of block ** 2 times the channels.
+    """Turn each block x block square into one pixel of block ** 2 times the channels.
 
     The place in the square is the slow part of the new channel's number: (row, column, channel).
     torch's pixel_unshuffle has (channel, row, column).
@@ -32,7 +32,7 @@ def downsample(x: Tensor, block: int) -> Tensor:
 
 
 def upsample(x: Tensor, block: int) -> Tensor:
-    """The inverse of `downsample`.
+    """Invert `downsample`.
 
     Shape: (n, block ** 2 * c, h, w) -> (n, c, h * block, w * block)
 

@@ -22,7 +22,7 @@ Ints = int | Sequence[int]
 def spatially_separable_conv(
     x: Tensor, column: Tensor, row: Tensor, *, stride: Ints = 1, padding: str = "same"
 ) -> Tensor:
-    """One column and one row for every pair of channels.
+    """Apply one column and one row for every pair of channels.
 
     It is the ordinary convolution with the kernels column * row.
 
@@ -55,7 +55,7 @@ def spatially_separable_conv(
 def two_step_conv(
     x: Tensor, column: Tensor, row: Tensor, *, stride: Ints = 1, padding: str = "same"
 ) -> Tensor:
-    """A full kh x 1 convolution to some middle channels, then a full 1 x kw one.
+    """Apply a full kh x 1 convolution to some middle channels, then a full 1 x kw one.
 
     Shape:
         x        (n, c, h, w)
@@ -75,7 +75,7 @@ def two_step_conv(
 
 
 def split_rank_one(kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The column and row whose product is nearest to each kernel, and how far they miss it.
+    """Return the column and row with the nearest product to each kernel, and the error.
 
     The first singular vectors; the error is sqrt(1 - s1^2 / sum of s^2), from 0, a kernel of
     rank 1, to under 1, and 0 for a kernel of zeros.

@@ -13,7 +13,7 @@ from convatlas.errors import UsageError
 
 
 def spectral_conv(x: Tensor, theta: Tensor, basis: Tensor) -> Tensor:
-    """Into the eigenbasis, mix the channels at each frequency, and back.
+    """Transform into the eigenbasis, mix the channels at each frequency, and transform back.
 
     Shape:
         x        (n, c, …, v)

@@ -25,7 +25,7 @@ def squeeze_excite(
     act: Activation = torch.relu,
     gate: Activation = torch.sigmoid,
 ) -> Tensor:
-    """Each channel times gate(expand act(reduce mean(x))), one number a channel and image.
+    """Multiply each channel with gate(expand act(reduce mean(x))), one number an image.
 
     Args:
         act: between the two layers, ReLU in the paper.

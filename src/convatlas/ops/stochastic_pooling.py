@@ -21,7 +21,7 @@ def stochastic_pool(
     training: bool,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """In training one value drawn with probability x_i / sum of x; else sum of x^2 / sum of x.
+    """Draw one value with probability x_i / sum of x in training; else sum of x^2 / sum of x.
 
     A window of zeros gives 0. Values are those after a ReLU; one below 0 counts as 0.
 

@@ -22,7 +22,7 @@ def sub_separable_conv(
     padding: Padding = "same",
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """A grouped convolution, then one 1 x 1 convolution across all channels.
+    """Apply a grouped convolution, then one 1 x 1 convolution across all channels.
 
     Shape:
         x          (n, c, i…)

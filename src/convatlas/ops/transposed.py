@@ -69,7 +69,7 @@ def zero_inserted_conv(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The same as `transposed_conv`, as an ordinary convolution of a stretched input.
+    """Compute `transposed_conv` as an ordinary convolution of a stretched input.
 
     s - 1 zeros between neighbours, d (k - 1) - p around, the kernel flipped, channels swapped.
 
@@ -155,7 +155,7 @@ class TransposedConv(nn.Module):
 
 
 def _axes(x: Tensor, weight: Tensor, groups: int, *settings: Ints) -> list[tuple[int, ...]]:
-    """(stride, padding, output_padding, dilation) of each axis, checked."""
+    """Return (stride, padding, output_padding, dilation) of each axis, checked."""
     dims = weight.dim() - 2
     if dims not in TRANSPOSED or x.dim() != weight.dim() or x.shape[1] != weight.shape[0]:
         raise UsageError(

@@ -36,11 +36,11 @@ class Connectivity:
     own: Tensor | None
 
     def reads(self) -> Tensor:
-        """What the middle output reads, as a grid of the input."""
+        """Return what the middle output reads, as a grid of the input."""
         return self.places[_middle(self.output)].view(self.input)
 
     def feeds(self) -> Tensor:
-        """What the middle input feeds, as a grid of the output."""
+        """Return what the middle input feeds, as a grid of the output."""
         return self.places[:, _middle(self.input)].view(self.output)
 
 
@@ -116,7 +116,7 @@ def _own(
 
 
 def _middle(size: tuple[int, ...]) -> int:
-    """The number of the middle position, counted row by row."""
+    """Return the index of the middle position, counted row by row."""
     place = 0
     for side in size:
         place = place * side + side // 2

@@ -17,7 +17,7 @@ def spec_conv(
     dilation: int = 1,
     groups: int = 1,
 ) -> OpSpec:
-    """The ordinary convolution: every output reads a window of all channels."""
+    """Reads a window of all channels for every output: the ordinary convolution."""
     from convatlas.ops.convolution import Conv
 
     out = output_sizes(size, kernel, dims, stride, padding, dilation)
@@ -51,7 +51,7 @@ def spec_strided(
     stride: int = 2,
     padding: str = "same",
 ) -> OpSpec:
-    """The window moves by more than one: fewer outputs, and so fewer multiply-adds."""
+    """Moves the window by more than one: fewer outputs, and so fewer multiply-adds."""
     chosen = spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -75,7 +75,7 @@ def spec_dilated(
     dilation: int = 2,
     padding: str = "same",
 ) -> OpSpec:
-    """Holes between the weights: a wider view for the same cost."""
+    """Leaves holes between the weights: a wider view for the same cost."""
     return spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -90,7 +90,7 @@ def spec_dilated(
 def spec_pointwise(
     *, in_channels: int = 16, out_channels: int = 32, size: int = 14, dims: int = 2, groups: int = 1
 ) -> OpSpec:
-    """1 x 1: mixes the channels at each position; beside a 3 x 3."""
+    """Mixes the channels at each position, 1 x 1; compared with a 3 x 3."""
     chosen = spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -112,7 +112,7 @@ def spec_grouped(
     groups: int = 4,
     stride: int = 1,
 ) -> OpSpec:
-    """Channels in parts, each convolved alone; parts never see each other."""
+    """Convolves parts of the channels, each part alone; parts never see each other."""
     return spec_conv(
         in_channels=in_channels,
         out_channels=out_channels,
@@ -133,7 +133,7 @@ def spec_shuffled_group(
     dims: int = 2,
     groups: int = 4,
 ) -> OpSpec:
-    """Grouped, then shuffled, so that the next grouped layer reads from every group."""
+    """Shuffles after grouping, so that the next grouped layer reads from every group."""
     from convatlas.ops.shuffle import ShuffledGroupConv
 
     out = cube(size, dims)
@@ -159,7 +159,7 @@ def spec_transposed(
     dilation: int = 1,
     groups: int = 1,
 ) -> OpSpec:
-    """Spreads each input over a window of the output; beside a convolution of the output's size."""
+    """Spreads each input over a window; compared with a convolution of the output's size."""
     from convatlas.ops.transposed import TransposedConv
 
     side = transposed_size(

@@ -19,7 +19,7 @@ Panel = tuple[str, int, int, list[str]]  # title, width, height, what is drawn
 def svg_text(
     connectivity: Connectivity, title: str, detail: str, steps: Sequence[Connectivity] = ()
 ) -> str:
-    """The whole SVG file: positions and channels of the operator, then a row for each step.
+    """Write a whole SVG file: positions and channels of the operator, then a row for each step.
 
     Args:
         title: a line above; what the picture shows, in words.
@@ -44,7 +44,7 @@ def svg_text(
 
 
 def _row(name: str, connectivity: Connectivity, top: int) -> tuple[list[str], int, int]:
-    """The panels of one connectivity side by side, their right end and their lower end."""
+    """Draw the panels of one operator side by side; return them, their right and lower end."""
     panels = [*_places(connectivity), _lines("channels", connectivity.channels)]
     if connectivity.own is not None:
         panels.append(_lines("channels, own place", connectivity.own))
@@ -68,7 +68,7 @@ def _places(connectivity: Connectivity) -> list[Panel]:
 
 
 def _lines(name: str, matrix: Tensor) -> Panel:
-    """Inputs below, outputs above, a line where one is read; the middle output's stand out."""
+    """Draw inputs below, outputs above, a line where one is read; the middle output stands out."""
     outputs, inputs = matrix.shape
     wide = min(CELL * max(outputs, inputs), WIDEST)
     above = [wide * (i + 0.5) / outputs for i in range(outputs)]
@@ -91,7 +91,7 @@ def _lines(name: str, matrix: Tensor) -> Panel:
 
 
 def _grids(name: str, grid: Tensor) -> Panel:
-    """Two axes as squares; of three, the slices from left to right."""
+    """Draw two axes as squares; of three, the slices from left to right."""
     slices = [grid] if grid.dim() == 2 else list(grid)
     high, wide = slices[0].shape
     side = CELL - 2

@@ -10,7 +10,7 @@ GAP = "     "
 
 
 def text_lines(connectivity: Connectivity, steps: Sequence[Connectivity] = ()) -> list[str]:
-    """The connectivity along the axes, then between the channels; then the same of each step."""
+    """Write connectivity along the axes, then between the channels; then that of each step."""
     lines = _one(connectivity)
     for number, step in enumerate(steps, start=1):
         lines += ["", f"step {number} of {len(steps)}", *_one(step)]
@@ -40,7 +40,7 @@ def _places(connectivity: Connectivity) -> list[str]:
 
 
 def _grid(grid: Tensor) -> list[str]:
-    """Two axes as they are; of three, the slices one after the other to the right."""
+    """Write two axes as they are; of three, the slices one after the other to the right."""
     if grid.dim() == 2:
         return _matrix(grid)
     return _side_by_side([_matrix(part) for part in grid], gap="   ")

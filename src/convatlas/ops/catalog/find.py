@@ -56,7 +56,7 @@ KINDS: dict[str, Kind] = {
 
 
 def find_kind(name: str) -> Kind:
-    """The kind of that name; hyphens and underscores mean the same.
+    """Return the kind of that name; hyphens and underscores mean the same.
 
     Raises:
         UnknownNameError: there is none.

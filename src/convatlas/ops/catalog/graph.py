@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def spec_spectral(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> OpSpec:
-    """Graph, on a ring with one chord: weighs each frequency by itself; every vertex sees all."""
+    """Weighs each graph frequency by itself, on a ring with one chord; every vertex sees all."""
 
     def build() -> "nn.Module":
         from convatlas.ops.catalog.ring import ring_with_chord
@@ -28,7 +28,7 @@ def spec_spectral(*, in_channels: int = 16, out_channels: int = 32, vertices: in
 def spec_chebyshev(
     *, in_channels: int = 16, out_channels: int = 32, vertices: int = 8, order: int = 3
 ) -> OpSpec:
-    """Graph, on a ring with one chord: a polynomial of the Laplacian, order - 1 hops far."""
+    """Applies a polynomial of a graph's Laplacian, on a ring with one chord, order - 1 hops far."""
 
     def build() -> "nn.Module":
         from convatlas.ops.catalog.ring import ring_with_chord
@@ -43,7 +43,7 @@ def spec_chebyshev(
 
 
 def spec_first_order(*, in_channels: int = 16, out_channels: int = 32, vertices: int = 8) -> OpSpec:
-    """Graph, on a ring with one chord: each vertex averages itself and its neighbours."""
+    """Averages each vertex of a graph and its neighbours, on a ring with one chord."""
 
     def build() -> "nn.Module":
         from convatlas.ops.catalog.ring import ring_with_chord

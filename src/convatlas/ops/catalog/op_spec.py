@@ -43,12 +43,12 @@ class OpSpec:
 
 
 def compared_with(spec: OpSpec, ordinary: Count) -> OpSpec:
-    """The same spec with another ordinary convolution to compare with."""
+    """Return the same spec with another ordinary convolution to compare with."""
     return replace(spec, ordinary=ordinary)
 
 
 def cube(size: int, dims: int) -> tuple[int, ...]:
-    """One size on every axis.
+    """Return one size for every axis.
 
     Raises:
         UsageError: not 1 to 3 axes, or a size below 1.
@@ -59,14 +59,14 @@ def cube(size: int, dims: int) -> tuple[int, ...]:
 
 
 def number_or_rule(padding: str) -> int | str:
-    """`2` as a number; a rule, such as `same`, as it is."""
+    """Return `2` as a number; a rule, such as `same`, as it is."""
     return int(padding) if padding.isdecimal() else padding
 
 
 def output_sizes(
     size: int, kernel: int, dims: int, stride: int, padding: str, dilation: int
 ) -> tuple[int, ...]:
-    """The output's size on every axis.
+    """Return the output's size on every axis.
 
     Raises:
         UsageError: the kernel does not fit.

@@ -20,7 +20,7 @@ def spec_masked(
     mask: str = "A",
     colours: int = 1,
 ) -> OpSpec:
-    """Sees only what comes before it in reading order; mask A hides its own place, B shows it."""
+    """Sees only what comes before in reading order; mask A hides its own place, B shows it."""
     from convatlas.ops.masked import MaskedConv
 
     out = cube(size, dims)
@@ -45,7 +45,7 @@ def spec_causal(
     dilation: int = 1,
     groups: int = 1,
 ) -> OpSpec:
-    """Along time: a step sees itself and earlier steps only."""
+    """Sees, along time, the current step and earlier steps only."""
     from convatlas.ops.causal import CausalConv
 
     return OpSpec(
@@ -66,7 +66,7 @@ def spec_gated(
     dims: int = 1,
     gate: str = "glu",
 ) -> OpSpec:
-    """Twice as many maps; half of them say how much of the others passes (gate: glu or gtu)."""
+    """Makes twice as many maps; half of them say how much of the others passes (glu or gtu)."""
     if gate not in ("glu", "gtu"):
         raise UsageError(f"gated: gate must be glu or gtu, got '{gate}'")
 

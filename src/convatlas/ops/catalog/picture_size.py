@@ -12,7 +12,7 @@ KERNEL = 7
 
 
 def picture_options(options: Mapping[str, Any], axes: int) -> dict[str, Any]:
-    """The options of a kind, those that are too large for a picture made smaller.
+    """Return the options of a kind, with those that are too large for a picture reduced.
 
     Groups stay whole, a widening stays a widening, and the input stays larger than the window.
 

@@ -7,7 +7,7 @@ from convatlas.errors import UsageError
 
 
 def ring_with_chord(vertices: int) -> Tensor:
-    """A ring, and one chord from vertex 0 to the opposite one, so that not all look alike.
+    """Return a ring with one chord from vertex 0 to the opposite one: not all vertices look alike.
 
     Shape: (vertices, vertices)
 

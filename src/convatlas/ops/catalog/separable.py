@@ -23,7 +23,7 @@ def spec_depthwise(
     stride: int = 1,
     dilation: int = 1,
 ) -> OpSpec:
-    """Each channel is filtered alone; nothing mixes them."""
+    """Filters each channel alone; nothing mixes them."""
     from convatlas.ops.depthwise import DepthwiseConv
 
     out = output_sizes(size, kernel, dims, stride, "same", dilation)
@@ -51,7 +51,7 @@ def spec_separable(
     dilation: int = 1,
     padding: str = "same",
 ) -> OpSpec:
-    """Depthwise separable: filter each channel alone, then mix the channels by 1 x 1."""
+    """Filters each channel alone, then mixes the channels by 1 x 1: depthwise separable."""
     from convatlas.ops.separable import SeparableConv
 
     out = output_sizes(size, kernel, dims, stride, padding, dilation)
@@ -82,7 +82,7 @@ def spec_spatially_separable(
     size: int = 14,
     stride: int = 1,
 ) -> OpSpec:
-    """A column of weights, then a row, for each pair of channels: kernels of rank 1."""
+    """Applies a column, then a row of weights to each pair of channels: kernels of rank 1."""
     from convatlas.ops.spatially_separable import SpatiallySeparableConv
 
     out = output_sizes(size, kernel, 2, stride, "same", 1)
@@ -105,7 +105,7 @@ def spec_two_step(
     size: int = 14,
     stride: int = 1,
 ) -> OpSpec:
-    """A full k x 1 convolution to some middle channels, then a full 1 x k one."""
+    """Applies a full k x 1 convolution to some middle channels, then a full 1 x k one."""
     from convatlas.ops.spatially_separable import TwoStepConv
 
     out = output_sizes(size, kernel, 2, stride, "same", 1)
@@ -129,7 +129,7 @@ def spec_sub_separable(
     dims: int = 1,
     groups: int = 4,
 ) -> OpSpec:
-    """Grouped, then a full 1 x 1: between grouped and depthwise separable."""
+    """Applies a grouped, then a full 1 x 1: between grouped and depthwise separable."""
     from convatlas.ops.sub_separable import SubSeparableConv
 
     out = cube(size, dims)
@@ -151,7 +151,7 @@ def spec_super_separable(
     dims: int = 1,
     groups: int = 2,
 ) -> OpSpec:
-    """Slices of the channels, each depthwise separable on its own."""
+    """Cuts the channels into slices, each depthwise separable on its own."""
     from convatlas.ops.super_separable import SuperSeparableConv
 
     out = cube(size, dims)
@@ -174,7 +174,7 @@ def spec_pyramid(
     stride: int = 1,
     concat: bool = False,
 ) -> OpSpec:
-    """Filters of several sizes on each channel alone, then 1 x 1; beside the largest size."""
+    """Filters each channel alone with several sizes, then 1 x 1; compared with the largest."""
     from convatlas.ops.pyramid import PyramidConv
 
     out = output_sizes(size, max(kernels, default=0), dims, stride, "same", 1)
