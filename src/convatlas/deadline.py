@@ -41,15 +41,15 @@ class Deadline:
         self.test_s = 0.0  # that the test is expected to take beyond what is kept for it anyway
 
     def spent(self) -> float:
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return time.perf_counter() - self.started
 
     def left(self) -> float:
-        """Seconds until the end; below 0 when it is past."""
+        """Return the seconds until the end; below 0 when it is past."""
         return self.seconds - self.spent()
 
     def for_training(self, first: float = 0.0) -> float:
-        """Seconds that training may take, if other work takes `first` before it."""
+        """Return the seconds that training may take, if other work takes `first` before it."""
         return max(MIN_TRAIN_FRACTION * self.seconds, self.left() - first - self._afterwards())
 
     def expect_export(self, layers: int) -> None:
@@ -69,5 +69,5 @@ class Deadline:
         return min(max(self._closing(), least), most) + self.test_s
 
     def for_proof(self) -> float:
-        """Seconds that the proof of an export may take."""
+        """Return the seconds that the proof of an export may take."""
         return min(PROOF_S, PROOF_SHARE * self.seconds)

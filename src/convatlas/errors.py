@@ -70,13 +70,13 @@ class UnknownNameError(ConvatlasError, KeyError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """The end of an error message: `; nearest: a, b`, or nothing where nothing is near."""
+    """Write the end of an error message: `; nearest: a, b`, or nothing where nothing is near."""
     matches = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
     return f"; nearest: {', '.join(matches)}" if matches else ""
 
 
 def short_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python, torch or another library says that memory was not enough."""
+    """Return whether an error of Python, torch or another library tells of too little memory."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(each in str(error) for each in _SHORT_OF_MEMORY)

@@ -12,7 +12,7 @@ from convatlas.text import printable
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path in the same folder to write to; it becomes `path` when the block ends well.
+    """Give a path in the same folder to write to; it becomes `path` when the block ends well.
 
     Whatever happens, `path` holds the old content or the new, never half of it, and it has the
     permissions that any new file of the user gets.
@@ -41,6 +41,6 @@ def _to_disk(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: Exception) -> WriteError:
-    """The error of a file that cannot be written, with the reason that the system gives."""
+    """Return the error of a file that cannot be written, with the reason that the system gives."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     return WriteError(f"{printable(path)}: cannot be written: {reason}")

@@ -10,7 +10,7 @@ from convatlas.text import printable
 def plain_lines(
     rows: Sequence[Sequence[str]], columns: Sequence[str], right: Collection[str] = ()
 ) -> list[str]:
-    """Aligned columns two spaces apart, heading first, nothing cut off or wrapped."""
+    """Align columns two spaces apart, heading first, nothing cut off or wrapped."""
     flat = [[" ".join(cell.split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *flat, strict=True)]
 
@@ -31,7 +31,7 @@ def html_table(
     *,
     caption: str = "",
 ) -> str:
-    """The same as HTML, every cell escaped; what notebooks show."""
+    """Write the same as HTML, every cell escaped; what notebooks show."""
     styles = ["text-align: right" if name in right else "text-align: left" for name in columns]
 
     def line(cells: Sequence[Any], tag: str) -> str:

@@ -20,7 +20,7 @@ _PART = re.compile(rf"({_NUMBER})\s*([A-Za-zµ]*)\s*")
 
 
 def parse_count(text: str) -> float:
-    """`1M`, `50k`, `2.5M`, `3e8`, `1_000_000`.
+    """Parse `1M`, `50k`, `2.5M`, `3e8`, `1_000_000`.
 
     Raises:
         UsageError: not a positive, finite number with a unit of counts.
@@ -29,7 +29,7 @@ def parse_count(text: str) -> float:
 
 
 def parse_seconds(text: str) -> float:
-    """`500us`, `10ms`, `2s`, `10m`, `2h`, `1h30m`; a bare number is seconds.
+    """Parse `500us`, `10ms`, `2s`, `10m`, `2h`, `1h30m`; a bare number is seconds.
 
     Raises:
         UsageError: not a positive, finite time.
@@ -38,7 +38,7 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_bytes(text: str) -> float:
-    """`2MB`, `300kB` (thousands), `1.5MiB` (1,024s); a bare number is bytes.
+    """Parse `2MB`, `300kB` (thousands), `1.5MiB` (1,024s); a bare number is bytes.
 
     Raises:
         UsageError: not a positive, finite size.

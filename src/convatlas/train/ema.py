@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def weight_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of all weights and running statistics.
+    """Build an exponential moving average of all weights and running statistics.
 
     The decay grows with the number of updates, so that a short run is not tied to its start.
 

@@ -54,7 +54,7 @@ class RunLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The rows that a run wrote; none where it wrote no log."""
+    """Return the rows that a run wrote; none where it wrote no log."""
     path = folder / JSON_LINES
     if not path.exists():
         return []

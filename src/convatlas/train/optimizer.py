@@ -10,7 +10,7 @@ from convatlas.train.recipe import Recipe
 def build_optimizer(
     model: nn.Module, recipe: Recipe, pretrained_names: Collection[str] = ()
 ) -> optim.Optimizer:
-    """Matrices and filters decay; biases, scales and shifts (one axis or none) do not.
+    """Build it: matrices and filters decay; biases, scales and shifts (up to one axis) do not.
 
     Decay would pull a scale towards zero and so change the function, not its smoothness.
 

@@ -60,7 +60,7 @@ class Recipe:
                 raise UsageError(f"Recipe: {name} cannot be {getattr(self, name)}")
 
     def with_options(self, **options: Any) -> "Recipe":
-        """A copy with some fields changed.
+        """Return a copy with some fields changed.
 
         Raises:
             UsageError: no such field.
@@ -72,7 +72,7 @@ class Recipe:
         return replace(self, **options)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields by name."""
+        """Return all fields by name."""
         return asdict(self)
 
     def rate(self, progress: float) -> float:

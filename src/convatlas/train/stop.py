@@ -45,7 +45,7 @@ class StopRequest:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Signals that would interrupt wait until the block is over."""
+        """Hold back signals that would interrupt until the block is over."""
         self._holding = True
         try:
             yield
@@ -97,12 +97,12 @@ class Stoppable:
         self.progress, self.stop = progress, stop
 
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
-        """A bar whose updates may raise `Stopped`."""
+        """Return a bar whose updates may raise `Stopped`."""
         self.stop.check()
         return _StoppableBar(self.progress.bar(title, total, unit), self.stop)
 
     def say(self, text: str) -> None:
-        """As the other one says it."""
+        """Say a line as the other progress says it."""
         self.progress.say(text)
 
 

@@ -57,7 +57,7 @@ def _seconds(step: Callable[[], Any], count: int, hopeless_s: float = math.inf) 
 
 
 def _accelerator_seconds(step: Callable[[], Any], device: torch.device) -> float:
-    """Seconds until the work is done: a call returns as soon as it is queued.
+    """Time the work until it is done: a call returns as soon as it is queued.
 
     The first step loads the device's libraries and says nothing, however long it takes.
     """

@@ -112,5 +112,5 @@ class FastestWay(ExitStack):
 
 
 def _detached(given: Any) -> Any:
-    """What was given to a network, without the graph that it came from."""
+    """Return what was given to a network, without the graph that it came from."""
     return tree_map_only(Tensor, lambda x: x.detach().requires_grad_(x.requires_grad), given)

@@ -41,7 +41,7 @@ class Classify:
         self._label_smoothing = label_smoothing
 
     def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
-        """Batches for training, in an order that the seed fixes, and for validation."""
+        """Return batches for training, in an order that the seed fixes, and for validation."""
         order = torch.Generator().manual_seed(seed)
         # A last batch of one image has no variance to normalise by.
         ragged = len(self._train) % batch_size == 1  # pyright: ignore[reportArgumentType]
@@ -70,7 +70,7 @@ class Classify:
 
     @torch.no_grad()
     def validate(self, model: nn.Module, loader: DataLoader, gather: Callable) -> dict[str, float]:
-        """`val_loss` and `val_accuracy` (0..1) over the whole split and all processes.
+        """Return `val_loss` and `val_accuracy` (0..1) over the whole split and all processes.
 
         Raises:
             ValueError: the network answers for another number of classes.
