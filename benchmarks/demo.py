@@ -50,8 +50,8 @@ def words_of(row):
     return (
         f"![Accuracy against cost of every candidate]({PICTURE.relative_to(ROOT)})\n\n"
         f"Measured by `benchmarks/demo.py` on 2 cores: {row['seconds']:.0f} s for everything, "
-        f"{row['accuracy']:.1%} on {row['test_images']:,} held-out digits; the ONNX file has the "
-        f"same top-1 as the network on {row['onnx_top1_agreement']:.0%} of them."
+        f"{row['accuracy']:.1%} on {row['test_images']:,} held-out digits; the ONNX file and the "
+        f"network choose the same class on {row['onnx_top1_agreement']:.0%} of them."
     )
 
 

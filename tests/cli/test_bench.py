@@ -194,4 +194,4 @@ def test_folder_that_is_no_run_is_bad_data(convatlas, tmp_path):
 def test_run_takes_no_options(convatlas, run_folder):
     answer = convatlas("bench", run_folder, "width=2")
     assert answer.code == 2
-    assert "a run has its options and input" in answer.err
+    assert "a run has its own options and input" in answer.err

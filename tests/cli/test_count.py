@@ -59,7 +59,10 @@ def test_input_decides_the_size_of_a_network_that_is_built_for_one(convatlas):
         (["lenet5", "--input", "1x28x28"], "lenet5 cannot take 1x28x28 with in_channels=1: LeNet5"),
         (["resnet18", "--input", "3x224"], "resnet18 cannot take 3x224"),
         (["resnet18", "--input", "1x3x224x224"], "resnet18 cannot take 1x3x224x224"),
-        (["resnet18", "--input", "3xx224"], "'--input': an input size is positive whole numbers"),
+        (
+            ["resnet18", "--input", "3xx224"],
+            "'--input': an input size must be positive whole numbers",
+        ),
         (["resnet18", "widht=2"], "no option 'widht'; nearest: width"),
         (["resnet18", "width=wide"], "'width' must be a number"),
         (["mobilenet_v2", "stem_stride=3"], "stem_stride must be one of 2, 1"),

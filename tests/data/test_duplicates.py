@@ -75,4 +75,4 @@ def test_a_copy_in_another_format_is_a_leak(tmp_path, save_noise):
     data = open_images(tmp_path)
     (leak,) = data.scan.leaks
     assert {leak[:2], leak[2:]} == {("test/a/3.png", "test"), ("train/a/copy.bmp", "train")}
-    assert data.scan.warnings()[0].startswith("the same picture in two splits, once")
+    assert data.scan.warnings()[0].startswith("the same image in two splits, once")

@@ -66,12 +66,12 @@ def test_a_split_may_lie_in_a_folder_of_its_own_name(tmp_path):
 
 def test_val_and_test_without_train_are_refused(tmp_path):
     touch(tmp_path, *(f"{s}/{c}/1.png" for s in ("val", "test") for c in ("cat", "dog")))
-    refused(tmp_path, r"must hold a folder train/ beside (val and test|test and val), got none")
+    refused(tmp_path, r"must contain a folder train/ beside (val and test|test and val), got none")
 
 
 def test_a_test_folder_among_the_classes_it_holds_is_refused(tmp_path):
     touch(tmp_path, "cat/1.png", "dog/1.png", "test/cat/1.png", "test/dog/1.png")
-    refused(tmp_path, r"test must not stand beside the classes that it holds \(cat, dog\)")
+    refused(tmp_path, r"test must not be next to the classes that it contains \(cat, dog\)")
 
 
 def test_a_class_may_be_called_test(tmp_path):
@@ -92,12 +92,12 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path):
 
 def test_splits_inside_of_classes_are_refused(tmp_path):
     touch(tmp_path, *(f"{c}/{s}/1.png" for s in ("train", "test") for c in ("cat", "dog")))
-    refused(tmp_path, "the splits must lie above the classes, got .* cat, dog with test, train")
+    refused(tmp_path, "the splits must be above the classes, got .* cat, dog with test, train")
 
 
 def test_a_folder_too_high_is_refused_with_the_right_one(tmp_path):
     touch(tmp_path, "photos/cat/1.png", "photos/dog/1.png")
-    refused(tmp_path, r"got one folder photos that holds the folders cat, dog; give .*/photos")
+    refused(tmp_path, r"got one folder photos that contains the folders cat, dog; give .*/photos")
 
 
 def test_classes_with_one_folder_each_or_images_beside_folders_are_classes(tmp_path):
@@ -133,7 +133,7 @@ def test_folders_of_one_name_in_two_spellings_are_one_class_and_said(tmp_path):
 
 def test_a_split_without_class_folders_is_refused_with_a_way_out(tmp_path):
     touch(tmp_path, "train/cat/1.png", "train/dog/1.png", "test/1.png", "test/2.png")
-    refused(tmp_path, r"test: must hold .*, got 2 loose files; .*, or move it away")
+    refused(tmp_path, r"test: must contain .*, got 2 loose files; .*, or move it away")
 
 
 def test_hidden_folders_alone_are_named(tmp_path):
@@ -162,10 +162,10 @@ def test_hidden_files_and_those_of_tools_are_left_out_and_listed(tmp_path):
         ".git/": "hidden, a folder of 2 file(s)",
         ".hidden.png": "hidden",
         "cat/.thumbs/": "hidden, a folder of 1 file(s)",
-        "cat/__MACOSX/": "made by a tool, a folder of 1 file(s)",
-        "cat/@eaDir/": "made by a tool, a folder of 1 file(s)",
-        "dog/Thumbs.db": "made by a tool",
-        "$RECYCLE.BIN/": "made by a tool, a folder of 1 file(s)",
+        "cat/__MACOSX/": "created by a tool, a folder of 1 file(s)",
+        "cat/@eaDir/": "created by a tool, a folder of 1 file(s)",
+        "dog/Thumbs.db": "created by a tool",
+        "$RECYCLE.BIN/": "created by a tool, a folder of 1 file(s)",
         "dog/.ipynb_checkpoints/": "hidden, a folder of 1 file(s)",
         "loose.png": "beside the class folders",
     }
@@ -183,8 +183,8 @@ def test_images_that_are_left_out_are_counted(photos):
     for name in ("a.png", "b.png", "notes.txt"):
         (photos / name).write_bytes((photos / "circle/0000.png").read_bytes())
     assert open_images(photos).scan.warnings() == [
-        "left out 2 (beside the class folders), 2 of them images by name: a.png, b.png",
-        "left out 1 (no image by its name): notes.txt",
+        "left out 2 (beside the class folders), 2 of them named as images: a.png, b.png",
+        "left out 1 (not named as an image): notes.txt",
     ]
 
 
@@ -216,12 +216,12 @@ def test_links_back_are_entered_once_and_listed(tmp_path):
     link(root / "cat/circle", root / "cat/circle")
     listing = list_folder(root)
     assert {item.file for item in listing.items} == {"cat/deep/1.png", "dog/1.png"}
-    loop = "a link back to a folder that holds it"
+    loop = "a link back to a folder that contains it"
     assert dict(listing.ignored) == {
         "cat/deep/self": loop,
         "cat/top": loop,
         "cat/home": loop,
-        "cat/circle": "a link to nothing",
+        "cat/circle": "a broken link",
     }
 
 
@@ -229,8 +229,8 @@ def test_broken_links_are_listed_and_those_of_images_count_as_broken(photos):
     link(photos / "wolf", photos / "gone")
     link(photos / "circle/lost.png", photos / "gone.png")
     data = open_images(photos)
-    assert data.scan.ignored == [("wolf", "a link to nothing")]
-    assert data.scan.broken == [("circle/lost.png", "a link to nothing")]
+    assert data.scan.ignored == [("wolf", "a broken link")]
+    assert data.scan.broken == [("circle/lost.png", "a broken link")]
 
 
 def test_a_linked_data_folder_opens(photos, tmp_path):
@@ -260,7 +260,7 @@ def test_names_that_are_not_utf_8_are_kept_in_a_form_that_is(odd):
     assert data.name == r"photos \xff"
     assert data.source.endswith(r"photos \xff")
     assert r"square/\xfc.png" in {f for split in data.splits.values() for f in split.files}
-    assert data.scan.ignored == [(r"square/\xfe.txt", "no image by its name")]
+    assert data.scan.ignored == [(r"square/\xfe.txt", "not named as an image")]
     assert data.splits["test"].read(0).shape == (3, 16, 16)
     again = open_images(data.source)  # as a run names it
     assert (again.classes, again.source) == (data.classes, data.source)

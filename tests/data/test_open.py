@@ -152,12 +152,12 @@ def test_a_file_that_is_no_table_is_refused(photos):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match="must hold one folder per class, got an empty folder"):
+    with pytest.raises(DataError, match="must contain one folder per class, got an empty folder"):
         open_images(tmp_path)
 
 
 def test_images_without_class_folders_are_refused(photos):
-    with pytest.raises(DataError, match=r"circle: must hold one folder per class, got 20 loose"):
+    with pytest.raises(DataError, match=r"circle: must contain one folder per class, got 20 loose"):
         open_images(photos / "circle")
 
 
@@ -169,7 +169,7 @@ def test_one_class_only_is_refused(tmp_path):
 
 def test_an_empty_class_folder_is_refused_by_name(photos):
     (photos / "wolf").mkdir()
-    with pytest.raises(DataError, match="wolf: a class folder must hold images, got none;"):
+    with pytest.raises(DataError, match="wolf: a class folder must contain images, got none;"):
         open_images(photos)
     (photos / "wolf/about.txt").write_text("x")
     with pytest.raises(DataError, match=r"got none \(1 other files: wolf/about\.txt\)"):
@@ -204,7 +204,7 @@ def test_a_class_reduced_by_broken_images_is_refused_by_name(photos):
 def test_a_class_missing_from_a_given_split_is_refused(tmp_path):
     with_splits(tmp_path, train=6, test=4)
     shutil.rmtree(tmp_path / "test/square")
-    with pytest.raises(DataError, match=r"the test split must hold every class, .* of square"):
+    with pytest.raises(DataError, match=r"the test split must contain every class, .* of square"):
         open_images(tmp_path)
 
 
@@ -212,7 +212,7 @@ def test_a_class_extra_in_a_given_split_is_refused(tmp_path):
     with_splits(tmp_path, train=6, val=4)
     make_images(tmp_path / "val", classes=3, per_class=4)
     with pytest.raises(
-        DataError, match="the val split must hold the classes of train only, got also triangle"
+        DataError, match="the val split must contain the classes of train only, got also triangle"
     ):
         open_images(tmp_path)
 
@@ -226,7 +226,7 @@ def test_two_folders_for_one_split_are_refused(tmp_path):
 def test_a_train_folder_without_classes_is_refused(tmp_path):
     (tmp_path / "train").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "train/a.png")
-    with pytest.raises(DataError, match="train: must hold one folder per class"):
+    with pytest.raises(DataError, match="train: must contain one folder per class"):
         open_images(tmp_path)
 
 

@@ -257,7 +257,7 @@ def test_64_megapixels_pass_the_header(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "zero bytes"),
+        (b"", "the file is empty"),
         (b"hello, this is no picture at all", "not an image"),
         (None, "no such file"),
     ],
@@ -290,7 +290,7 @@ def test_a_newline_in_a_name_stays_on_one_line(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(DataError) as caught:
         read_image(path, 1)
-    assert str(caught.value).endswith("a\\nb ünï.png: zero bytes")
+    assert str(caught.value).endswith("a\\nb ünï.png: the file is empty")
     assert "\n" not in str(caught.value)
 
 

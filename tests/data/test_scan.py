@@ -31,7 +31,7 @@ def damaged(photos, save_noise):
 def test_every_broken_file_is_named_with_its_reason_and_skipped(damaged):
     data = open_images(damaged, max_broken=0.1)
     broken = dict(data.scan.broken)
-    assert broken["circle/zero.png"] == "zero bytes"
+    assert broken["circle/zero.png"] == "the file is empty"
     assert "not an image" in broken["circle/words.jpg"]
     assert "truncated" in broken["circle/cut.jpg"]
     assert "damaged" in broken["circle/flipped.png"]
@@ -51,7 +51,7 @@ def test_too_large_a_share_of_broken_files_stops(damaged):
 def test_a_png_named_jpg_is_used_and_listed(photos):
     (photos / "circle/0000.png").rename(photos / "circle/0000.jpg")
     data = open_images(photos)
-    assert data.scan.renamed == [("circle/0000.jpg", "PNG content under .jpg")]
+    assert data.scan.renamed == [("circle/0000.jpg", "PNG content in a file named .jpg")]
     assert data.scan.readable == 60
 
 
@@ -69,9 +69,9 @@ def test_files_that_are_no_images_are_ignored_and_counted(photos):
     (photos / ".ipynb_checkpoints").mkdir()
     data = open_images(photos)
     assert dict(data.scan.ignored) == {
-        "README.md": "no image by its name",
-        "circle/notes.txt": "no image by its name",
-        "circle/Thumbs.db": "made by a tool",
+        "README.md": "not named as an image",
+        "circle/notes.txt": "not named as an image",
+        "circle/Thumbs.db": "created by a tool",
         "circle/.hidden.png": "hidden",
     }
     assert data.scan.total == 60
@@ -131,7 +131,7 @@ def test_identical_files_in_two_given_splits_are_leaks(tmp_path, save_noise):
     data = open_images(tmp_path)
     (leak,) = data.scan.leaks
     assert {leak[:2], leak[2:]} == {("test/a/3.png", "test"), ("train/a/copy.png", "train")}
-    assert "the test figure will be too good" in " ".join(data.scan.warnings())
+    assert "the test accuracy will be too high" in " ".join(data.scan.warnings())
 
 
 def test_our_own_split_keeps_copies_in_train(photos):
@@ -166,7 +166,7 @@ def test_a_report_survives_json(damaged):
 def test_warnings_are_one_line_each(photos, tmp_path):
     (photos / "circle/a\nb.png").write_bytes(b"")
     lines = open_images(photos).scan.warnings()
-    assert lines == ["skipped 1 file that cannot be used: circle/a\\nb.png (zero bytes)"]
+    assert lines == ["skipped 1 file that cannot be used: circle/a\\nb.png (the file is empty)"]
 
 
 def test_a_file_without_permission_is_broken(photos, monkeypatch):

@@ -50,7 +50,7 @@ def changed(stored, place, value):
         ("scan", None, "scan"),
         ("scan.total", "many", "total"),
         ("splits", [], "splits"),
-        ("splits.test", KeyError, "must hold test"),
+        ("splits.test", KeyError, "must contain test"),
         ("splits.test.labels", [-1, 0, 0, 0, 0], "label -1 of 10"),
         ("splits.test.labels", [10, 0, 0, 0, 0], "label 10 of 10"),
         ("splits.test.labels", [True, 0, 0, 0, 0], "labels"),

@@ -42,7 +42,7 @@ def test_digits_and_tables_come_back_too(photos, tmp_path):
 def test_data_that_moved_is_found_where_it_is_said_to_be(photos, tmp_path):
     open_images(photos).save(tmp_path / "split.json")
     photos.rename(tmp_path / "moved")
-    with pytest.raises(DataError, match=r"photos: must still hold the files .*, 60 vanished"):
+    with pytest.raises(DataError, match=r"photos: must still contain the files .*, 60 missing"):
         load_split(tmp_path / "split.json")
     moved = load_split(tmp_path / "split.json", tmp_path / "moved")
     assert moved.splits["test"].read(0).shape == (3, 16, 16)
@@ -53,7 +53,7 @@ def test_a_vanished_file_is_named(photos, tmp_path):
     data.save(tmp_path / "split.json")
     gone = data.splits["test"].files[0]
     (photos / gone).unlink()
-    with pytest.raises(DataError, match=f"split.json, 1 vanished: {gone}"):
+    with pytest.raises(DataError, match=f"split.json, 1 missing: {gone}"):
         load_split(tmp_path / "split.json")
 
 

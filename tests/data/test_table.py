@@ -65,11 +65,11 @@ def test_a_header_without_the_columns_is_refused(images):
     path = write(images, rows, header=("a", "b", "c", "d"))
     refused(
         path,
-        r"list\.csv:1: the header must hold file_name,label, got a,b,c,d "
+        r"list\.csv:1: the header must contain file_name,label, got a,b,c,d "
         r"\(3 columns may be the class\)",
     )
     path = write(images, [("gone.png", "x")], header=("a", "b"))
-    refused(path, r"got a,b \(no column holds files that are there\)")
+    refused(path, r"got a,b \(no column lists files that exist\)")
 
 
 def test_an_empty_table_is_refused(images):
@@ -133,7 +133,7 @@ def test_a_broken_file_is_named_with_its_line(images):
     (images / "circle/0000.png").write_bytes(b"")
     rows = sorted(rows_of(images))
     data = open_images(write(images, rows), max_broken=0.1)
-    assert data.scan.broken == [("images/circle/0000.png", "zero bytes, line 2")]
+    assert data.scan.broken == [("images/circle/0000.png", "the file is empty, line 2")]
 
 
 def test_a_repeated_row_counts_once_and_is_said(images):
@@ -141,7 +141,7 @@ def test_a_repeated_row_counts_once_and_is_said(images):
     dotted = ("./" + rows[1][0], rows[1][1])
     data = open_images(write(images, [*rows, rows[0], rows[0], dotted]))
     assert data.scan.total == 12
-    assert "3 row(s) name a file again and count once" in data.scan.notes
+    assert "3 row(s) repeat a file and count once" in data.scan.notes
 
 
 def test_a_file_under_two_labels_is_skipped_and_named(images):

@@ -66,7 +66,7 @@ def test_answers_that_are_not_numbers_fail():
 
 def test_the_figures_are_named():
     said = parity(EXPECTED.clone()).figures()
-    assert said == ("largest difference 0 (at most 0.001), same top-1 on 100.00% of 3 images, slow")
+    assert said == ("same top-1 on 100.00% of 3 images, largest difference 0 (allowed 0.001), slow")
 
 
 def test_the_parity_of_an_older_run_is_read():

@@ -25,7 +25,7 @@ def test_an_accuracy_below_the_commonest_answer_is_called_chance():
     assert not score.above_chance
     (doubt,) = score.doubts()
     assert doubt == (
-        "the accuracy of 61.00% is not above chance: always answering cat gives 91.00%"
+        "the accuracy of 61.00% is not above chance: always predicting cat gives 91.00%"
     )
     for part in ("61.00%", "100 images", "95 % interval", "91.00%", "balanced accuracy 58.55%"):
         assert part in score.words()

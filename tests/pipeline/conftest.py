@@ -56,7 +56,14 @@ def contenders() -> list[Trial]:
         ),
         ("unseen_net", None, 90_000, 5_000_000, "not trained", "others <looked> better"),
         ("unknown_net", None, None, None, "over budget", "by its published count"),
-        ("diverged_net", None, 70_000, 800_000, "diverged", "its loss was no longer a number"),
+        (
+            "diverged_net",
+            None,
+            70_000,
+            800_000,
+            "diverged",
+            "its loss became infinite or not a number",
+        ),
     ]
     return [
         Trial(

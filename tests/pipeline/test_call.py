@@ -64,7 +64,7 @@ def test_the_command_repeats_every_option_that_was_given(arguments, config, tmp_
     assert given["value_range"] == (-100.5, 3071)
     config.source, config.budget, config.seed = given["data"], given["budget"], given["seed"]
     config.call = record_call(fit, given)
-    again = shlex.split(dict(commands(tmp_path, config))["Do the whole job again"])
+    again = shlex.split(dict(commands(tmp_path, config))["Repeat the whole job"])
     assert arguments(again[2:]) == given
 
 
@@ -77,7 +77,7 @@ def test_a_run_stores_the_call(config, tmp_path):
     config.call = {"model": "lenet5_modern", "time_limit_s": 40.0, "value_range": (0.0, 9.0)}
     config.save(tmp_path)
     stored = type(config).load(tmp_path)
-    command = dict(commands(tmp_path, stored))["Do the whole job again"]
+    command = dict(commands(tmp_path, stored))["Repeat the whole job"]
     assert "--model lenet5_modern --time-limit 40s --value-range 0 9" in command
 
 

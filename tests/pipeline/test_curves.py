@@ -48,7 +48,7 @@ def test_confusion_shows_every_count_once():
     assert [row[i] for i, row in enumerate(right["z"])] == [0.8, 0.0, 0.0]
     assert [row[i] for i, row in enumerate(right["text"])] == ["8", "0", "0"]
     assert wrong["zmax"] == 3
-    assert wrong["hovertext"][0][1] == "2 of 10 a answered as b (20.0%)"
+    assert wrong["hovertext"][0][1] == "2 of 10 a predicted as b (20.0%)"
 
 
 def test_names_are_shown_as_they_are_and_on_one_line():

@@ -50,7 +50,7 @@ def test_an_undamaged_run_opens(folder):
     [
         ("facts", {"channels": 2}, "channels"),
         ("facts", {"classes": ["a", "b"]}, "num_classes is 3, not 2"),
-        ("facts", {"classes": ["a", "a", "b"]}, "classes: one stands there twice"),
+        ("facts", {"classes": ["a", "a", "b"]}, "classes: one is listed twice"),
         ("facts", {"height": 0}, "height"),
         ("settings", {"size": 1_000_000_000}, "size"),
         ("settings", {"size": 0}, "size"),
@@ -133,7 +133,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, value):
     save_file(tensors, path)
     files = [f"{run.config.source}/{open_run(run.path).data().splits['test'].files[0]}"]
     for use in (lambda r: r.predict(files), lambda r: r.evaluate(), lambda r: r.export()):
-        with pytest.raises(DataError, match=rf"{name} holds values that are no finite numbers"):
+        with pytest.raises(DataError, match=rf"{name} contains values that are not finite numbers"):
             use(open_run(copied))
 
 
@@ -149,6 +149,6 @@ def test_an_answer_that_is_no_number_is_an_error_and_no_percentage(run, monkeypa
     file = opened.data().splits["test"].files[0]
     (prediction,) = opened.predict([f"{run.config.source}/{file}"])
     assert prediction.label is None
-    assert "no number" in prediction.error
-    with pytest.raises(DataError, match="no number"):
+    assert "not a finite number" in prediction.error
+    with pytest.raises(DataError, match="not a finite number"):
         opened.evaluate()

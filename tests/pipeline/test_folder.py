@@ -173,7 +173,7 @@ def test_data_where_a_run_is_written_are_refused(tmp_path):
 
 @pytest.mark.parametrize("place", [".", "run", "deep/er"])
 def test_a_run_within_its_data_is_refused(tmp_path, place):
-    with pytest.raises(UsageError, match="lies within the data"):
+    with pytest.raises(UsageError, match="is inside the data folder"):
         check_folder(tmp_path / place, force=True, data=tmp_path)
     check_folder(tmp_path / place, force=True, data=tmp_path / "images")
 

@@ -57,7 +57,7 @@ def test_every_file_of_the_run_is_utf_8(fitted):
     assert {"run.json", "split.json", "scan.json", "log.csv", "report.html"} <= written.keys()
     assert json.loads(written["run.json"])["facts"]["classes"][0] == CLASS
     assert json.loads(written["scan.json"])["ignored"] == [
-        [r"square/\xfe.txt", "no image by its name"]
+        [r"square/\xfe.txt", "not named as an image"]
     ]
     page = written["report.html"]
     assert "\x1b" not in page
@@ -98,7 +98,7 @@ def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
     with pytest.raises(SystemExit) as done:
         main(["evaluate", str(fitted), str(place / "photos \udcff")])
     assert done.value.code == 0
-    left_out = r"left out 1 (no image by its name): square/\xfe.txt"
+    left_out = r"left out 1 (not named as an image): square/\xfe.txt"
     assert left_out in capsys.readouterr().err
     told = answer(capsys, "evaluate", str(fitted), str(place / "photos \udcff"))
     assert left_out in told["warnings"]
@@ -108,7 +108,7 @@ def test_evaluate_says_what_the_scan_found(fitted, place, capsys):
 def test_the_run_keeps_its_warnings(fitted):
     run = open_run(fitted)
     assert run.summary()["warnings"] == [*run.warnings, *run.doubts]
-    assert run.warnings[-1] == r"left out 1 (no image by its name): square/\xfe.txt"
+    assert run.warnings[-1] == r"left out 1 (not named as an image): square/\xfe.txt"
     (fitted / "scan.json").rename(fitted / "moved.json")
     assert run.warnings == []
     (fitted / "scan.json").write_text("{}")

@@ -101,7 +101,7 @@ def test_older_ones_without_a_score_or_a_filter_open(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"classes": ["a", "a"]}, "one stands there twice"),
+        ({"classes": ["a", "a"]}, "one is listed twice"),
         ({"mean": [0.1, 0.2]}, "mean and std must have 1 values"),
         ({"size": 0}, "size"),
         ({"accuracy": 1.5}, "accuracy"),

@@ -76,7 +76,7 @@ def test_a_folder_is_searched_to_the_end_and_what_is_left_out_is_said(run, photo
     predictions = run.predict(photos, progress=Told())
     assert len(predictions) == 5
     assert reds(run, str(photos)) == [0, 1, 2, 3, 4]
-    assert "2 left out" in said[0]
+    assert "2 files left out" in said[0]
     assert "notes.txt" in said[0]
 
 
@@ -84,7 +84,7 @@ def test_patterns_find_files(run, photos):
     assert reds(run, str(photos / "*.png")) == [0, 1, 2]
     assert reds(run, photos / "**" / "*.png") == [0, 1, 2, 3, 4]
     (none,) = run.predict(str(photos / "*.jpg"))
-    assert "no file has a name of this pattern" in none.error
+    assert "no file matches this pattern" in none.error
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(run, photos):

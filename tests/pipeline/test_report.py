@@ -167,17 +167,17 @@ def test_every_candidate_stands_in_a_table_with_its_outcome(report, config):
 
 def test_mistakes_are_shown_with_both_classes(report):
     page = report()
-    assert "All 2 wrong answers, the surest first." in words(page)
-    assert "answered zwei\\nZeilen & <b> 90.0 %" in words(page)
+    assert "All 2 mistakes, most confident first." in words(page)
+    assert "predicted zwei\\nZeilen & <b> 90.0 %" in words(page)
     alts = [a["alt"] for t, a in page.elements if t == "img" and "training" not in a["alt"]]
     assert alts == ["<img src=x>\\n&/0", "<img src=x>\\n&/1"]
     assert all(a.get("alt") for t, a in page.elements if t == "img")
 
 
 def test_one_mistake_and_none(report, data, answered):
-    assert "The one wrong answer, the surest first." in words(report(evaluation=answered(data, 1)))
+    assert "The only mistake." in words(report(evaluation=answered(data, 1)))
     page = report(evaluation=answered(data, 0))
-    assert "None: every test image was named right." in words(page)
+    assert "None: every test image was classified correctly." in words(page)
     assert "100.00% between" in words(page)
     assert "Most often confused" not in words(page)
 
@@ -209,20 +209,20 @@ def test_an_interrupted_run_without_export_says_both(report, config):
 
 def test_what_the_scan_found_is_named(report, data):
     scan = data.scan.to_dict() | {
-        "broken": [("bad <1>.png", "zero bytes")] * 50,
+        "broken": [("bad <1>.png", "the file is empty")] * 50,
         "leaks": [("a.png", "train", "b\n.png", "test")],
         "conflicts": [("c.png", "cat", "d.png", "dog")],
-        "renamed": [("e.jpg", "PNG content under .jpg")],
+        "renamed": [("e.jpg", "PNG content in a file named .jpg")],
         "ignored": ["notes.txt"],  # as older runs have it
         "notes": ["list.csv: no header"],
     }
     text = words(report(scan=scan))
-    assert "bad <1>.png: zero bytes" in text
+    assert "bad <1>.png: the file is empty" in text
     assert "and 10 more, in scan.json" in text
     assert "a.png (train) and b\\n.png (test)" in text
     assert "c.png (cat) and d.png (dog)" in text
-    assert "e.jpg: PNG content under .jpg" in text
-    assert "notes.txt: no image by its name" in text
+    assert "e.jpg: PNG content in a file named .jpg" in text
+    assert "notes.txt: not named as an image" in text
     assert "list.csv: no header" in text
     assert ".git/: hidden" in words(report(scan=scan | {"ignored": [(".git/", "hidden")]}))
     assert "No broken file" in words(report())
@@ -247,14 +247,14 @@ def test_a_vanished_file_leaves_a_gap_and_no_error(report, data, tmp_path):
         for name, split in data.splits.items()
     }
     page = report(data=ImageData(**{**vars(data), "splits": gone}))
-    assert "the file has gone" in words(page)
+    assert "the file is missing" in words(page)
 
 
 def test_commands_survive_the_shell_and_repeat_the_budget(config, tmp_path):
     import shlex
 
     rows = dict(commands(tmp_path / "a run", config))
-    fit = shlex.split(rows["Do the whole job again"])
+    fit = shlex.split(rows["Repeat the whole job"])
     assert fit == [
         *("convatlas", "fit", config.source, "--max-params", "100000"),
         *("--max-latency", "10ms", "--seed", "7"),

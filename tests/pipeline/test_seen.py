@@ -60,7 +60,7 @@ def test_a_run_of_before_digests_says_that_it_does_not_know(run, mixed, tmp_path
     path.write_text(json.dumps(stored))
     evaluation = open_run(copied.path).evaluate(mixed[0])
     assert evaluation.seen == 0
-    assert any("which images it learnt from" in line for line in evaluation.warnings)
+    assert any("which images it was trained on" in line for line in evaluation.warnings)
 
 
 def test_some_of_the_classes_are_enough_and_others_are_refused(run, mixed):

@@ -41,7 +41,7 @@ def test_more_work_than_the_time_allows_is_left_out_and_says_so(speeds, monkeypa
     (late,) = [c for c in counted if c.candidate.name == "vgg19"]
     assert late.too_slow
     assert late.reason.startswith("too slow: ")
-    assert "50.0 k at the most" in late.reason
+    assert "at most 50.0 k" in late.reason
     trials, others = choose_trials(TASK, counted, Budget(), speeds, seconds=60)
     assert {e.record.model for e in trials} == {"linear_classifier"}
     assert [o.status for o in others if o.model == "vgg19"] == ["not trained"]
@@ -72,7 +72,7 @@ def test_when_the_time_for_counting_is_up_the_rest_is_named_uncounted(speeds):
     late = [c for c in counted if c.too_slow]
     assert len({c.candidate.name for c in counted if c.fits}) == 1  # without one there is no job
     assert len(late) == len(names) - 1
-    assert all(c.reason == "not counted: the time for counting was up" for c in late)
+    assert all(c.reason == "not counted: the time for counting ran out" for c in late)
 
 
 def test_the_work_that_can_be_trained_grows_with_the_time(speeds):

@@ -82,7 +82,7 @@ def test_an_export_needs_no_photographs(copied, run):
         _, proof = copied.export()
         assert proof.passed
         assert proof.samples == len(load_sample(copied.path / "sample.safetensors"))
-        with pytest.raises(DataError, match="vanished"):
+        with pytest.raises(DataError, match="missing"):
             rebuild(copied)
         assert len(copied.evaluate(source=moved)) == run.config.counts["test"]
         rebuild(copied, source=moved)

@@ -114,7 +114,7 @@ def test_a_round_that_ends_in_an_error_is_undone(monkeypatch):
     ],
 )
 def test_memory_that_runs_out_is_called_so(error):
-    expected = pytest.raises(OutOfMemory, match="memory was not enough to train big_net")
+    expected = pytest.raises(OutOfMemory, match="not enough memory to train big_net")
     with expected, _named_memory("big_net"):
         raise error
 

@@ -56,7 +56,7 @@ def test_a_file_without_any_checksum_is_refused_unless_the_hub_can_be_asked(put,
 
 
 def test_offline_says_what_where_and_what_to_do(cache, from_hub):
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids to download") as caught:
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids downloads") as caught:
         fetch(from_hub("resnet18"))
     for part in ("resnet18", "timm/resnet18.tv_in1k", "model.safetensors", str(cache)):
         assert part in str(caught.value)

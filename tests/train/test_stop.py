@@ -28,7 +28,7 @@ def test_the_first_signal_is_acknowledged_at_once_and_the_second_interrupts(name
         assert stop.requested
         assert stop.number == number
         assert capfd.readouterr().err.strip() == (
-            "stopping after this step; Ctrl-C again to drop the run"
+            "stopping after this step; Ctrl-C again to discard the run"
         )
         second = KeyboardInterrupt if name == "SIGINT" else SystemExit
         with pytest.raises(second):
@@ -56,7 +56,7 @@ def test_work_before_training_ends_at_its_next_report():
     bar = Stoppable(Silent(), stop).bar("reading")
     bar.update(1)
     stop.number = signal.SIGTERM
-    with pytest.raises(Stopped, match="nothing was kept") as raised:
+    with pytest.raises(Stopped, match="nothing was saved") as raised:
         bar.update(2)
     assert raised.value.exit_code == 143
 

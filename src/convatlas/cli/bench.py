@@ -1,4 +1,4 @@
-"""The verb `bench`: one network's latency, throughput and memory here, beside other runtimes."""
+"""The verb `bench`: one network's latency, throughput and memory in every runtime installed."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -41,26 +41,28 @@ MOST_THREADS = max(16, 4 * (os.cpu_count() or 1))  # more only wait for each oth
 
 
 def bench_command(
-    name: str = typer.Argument(help="A network, or the folder of a run.", metavar="NAME_OR_RUN"),
+    name: str = typer.Argument(
+        help="A network's name, or the folder of a run.", metavar="NAME_OR_RUN"
+    ),
     options: list[str] | None = typer.Argument(
         None, help=OPTIONS_HELP, metavar="[option=value]..."
     ),
-    batch: int = typer.Option(1, min=1, max=MOST_AT_ONCE, help="Inputs at a time."),
+    batch: int = typer.Option(1, min=1, max=MOST_AT_ONCE, help="Inputs per batch."),
     threads: int | None = typer.Option(
-        None, min=1, max=MOST_THREADS, help="CPU threads; torch's own number if none."
+        None, min=1, max=MOST_THREADS, help="Number of CPU threads; torch's default if not given."
     ),
     input: Any = shape_option(),
     seconds: Any = seconds_option("--seconds", default=2.0, help="How long to time each runtime."),
     compiled: bool = typer.Option(
-        False, "--compile", help="Time torch.compile too; it is slow to start."
+        False, "--compile", help="Also time torch.compile, which is slow to start."
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Measure latency, throughput and memory here, beside other runtimes."""
+    """Measure latency, throughput and memory here, in every runtime installed."""
     from convatlas.deploy.runtimes import benchmark_runtimes
 
     subject = _subject(name, options or (), input, batch)
-    note(f"{name}: timing each runtime for {format_number(seconds, 's')}, by turns")
+    note(f"{name}: timing each runtime for {format_number(seconds, 's')}, interleaved")
     result = benchmark_runtimes(
         subject.model,
         subject.examples,
@@ -80,7 +82,7 @@ def _subject(name: str, options: Sequence[str], input: Shape | None, batch: int)
     if not Path(name).is_dir():
         return _named(name, options, input, batch)
     if options or input:
-        raise UsageError(f"{name}: a run has its options and input; give none")
+        raise UsageError(f"{name}: a run has its own options and input; leave them out")
     return _run(name, batch)
 
 
@@ -150,8 +152,8 @@ def _print(subject: Subject, result: "RuntimeBenchmark", batch: int) -> None:
     say("speed: torch eager's median over the runtime's; p10 to p90 hold the middle 80 % of runs")
     if result.warnings:
         say(
-            f"unreliable: timed {result.tries} times, and still a p90 above twice its p10, as on "
-            "a busy machine; close other programs and measure again, or longer (--seconds)"
+            f"unreliable: timed {result.tries} times, and p90 is still more than twice p10, as on "
+            "a busy machine; close other programs and measure again, or for longer (--seconds)"
         )
     say(f"memory: {_memory(subject, result)}")
 
@@ -173,7 +175,7 @@ def _row(timed: "RuntimeResult") -> tuple[str | None, ...]:
 def _memory(subject: Subject, result: "RuntimeBenchmark") -> str:
     cost = subject.cost
     counted = (
-        f"{format_number(cost.peak_bytes, 'bytes')} counted at the peak, "
+        f"{format_number(cost.peak_bytes, 'bytes')} at the peak (counted), "
         f"{format_number(cost.weight_bytes, 'bytes')} of it weights"
     )
     if result.growth_bytes is None:

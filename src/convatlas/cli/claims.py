@@ -22,9 +22,9 @@ def claims_command(
     recount: bool = typer.Option(
         False, "--recount", help="Count every network again instead of reading the index."
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
-    """Set published figures beside counted ones: holds, differs (why) or not checked (why)."""
+    """Compare published figures with counted ones: holds, differs (why) or not checked (why)."""
     rows = compare_all(_chosen(names or ()), counted if recount else indexed)
     summary = summarise(rows)
     if json:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def count_command(
-    name: str = typer.Argument(help="A network, as `convatlas list` names it.", metavar="NAME"),
+    name: str = typer.Argument(help="A network's name, as in `convatlas list`.", metavar="NAME"),
     options: list[str] | None = typer.Argument(
         None, help=OPTIONS_HELP, metavar="[option=value]..."
     ),
     input: Any = shape_option(),
-    layers: bool = typer.Option(False, "--layers", help="One line for each layer."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object, layers included."),
+    layers: bool = typer.Option(False, "--layers", help="Print one line for each layer."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object, layers included."),
 ) -> None:
-    """Count what a network costs, on shapes alone."""
+    """Count a network's parameters, multiply-adds and memory from shapes alone."""
     from convatlas.cost import count
 
     named = build_named(name, options or (), input, shapes_only=True)
@@ -52,7 +52,7 @@ def _print(named: Named, cost: "Cost", layers: bool) -> None:
     say()
     if cost.uncounted:
         ran = ", ".join(f"{op} ({n}x)" for op, n in sorted(cost.uncounted.items()))
-        say(f"Not counted, as the rule does not know them: {ran}")
+        say(f"Not counted, because the rule does not cover them: {ran}")
     for warning in cost.warnings:
         say(f"Note: {warning}.")
     say(f"Rule: {RULE}.")

@@ -1,4 +1,4 @@
-"""The verb `doctor`: what is installed, what is missing, and the command that mends it."""
+"""The verb `doctor`: what is installed, what is missing, and the command that fixes it."""
 
 import importlib.metadata
 import os
@@ -35,9 +35,9 @@ class Finding:
 
 
 def doctor_command(
-    as_json: bool = typer.Option(False, "--json", help="One JSON object."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Say what is installed, what is missing, what to do."""
+    """Show what is installed, what is missing and how to fix it."""
     findings = [*_packages(), *_machine(), *_torch(), *_embedded_data(), _weights(), *_folders()]
     missing = [f.what for f in findings if f.status == "missing"]
     if as_json:
@@ -45,7 +45,7 @@ def doctor_command(
     else:
         table([_row(f) for f in findings], ("what", "found", "", "to do"))
         say()
-        say(f"missing: {', '.join(missing)}" if missing else "everything that is needed is here")
+        say(f"missing: {', '.join(missing)}" if missing else "everything needed is installed")
     if missing:
         raise typer.Exit(1)
 
@@ -107,7 +107,7 @@ def _numbers(version: str) -> list[int]:
 def _machine() -> Iterator[Finding]:
     yield Finding("system", f"{platform.system()} {platform.machine()}")
     yield Finding("CPU threads", str(_usable_threads()))
-    yield Finding("memory", f"{format_number(_memory_bytes(), 'bytes')} in all")
+    yield Finding("memory", f"{format_number(_memory_bytes(), 'bytes')} in total")
     free = shutil.disk_usage(Path.cwd()).free
     short = free < ENOUGH_DISK
     yield Finding(
@@ -159,7 +159,7 @@ def _kernels() -> Finding:
     if not available():
         found = "off: Numba is not installed, or does not load"
         return Finding("CPU kernels", found, "optional", "pip install numba")
-    return Finding("CPU kernels", "on: used where a measured training step gains")
+    return Finding("CPU kernels", "on: used where they make a measured training step faster")
 
 
 def _embedded_data() -> Iterator[Finding]:

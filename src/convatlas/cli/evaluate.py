@@ -21,14 +21,14 @@ def evaluate_command(
         metavar="[DATA]",
     ),
     moved: Path | None = moved_data(),
-    max_broken: float = typer.Option(0.05, help="Share of unreadable files that is skipped."),
+    max_broken: float = typer.Option(0.05, help="Maximum fraction of unreadable files to skip."),
     max_pixels: float | None = max_pixels_option(),
     with_seen: bool = typer.Option(
         False,
         "--with-seen",
-        help="Also count what the run was trained on; it is left out otherwise.",
+        help="Also count what the run was trained on, which is left out by default.",
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
     """Test a trained network on labelled data."""
     from convatlas.cli.progress import progress_on_stderr

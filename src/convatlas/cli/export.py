@@ -11,14 +11,14 @@ from convatlas.text import format_number
 
 def export_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
-    format: str = typer.Option("onnx", "--format", help="The kind of file: onnx."),
+    format: str = typer.Option("onnx", "--format", help="File format: onnx."),
     out: Path | None = typer.Option(
         None, "--out", help="Where to write it; into the run folder if not given.", metavar="FILE"
     ),
     data: Path | None = moved_data(),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
-    """Write a deployable file and prove that it agrees with the network."""
+    """Write a deployable file and check that it agrees with the network."""
     from convatlas.pipeline.run import open_run
 
     opened = open_run(run)
@@ -29,5 +29,5 @@ def export_command(
         print_json({**answer, "file_bytes": size, "proof": parity.model_dump()})
         return
     say(f"{path} ({format_number(size, 'bytes')})")
-    say(f"proof: {parity.figures()}")
+    say(f"ONNX agrees with the network: {parity.figures()}")
     say(opened.predictor().usage)

@@ -24,49 +24,53 @@ DATA_HELP = (
 
 def fit_command(
     data: str = typer.Argument(help=DATA_HELP, metavar="DATA"),
-    max_params: float | None = count_option("--max-params", help="Parameters at most, e.g. 1M."),
-    max_macs: float | None = count_option("--max-macs", help="Multiply-adds at most, e.g. 50M."),
+    max_params: float | None = count_option(
+        "--max-params", help="Maximum number of parameters, e.g. 1M."
+    ),
+    max_macs: float | None = count_option(
+        "--max-macs", help="Maximum number of multiply-adds per image, e.g. 50M."
+    ),
     max_latency: float | None = seconds_option(
-        "--max-latency", help="Time of one image on this machine at most, e.g. 10ms."
+        "--max-latency", help="Maximum time for one image on this machine, e.g. 10ms."
     ),
     max_size: float | None = bytes_option(
-        "--max-size", help="Size of the exported file at most, e.g. 2MB."
+        "--max-size", help="Maximum size of the exported file, e.g. 2MB."
     ),
     task: str | None = typer.Option(
-        None, help="What the network is for; told by the data if not given.", metavar="TASK"
+        None, help="What the network is for; found from the data if not given.", metavar="TASK"
     ),
     model: str | None = typer.Option(None, help="Try only this network.", metavar="NAME"),
     pretrained: bool = typer.Option(
         False,
         "--pretrained",
-        help="Start from public weights: of NAME, downloaded if need be, or of every network "
-        "whose weights are on this machine.",
+        help="Start from public weights: with --model those of NAME, downloaded if needed; "
+        "otherwise those of every network whose weights are already on this machine.",
     ),
     time_limit: float = seconds_option(  # pyright: ignore[reportArgumentType]  it has a default
-        "--time-limit", help="About how long the whole job may take, e.g. 10m.", default=600.0
+        "--time-limit", help="Approximate time limit for the whole job, e.g. 10m.", default=600.0
     ),
-    out: Path | None = typer.Option(None, help="The run folder.", metavar="DIR"),
-    seed: int = typer.Option(0, help="Of the split, the weights and the augmentation."),
+    out: Path | None = typer.Option(None, help="The folder to write the run to.", metavar="DIR"),
+    seed: int = typer.Option(0, help="Random seed for split, weights and augmentation."),
     max_broken: float = typer.Option(
-        0.05, help="Share of unreadable files that is skipped; above it the job stops."
+        0.05, help="Maximum fraction of unreadable files to skip; with more the job stops."
     ),
     max_pixels: float | None = count_option(
-        "--max-pixels", help="Pixels of one image at most; 64M if not given."
+        "--max-pixels", help="Maximum number of pixels in one image; 64M if not given."
     ),
     value_range: tuple[float, float] | None = typer.Option(
         None,
         "--value-range",
-        help="Values that mean black and white in files of over 8 bits, e.g. 0 4095.",
+        help="Values of black and white in files with more than 8 bits, e.g. 0 4095.",
         metavar="LOW HIGH",
     ),
     settings: list[str] = typer.Option(
         [],
         "--set",
-        help="A further option of the task; several may be given.",
+        help="Another option of the task; may be repeated.",
         metavar="NAME=VALUE",
     ),
-    force: bool = typer.Option(False, "--force", help="Replace a run that DIR holds."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+    force: bool = typer.Option(False, "--force", help="Replace the run that is in DIR."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
     """Find and train the best network that fits a budget."""
     from convatlas.cli.main import STARTED
@@ -118,18 +122,18 @@ def _print(run: "Run") -> None:
             _limit(limits["file_bytes"], "bytes"),
         ),
     ]
-    table(rows, ("cost", "is", "allowed"), right=("is", "allowed"))
+    table(rows, ("cost", "value", "limit"), right=("value", "limit"))
     if config.test is not None:
         say(f"test {config.metric.words}: {config.test.words}, held out")
     for doubt in run.doubts:
         say(f"warning: {doubt}")
     if config.proof is not None:
-        say(f"ONNX: {config.proof.figures()}")
+        say(f"ONNX agrees with the network: {config.proof.figures()}")
     if config.finished == "interrupted":
-        say("training was interrupted; this is what was reached")
+        say("training was interrupted; these are the results so far")
     for name, how in config.steps.items():
         if how != "done":
-            say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` takes it again")
+            say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` repeats it")
     if "report" in run.files:
         say(f"report: {run.files['report']}")
     say(f"next: convatlas predict {shell_word(run.path)} FILES")
@@ -162,4 +166,4 @@ def _options(options: dict) -> str:
 
 
 def _limit(value: float | None, unit: str = "") -> str:
-    return "any" if value is None else format_number(value, unit) if unit else format_number(value)
+    return "none" if value is None else format_number(value, unit) if unit else format_number(value)

@@ -21,5 +21,5 @@ def check_memory(place: str, needed_bytes: int) -> None:
     if free != UNKNOWN and needed_bytes > free:
         raise UsageError(
             f"{place}: needs {format_number(needed_bytes, 'bytes')} of memory, "
-            f"{format_number(free, 'bytes')} are free; give a smaller batch or input"
+            f"{format_number(free, 'bytes')} are free; use a smaller batch or input"
         )

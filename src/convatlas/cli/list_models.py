@@ -14,14 +14,16 @@ MARK = "*"
 
 
 def list_models_command(
-    task: str | None = typer.Option(None, help="One shelf of the atlas, e.g. classify."),
-    max_params: Any = count_option("--max-params", help="At most so many parameters, e.g. 5M."),
-    max_macs: Any = count_option("--max-macs", help="At most so many multiply-adds, e.g. 300M."),
-    filter: str | None = typer.Option(None, help="A pattern for the name, e.g. 'mobile*'."),
-    pretrained: bool = typer.Option(
-        False, "--pretrained", help="Only those that have public weights."
+    task: str | None = typer.Option(None, help="Only networks for this task, e.g. classify."),
+    max_params: Any = count_option("--max-params", help="Maximum number of parameters, e.g. 5M."),
+    max_macs: Any = count_option("--max-macs", help="Maximum number of multiply-adds, e.g. 300M."),
+    filter: str | None = typer.Option(
+        None, help="Only names that match this pattern, e.g. 'mobile*'."
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object instead of a table."),
+    pretrained: bool = typer.Option(
+        False, "--pretrained", help="Only networks that have public weights."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """List the networks with task, counted cost, published accuracy and paper."""
     found = rows(
@@ -32,7 +34,7 @@ def list_models_command(
     elif found:
         table([_cells(row) for row in found], COLUMNS, right=("params", "macs"))
         if any(row.published and row.published.setting for row in found):
-            say(f"{MARK} not by one plain pass: `convatlas claims NAME` says how")
+            say(f"{MARK} not measured with one plain pass; `convatlas claims NAME` says how")
     else:
         say("no network is within these limits")
 

@@ -37,10 +37,12 @@ VERBS = {
         "Show one network: paper, options, cost of each layer, published and counted figures.",
     ),
     "show-op": Verb("show_op", "Show one kind of convolution: its cost and its connectivity."),
-    "count": Verb("count", "Count what a network costs, on shapes alone."),
+    "count": Verb(
+        "count", "Count a network's parameters, multiply-adds and memory from shapes alone."
+    ),
     "claims": Verb(
         "claims",
-        "Set published figures beside counted ones: holds, differs (why) or not checked (why).",
+        "Compare published figures with counted ones: holds, differs (why) or not checked (why).",
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
@@ -48,12 +50,14 @@ VERBS = {
         "predict",
         "Ask a trained network about files; unreadable ones are named and the rest goes on.",
     ),
-    "export": Verb("export", "Write a deployable file and prove that it agrees with the network."),
+    "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
-        "report", "Test a run again, export it if that is missing, and write its report anew."
+        "report", "Test a run again, export it if it was not exported, and rewrite its report."
     ),
-    "bench": Verb("bench", "Measure latency, throughput and memory here, beside other runtimes."),
-    "doctor": Verb("doctor", "Say what is installed, what is missing, what to do."),
+    "bench": Verb(
+        "bench", "Measure latency, throughput and memory here, in every runtime installed."
+    ),
+    "doctor": Verb("doctor", "Show what is installed, what is missing and how to fix it."),
 }
 
 STARTED = time.perf_counter()  # of the job, for whoever keeps to a time limit
@@ -76,7 +80,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if name not in VERBS:
-            ctx.fail(f"no verb '{name}'{nearest(name, VERBS)}")
+            ctx.fail(f"no command '{name}'{nearest(name, VERBS)}")
         shown = name == "fit" or (name in _SLOW and sys.stderr.isatty())
         if shown and not {"-h", "--help"} & set(args) and len(args) > 1:
             note(f"convatlas {name}: starting")
@@ -167,7 +171,10 @@ def _explain(error: Exception, debug: bool) -> tuple[str, int]:
         where = context.command_path if context else "convatlas"
         return f"{error.format_message()}\nsee `{where} --help`", error.exit_code  # pyright: ignore[reportAttributeAccessIssue]  asked for above
     if short_of_memory(error):
-        return "not enough memory; give a smaller batch, input or network, or close programs", 1
+        return (
+            "not enough memory; use a smaller batch, input or network, or close other programs",
+            1,
+        )
     way_out = "" if debug else "; run again with --debug for the traceback"
     return f"{type(error).__name__}: {error}{way_out}", 1
 

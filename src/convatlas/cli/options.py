@@ -113,7 +113,9 @@ def parse_shape(text: str) -> tuple[int, ...]:
     """
     parts = re.split(r"[x×,]", text.strip().lower())  # noqa: RUF001  people do type it so
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"an input size is positive whole numbers like 3x224x224, got '{text}'")
+        raise UsageError(
+            f"an input size must be positive whole numbers like 3x224x224, got '{text}'"
+        )
     return tuple(int(part) for part in parts)
 
 

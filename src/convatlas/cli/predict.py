@@ -28,7 +28,7 @@ def predict_command(
     out: Path | None = typer.Option(
         None, help="Write the answers to this CSV file.", metavar="FILE.csv"
     ),
-    force: bool = typer.Option(False, "--force", help="Replace the file of --out if it exists."),
+    force: bool = typer.Option(False, "--force", help="Replace the --out file if it exists."),
     max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
         False, "--json", help="One JSON object, with the whole answer for each file."
@@ -69,7 +69,7 @@ def _name_failures(failed: "Sequence[Prediction]", count: int) -> None:
     if len(failed) == count:
         raise DataError(f"predict: none of the {count:,} file(s) could be read")
     if len(failed) > SHOWN_FAILURES:
-        note(f"warning: {len(failed):,} of {count:,} could not be read; the first are named above")
+        note(f"warning: {len(failed):,} of {count:,} could not be read; the first are listed above")
 
 
 def _print(run: "Run", predictions: "Sequence[Prediction]", top: int) -> None:

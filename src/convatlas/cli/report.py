@@ -11,9 +11,9 @@ from convatlas.cli.run_options import moved_data
 def report_command(
     run: Path = typer.Argument(help="A run folder.", metavar="RUN"),
     data: Path | None = moved_data(),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
-    """Test a run again, export it if that is missing, and write its report anew."""
+    """Test a run again, export it if it was not exported, and rewrite its report."""
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.pipeline.config import DONE
     from convatlas.pipeline.finishing import rebuild

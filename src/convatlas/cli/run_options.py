@@ -12,11 +12,14 @@ def moved_data() -> Any:
     return typer.Option(
         None,
         "--data",
-        help="Where the data that the run was made from lies now, if it moved.",
+        help="Where the data of the run is now, if it was moved.",
         metavar="DIR",
     )
 
 
 def max_pixels_option() -> Any:
     """`--max-pixels N`, for images above the limit that the run was made with."""
-    return count_option("--max-pixels", help="Pixels of one image at most; the run's own limit.")
+    return count_option(
+        "--max-pixels",
+        help="Maximum number of pixels in one image; the run's own limit if not given.",
+    )

@@ -18,11 +18,11 @@ OPTION_COLUMNS = ("option", "value", "about")
 
 
 def show_command(
-    name: str = typer.Argument(help="A name of `convatlas list`."),
+    name: str = typer.Argument(help="A network's name, as in `convatlas list`."),
     options: list[str] | None = typer.Argument(
         None, help=OPTIONS_HELP, metavar="[OPTION=VALUE]..."
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Show one network: paper, options, cost of each layer, published and counted figures."""
     from convatlas.atlas.card import describe
@@ -41,7 +41,7 @@ def _say_head(card: "Card") -> None:
     say(f"{card.name} ({card.task}): {card.summary}")
     say(f"paper: {card.paper or '-'}")
     if card.differs:
-        say(f"differs from it: {card.differs}")
+        say(f"differs from the paper: {card.differs}")
     size = shape_text(card.input)
     say(f"counted at {size}: {format_number(card.params)} params, {format_number(card.macs)} macs")
     say(
@@ -51,7 +51,7 @@ def _say_head(card: "Card") -> None:
     if card.cost.uncounted:
         say(f"not counted: {', '.join(card.cost.uncounted)}")
     known = [weights_line(checkpoint) for checkpoint in card.weights]
-    say(f"public weights: {'; '.join(known) or 'none are known'}")
+    say(f"public weights: {'; '.join(known) or 'none known'}")
     say()
     table([(o.name, o.default, o.about) for o in card.options], OPTION_COLUMNS)
 
@@ -77,4 +77,4 @@ def _say_claims(card: "Card") -> None:
     if card.claims:
         say_claims(card.claims)
     else:
-        say("no published figures are held for this network")
+        say("no published figures are on record for this network")

@@ -32,10 +32,10 @@ def show_op_command(
         None, help="A kind of convolution; leave it out for a list.", metavar="[KIND]"
     ),
     options: list[str] | None = typer.Argument(
-        None, help="Its numbers, e.g. in_channels=16 kernel=5 size=32.", metavar="[key=value]..."
+        None, help="Its settings, e.g. in_channels=16 kernel=5 size=32.", metavar="[key=value]..."
     ),
     svg: Path | None = typer.Option(None, "--svg", help="Write the picture to this file as SVG."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object instead of text."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Show one kind of convolution: its cost and its connectivity.
 
@@ -68,7 +68,7 @@ def _list(as_json: bool) -> None:
         return
     table([(kind.name, kind.about) for kind in KINDS.values()], ("kind", "about"))
     say()
-    say("For one of them: convatlas show-op KIND key=value ...")
+    say("To see one of them: convatlas show-op KIND key=value ...")
 
 
 def _kind(kind: "Kind") -> dict[str, Any]:

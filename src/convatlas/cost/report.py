@@ -14,9 +14,9 @@ RULE = (
 # Of memory_bytes: what the first run in a process was measured to take above it at the most.
 MEMORY_MARGIN = 0.15
 MEMORY_RULE = (
-    "peak = weights and live tensors; with workspace, also what CPU convolutions hold beside "
-    f"them. Measured: at most that, but up to {MEMORY_MARGIN:.0%} more in the first run of a "
-    "process (holes of the allocator), and some 15 MB of library code once"
+    "peak = weights and live tensors; with workspace, also the temporary memory of CPU "
+    f"convolutions. Measured: at most that, but up to {MEMORY_MARGIN:.0%} more in the first run of "
+    "a process (memory fragmentation), and about 15 MB of library code once"
 )
 
 LAYER_COLUMNS = ("layer", "kind", "output", "params", "macs")

@@ -27,11 +27,11 @@ def findings(
     lines: list[str] = []
     if leaks:
         lines.append(
-            f"the same picture in two splits, {times(leaks)}, so the test figure will be too "
-            f"good: {pairs(leaks)}"
+            f"the same image in two splits, {times(leaks)}, so the test accuracy will be "
+            f"too high: {pairs(leaks)}"
         )
     if conflicts:
-        lines.append(f"the same picture under two classes, {times(conflicts)}: {pairs(conflicts)}")
+        lines.append(f"the same image in two classes, {times(conflicts)}: {pairs(conflicts)}")
     if broken:
         lines.append(f"skipped {files(broken)} that cannot be used: {remarks(broken)}")
     if renamed:
@@ -41,7 +41,7 @@ def findings(
         by_reason.setdefault(reason, []).append(file)
     for reason, names in by_reason.items():
         images = sum(map(is_image, names))
-        by_name = f", {images:,} of them images by name" if images else ""
+        by_name = f", {images:,} of them named as images" if images else ""
         lines.append(
             f"left out {len(names):,} ({printable(reason)}){by_name}: {printable_few(names)}"
         )

@@ -51,8 +51,8 @@ class Parity(BaseModel):
     def figures(self) -> str:
         """Return all of it in words."""
         return (
-            f"largest difference {self.max_difference:.2g} (at most {self.tolerance:.2g}), "
             f"{self.decision} on {self.agreement:.2%} of {self.samples:,} {self.items}, "
+            f"largest difference {self.max_difference:.2g} (allowed {self.tolerance:.2g}), "
             f"{self.runtime}"
         )
 

@@ -16,7 +16,7 @@ def compete(
     everyone, metric = list(trials), runner.task.metric
     rungs = plan_rungs(len(trials), seconds)
     progress = runner.progress
-    progress.say(f"training {len(trials)} of the networks that fit, {seconds:.0f} s in all")
+    progress.say(f"training {len(trials)} of the networks that fit, {seconds:.0f} s in total")
 
     def train_round(trial: LiveTrial, slot: float, last: bool) -> tuple[float, float] | None:
         record = trial.record
@@ -34,7 +34,7 @@ def compete(
             return trial.score(metric)
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
-            record.reason = "its loss was no longer a number"
+            record.reason = "its loss became infinite or not a number"
         elif not record.epochs:
             record.status = "not trained"
         reached = metric.text(record.value(metric)) if record.figures else result.ended

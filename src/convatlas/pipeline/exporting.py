@@ -62,7 +62,9 @@ def check_target(path: Path, own: Path, *, of_the_run: bool = False) -> None:
         if of_a_run and (path.parent / FILE_NAMES["config"]).exists():
             raise UsageError(f"{place}: would replace a file of the run; choose another name")
         if os.path.lexists(path) and not (of_the_run or _exported_here(path)):
-            raise UsageError(f"{place}: exists and is no export of convatlas; choose another name")
+            raise UsageError(
+                f"{place}: exists and was not exported by convatlas; choose another name"
+            )
     except OSError as error:  # a name that is too long, say
         raise UsageError(f"{place}: cannot be used: {error.strerror}") from error
 

@@ -161,7 +161,7 @@ def fit(
         predictor = chosen.predictor(network, settings, facts).eval()
         assert winner.counted.cost is not None
         with StopRequest() as later:
-            later.again = "leave at once; the trained network is kept"
+            later.again = "exit at once; the trained network is kept"
             # Whoever presses Ctrl-C wants the result now; who ends the process gives it no time.
             ended = stop if stop.number not in (None, signal.SIGINT) else later
             finish(run, opened, predictor, winner.counted.cost, progress, ended, deadline)

@@ -192,7 +192,7 @@ def claimed_free(name: str) -> Iterator[Claim]:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UsageError(f"{printable(folder)}: cannot be made: {error.strerror}") from error
+            raise UsageError(f"{printable(folder)}: cannot be created: {error.strerror}") from error
     try:
         with claimed(folder, force=False) as claim:
             yield claim
@@ -214,7 +214,7 @@ def _refuse_data(folder: Path, data: Path) -> None:
     run, place = folder.resolve(), data.resolve()
     if place.is_dir() and run.is_relative_to(place):
         raise UsageError(
-            f"--out {printable(folder)}: lies within the data {printable(data)}; choose a "
+            f"--out {printable(folder)}: is inside the data folder {printable(data)}; choose a "
             "folder outside"
         )
     own = {run / name for name in NAMES}

@@ -117,8 +117,8 @@ class Run:
             first, second = (c.value(metric) or 0.0 for c in ranked)
             if self.task.cannot_tell(first, second, min(judged)):
                 found.append(
-                    f"{min(judged):,} validation {self.task.items} cannot tell the first networks "
-                    f"apart: {metric.text(first)} and {metric.text(second)} lie within each "
+                    f"{min(judged):,} validation {self.task.items} are too few to rank the best "
+                    f"networks: {metric.text(first)} and {metric.text(second)} lie within each "
                     "other's 95 % interval"
                 )
         return found
@@ -237,7 +237,7 @@ class Run:
         known = self.task.learnt_from(self.path / FILE_NAMES["split"])
         if known is None:
             found.append(
-                f"an older version made this run: which {items} it learnt from is not known"
+                f"an older version made this run: which {items} it was trained on is not known"
             )
             return split, 0
         fresh = [i for i, file in enumerate(split.files) if opened.digests.get(file) not in known]
@@ -250,11 +250,11 @@ class Run:
         if not fresh:
             raise DataError(
                 f"{printable(opened.source)}: all {seen:,} {items} were used to train this run, so "
-                "they tell nothing of new ones; --with-seen counts them all the same"
+                "they say nothing about new ones; --with-seen counts them anyway"
             )
         found.append(
             f"left out {seen:,} of {len(split):,} {items}, which were used to train this run; "
-            "--with-seen counts them as well"
+            "--with-seen counts them too"
         )
         return split.subset(fresh), seen
 

@@ -23,9 +23,12 @@ def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
         (task.asking, f"convatlas predict {run} {task.next}"),
         (f"Test it again on its own test {task.items}", f"convatlas evaluate {run}"),
         (f"Test it on other labelled {task.items}", f"convatlas evaluate {run} more-{task.items}/"),
-        ("Write the ONNX file again, with its proof", f"convatlas export {run} --format onnx"),
+        (
+            "Write the ONNX file again and check it against the network",
+            f"convatlas export {run} --format onnx",
+        ),
         ("Measure it on another machine", f"convatlas bench {run}"),
-        ("Do the whole job again", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
+        ("Repeat the whole job", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
     ]
     return rows
 

@@ -40,7 +40,7 @@ class Steps:
         """Say and note that a step came to nothing."""
         self.progress.say(
             f"warning: {name} failed: {reason}; the trained network is kept, and "
-            f"`convatlas report {self.run.path}` takes this step again"
+            f"`convatlas report {self.run.path}` repeats this step"
         )
         self._note(name, f"failed: {reason}")
 

@@ -250,5 +250,5 @@ def _named_memory(name: str) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         if short_of_memory(error):
-            raise OutOfMemory(f"memory was not enough to train {name}") from error
+            raise OutOfMemory(f"not enough memory to train {name}") from error
         raise

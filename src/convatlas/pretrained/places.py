@@ -87,7 +87,7 @@ def _download(checkpoint: Checkpoint, say: Callable[[str], None]) -> Path:
     assert checkpoint.repo is not None
     repo, file, revision = checkpoint.repo, checkpoint.file, checkpoint.revision
     if constants.HF_HUB_OFFLINE:
-        raise WeightsError(_out_of_reach(checkpoint, "HF_HUB_OFFLINE forbids to download"))
+        raise WeightsError(_out_of_reach(checkpoint, "HF_HUB_OFFLINE forbids downloads"))
     try:
         known = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
         size = known.size or checkpoint.bytes

@@ -92,8 +92,8 @@ def _over_time(
     candidate: Candidate, cost: Cost | None, macs: float, most_macs: float
 ) -> CostedCandidate:
     reason = (
-        f"too slow: {format_number(macs)} multiply-adds an input, and in this time training can do "
-        f"{format_number(most_macs)} at the most"
+        f"too slow: {format_number(macs)} multiply-adds per input; the time is enough for "
+        f"at most {format_number(most_macs)}"
     )
     return CostedCandidate(candidate, cost, reason, too_slow=True)
 
@@ -146,7 +146,7 @@ def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Coste
 def not_counted(sweeps: Sequence[Sequence[Candidate]]) -> CostedCandidate:
     """One line for a network whose turn to be counted did not come."""
     return CostedCandidate(
-        sweeps[0][0], None, "not counted: the time for counting was up", too_slow=True
+        sweeps[0][0], None, "not counted: the time for counting ran out", too_slow=True
     )
 
 

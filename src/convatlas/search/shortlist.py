@@ -106,7 +106,7 @@ class _Turns:
                 f"too slow: a pass over the training data takes {seconds:.3g} s, "
                 f"{limit:.3g} s allowed"
             )
-        return "fits, but others looked more worth the time"
+        return "fits; ranked lower"
 
     def _epoch(self, counted: CostedCandidate) -> float:
         key = counted.candidate

@@ -50,7 +50,7 @@ class Classify(Task[ImageData, Evaluation]):
     columns = COLUMNS
     right = ("probability",)
     next = "photo.png"
-    asking = "Name the class of new images"
+    asking = "Classify new images"
 
     def takes(self, source: str | Path) -> bool:
         return takes_images(source)
@@ -149,8 +149,8 @@ class Classify(Task[ImageData, Evaluation]):
         odd = (~torch.isfinite(answers)).any(dim=1).nonzero().flatten().tolist()
         if odd:
             raise DataError(
-                f"the network's answer is no number for {len(odd)} of {len(split)} images, "
-                f"such as {printable(split.files[odd[0]])}"
+                f"the network's answer is not a finite number for {len(odd)} of {len(split)} "
+                f"images, such as {printable(split.files[odd[0]])}"
             )
         return Evaluation(torch.tensor(split.labels), answers, split.files, facts["classes"])
 
@@ -199,7 +199,7 @@ def _options(data: ImageData) -> dict[str, int]:
 
 def _prediction(name: str, row: Tensor | None, error: str | None, classes: list[str]) -> Prediction:
     if row is not None and not bool(torch.isfinite(row).all()):
-        error = f"{name}: the network's answer is no number"
+        error = f"{name}: the network's answer is not a finite number"
     if error is not None or row is None:
         return Prediction(name, None, None, None, error)
     best = int(torch.argmax(row))

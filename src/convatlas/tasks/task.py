@@ -169,7 +169,7 @@ class Task(ABC, Generic[D, E]):
         columns: headings of `Prediction.rows`.
         right: those of them that are flush right.
         next: what a new file is called in a command: `photo.png`.
-        asking: what `predict` does, for the report: `Name the class of new images`.
+        asking: what `predict` does, for the report: `Classify new images`.
     """
 
     name: str

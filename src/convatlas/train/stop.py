@@ -24,7 +24,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self.again = "drop the run"
+        self.again = "discard the run"
         self._before: dict[int, Any] = {}
         self._holding = False
         self._waiting: int | None = None
@@ -41,7 +41,7 @@ class StopRequest:
             Stopped: a signal came.
         """
         if self.number is not None:
-            raise Stopped("stopped before any network was trained; nothing was kept", self.number)
+            raise Stopped("stopped before any network was trained; nothing was saved", self.number)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -62,4 +62,6 @@ def check_finite(model: nn.Module, path: Path) -> None:
     """
     for name, value in model.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise DataError(f"{printable(path)}: {name} holds values that are no finite numbers")
+            raise DataError(
+                f"{printable(path)}: {name} contains values that are not finite numbers"
+            )

@@ -21,7 +21,7 @@ from convatlas.progress import Progress, Silent
 from convatlas.text import printable, printable_few, true_name
 
 NO_IMAGES = "no image in this folder"
-NO_MATCH = "no file has a name of this pattern"
+NO_MATCH = "no file matches this pattern"
 EXPECTED = "a path, a folder, a pattern, a Pillow image, an array, a tensor, or several of these"
 
 
@@ -114,8 +114,8 @@ def _folder(folder: Path, progress: Progress) -> Iterator[Asked]:
     others += [file for file, _ in level.left_out]
     if others:
         progress.say(
-            f"{printable(folder)}: {len(others):,} left out that are no images by name, are "
-            f"hidden or cannot be followed: {printable_few(others)}"
+            f"{printable(folder)}: {len(others):,} files left out (not named as images, "
+            f"hidden, or links that cannot be followed): {printable_few(others)}"
         )
     for file in images:
         path = folder / true_name(file)

@@ -41,7 +41,7 @@ class ImageFacts(BaseModel):
     @classmethod
     def _differ(cls, classes: list[str]) -> list[str]:
         if len(set(classes)) < len(classes):
-            raise ValueError("one stands there twice")
+            raise ValueError("one is listed twice")
         return classes
 
 

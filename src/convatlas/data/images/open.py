@@ -138,7 +138,7 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
         if path.is_dir():
             return list_folder(path, need_train=need_train)
         if not path.exists():
-            raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data")
+            raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data set")
     except OSError as error:
         raise DataError(f"{where}: cannot open: {(error.strerror or '').lower()}") from None
     if path.suffix.lower() not in SUFFIXES:
@@ -169,7 +169,7 @@ def scan_listing(
     ]
     check_share(listing.source, broken, count_named(listing), max_broken)
     if not facts:
-        raise DataError(f"{listing.source}: must hold readable images, got none")
+        raise DataError(f"{listing.source}: must contain readable images, got none")
     return facts, broken
 
 

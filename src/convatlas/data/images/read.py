@@ -147,7 +147,7 @@ def check_file(path: Path) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableImage("not a regular file")
     if found.st_size == 0:
-        raise UnreadableImage("zero bytes")
+        raise UnreadableImage("the file is empty")
 
 
 def reason_of(error: Exception) -> str:

@@ -116,7 +116,7 @@ def renaming(path: Path, image: Image.Image) -> str | None:
     named = SUFFIX_FORMATS.get(path.suffix.lower())
     if named is None or named == content:
         return None
-    return f"{content} content under {path.suffix}"
+    return f"{content} content in a file named {path.suffix}"
 
 
 def scan_files(
@@ -155,7 +155,7 @@ def check_share(source: str, broken: list[tuple[str, str]], total: int, most: fl
     named = printable_few(f"{file} ({reason})" for file, reason in broken)
     raise DataError(
         f"{source}: at most {most:.0%} of the files may be broken, got {len(broken)} of "
-        f"{total}: {named}; mend or remove them, or allow more with --max-broken"
+        f"{total}: {named}; fix or remove them, or allow more with --max-broken"
     )
 
 

@@ -79,7 +79,7 @@ def check_stored(path: Path, stored: Any) -> None:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"scan: {printable(error)}"
     if fault:
-        raise DataError(f"{printable(path)}: must be a split that convatlas stored ({fault})")
+        raise DataError(f"{printable(path)}: must be a split stored by convatlas ({fault})")
 
 
 def disagreement(split: StoredSplit) -> str:
@@ -89,7 +89,7 @@ def disagreement(split: StoredSplit) -> str:
     if len(set(split.classes)) < len(split.classes):
         return "classes must differ"
     if "test" not in split.splits:
-        return "splits must hold test"
+        return "splits must contain test"
     for name, part in split.splits.items():
         lengths = {len(part.files), len(part.labels), len(part.digests or part.files)}
         if len(lengths) > 1:
@@ -142,6 +142,4 @@ def check_format(path: Path, stored: Any) -> None:
             f"{printable(str(stored['format'])[:40])}"
         )
     if not isinstance(stored, dict) or type(stored.get("format")) is not int:
-        raise DataError(
-            f"{printable(path)}: must be a split that convatlas stored (format: missing)"
-        )
+        raise DataError(f"{printable(path)}: must be a split stored by convatlas (format: missing)")

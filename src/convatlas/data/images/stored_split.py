@@ -99,6 +99,6 @@ def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None
     ]
     if gone:
         raise DataError(
-            f"{printable(root)}: must still hold the files of {printable(path)}, {len(gone)} "
-            f"vanished: {printable_few(gone)}; put them back, or name the place the data moved to"
+            f"{printable(root)}: must still contain the files of {printable(path)}, {len(gone)} "
+            f"missing: {printable_few(gone)}; put them back, or name the place the data moved to"
         )

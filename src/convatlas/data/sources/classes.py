@@ -30,7 +30,7 @@ def class_map(
             return tuple(stored)
     elif len(trained) < 2:
         raise DataError(
-            f"{source}: must hold at least two classes, got {len(trained)}: "
+            f"{source}: must contain at least two classes, got {len(trained)}: "
             f"{printable_few(trained)}"
         )
     for split in SPLITS:
@@ -47,7 +47,7 @@ def similar_classes(classes: Iterable[str]) -> list[str]:
         groups.setdefault(plain, []).append(label)
     return [
         f"the classes {printable_few(group, most=10)} differ in case, spaces or dashes only, "
-        "and are learnt as different ones"
+        "and are treated as different classes"
         for group in groups.values()
         if len(group) > 1
     ]
@@ -65,7 +65,7 @@ def check_same(
     ]
     if parts:
         got = " and ".join(parts)
-        raise DataError(f"{source}: must hold the {len(stored)} classes of the run, got {got}")
+        raise DataError(f"{source}: must contain the {len(stored)} classes of the run, got {got}")
 
 
 def absent_classes(items: Iterable[Item], classes: Sequence[str]) -> list[str]:
@@ -79,12 +79,12 @@ def check_split(source: str, split: str, found: set[str], classes: set[str]) -> 
     missing, extra = sorted(classes - found), sorted(found - classes)
     if missing:
         raise DataError(
-            f"{source}: the {split} split must hold every class, got none of "
+            f"{source}: the {split} split must contain every class, got none of "
             f"{printable_few(missing, most=10)}"
         )
     if extra:
         raise DataError(
-            f"{source}: the {split} split must hold the classes of train only, got also "
+            f"{source}: the {split} split must contain the classes of train only, got also "
             f"{printable_few(extra, most=10)}"
         )
 
@@ -100,5 +100,5 @@ def check_left(source: str, items: Iterable[Item], classes: Sequence[str]) -> No
             where = f" in the {split} split" if split else ""
             raise DataError(
                 f"{source}: every class must have readable images{where}, got none of "
-                f"{printable_few(gone, most=10)}; mend the files or remove the class"
+                f"{printable_few(gone, most=10)}; fix the files or remove the class"
             )

@@ -70,7 +70,7 @@ def find_columns(rows: Sequence[Sequence[str]], exists: Callable[[str], bool]) -
     sample = body[:SAMPLE_ROWS]
     file = max(range(len(first)), key=found)
     if not found(file):
-        raise UnknownColumns("no column holds files that are there")
+        raise UnknownColumns("no column lists files that exist")
     if header and labels:
         return Columns(file, labels[0], split_column(names, body, {file, labels[0]}), True)
     split = split_column(names if header else [""] * len(first), body, {file})

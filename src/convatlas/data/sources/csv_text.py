@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{printable(path)}: must be text in UTF-8: {error.reason}; save it so"
+            f"{printable(path)}: must be text in UTF-8: {error.reason}; save it as UTF-8"
         ) from None
 
 

@@ -19,7 +19,7 @@ def list_folder(root: Path, *, need_train: bool = True) -> Listing:
     """Return the labelled images under a folder, by name alone.
 
     Args:
-        need_train: whether a folder of splits must hold one for training.
+        need_train: whether a folder of splits must contain one for training.
 
     Raises:
         DataError: the folder has none of the known layouts, a class folder is empty, or a
@@ -60,7 +60,7 @@ def find_splits(root: Path, folders: list[Path], *, need_train: bool) -> dict[st
             continue
         if split in found:
             raise DataError(
-                f"{printable(root)}: must hold one folder for the {split} split, got "
+                f"{printable(root)}: must contain one folder for the {split} split, got "
                 f"{printable(found[split].name)} and {printable(folder.name)}; keep one"
             )
         found[split] = folder
@@ -72,13 +72,13 @@ def find_splits(root: Path, folders: list[Path], *, need_train: bool) -> dict[st
             return found
         if len(found) < len(folders):
             return {}
-        raise DataError(f"{printable(found['train'])}: must hold one folder per class; {LAYOUT}")
+        raise DataError(f"{printable(found['train'])}: must contain one folder per class; {LAYOUT}")
     if not need_train and all(inside.values()):
         return found
     if len(found) == len(folders):
         names = " and ".join(printable(folder.name) for folder in found.values())
         raise DataError(
-            f"{printable(root)}: must hold a folder train/ beside {names}, got none; name the "
+            f"{printable(root)}: must contain a folder train/ beside {names}, got none; name the "
             "folder with the training images so, or put the classes directly into the data folder"
         )
     for split, folder in found.items():
@@ -109,7 +109,8 @@ def list_classes(listing: Listing, folder: Path, level: Level, split: str | None
     if not level.folders:
         cut_off = split in ("val", "test")
         raise DataError(
-            f"{printable(folder)}: must hold one folder per class, got {instead(level)}; {LAYOUT}"
+            f"{printable(folder)}: must contain one folder per class, got {instead(level)}; "
+            + LAYOUT
             + (f", or move it away: a {split} split is then cut off train" if cut_off else "")
         )
     for file in level.files:
@@ -130,7 +131,7 @@ def list_classes(listing: Listing, folder: Path, level: Level, split: str | None
             names = [*others, *(file for file, _ in found.left_out)]
             beside = f" ({len(names)} other files: {printable_few(names)})" if names else ""
             raise DataError(
-                f"{printable(class_folder)}: a class folder must hold images, got none{beside}; "
+                f"{printable(class_folder)}: a class folder must contain images, got none{beside}; "
                 "add some or remove the folder"
             )
         listing.items.extend(images)

@@ -35,13 +35,13 @@ def check_subfolders(root: Path, items: Sequence[Item]) -> None:
     if len(inside) == 1 and len(shared) > 1:
         (label,) = inside
         raise DataError(
-            f"{printable(root)}: must hold at least two classes, got one folder "
-            f"{printable(label)} that holds the folders {printable_few(sorted(shared))}; "
+            f"{printable(root)}: must contain at least two classes, got one folder "
+            f"{printable(label)} that contains the folders {printable_few(sorted(shared))}; "
             f"give {printable(root)}/{printable(label)}"
         )
     if any(split_named(name) for name in shared):
         raise DataError(
-            f"{printable(root)}: the splits must lie above the classes, got each of the folders "
+            f"{printable(root)}: the splits must be above the classes, got each of the folders "
             f"{printable_few(sorted(nested))} with {printable_few(sorted(shared))} inside; "
             f"{EXPECTED}"
         )
@@ -50,7 +50,7 @@ def check_subfolders(root: Path, items: Sequence[Item]) -> None:
     raise DataError(
         f"{printable(root)}: read as {len(inside)} classes ({printable_few(sorted(inside))}), "
         f"but they hold the same folders ({printable_few(sorted(shared))}), "
-        f"which look like the classes; {EXPECTED}"
+        f"which look like the real classes; {EXPECTED}"
     )
 
 
@@ -60,6 +60,6 @@ def check_beside(root: Path, split: Path, inside: list[Path], folders: list[Path
     again = sorted(folder.name for folder in inside if folder.name in names)
     if again:
         raise DataError(
-            f"{printable(root)}: {printable(split.name)} must not stand beside the classes that "
-            f"it holds ({printable_few(again)}); put the others into a folder train/"
+            f"{printable(root)}: {printable(split.name)} must not be next to the classes that "
+            f"it contains ({printable_few(again)}); put the others into a folder train/"
         )

@@ -19,15 +19,15 @@ TOOL_NAMES = {  # in lower case
     "desktop.ini",
     "icon\r",
 }
-NO_IMAGE = "no image by its name"
-BROKEN_LINK = "a link to nothing"
-LOOP = "a link back to a folder that holds it"
+NO_IMAGE = "not named as an image"
+BROKEN_LINK = "a broken link"
+LOOP = "a link back to a folder that contains it"
 
 
 def reason_left_out(name: str) -> str | None:
     """Why a file or folder is left out by its name; None where it is not."""
     if name.lower() in TOOL_NAMES:
-        return "made by a tool"
+        return "created by a tool"
     if name.startswith("."):
         return "hidden"
     return None

@@ -49,13 +49,13 @@ def list_table(path: Path, *, need_train: bool = True) -> Listing:
 def tell_columns(path: Path, rows: Sequence[Row]) -> Columns:
     """Find the columns, or refuse the file with what it has."""
     if not rows:
-        raise DataError(f"{printable(path)}:1: the header must hold {HEADER}, got an empty file")
+        raise DataError(f"{printable(path)}:1: the header must contain {HEADER}, got an empty file")
     try:
         return find_columns([row for _, row in rows], lambda name: place_of(path.parent, name)[1])
     except UnknownColumns as error:
         got = printable(",".join(rows[0][1]))[:100]
         raise DataError(
-            f"{printable(path)}:1: the header must hold {HEADER}, got {got} ({error})"
+            f"{printable(path)}:1: the header must contain {HEADER}, got {got} ({error})"
         ) from None
 
 
@@ -104,7 +104,7 @@ def add_rows(listing: Listing, columns: Columns, rows: Sequence[Row]) -> None:
         else:
             listing.broken.append((item.file, contradiction((line, item), odd)))
     if repeated:
-        listing.notes.append(f"{repeated:,} row(s) name a file again and count once")
+        listing.notes.append(f"{repeated:,} row(s) repeat a file and count once")
     if turned:
         listing.notes.append(f"{turned:,} file name(s) with backslashes read as folders")
     check_labels(listing, labels)
@@ -119,7 +119,7 @@ def read_row(row: Sequence[str], columns: Columns, width: int) -> tuple[str, str
     split = split_named(given)
     fault = ""
     if any(fields[width:]):
-        fault = f"{len(row)} fields instead of {width}; a name that holds the separator is quoted"
+        fault = f"{len(row)} fields instead of {width}; quote names that contain the separator"
     elif not file.strip():
         fault = "no file name"
     elif not label:

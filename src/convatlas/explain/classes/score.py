@@ -39,7 +39,7 @@ class Score(BaseModel):
         """All of it in one line."""
         low, high = self.interval
         guessing = (
-            f"always answering {printable(self.commonest_class)} gives {self.commonest_share:.2%}"
+            f"always predicting {printable(self.commonest_class)} gives {self.commonest_share:.2%}"
         )
         line = f"{self.accuracy:.2%} on {self.images:,} images "
         line += f"(95 % interval {low:.2%} to {high:.2%}; {guessing}"
@@ -56,7 +56,7 @@ class Score(BaseModel):
         if self.above_chance:
             return []
         return [
-            f"the accuracy of {self.accuracy:.2%} is not above chance: always answering "
+            f"the accuracy of {self.accuracy:.2%} is not above chance: always predicting "
             f"{printable(self.commonest_class)} gives {self.commonest_share:.2%}"
         ]
 

@@ -54,12 +54,12 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
     """What the scan found, worst first; kinds that it did not find are left out."""
     found = [
         Check(
-            "Identical files stand in two splits: the test figure may be too good.",
+            "Identical files are in two splits: the test accuracy may be too high.",
             [f"{printable(a)} ({x}) and {printable(b)} ({y})" for a, x, b, y in scan["leaks"]],
             serious=True,
         ),
         Check(
-            "Identical files stand under two classes.",
+            "Identical files are in two classes.",
             [
                 f"{printable(a)} ({printable(x)}) and {printable(b)} ({printable(y)})"
                 for a, x, b, y in scan["conflicts"]
@@ -68,7 +68,7 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
         ),
         Check("Broken files were skipped.", _remarks(scan["broken"]), serious=True),
         Check(
-            "Files whose content is not what their name says; they were used",
+            "Files whose content does not match their name; they were used",
             _remarks(scan["renamed"]),
             serious=False,
         ),
@@ -77,7 +77,7 @@ def checks(scan: Mapping[str, Any]) -> list[Check]:
             _remarks(with_reasons(scan["ignored"])),
             serious=False,
         ),
-        Check("How the data was understood", _lines(scan.get("notes", ())), serious=False),
+        Check("How the data was read", _lines(scan.get("notes", ())), serious=False),
     ]
     return [check for check in found if check.rows]
 

@@ -33,7 +33,7 @@ def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any
     """Return the parts of the report: headline, confusion, mistakes, samples of the data."""
     score, total = evaluation.score, len(evaluation)
     low, high = score.interval
-    guessing = f"always answering {printable(score.commonest_class)} gives "
+    guessing = f"always predicting {printable(score.commonest_class)} gives "
     guessing += f"{100 * score.commonest_share:.1f} %"
     if score.balanced_accuracy is not None:
         guessing += f"; balanced accuracy {100 * score.balanced_accuracy:.1f} %"

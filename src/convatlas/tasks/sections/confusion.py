@@ -74,7 +74,7 @@ def _shares(cells: list[list[int | None]], counts: list[list[int]]) -> list[list
 def _cell(labels: Sequence[str], counts: list[list[int]], true: int, given: int) -> str:
     count, total = counts[true][given], sum(counts[true])
     share = f" ({count / total:.1%})" if total else ""
-    return f"{count} of {total} {labels[true]} answered as {labels[given]}{share}"
+    return f"{count} of {total} {labels[true]} predicted as {labels[given]}{share}"
 
 
 def _see_through(colour: str, share: float) -> str:
