@@ -201,6 +201,9 @@ class SignalTrials:
         answers = torch.tensor(data.splits["train"].answers)
         self._settings = {"mean": float(answers.mean()), "std": float(answers.std())}
 
+    def training_options(self):
+        return {}
+
     def settings(self, candidate):
         return dict(self._settings)
 
@@ -325,7 +328,7 @@ class Frequencies(Task[SignalData, Errors]):
     def input_words(self, example):
         return f"{example['length']} samples"
 
-    def trial_data(self, data, recipe, progress):
+    def trial_data(self, data, recipe, options, progress):
         return SignalTrials(data, progress)
 
     def settings(self, candidate, facts):

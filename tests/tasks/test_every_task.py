@@ -165,6 +165,32 @@ def test_an_option_that_the_task_does_not_know_is_refused_before_any_work(freque
         ca.fit(frequency.data, max_pixels=9)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"augmentation": "wild"}, "augmentation must be one of auto, none"),
+        ({"augmentaton": "none"}, "did you mean augmentation|nearest: augmentation"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be from 0 to below 1"),
+        ({"max_pixels": 0}, "--max-pixels must lie in"),
+    ],
+)
+def test_options_of_classification_are_checked_before_any_work(classify, options, says):
+    with pytest.raises(UsageError, match=says):
+        ca.fit(classify.data, **options)
+
+
+def test_options_of_a_task_reach_training_and_are_stored(classify, capsys):
+    out = classify.run.path.parent / "smoothed"
+    words = ("fit", classify.data, "--model", "linear_classifier", "--time-limit", "6s")
+    told(capsys, *words, "--set", "augmentation=none", "--set", "label_smoothing=0.2", "--out", out)
+    stored = json.loads((out / "run.json").read_text())
+    assert stored["training"] == {"augmentation": "none", "label_smoothing": 0.2}
+    assert stored["call"]["options"] == {"augmentation": "none", "label_smoothing": 0.2}
+    assert classify.run.config.training == {"augmentation": "digits", "label_smoothing": 0.1}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "--set augmentation=none --set label_smoothing=0.2" in page
+
+
 def test_data_of_no_task_name_the_layouts_of_all(frequency_task, tmp_path):
     with pytest.raises(UsageError) as raised:
         ca.fit(tmp_path)

@@ -20,7 +20,7 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.tasks.classify import Classify
 
-RECIPE = Recipe(epochs=8, batch_size=8, lr=0.02, label_smoothing=0.0)
+RECIPE = Recipe(epochs=8, batch_size=8, lr=0.02)
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 

@@ -20,7 +20,7 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify
 from convatlas.train.way import FastestWay
 
-RECIPE = Recipe(epochs=3, batch_size=8, lr=0.02, label_smoothing=0.0)
+RECIPE = Recipe(epochs=3, batch_size=8, lr=0.02)
 CPU = SimpleNamespace(device=torch.device("cpu"), num_processes=1, mixed_precision="no")
 
 

@@ -110,6 +110,7 @@ class RunConfig(BaseModel):
     call: dict[str, Any] = {}  # other arguments of `fit` that were given; older runs noted none
     budget: Budget
     recipe: dict[str, Any]
+    training: dict[str, Any] = {}  # how the task trains beside it; older runs: in the recipe
     counts: dict[str, Count]
     params: Count
     macs: Count

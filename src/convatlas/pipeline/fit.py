@@ -79,11 +79,12 @@ def fit(
         recipe: how to train; the default suits every registered network, or its public weights.
         started: `time.perf_counter()` when the job began, from which the limit counts; now where
             not given.
-        options: of reading the data. For images `max_pixels` of one image (64 million where not
-            given; a larger JPEG is read at a reduced size, a larger image of any other format
-            counts as broken) and `value_range`, the values that mean black and white in files
-            deeper than 8 bits (the depth that the files state where not given). Stored with the
-            run.
+        options: of the task, stored with the run. For images with classes: `augmentation`, one of
+            `none digits tiny photo` (the data decide where not given); `label_smoothing` (0.1
+            where not given); `max_pixels` of one image (64 million where not given; a larger JPEG
+            is read at a reduced size, a larger image of any other format counts as broken);
+            `value_range`, the values that mean black and white in files deeper than 8 bits (the
+            depth that the files state, or else that of the training images, where not given).
 
     Raises:
         DataError: the data cannot be used.
@@ -118,7 +119,7 @@ def fit(
         claim = claim or held.enter_context(claimed_free(opened.name))
         recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), opened, seed)
         job = Job(chosen, opened, budget, recipe, call)
-        runner = TrialRunner(chosen, opened, recipe, stop, early)
+        runner = TrialRunner(chosen, opened, recipe, stop, early, options)
         if pretrained:
             rows = chosen.pretrained(starts, opened)
         else:
@@ -155,10 +156,9 @@ def fit(
             )
         winner.record.status = "chosen"
         leaderboard = [e.record for e in ranked] + others
-        settings = runner.trial_data.settings(winner.counted.candidate)
-        run = keep_winner(job, claim, winner, leaderboard, settings, stop, progress)
+        run = keep_winner(job, runner, claim, winner, leaderboard)
         network, facts = winner.model.eval(), run.config.facts
-        predictor = chosen.predictor(network, settings, facts).eval()
+        predictor = chosen.predictor(network, run.config.settings, facts).eval()
         assert winner.counted.cost is not None
         with StopRequest() as later:
             later.again = "exit at once; the trained network is kept"

@@ -3,23 +3,23 @@
 import datetime
 import json
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 import convatlas
-from convatlas.cost import best_latency
+from convatlas.cost import Latency, best_latency
 from convatlas.data.dataset import Dataset
 from convatlas.errors import ConvatlasError
 from convatlas.pipeline.config import FILE_NAMES, STEPS, RunConfig, Trial
 from convatlas.pipeline.folder import Claim
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.sample import MAX_ITEMS, save_sample
-from convatlas.pipeline.trials import LiveTrial
-from convatlas.progress import Progress
+from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.replacing import replacing
 from convatlas.search.budget import Budget
 from convatlas.tasks.task import AnyTask
@@ -53,23 +53,20 @@ def keep_data(task: AnyTask, data: Dataset, folder: Path) -> None:
 
 
 def keep_winner(
-    job: Job,
-    claim: Claim,
-    winner: LiveTrial,
-    leaderboard: list[Trial],
-    settings: dict[str, Any],
-    stop: StopRequest,
-    progress: Progress,
+    job: Job, runner: TrialRunner, claim: Claim, winner: LiveTrial, leaderboard: list[Trial]
 ) -> Run:
     """Store what was reached, before anything that may fail: weights, then `run.json`.
 
     Args:
-        winner: trained.
-        settings: of its predictor.
+        runner: that trained the winner.
     """
     assert winner.model is not None
-    network = winner.model.eval()
-    config = _config(job, winner, network, settings, leaderboard)
+    network, stop, progress = winner.model.eval(), runner.stop, runner.progress
+    candidate = winner.counted.candidate
+    inputs = candidate.inputs(network)
+    latency = best_latency(network, inputs, seconds=LATENCY_SECONDS)
+    winner.record.latency_s = latency.median_s
+    config = _config(job, runner, winner, inputs, latency, leaderboard)
     config.finished = "interrupted" if stop.requested else "no"
     config.steps = dict.fromkeys(STEPS, "not done yet")
     if job.budget.excess(latency_s=config.latency_s):
@@ -98,18 +95,16 @@ def _store(claim: Claim, network: nn.Module, config: RunConfig, stop: StopReques
 
 def _config(
     job: Job,
+    runner: TrialRunner,
     winner: LiveTrial,
-    network: nn.Module,
-    settings: dict[str, Any],
+    inputs: Sequence[Tensor],
+    latency: Latency,
     leaderboard: list[Trial],
 ) -> RunConfig:
     candidate, cost, data = winner.counted.candidate, winner.counted.cost, job.data
     assert cost is not None
     start = candidate.checkpoint
-    inputs = candidate.inputs(network)
     shapes = [list(x.shape[1:]) for x in inputs]
-    latency = best_latency(network, inputs, seconds=LATENCY_SECONDS)
-    winner.record.latency_s = latency.median_s
     return RunConfig(
         version=convatlas.__version__,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -121,7 +116,8 @@ def _config(
         options=dict(candidate.options),
         example=dict(candidate.example),
         input=shapes[0] if len(shapes) == 1 else shapes,
-        settings=settings,
+        settings=runner.trial_data.settings(candidate),
+        training=runner.trial_data.training_options(),
         weights=start.source if start else None,
         weights_licence=start.licence if start else None,
         call=job.call,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,10 +72,16 @@ class TrialRunner:
     """
 
     def __init__(
-        self, task: AnyTask, data: Dataset, recipe: Recipe, stop: StopRequest, progress: Progress
+        self,
+        task: AnyTask,
+        data: Dataset,
+        recipe: Recipe,
+        stop: StopRequest,
+        progress: Progress,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.task, self.data, self.recipe, self.stop = task, data, recipe, stop
-        self.trial_data = task.trial_data(data, recipe, progress)
+        self.trial_data = task.trial_data(data, recipe, options, progress)
         self.speeds = Speeds(data, recipe)
         self.progress = progress
 

@@ -10,20 +10,20 @@ from torch import Tensor, nn
 
 from convatlas.data import ImageData, Preprocess, load_split, open_images, open_test
 from convatlas.data.images.asked import find_asked
+from convatlas.data.images.augment import LEVELS
 from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import takes_images
-from convatlas.data.images.stored_reading import Reading, checked_options, chosen_reading
+from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.errors import DataError
+from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.prediction import COLUMNS, Prediction, csv_columns
 from convatlas.explain.classes.score import close_race
 from convatlas.metric import ACCURACY
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
-from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
 from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
@@ -32,7 +32,9 @@ from convatlas.tasks.sections.classes import show_classes
 from convatlas.tasks.task import Shown, Task
 from convatlas.tasks.trial_images import TrialImages, prepared
 from convatlas.text import printable, printable_few
-from convatlas.train.recipe import Recipe
+
+AUTO = "auto"  # of augmentation: the data decide
+LABEL_SMOOTHING = 0.1  # unless the user asks for another
 
 
 class Classify(Task[ImageData, Evaluation]):
@@ -56,15 +58,29 @@ class Classify(Task[ImageData, Evaluation]):
         return takes_images(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        chosen_reading(**checked_options(options))
+        known = (*OPTIONS, "augmentation", "label_smoothing")
+        for name in options:
+            if name not in known:
+                raise UsageError(
+                    f"'{name}' is no option of {self.name}{nearest(name, known)}; there are "
+                    f"{', '.join(known)}"
+                )
+        _reading(options)
+        level = options.get("augmentation", AUTO)
+        if level not in (AUTO, *LEVELS):
+            raise UsageError(
+                f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'"
+            )
+        smoothing = options.get("label_smoothing", LABEL_SMOOTHING)
+        if not isinstance(smoothing, int | float) or not 0 <= smoothing < 1:
+            raise UsageError(f"label_smoothing must be from 0 to below 1, got {smoothing}")
 
     def open(self, source, *, seed, max_broken, options, progress) -> ImageData:
-        reading = chosen_reading(**checked_options(options))
         return open_images(
             source,
             seed=seed,
             max_broken=max_broken,
-            reading=reading,
+            reading=_reading(options),
             progress=progress,
             kept=KeptPixels(),
         )
@@ -86,7 +102,7 @@ class Classify(Task[ImageData, Evaluation]):
 
     def with_options(self, facts, options) -> dict[str, Any]:
         reading = Reading.model_validate(facts["reading"])
-        given = {key: value for key, value in checked_options(options).items() if value is not None}
+        given = {key: value for key, value in options.items() if value is not None}
         chosen = chosen_reading(**given)
         limits = {key: getattr(chosen, key) for key in given}
         return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
@@ -113,8 +129,10 @@ class Classify(Task[ImageData, Evaluation]):
     def input_words(self, example) -> str:
         return f"{example['size']} px"
 
-    def trial_data(self, data: ImageData, recipe: Recipe, progress: Progress) -> TrialImages:
-        return TrialImages(data, recipe.augmentation, progress)
+    def trial_data(self, data: ImageData, recipe, options, progress) -> TrialImages:
+        level = options.get("augmentation", AUTO)
+        smoothing = options.get("label_smoothing", LABEL_SMOOTHING)
+        return TrialImages(data, level, progress, smoothing)
 
     def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
         channels, size = facts["channels"], candidate.example["size"]
@@ -191,6 +209,10 @@ class _Settings(BaseModel):
     std: list[Annotated[float, Field(gt=0)]]
     crop: float | None = Field(default=None, gt=0, le=1)
     filter: str = Field(pattern="^(bilinear|bicubic)$")
+
+
+def _reading(options: Mapping[str, Any]) -> Reading:
+    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
 
 
 def _options(data: ImageData) -> dict[str, int]:

@@ -93,6 +93,10 @@ class TrialData(Protocol):
 
     progress: Progress
 
+    def training_options(self) -> dict[str, Any]:
+        """Return how the task trains beside the recipe, for `run.json` and the report."""
+        ...
+
     def settings(self, candidate: Candidate) -> dict[str, Any]:
         """Return the settings of the candidate's predictor, as the training data suggest."""
         ...
@@ -189,7 +193,7 @@ class Task(ABC, Generic[D, E]):
 
     @abstractmethod
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Refuse options of reading that cannot be used, before anything is read.
+        """Refuse options of the task that cannot be used, before anything is read.
 
         Raises:
             UsageError: the option is unknown, or its value is none.
@@ -270,8 +274,14 @@ class Task(ABC, Generic[D, E]):
         """Return the form of an input in words: `32 px`."""
 
     @abstractmethod
-    def trial_data(self, data: D, recipe: Recipe, progress: Progress) -> TrialData:
-        """Return the data as networks are trained with them."""
+    def trial_data(
+        self, data: D, recipe: Recipe, options: Mapping[str, Any], progress: Progress
+    ) -> TrialData:
+        """Return the data as networks are trained with them.
+
+        Args:
+            options: of the task, as `check_options` let them pass.
+        """
 
     @abstractmethod
     def settings(self, candidate: Candidate, facts: Mapping[str, Any]) -> dict[str, Any]:

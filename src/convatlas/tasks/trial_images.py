@@ -30,14 +30,21 @@ class TrialImages:
     """Training and validation images of a data set, by size and kind of resizing.
 
     Args:
-        level: of augmentation, as a recipe names it; `auto` decides by the data.
+        level: of augmentation, `none digits tiny photo`; `auto` decides by the data.
+        label_smoothing: share of the target spread evenly over the classes.
     """
 
-    def __init__(self, data: ImageData, level: str, progress: Progress):
-        self.data, self.progress = data, progress
+    def __init__(
+        self, data: ImageData, level: str, progress: Progress, label_smoothing: float = 0.0
+    ):
+        self.data, self.progress, self.label_smoothing = data, progress, label_smoothing
         self.level = choose_augmentation(data) if level == "auto" else level
         self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
         self._statistics: Preprocess | None = None
+
+    def training_options(self) -> dict[str, Any]:
+        """Return augmentation and label smoothing, for JSON."""
+        return {"augmentation": self.level, "label_smoothing": self.label_smoothing}
 
     def settings(self, candidate: Candidate) -> dict[str, Any]:
         """Return how images are prepared, for JSON."""
@@ -76,7 +83,7 @@ class TrialImages:
             num_classes=len(self.data.classes),
             augment=lambda batch: augment(batch, transform),
             normalise=preprocess.normalise,
-            label_smoothing=recipe.label_smoothing,
+            label_smoothing=self.label_smoothing,
         )
 
     def preprocess(self, candidate: Candidate) -> Preprocess:

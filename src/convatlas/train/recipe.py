@@ -9,7 +9,7 @@ from convatlas.errors import UsageError, nearest
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; which network and which data are not its business.
+    """How to train, whatever the task; which network and which data are not its business.
 
     Args:
         optimizer: `sgd` (Nesterov momentum) or `adamw`.
@@ -21,11 +21,9 @@ class Recipe:
         batch_size: images a step, over all processes.
         warmup: share of the run in which the rate climbs from zero.
         final_lr_fraction: share of `lr` that the cosine ends at.
-        label_smoothing: share of the target spread evenly over the classes.
         ema_decay: of the moving average of weights that is evaluated and kept; 0 keeps the last.
         clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
-        augmentation: `none digits tiny photo`, or `auto` by the data.
-        seed: of the weights, the order and the augmentation.
+        seed: of the weights, the order of the examples and what is drawn at random.
         precision: `no`, `bf16` or `fp16`, as accelerate names them.
     """
 
@@ -38,10 +36,8 @@ class Recipe:
     batch_size: int = 64
     warmup: float = 0.1
     final_lr_fraction: float = 0.01
-    label_smoothing: float = 0.1
     ema_decay: float = 0.99
     clip_norm: float = 1.0
-    augmentation: str = "auto"
     seed: int = 0
     precision: Literal["no", "bf16", "fp16"] = "no"
 
@@ -52,7 +48,6 @@ class Recipe:
             "epochs": self.epochs > 0,
             "batch_size": self.batch_size >= 1,
             "warmup": 0 <= self.warmup < 1,
-            "label_smoothing": 0 <= self.label_smoothing < 1,
             "ema_decay": 0 <= self.ema_decay < 1,
         }
         for name, holds in checks.items():

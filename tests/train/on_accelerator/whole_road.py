@@ -58,10 +58,10 @@ register("small_plain", Small, "classify", norm=False)
 register("small_norm", Small, "classify", norm=True)
 register("small_freezing", Freezing, "classify", norm=True)
 
-ROADS = {  # recipe, and operations that must have been done on the accelerator
-    "small_plain": (Recipe(ema_decay=0.0, augmentation="digits"), {"grid_sampler_2d"}),
-    "small_norm": (Recipe(augmentation="photo"), {"native_batch_norm", "lerp"}),
-    "small_freezing": (Recipe(augmentation="tiny"), {"native_batch_norm", "flip"}),
+ROADS = {  # recipe, augmentation, and operations that must have been done on the accelerator
+    "small_plain": (Recipe(ema_decay=0.0), "digits", {"grid_sampler_2d"}),
+    "small_norm": (Recipe(), "photo", {"native_batch_norm", "lerp"}),
+    "small_freezing": (Recipe(), "tiny", {"native_batch_norm", "flip"}),
 }
 EVERY_ROAD = {"convolution", "convolution_backward", "nll_loss_forward", "nll_loss_backward"}
 
@@ -91,12 +91,15 @@ def pictures(tmp_path_factory):
 def test_from_pictures_to_answers(model, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr("convatlas.pipeline.fit.LEAST_STEPS", 1)
     monkeypatch.setattr("convatlas.pipeline.measure.ACCELERATOR_MATRIX_SIDE", 256)
-    recipe, expected = ROADS[model]
+    recipe, level, expected = ROADS[model]
     recipe = recipe.with_options(epochs=2)
     before, waits = Counter(emulated_device.done), emulated_device.Module.waits
     assert training_device() == DEVICE
 
-    run = ca.fit(pictures, model=model, recipe=recipe, time_limit_s=600, out=tmp_path / "run")
+    out = tmp_path / "run"
+    run = ca.fit(
+        pictures, model=model, recipe=recipe, time_limit_s=600, out=out, augmentation=level
+    )
     done = {name.removeprefix("aten::") for name in emulated_device.done - before}
     assert EVERY_ROAD | expected <= done
     assert emulated_device.Module.waits > waits  # for the steps that were timed

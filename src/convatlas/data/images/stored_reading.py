@@ -1,13 +1,11 @@
 """How the image files of a run are read: stored with it, so that every later use reads alike."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from convatlas.data.images.image_limits import MAX_PIXELS, MAX_PIXELS_OPTION
-from convatlas.errors import UsageError, nearest
+from convatlas.errors import UsageError
 
 Window = tuple[FiniteFloat, FiniteFloat]  # the values that mean black and white
 
@@ -38,21 +36,6 @@ PLAIN = Reading()
 
 
 OPTIONS = ("max_pixels", "value_range")  # of `chosen_reading`
-
-
-def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of reading that were given.
-
-    Raises:
-        UsageError: there is no such option for images.
-    """
-    for name in options:
-        if name not in OPTIONS:
-            raise UsageError(
-                f"'{name}' is no option of reading images{nearest(name, OPTIONS)}; there are "
-                f"{', '.join(OPTIONS)}"
-            )
-    return dict(options)
 
 
 def chosen_reading(
