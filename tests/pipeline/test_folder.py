@@ -124,13 +124,13 @@ def test_what_no_run_of_ours_wrote_is_refused_by_name(tmp_path, name, force):
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_text("mine")
-    with pytest.raises(UsageError, match=f"holds {name}, which no run"):
+    with pytest.raises(UsageError, match=f"contains {name}, which convatlas did not write"):
         check_folder(tmp_path, force=force)
 
 
 def test_a_file_that_came_to_a_run_later_is_the_users(earlier):
     (earlier / "report.html").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds report\.html, which no run"):
+    with pytest.raises(UsageError, match=r"contains report\.html, which convatlas did not"):
         check_folder(earlier, force=True)
 
 
@@ -164,10 +164,10 @@ def test_a_publication_that_is_cut_off_loses_neither_run(earlier, monkeypatch):
 
 def test_data_where_a_run_is_written_are_refused(tmp_path):
     (tmp_path / "tensorboard" / "cat").mkdir(parents=True)
-    with pytest.raises(UsageError, match="lies where a run is written"):
+    with pytest.raises(UsageError, match="is where a run would be written"):
         check_folder(tmp_path, force=True, data=tmp_path / "tensorboard")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match="holds tensorboard"):
+    with pytest.raises(UsageError, match="contains tensorboard"):
         check_folder(tmp_path, force=True, data=tmp_path / "photos")
 
 

@@ -105,7 +105,7 @@ def _report(steps: Steps, data: Dataset, test: Evaluation | None, cost: Cost) ->
         place = run.path / FILE_NAMES["report"]
         written = run.config.written
         if place.exists() and written is not None and place.name not in written:
-            raise UsageError(f"{printable(place)}: no run wrote this file; move it away")
+            raise UsageError(f"{printable(place)}: convatlas did not write this file; move it away")
         run.note_written("report")
         report_run(run.path, run.config, data, test, cost, steps.progress, run.doubts)
 

@@ -175,7 +175,7 @@ def _check_options(time_limit_s: float, seed: int, max_broken: float) -> None:
     if not 0 <= seed < 2**32:  # what every library that draws numbers takes
         raise UsageError(f"--seed must be from 0 to {2**32 - 1}, got {seed}")
     if not 0 <= max_broken <= 1:  # not-a-number fails, too
-        raise UsageError(f"--max-broken must be a share from 0 to 1, got {max_broken}")
+        raise UsageError(f"--max-broken must be a fraction from 0 to 1, got {max_broken}")
 
 
 def _task(name: str | None, model: str | None, data: str | Path) -> AnyTask:
@@ -202,7 +202,7 @@ def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline
             items = runner.task.items
             causes.append(f"answering {count:,} test {items} takes about {slowest:.0f} s")
         runner.progress.say(
-            f"the limit of {deadline.seconds:.0f} s cannot be kept, the job takes about "
+            f"the limit of {deadline.seconds:.0f} s cannot be met, the job takes about "
             f"{deadline.seconds + deadline.late():.0f} s: {', '.join(causes)}"
         )
 

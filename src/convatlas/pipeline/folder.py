@@ -58,14 +58,14 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
     ours = written_by_run(folder)
     if ours is not None and not force:
         raise UsageError(
-            f"--out {printable(folder)}: holds a run already; choose another folder, or replace it "
+            f"--out {printable(folder)}: already has a run; choose another folder, or replace it "
             "with --force"
         )
     others = sorted(name for name in NAMES - (ours or set()) if os.path.lexists(folder / name))
     if others:
         raise UsageError(
-            f"--out {printable(folder)}: holds {printable_few(others)}, which no run of "
-            "convatlas wrote; choose another folder"
+            f"--out {printable(folder)}: contains {printable_few(others)}, which "
+            "convatlas did not write; choose another folder"
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(
@@ -220,7 +220,7 @@ def _refuse_data(folder: Path, data: Path) -> None:
     own = {run / name for name in NAMES}
     if place in own or own & set(place.parents):
         raise UsageError(
-            f"--out {printable(folder)}: the data {printable(data)} lies where a run is written"
+            f"--out {printable(folder)}: the data {printable(data)} is where a run would be written"
         )
 
 

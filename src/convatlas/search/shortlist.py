@@ -102,10 +102,7 @@ class _Turns:
         """Why it is not in the pool, with what was measured."""
         seconds = self._seconds.get(counted.candidate)
         if seconds is not None and seconds > limit:
-            return (
-                f"too slow: a pass over the training data takes {seconds:.3g} s, "
-                f"{limit:.3g} s allowed"
-            )
+            return f"too slow: one epoch takes {seconds:.3g} s, {limit:.3g} s allowed"
         return "fits; ranked lower"
 
     def _epoch(self, counted: CostedCandidate) -> float:

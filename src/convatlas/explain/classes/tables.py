@@ -63,7 +63,8 @@ def confused_line(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> 
     """
     matrix = confusion_matrix(labels, predicted, len(classes))
     pairs = [
-        f"{printable(classes[pair.true])} as {printable(classes[pair.predicted])} {pair.count}x"
+        f"{printable(classes[pair.true])} predicted as {printable(classes[pair.predicted])} "
+        f"({pair.count}x)"
         for pair in most_confused(matrix)[:PAIRS]
     ]
     return [f"most confused: {', '.join(pairs)}"] if pairs else []
