@@ -12,13 +12,14 @@ from convatlas.errors import ConvatlasError, UsageError
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.call import record_call
 from convatlas.pipeline.compete import compete
+from convatlas.pipeline.config import Trial
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
 from convatlas.pipeline.initial_checkpoints import initial_checkpoints
 from convatlas.pipeline.keeping import Job, keep_data, keep_winner
 from convatlas.pipeline.opening import open_data
 from convatlas.pipeline.run import Run
-from convatlas.pipeline.select_trials import choose_trials, count_all, trainable_macs
+from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
@@ -124,42 +125,23 @@ def fit(
             rows = chosen.pretrained(starts, opened)
         else:
             rows = chosen.fresh(entries, opened, fixed_width=model is not None)
-        counting, deadline.slowdown = COUNTING_SHARE * time_limit_s, slowdown()
-        seconds = deadline.for_training(first=counting)
-        most_macs = trainable_macs(runner.speeds, seconds, transfer=pretrained)
-        counted = count_all(rows, budget, most_macs=most_macs, seconds=counting, progress=early)
-        seconds = deadline.for_training()
-        trials, others = choose_trials(chosen, counted, budget, runner.speeds, seconds)
+        trials, others = _choose(job, runner, rows, deadline, transfer=pretrained)
         claim.check_space(_weight_bytes(trials))
         keep_data(chosen, opened, claim.building)
-        for trial, reason in runner.read_data(trials, READING_SHARE * deadline.left()):
-            trial.record.reason = reason
-            trials.remove(trial)
-            others.insert(0, trial.record)
-        stop.check()
-        runner.choose_ways(trials, WAYS_SHARE * deadline.left())
-        stop.check()
+        _get_ready(runner, trials, others, deadline)
         runner.progress = runner.trial_data.progress = progress
         _expect_end(runner, trials, deadline)
         log = RunLog(claim.building)
         seconds = deadline.for_training()
         ranked = compete(runner, trials, seconds, log)
         log.close()
-        winner = ranked[0]
-        if not winner.record.figures or winner.model is None:
-            stop.check()
-            short = [e.record.reason for e in ranked if e.record.status == "failed"]
-            raise ConvatlasError(
-                f"fit: {'; '.join(short)}; give a budget for smaller networks"
-                if short
-                else "fit: training ended before any network could be judged"
-            )
-        winner.record.status = "chosen"
+        winner = _winner(ranked, stop)
         leaderboard = [e.record for e in ranked] + others
         run = keep_winner(job, runner, claim, winner, leaderboard)
-        network, facts = winner.model.eval(), run.config.facts
-        predictor = chosen.predictor(network, run.config.settings, facts).eval()
+        assert winner.model is not None
         assert winner.counted.cost is not None
+        config = run.config
+        predictor = chosen.predictor(winner.model.eval(), config.settings, config.facts).eval()
         with StopRequest() as later:
             later.again = "exit at once; the trained network is kept"
             # Whoever presses Ctrl-C wants the result now; who ends the process gives it no time.
@@ -167,6 +149,57 @@ def fit(
             finish(run, opened, predictor, winner.counted.cost, progress, ended, deadline)
         run.stopped = stop.number or later.number
         return run
+
+
+def _choose(
+    job: Job, runner: TrialRunner, rows: Sweeps, deadline: Deadline, *, transfer: bool
+) -> tuple[list[LiveTrial], list[Trial]]:
+    """Count the candidates and choose those that will be trained; the others' lines, too."""
+    counting, deadline.slowdown = COUNTING_SHARE * deadline.seconds, slowdown()
+    seconds = deadline.for_training(first=counting)
+    counted = count_all(
+        rows,
+        job.budget,
+        most_macs=trainable_macs(runner.speeds, seconds, transfer=transfer),
+        seconds=counting,
+        progress=runner.progress,
+    )
+    return choose_trials(job.task, counted, job.budget, runner.speeds, deadline.for_training())
+
+
+def _get_ready(
+    runner: TrialRunner, trials: list[LiveTrial], others: list[Trial], deadline: Deadline
+) -> None:
+    """Read the data and find each network's fastest way, before the time of training runs.
+
+    Trials that there is no time to read the data for move to the others.
+    """
+    for trial, reason in runner.read_data(trials, READING_SHARE * deadline.left()):
+        trial.record.reason = reason
+        trials.remove(trial)
+        others.insert(0, trial.record)
+    runner.stop.check()
+    runner.choose_ways(trials, WAYS_SHARE * deadline.left())
+    runner.stop.check()
+
+
+def _winner(ranked: list[LiveTrial], stop: StopRequest) -> LiveTrial:
+    """Return the best trial, marked as chosen.
+
+    Raises:
+        ConvatlasError: no network was judged, with the reason.
+    """
+    winner = ranked[0]
+    if not winner.record.figures or winner.model is None:
+        stop.check()
+        short = [e.record.reason for e in ranked if e.record.status == "failed"]
+        raise ConvatlasError(
+            f"fit: {'; '.join(short)}; give a budget for smaller networks"
+            if short
+            else "fit: training ended before any network could be judged"
+        )
+    winner.record.status = "chosen"
+    return winner
 
 
 def _check_options(time_limit_s: float, seed: int, max_broken: float) -> None:
