@@ -56,6 +56,9 @@ REFERENCE = {
     "Tasks": [
         "convatlas.tasks",
         "convatlas.tasks.task",
+        "convatlas.tasks.answers",
+        "convatlas.tasks.trial_data",
+        "convatlas.tasks.shown",
         "convatlas.tasks.classify",
         "convatlas.deploy.predictor",
         "convatlas.metric",

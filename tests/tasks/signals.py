@@ -24,7 +24,8 @@ from convatlas.deploy.predictor import Agreement, Predictor
 from convatlas.errors import DataError, UsageError
 from convatlas.metric import Metric
 from convatlas.search.space import width_sweeps
-from convatlas.tasks.task import Section, Shown, Task
+from convatlas.tasks.shown import Section, Shown
+from convatlas.tasks.task import Task
 
 TABLE = "answers.csv"
 LENGTH = 48

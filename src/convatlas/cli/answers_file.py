@@ -11,7 +11,7 @@ from convatlas.replacing import replacing
 from convatlas.text import printable, unicode_only
 
 if TYPE_CHECKING:
-    from convatlas.tasks.task import Prediction
+    from convatlas.tasks.answers import Prediction
 
 
 def check_answers_file(path: Path, *, force: bool) -> None:

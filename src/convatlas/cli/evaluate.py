@@ -10,7 +10,7 @@ from convatlas.cli.run_options import max_pixels_option, moved_data
 
 if TYPE_CHECKING:
     from convatlas.pipeline.run import Run
-    from convatlas.tasks.task import Evaluation
+    from convatlas.tasks.answers import Evaluation
 
 
 def evaluate_command(

@@ -14,7 +14,7 @@ from convatlas.text import printable
 
 if TYPE_CHECKING:
     from convatlas.pipeline.run import Run
-    from convatlas.tasks.task import Prediction
+    from convatlas.tasks.answers import Prediction
 
 SHOWN_FAILURES = 20
 

@@ -16,7 +16,7 @@ from convatlas.pipeline.report.gather import report_run
 from convatlas.pipeline.run import SAMPLE, Run
 from convatlas.pipeline.steps import Steps
 from convatlas.progress import Progress, Silent
-from convatlas.tasks.task import Evaluation
+from convatlas.tasks.answers import Evaluation
 from convatlas.text import printable
 from convatlas.train.stop import StopRequest
 

@@ -22,7 +22,7 @@ from convatlas.progress import Progress, Silent
 from convatlas.search.space import Candidate
 from convatlas.tables import html_table
 from convatlas.tasks import find_task
-from convatlas.tasks.task import Evaluation, Prediction
+from convatlas.tasks.answers import Evaluation, Prediction
 from convatlas.text import format_number, printable
 from convatlas.train.weights import load_weights
 

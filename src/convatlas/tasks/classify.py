@@ -29,7 +29,8 @@ from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networ
 from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
 from convatlas.tasks.onnx_snippet import runtime_code
 from convatlas.tasks.sections.classes import show_classes
-from convatlas.tasks.task import Shown, Task
+from convatlas.tasks.shown import Shown
+from convatlas.tasks.task import Task
 from convatlas.tasks.trial_images import TrialImages, prepared
 from convatlas.text import printable, printable_few
 

@@ -5,12 +5,10 @@ above (the pipeline, the command line) asks it and knows nothing else of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from markupsafe import Markup
 from torch import Tensor, nn
 
 from convatlas.data.dataset import Dataset
@@ -20,142 +18,12 @@ from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.tasks.answers import Evaluation, Prediction
+from convatlas.tasks.shown import Shown
+from convatlas.tasks.trial_data import TrialData
 from convatlas.train.recipe import Recipe
-from convatlas.train.task import TrainTask
 
 Rows = Mapping[str, Sequence[Sequence[Candidate]]]  # by network: each size, largest first
-Table = tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[str]]  # headings, rows, right ones
-
-
-class Evaluation(Protocol):
-    """The answers on labelled data beside the truth.
-
-    Attributes:
-        figures: under the metric's key and those of further figures.
-        warnings: what was found in the data, a sentence for each kind.
-        seen: examples among the data that the network was trained on.
-    """
-
-    @property
-    def figures(self) -> Mapping[str, float]: ...
-    @property
-    def warnings(self) -> Sequence[str]: ...
-    @property
-    def seen(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def with_findings(self, warnings: Sequence[str], seen: int) -> "Evaluation":
-        """Return the same answers with what was found in the data."""
-        ...
-
-    def record(self) -> dict[str, Any]:
-        """Return what the figures must be read beside, for `run.json`.
-
-        It holds at least `words`, the result in one line, and `doubts`, a sentence for each reason
-        not to trust it; where it is known `interval`, in which the metric lies with 95 %
-        confidence.
-        """
-        ...
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything for `evaluate --json`."""
-        ...
-
-    def table(self) -> Table:
-        """Return a table for the screen, finer than the figures."""
-        ...
-
-    def lines(self) -> list[str]:
-        """Return what is said below the table."""
-        ...
-
-
-class Prediction(Protocol):
-    """The answer for one input; `error` says why there is none."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def error(self) -> str | None: ...
-
-    def cells(self, top: int) -> list[str]:
-        """Return the answer as cells of a CSV file, under `Task.csv_columns`."""
-        ...
-
-    def rows(self, top: int) -> list[tuple[str | None, ...]]:
-        """Return the answer as rows of a table on the screen, under `Task.columns`."""
-        ...
-
-
-class TrialData(Protocol):
-    """The training and validation data of a contest between networks, in the form of each."""
-
-    progress: Progress
-
-    def training_options(self) -> dict[str, Any]:
-        """Return how the task trains beside the recipe, for `run.json` and the report."""
-        ...
-
-    def settings(self, candidate: Candidate) -> dict[str, Any]:
-        """Return the settings of the candidate's predictor, as the training data suggest."""
-        ...
-
-    def read(self, candidate: Candidate) -> None:
-        """Read the data in the candidate's form, before its training time runs."""
-        ...
-
-    def is_read(self, candidate: Candidate) -> bool:
-        """Return whether `read` has nothing left to do."""
-        ...
-
-    def all_read(self) -> None:
-        """Give back what was only kept for `read`: training needs the memory."""
-        ...
-
-    def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Free what none of these candidates needs."""
-        ...
-
-    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> TrainTask:
-        """Return batches, loss and validation for the candidate.
-
-        Args:
-            judged: of the validation examples, the same part each time; None takes all.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report: `html` under a title, with the pictures that it places.
-
-    Args:
-        id: of the element, and the place of its pictures.
-        pictures: plotly figures by place, several with their words where one can be chosen.
-    """
-
-    id: str
-    title: str
-    html: Callable[[Mapping[str, Any]], Markup]  # given the embedded pictures
-    pictures: Mapping[str, Sequence[tuple[str, Any]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the report shows of an answer beside the parts that every task has.
-
-    Args:
-        sentence: the result for the page's head.
-        notes: below the metric's card.
-        sections: between the learning curves and the costs.
-        data: below what the scan found.
-    """
-
-    sentence: str
-    notes: Sequence[str]
-    sections: Sequence[Section]
-    data: Markup
 
 
 D = TypeVar("D", bound=Dataset)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from convatlas.atlas.card import describe
+from convatlas.atlas.compare import compare_all
+from convatlas.claims.loader import find_claims
 from convatlas.cost import Cost
 from convatlas.data.dataset import Dataset
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.pipeline.report.page import write_report
 from convatlas.progress import Progress
-from convatlas.tasks.task import Evaluation
+from convatlas.tasks.answers import Evaluation
 from convatlas.train.log import read_log
 
 
@@ -31,7 +32,7 @@ def report_run(
         log=read_log(folder),
         evaluation=test,
         layers=cost.layers,
-        claims=[row.to_dict() for row in describe(config.model).claims],
+        claims=[row.to_dict() for row in compare_all(find_claims([config.model]))],
         scan=data.scan.to_dict(),
         doubts=doubts,
     )

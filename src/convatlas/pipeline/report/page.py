@@ -19,8 +19,9 @@ from convatlas.pipeline.report.curves import layer_costs, loss_curves, metric_cu
 from convatlas.pipeline.snippets import commands, python_code
 from convatlas.replacing import replacing
 from convatlas.tasks import find_task
+from convatlas.tasks.answers import Evaluation
 from convatlas.tasks.sections.page import environment, packaged
-from convatlas.tasks.task import Evaluation, Shown
+from convatlas.tasks.shown import Shown
 
 ROOM = "convatlas.pipeline.report"  # whose templates, styles and scripts these are
 

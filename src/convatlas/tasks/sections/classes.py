@@ -19,7 +19,7 @@ from convatlas.explain.classes.mistakes import worst_mistakes
 from convatlas.explain.pictures import data_uri
 from convatlas.tasks.sections.confusion import confusion_map
 from convatlas.tasks.sections.page import render
-from convatlas.tasks.task import Section, Shown
+from convatlas.tasks.shown import Section, Shown
 from convatlas.text import printable
 
 MAX_CLASSES = 30  # are shown one by one

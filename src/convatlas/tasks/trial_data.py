@@ -1,0 +1,47 @@
+"""The data of a contest between networks, whatever they are."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from convatlas.progress import Progress
+from convatlas.search.space import Candidate
+from convatlas.train.recipe import Recipe
+from convatlas.train.task import TrainTask
+
+
+class TrialData(Protocol):
+    """The training and validation data of a contest between networks, in the form of each."""
+
+    progress: Progress
+
+    def training_options(self) -> dict[str, Any]:
+        """Return how the task trains beside the recipe, for `run.json` and the report."""
+        ...
+
+    def settings(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the settings of the candidate's predictor, as the training data suggest."""
+        ...
+
+    def read(self, candidate: Candidate) -> None:
+        """Read the data in the candidate's form, before its training time runs."""
+        ...
+
+    def is_read(self, candidate: Candidate) -> bool:
+        """Return whether `read` has nothing left to do."""
+        ...
+
+    def all_read(self) -> None:
+        """Give back what was only kept for `read`: training needs the memory."""
+        ...
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Free what none of these candidates needs."""
+        ...
+
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> TrainTask:
+        """Return batches, loss and validation for the candidate.
+
+        Args:
+            judged: of the validation examples, the same part each time; None takes all.
+        """
+        ...
