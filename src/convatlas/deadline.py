@@ -57,7 +57,7 @@ class Deadline:
         self.export_s = EXPORT_S + EXPORT_LAYER_S * layers
 
     def late(self) -> float:
-        """Seconds that the job is expected to end past the limit, though training is cut short."""
+        """Return by how many seconds the job is expected to end late, with training cut short."""
         return self.for_training() + self._closing() + self.test_s - self.left()
 
     def _closing(self) -> float:

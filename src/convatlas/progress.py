@@ -10,11 +10,11 @@ class Bar(Protocol):
     """One piece of work whose end is known or not."""
 
     def update(self, done: float, total: float | None = None, note: str = "") -> None:
-        """So much is done, with a few words on how it goes."""
+        """Report the work done so far, with a few words on how it goes."""
         ...
 
     def close(self) -> None:
-        """The work is over; the bar may go."""
+        """Report that the work is over; the bar may go."""
         ...
 
 
@@ -26,7 +26,7 @@ class Progress(Protocol):
         ...
 
     def say(self, text: str) -> None:
-        """One finished sentence worth keeping on the screen."""
+        """Keep one finished sentence on the screen."""
         ...
 
 
@@ -44,7 +44,7 @@ class Silent:
     """A `Progress` for scripts and tests."""
 
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
-        """A bar that shows nothing."""
+        """Return a bar that shows nothing."""
         return SilentBar()
 
     def say(self, text: str) -> None:

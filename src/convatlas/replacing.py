@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _to_disk(path: Path) -> None:
-    """A file that takes a name before its content is on the disk is empty after a power cut."""
+    """Write content to the disk: a file that has its name before is empty after a power cut."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

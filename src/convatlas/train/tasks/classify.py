@@ -55,7 +55,7 @@ class Classify:
         return train, DataLoader(self._validate, 4 * batch_size)
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Mean cross-entropy of one augmented batch, or what the network itself asks for.
+        """Return the mean cross-entropy of one augmented batch, or what the network itself asks.
 
         A network with parts that only train (auxiliary classifiers, a reconstruction) has a method
         `loss(outputs, target, criterion)`, and its outputs in training are its own business.
