@@ -53,7 +53,7 @@ class Deadline:
         return max(MIN_TRAIN_FRACTION * self.seconds, self.left() - first - self._afterwards())
 
     def expect_export(self, layers: int) -> None:
-        """Keep the time that the export of so many counted layers takes."""
+        """Keep the time that the export of that many counted layers takes."""
         self.export_s = EXPORT_S + EXPORT_LAYER_S * layers
 
     def late(self) -> float:

@@ -11,7 +11,7 @@ from convatlas.pipeline.finishing import rebuild
 from convatlas.pipeline.run import open_run
 from convatlas.pipeline.sample import load_sample, save_sample
 from convatlas.tasks.classify import TASK
-from convatlas.tasks.images import MAX_SIDE
+from convatlas.tasks.images import MAX_KEPT_SIDE
 
 pytestmark = pytest.mark.slow
 
@@ -155,7 +155,7 @@ def test_large_images_are_cut_for_the_sample(tmp_path):
     save_sample(map(TASK.small, images), tmp_path / "sample.safetensors")
     kept = load_sample(tmp_path / "sample.safetensors")
     assert len(kept) == 16
-    assert torch.equal(kept[3], images[3][94 : 94 + MAX_SIDE])
+    assert torch.equal(kept[3], images[3][94 : 94 + MAX_KEPT_SIDE])
 
 
 def test_what_fails_after_training_costs_no_training(digit_files, tmp_path, monkeypatch):

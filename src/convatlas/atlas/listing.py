@@ -70,8 +70,8 @@ def list_models(
 
     Args:
         task: one shelf, e.g. `classify`.
-        max_params: at most so many parameters.
-        max_macs: at most so many multiply-adds.
+        max_params: maximum number of parameters.
+        max_macs: maximum number of multiply-adds.
         filter: a pattern such as `mobile*`, or several of which one must fit.
         pretrained: only those that `create_model(name, pretrained=True)` has public weights for.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convatlas.cli.limits import MOST_AT_ONCE, check_memory
+from convatlas.cli.limits import MAX_BATCH, check_memory
 from convatlas.cli.network import Shape, build_named
 from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import OPTIONS_HELP, shape_option
@@ -37,7 +37,7 @@ class Subject:
     note: str = "bare network, random weights, float images in, logits out"
 
 
-MOST_THREADS = max(16, 4 * (os.cpu_count() or 1))  # more only wait for each other
+MAX_BENCH_THREADS = max(16, 4 * (os.cpu_count() or 1))  # more only wait for each other
 
 
 def bench_command(
@@ -47,9 +47,12 @@ def bench_command(
     options: list[str] | None = typer.Argument(
         None, help=OPTIONS_HELP, metavar="[option=value]..."
     ),
-    batch: int = typer.Option(1, min=1, max=MOST_AT_ONCE, help="Inputs per batch."),
+    batch: int = typer.Option(1, min=1, max=MAX_BATCH, help="Inputs per batch."),
     threads: int | None = typer.Option(
-        None, min=1, max=MOST_THREADS, help="Number of CPU threads; torch's default if not given."
+        None,
+        min=1,
+        max=MAX_BENCH_THREADS,
+        help="Number of CPU threads; torch's default if not given.",
     ),
     input: Any = shape_option(),
     seconds: Any = seconds_option("--seconds", default=2.0, help="How long to time each runtime."),

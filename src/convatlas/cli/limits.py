@@ -3,7 +3,7 @@
 from convatlas.errors import UsageError
 from convatlas.text import format_number
 
-MOST_AT_ONCE = 2**20  # inputs in one batch; far above it torch's own sizes overflow
+MAX_BATCH = 2**20  # inputs in one batch; far above it torch's own sizes overflow
 
 
 def check_memory(place: str, needed_bytes: int) -> None:

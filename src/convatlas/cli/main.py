@@ -60,9 +60,9 @@ VERBS = {
     "doctor": Verb("doctor", "Show what is installed, what is missing and how to fix it."),
 }
 
-STARTED = time.perf_counter()  # of the job, for whoever keeps to a time limit
+STARTED = time.perf_counter()  # of the job, from which time limits count
 _SLOW = ("fit", "evaluate", "predict", "export", "report", "bench")  # verbs that load torch
-_WIDE = 200  # columns where nobody's terminal sets a limit
+_WIDE = 200  # columns where no terminal sets a limit
 _STOPPED = 130  # as shells report Ctrl-C
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from convatlas.cost.latency import quantiles, time_calls
 
-TIMES_P10 = 2.0  # a p90 above so many p10 says that the machine was busy
+TIMES_P10 = 2.0  # a p90 above this many p10 says that the machine was busy
 TRIES = 3
 
 Times = dict[str, list[float]]

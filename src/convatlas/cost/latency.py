@@ -54,7 +54,7 @@ def measure_latency(
         inputs: example tensors; their first axis is the batch.
         threads: CPU threads; None leaves torch's setting.
         seconds: how long to go on timing once warm.
-        min_runs: at least so many timed runs, however long they take.
+        min_runs: minimum number of timed runs, however long they take.
     """
     device = inputs[0].device
     with evaluating(model), limited_threads(threads), torch.inference_mode():

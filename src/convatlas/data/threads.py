@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 
 
 class PixelGate:
-    """Lets threads decode only so many pixels at once; an image above that goes alone.
+    """Lets threads decode a limited number of pixels at once; an image above that goes alone.
 
     Args:
         limit: pixels that may be held at the same time.

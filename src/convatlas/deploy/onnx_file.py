@@ -18,7 +18,7 @@ from convatlas.deploy.predictor import Predictor, answer_by_size
 from convatlas.errors import ExportError
 from convatlas.replacing import replacing
 
-MAX_BYTES = 2 * 1024**3  # of a protobuf message
+MAX_FILE_BYTES = 2 * 1024**3  # a protobuf message holds less than this
 
 
 def export_onnx(predictor: Predictor, path: str | Path, *, metadata: Mapping[str, str]) -> None:
@@ -35,7 +35,7 @@ def export_onnx(predictor: Predictor, path: str | Path, *, metadata: Mapping[str
 
     model = to_onnx(predictor)
     onnx.helper.set_model_props(model, {**metadata, **predictor.metadata})
-    if model.ByteSize() >= MAX_BYTES:
+    if model.ByteSize() >= MAX_FILE_BYTES:
         raise ExportError(f"{path}: an ONNX file must be below 2 GB, got {model.ByteSize():,}")
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -54,7 +54,7 @@ class OnnxFile:
 
     Attributes:
         metadata: what the file says of itself.
-        inputs: the names of its inputs; `outputs` likewise.
+        inputs: the names of its inputs; `outputs` are those of its outputs.
 
     Raises:
         ExportError: the file is missing, is no ONNX file or was not exported here.

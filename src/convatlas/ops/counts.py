@@ -1,7 +1,7 @@
 """Weights and multiply-adds of each kind of convolution, from its numbers alone.
 
 One multiply-add is one mac; biases are weights but cost no mac. `output` is the size of the
-output, one number an axis; `kernel` likewise, or one number for all axes.
+output, one number an axis; `kernel` is one number an axis too, or one number for all axes.
 
 Source: fact sheets of the papers that each operator's own file names; Dumoulin and Visin, 2016,
     arXiv:1603.07285 for the sizes.

@@ -45,7 +45,7 @@ def spatially_separable_conv(
         )
     d, c = column.shape[:2]
     high, wide = each_axis(stride, 2, "stride")
-    # Channel by channel, so that the filters of each make one group; then by output, likewise.
+    # Channel by channel, so that the filters of each make one group; then by output.
     columns = column.transpose(0, 1).reshape(c * d, 1, -1, 1)
     between = conv(x, columns, stride=(high, 1), padding=(padding, 0), groups=c)
     between = between.unflatten(1, (c, d)).transpose(1, 2).flatten(1, 2)

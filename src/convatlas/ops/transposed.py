@@ -76,7 +76,7 @@ def zero_inserted_conv(
     Shape: as `transposed_conv`.
 
     Cost: c * d * k… / groups multiply-adds per output position; most of them meet a zero, which
-        is why nobody computes it so.
+        is why it is not computed so.
 
     Raises:
         UsageError: as `transposed_conv`.

@@ -38,9 +38,11 @@ WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes 
 USUAL_TEST = 0.05  # of the limit, which the time that is kept for what follows training includes
 TOLERANCE = 0.1  # of the limit: an end so much later is said beforehand
 BUSY = 1.2  # times slower than alone, from which other programs are named as a cause
-LEAST_BATCH = 16  # examples: with fewer, batch norm has too little to go by
+MIN_RECIPE_BATCH = 16  # examples: with fewer, batch norm has too little to go by
 STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
-LEAST_STEPS = 4000  # that a run without a time limit takes, however few the examples
+MIN_RECIPE_STEPS = (
+    4000  # a run without a time limit takes this many steps, however few the examples
+)
 TRANSFER = Recipe()  # from public weights
 
 
@@ -144,7 +146,7 @@ def fit(
         predictor = chosen.predictor(winner.model.eval(), config.settings, config.facts).eval()
         with StopRequest() as later:
             later.again = "exit at once; the trained network is kept"
-            # Whoever presses Ctrl-C wants the result now; who ends the process gives it no time.
+            # Ctrl-C asks for the result now; a signal that ends the process leaves no time for it.
             ended = stop if stop.number not in (None, signal.SIGINT) else later
             finish(run, opened, predictor, winner.counted.cost, progress, ended, deadline)
         run.stopped = stop.number or later.number
@@ -243,8 +245,8 @@ def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline
 def _suited(recipe: Recipe, data: Dataset, seed: int) -> Recipe:
     """Batches small enough for small data to give many steps, and as many passes as they need."""
     count = len(data.splits["train"])
-    batch = min(recipe.batch_size, max(LEAST_BATCH, count // STEPS_A_PASS))
-    epochs = max(recipe.epochs, LEAST_STEPS * batch / count)
+    batch = min(recipe.batch_size, max(MIN_RECIPE_BATCH, count // STEPS_A_PASS))
+    epochs = max(recipe.epochs, MIN_RECIPE_STEPS * batch / count)
     return recipe.with_options(batch_size=batch, epochs=epochs, seed=seed)
 
 

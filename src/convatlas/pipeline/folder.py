@@ -183,7 +183,7 @@ def claimed(folder: Path, *, force: bool, data: str | Path | None = None) -> Ite
 
 @contextmanager
 def claimed_free(name: str) -> Iterator[Claim]:
-    """Hold `runs/<name>`, or with the first number behind it that nobody has taken."""
+    """Hold `runs/<name>`, or with the first number behind it that is not taken."""
     while True:
         folder = free_folder(name)
         try:

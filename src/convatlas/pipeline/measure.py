@@ -58,7 +58,7 @@ class Speeds:
         return int(min(PROBE_BATCH, max(SMALLEST_PROBE, PROBE_MACS / max(1, macs))))
 
     def _probe(self, candidate: Candidate, batch: int) -> tuple[int, Speed]:
-        """Time a step of so many examples, or of as many as memory holds."""
+        """Time a step of `batch` examples, or of as many as memory holds."""
         device = training_device()
         model = candidate.build().train().to(device)
         while True:

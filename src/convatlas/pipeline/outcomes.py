@@ -61,7 +61,7 @@ def outcome_of(trial: Trial) -> Outcome:
 def by_outcome(
     leaderboard: Iterable[Trial], keep: Callable[[Trial], bool]
 ) -> list[tuple[Outcome, list[Trial]]]:
-    """The trials to keep, under their outcomes; an outcome that nobody met is left out."""
+    """Return the trials to keep, under their outcomes; outcomes that none met are left out."""
     kept = [trial for trial in leaderboard if keep(trial)]
     groups = [(outcome, [c for c in kept if outcome_of(c) is outcome]) for outcome in OUTCOMES]
     return [(outcome, members) for outcome, members in groups if members]

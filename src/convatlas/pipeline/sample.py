@@ -12,7 +12,7 @@ from convatlas.replacing import cannot_write, replacing
 from convatlas.text import printable, utf8_path
 
 MAX_ITEMS = 16
-MAX_BYTES = 4 << 20
+MAX_SAMPLE_BYTES = 4 << 20
 
 
 def save_sample(items: Iterable[Tensor], path: Path) -> None:
@@ -27,7 +27,7 @@ def save_sample(items: Iterable[Tensor], path: Path) -> None:
     held = 0
     for item in items:
         held += item.nbytes
-        if len(kept) == MAX_ITEMS or (kept and held > MAX_BYTES):
+        if len(kept) == MAX_ITEMS or (kept and held > MAX_SAMPLE_BYTES):
             break
         kept[f"{len(kept):02d}"] = item.contiguous()
     with replacing(path) as fresh:

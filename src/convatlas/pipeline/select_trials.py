@@ -27,10 +27,10 @@ from convatlas.tasks.task import AnyTask
 # A file is its weights and a graph of at most some tens of kB: well below the limit it surely fits,
 # and only near it the file is really written.
 SURELY_FACTOR, SURELY_BYTES = 1.1, 100_000
-LEAST_PLACES, MOST_PLACES = 3, 12  # of trials
+MIN_PLACES, MAX_PLACES = 3, 12  # a search begins with 3 to 12 trials
 SECONDS_A_PLACE = 18
-LEAST_EPOCHS, LEAST_STEPS = 0.5, 80  # of the first round, without which nothing can be said
-LEAST_STEPS_TRANSFER = 25  # for weights that were trained before
+MIN_EPOCHS, MIN_ROUND_STEPS = 0.5, 80  # a shorter first round tells nothing
+MIN_ROUND_STEPS_TRANSFER = 25  # the same for weights that were trained before
 Sweeps = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
 LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
@@ -91,12 +91,14 @@ def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
 def _longest_pass(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
     """Seconds that a pass over the training examples may take where the fewest take part."""
     least = _least_epochs(speeds, transfer=transfer)
-    return plan_rungs(LEAST_PLACES, seconds)[0].seconds / least
+    return plan_rungs(MIN_PLACES, seconds)[0].seconds / least
 
 
 def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
     steps_a_pass = len(speeds.data.splits["train"]) / speeds.recipe.batch_size
-    return max(LEAST_EPOCHS, (LEAST_STEPS_TRANSFER if transfer else LEAST_STEPS) / steps_a_pass)
+    return max(
+        MIN_EPOCHS, (MIN_ROUND_STEPS_TRANSFER if transfer else MIN_ROUND_STEPS) / steps_a_pass
+    )
 
 
 def choose_trials(
@@ -111,12 +113,12 @@ def choose_trials(
     fitting = [c for c in counted if c.fits]
     if not fitting:
         raise _nothing_fits(task, counted)
-    most = int(min(MOST_PLACES, max(LEAST_PLACES, seconds / SECONDS_A_PLACE)))
+    most = int(min(MAX_PLACES, max(MIN_PLACES, seconds / SECONDS_A_PLACE)))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
     shortlist = choose_shortlist(
         fitting,
-        places=range(most, LEAST_PLACES - 1, -1),
+        places=range(most, MIN_PLACES - 1, -1),
         slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
         epoch_seconds=measured.epoch_seconds,
         least_epochs=_least_epochs(speeds, transfer=transfer),

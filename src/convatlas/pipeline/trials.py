@@ -102,7 +102,7 @@ class TrialRunner:
         return loaded.model
 
     def answer_seconds(self, trial: LiveTrial, count: int) -> float:
-        """Seconds in which a network answers so many inputs, as measured; 0 where it was not.
+        """Return the seconds in which a network answers `count` inputs; 0 where not measured.
 
         Answers are computed on the CPU, wherever training runs.
         """
@@ -114,8 +114,8 @@ class TrialRunner:
     def choose_ways(self, trials: Sequence[LiveTrial], seconds: float) -> None:
         """Find the way to compute that each network trains fastest with, before its time runs.
 
-        A step is measured in both of torch's memory formats and with the CPU kernels, as far as so
-        many seconds allow: kernels that have to be compiled first may take most of them.
+        A step is measured in both of torch's memory formats and with the CPU kernels, as far as
+        that many seconds allow: kernels that have to be compiled first may take most of them.
         """
         on_cpu = training_device().type == "cpu" and self.recipe.precision == "no"
         end = time.perf_counter() + seconds

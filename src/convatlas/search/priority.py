@@ -1,7 +1,7 @@
 """Which networks to count first, where there is no time to count all: a guess without building.
 
 The published count of a name, scaled by width, input size and stem, is within a factor of about two
-of the candidate's own. That is enough for an order; whoever is trained is counted exactly.
+of the candidate's own. That is enough for an order; what is trained is counted exactly.
 """
 
 import math

@@ -15,7 +15,7 @@ from convatlas.progress import Progress
 SPLIT_BATCH = 256  # images of a split that are held in memory at their original size
 ASKED_BATCH = 64  # of those that a person asks about, who waits for the first answers
 MAX_ELEMENTS = 1 << 27  # of all that are held, however few they are
-MAX_SIDE = 512  # pixels: a run folder keeps no larger pictures
+MAX_KEPT_SIDE = 512  # pixels: a run folder keeps no larger pictures
 
 
 def answer_split(
@@ -92,8 +92,8 @@ def sample_images(split: Split, count: int) -> list[Tensor]:
 def middle(image: Tensor) -> Tensor:
     """Cut the middle out of a large image. Shape: uint8 (h, w, c)"""
     height, width, _ = image.shape
-    top, left = max(0, height - MAX_SIDE) // 2, max(0, width - MAX_SIDE) // 2
-    return image[top : top + MAX_SIDE, left : left + MAX_SIDE].contiguous()
+    top, left = max(0, height - MAX_KEPT_SIDE) // 2, max(0, width - MAX_KEPT_SIDE) // 2
+    return image[top : top + MAX_KEPT_SIDE, left : left + MAX_KEPT_SIDE].contiguous()
 
 
 def height_width_channels(image: Tensor) -> Tensor:

@@ -194,7 +194,7 @@ class Task(ABC, Generic[D, E]):
         """Answer every example of a split."""
 
     def cannot_tell(self, first: float, second: float, count: int) -> bool:
-        """Return whether so many examples cannot tell two values of the metric apart."""
+        """Return whether `count` examples cannot tell two values of the metric apart."""
         return False
 
     # What is shown

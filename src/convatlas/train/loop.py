@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 STEPS_BETWEEN_REPORTS = 10
 VALIDATION_BATCH = 4  # times the batch of a step, as tasks validate without gradients
 STATISTICS_SHARE = 0.2  # of the time at most, for the running statistics before a validation
-LEAST_STEPPING = 0.3  # of the time for steps, however long validation takes
+MIN_STEP_FRACTION = 0.3  # steps get at least this fraction of the time, whatever validation takes
 
 
 @dataclass
@@ -179,7 +179,9 @@ def _train(
                     passes = len(validation) * VALIDATION_BATCH + min(STATISTICS, len(batches))
                     stepping = result.seconds - fastest_way.measuring_s
                     closing = passes * stepping / result.steps / 3
-                done = max(done, result.seconds / max(LEAST_STEPPING * limit_s, limit_s - closing))
+                done = max(
+                    done, result.seconds / max(MIN_STEP_FRACTION * limit_s, limit_s - closing)
+                )
             if result.steps % STEPS_BETWEEN_REPORTS == 0:
                 bar.update(min(1.0, done), note=note(loss))
             if done >= 1:

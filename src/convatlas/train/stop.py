@@ -82,8 +82,8 @@ class StopRequest:
                 raise KeyboardInterrupt
             raise SystemExit(128 + number)
         self.number = number
-        # Straight to the screen: whoever draws there may be in the middle of a line.
-        with contextlib.suppress(OSError):  # or nobody is there any more: the terminal is closed
+        # Straight to the screen: a progress bar may be in the middle of a line.
+        with contextlib.suppress(OSError):  # or the terminal is closed
             os.write(2, f"\nstopping after this step; Ctrl-C again to {self.again}\n".encode())
 
 

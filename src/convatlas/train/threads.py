@@ -22,7 +22,7 @@ LONG_STEP_S = 0.5  # a step so long is its own measurement: what warming up adds
 
 
 class Speed(NamedTuple):
-    """Seconds of one step with so many threads."""
+    """Seconds of one step with that many threads."""
 
     seconds: float
     threads: int

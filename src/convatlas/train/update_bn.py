@@ -1,7 +1,7 @@
 """Batch norm's running statistics, measured anew for the weights that are about to be used.
 
 Running statistics trail the weights by some tens of steps. In a short run that is most of it: a
-network that has learnt can look like one that has not, because it is normalised by what its layers
+trained network can look like one that has not, because it is normalised by what its layers
 gave long ago.
 
 Source: Wu, Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576, section 3 ("precise
@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BATCHES = 16
-LEAST_BATCHES = 2
+MIN_BATCHES = 2  # statistics come from at least this many batches
 
 
 @torch.no_grad()
@@ -50,7 +50,7 @@ def update_bn(
         norm.train()
     start = time.perf_counter()
     for done, batch in enumerate(islice(batches, BATCHES)):
-        if done >= LEAST_BATCHES and time.perf_counter() - start > most_s:
+        if done >= MIN_BATCHES and time.perf_counter() - start > most_s:
             break
         forward(batch)
     for norm, momentum in zip(norms, momenta, strict=True):

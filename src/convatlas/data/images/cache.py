@@ -13,7 +13,7 @@ from convatlas.data.images.resize import STRETCH, Resize, resize_image
 from convatlas.data.images.scan import Progress
 from convatlas.data.threads import in_threads
 
-LEAST_REPORTED = 64  # images between two calls of progress
+MIN_REPORTED = 64  # progress is reported once in this many images
 
 
 class CachedImages(Dataset[tuple[Tensor, int]]):
@@ -62,7 +62,7 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         total = len(self.split)
         with quiet_pillow(), closing(in_threads(place, range(total))) as places:
             for done, _ in enumerate(places, start=1):
-                if progress is not None and (done % LEAST_REPORTED == 0 or done == total):
+                if progress is not None and (done % MIN_REPORTED == 0 or done == total):
                     progress(done, total)
 
     def __len__(self) -> int:

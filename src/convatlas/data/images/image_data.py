@@ -25,7 +25,7 @@ class ImageFacts(BaseModel):
     Args:
         classes: the class map; a label is a place in it.
         channels: 1 for grey, 3 for colour.
-        height: median of the images, in pixels; `width` likewise.
+        height: median of the images, in pixels; `width` too.
         reading: of files; the limits, and what deep numbers mean.
     """
 
@@ -118,7 +118,7 @@ class ImageData:
         classes: the class map; a label is a place in it.
         channels: 1 where every image is grey, else 3.
         height: median of the readable images, upright.
-        width: likewise.
+        width: the median of the same images.
         splits: under `train`, `val` and `test`.
         scan: what was found before training.
         seed: of the split.

@@ -30,7 +30,7 @@ class KeptPixels:
         return len(self._images)
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes could be kept now."""
+        """Return whether that many bytes could be kept now."""
         return size <= self.room
 
     def keep(self, file: str, image: Tensor) -> None:
@@ -41,7 +41,7 @@ class KeptPixels:
                 self._images[file] = image
 
     def get(self, file: str, channels: int) -> Tensor | None:
-        """Return an image as the file reads with so many channels; None where it is not kept.
+        """Return an image as the file reads with that many channels; None where it is not kept.
 
         Shape: uint8 (channels, h, w), which must not be written to.
         """

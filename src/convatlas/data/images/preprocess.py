@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convatlas.data.images.resize import Resize, resize, resize_image
 
 SAMPLE = 2000  # images that mean and std are taken from
-LEAST_STD = 1 / 255  # a channel that never varies must not be blown up
+MIN_STD = 1 / 255  # a channel that never varies must not be blown up
 
 
 class Readable(Protocol):
@@ -37,7 +37,7 @@ class Preprocess(nn.Module):
         channels: of the network's input, 1 or 3.
         size: side of the square in pixels.
         mean: per channel, of values in 0..1.
-        std: likewise.
+        std: per channel, of the same values.
         crop: as in `Resize`; None stretches.
         filter: as in `Resize`.
 
@@ -83,7 +83,7 @@ class Preprocess(nn.Module):
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A batch that has its size already. Shape: uint8 (n, channels, h, w) -> float32."""
-        # On the device of the batch: whoever trains decides it, and moves the network only.
+        # On the device of the batch: training decides it, and moves the network only.
         mean, std = self.mean.to(batch.device), self.std.to(batch.device)
         return (batch.float() / 255 - mean) / std
 
@@ -112,5 +112,5 @@ class Preprocess(nn.Module):
             pixels = resize_image(image, size).double() / 255
             sums += torch.stack([pixels.sum((1, 2)), pixels.square().sum((1, 2))])
         mean, square = sums / (count * size * size)
-        std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=LEAST_STD)
+        std = (square - mean.square()).clamp(min=0).sqrt().clamp(min=MIN_STD)
         return cls(channels, size, mean.tolist(), std.tolist())

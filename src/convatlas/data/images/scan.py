@@ -46,7 +46,7 @@ SAME_CONTENT = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: what phones write under .jp
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What the scan learnt of one readable file."""
+    """What the scan found out about one readable file."""
 
     file: str
     width: int

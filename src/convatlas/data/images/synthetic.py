@@ -1,6 +1,6 @@
 """A small made-up set of image files, for tests, documents and first steps.
 
-Coloured shapes on noise: the class is the shape, so it can be learnt in seconds but not read off
+Coloured shapes on noise: the class is the shape, so a network learns it in seconds but not read off
 the colour or the place.
 """
 

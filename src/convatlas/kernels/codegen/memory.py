@@ -234,7 +234,7 @@ def read_line(typingctx, address):
 
     def codegen(context, builder, signature, args):
         value = builder.load(pointer_to(builder, args[0], ir.IntType(8)))
-        # Code that nobody can see through, so that the load is not left out.
+        # Code that no compiler sees through, so that the load is not left out.
         kind = ir.FunctionType(ir.VoidType(), [value.type])
         builder.asm(kind, "", "r", [value], side_effect=True)
         return context.get_dummy_value()

@@ -109,7 +109,7 @@ def _multiplying(way):
 
 @inner
 def further(prefetch, steps):
-    """What is prefetched so many steps later."""
+    """Return what is prefetched `steps` steps later."""
     return Prefetch(prefetch.at + steps * prefetch.step, prefetch.second, prefetch.step)
 
 

@@ -57,7 +57,7 @@ def batch_norm_act(
 
 
 def _apply(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    """The operator; without torch's dispatch of Python operators where nobody needs it."""
+    """Apply the operator; without torch's dispatch of Python operators where none watches."""
     if torch.compiler.is_compiling():
         return torch.ops.convatlas.batch_norm_act(x, *rest)
     tracked = any(t is not None and t.requires_grad for t in (x, *rest[:3]))

@@ -30,7 +30,7 @@ log = logging.getLogger("convatlas")
 TORCH, CHANNELS_LAST, KERNELS = "torch", "torch in channels_last", "kernels"
 MIN_GAIN = 1.05  # of the best of torch over the kernels: less is within what timing wavers
 ROUNDS, MAX_SECONDS = 5, 3.0  # of timing, whichever is over first
-BATCH = 8  # images of an example that nobody gave
+BATCH = 8  # images of an example where none was given
 MIN_MEASURING_S = 3.0  # of a run, set aside for measuring: with less, it computes as it is
 
 
@@ -154,7 +154,7 @@ def _changed(model: nn.Module, way: str) -> nn.Module:
     if way == KERNELS:
         return fast_layers(model)
     if way == CHANNELS_LAST:
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # same
     return model
 
 

@@ -1,7 +1,7 @@
 """Make the layers of a network take the fast kernels: same parameters, same keys, same results.
 
 A layer changes its class and nothing else. A batch norm and the activation behind it run as one
-where a `Sequential` holds both; each remains a layer of its own for whoever replaces, folds or
+where a `Sequential` holds both; each remains a layer of its own for code that replaces, folds or
 exports it.
 """
 
@@ -109,7 +109,7 @@ class _FastConv2d(_Fast):
                 layer.weight,
                 stride=layer.stride,  # type: ignore[arg-type]  # nn.Conv2d keeps pairs
                 padding=layer.padding,  # type: ignore[arg-type]  # strings are refused above
-                dilation=layer.dilation,  # type: ignore[arg-type]  # as above
+                dilation=layer.dilation,  # type: ignore[arg-type]  # strings are refused above
             )
             return y if layer.bias is None else y + layer.bias[:, None, None]
         return nn.Conv2d.forward(layer, x.contiguous(memory_format=torch.channels_last))
@@ -191,7 +191,7 @@ def _step(value: DeferredNorm, layers: list[nn.Module]) -> tuple[DeferredNorm, i
 
 
 def _convolved(value: DeferredNorm, conv: Any, norm: Any, act: str) -> DeferredNorm | None:
-    """In training: convolve, and leave norm and activation to whoever reads the result."""
+    """Convolve, in training, and leave norm and activation to the reader of the result."""
     made = convolve(value, conv, norm)
     return made and DeferredNorm(made[0], Norm(made[1], norm.weight, norm.bias, act))
 

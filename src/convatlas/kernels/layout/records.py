@@ -81,7 +81,7 @@ class Panels(NamedTuple):
 
 
 class Prefetch(NamedTuple):
-    """What is fetched while something is computed: a place, another so many bytes on, the pace."""
+    """What is fetched while something is computed: a place, another `second` bytes on, the pace."""
 
     at: int
     second: int
@@ -196,7 +196,7 @@ class Window(NamedTuple):
     row: int  # bytes to the next row
     col: int
     top: int
-    height: int  # outside so many rows and `width` columns they are zero
+    height: int  # outside these rows and `width` columns they are zero
     first: int
     width: int
 
@@ -214,7 +214,7 @@ class StripOutputs(NamedTuple):
 
 
 class Fetch(NamedTuple):
-    """What is prefetched meanwhile: from a place on, so many times as much as is written."""
+    """What is prefetched meanwhile: from a place on, `factor` times as much as is written."""
 
     at: int
     factor: int

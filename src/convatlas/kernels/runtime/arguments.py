@@ -81,7 +81,7 @@ def count_up(typingctx, address):
     """Add one to the whole number at an address; returns what it was before.
 
     At the address of a call: the number of a part that no other thread has begun. What this
-    thread has written before is there for whoever sees the new number.
+    thread has written before is there for every thread that sees the new number.
     """
 
     def codegen(context, builder, signature, args):

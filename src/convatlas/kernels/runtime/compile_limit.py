@@ -14,7 +14,7 @@ class NotCompiled(Exception):
 
 @contextmanager
 def compiling_within(seconds: float) -> Iterator[None]:
-    """Begin to compile no kernel once so many seconds have passed; what is on disk is loaded.
+    """Begin to compile no kernel once that many seconds have passed; what is on disk is loaded.
 
     Raises:
         NotCompiled: from the call that needs another kernel.

@@ -1,4 +1,4 @@
-"""When the kernels may be used: switched on, able to run here, and nobody is watching operators."""
+"""When the kernels may be used: switched on, able to run here, and no mode watches operators."""
 
 import contextlib
 import importlib
@@ -76,7 +76,7 @@ def _try_numba() -> bool:
 def usable(*tensors: Tensor | None) -> bool:
     """Whether kernels may take these tensors: plain CPU tensors of one dtype they know.
 
-    Export, tracing, function transforms and whoever intercepts operators (a cost count, a
+    Export, tracing, function transforms and modes that intercept operators (a cost count, a
     profiler of operators) see ordinary torch operators instead.
     """
     if not torch.compiler.is_compiling():

@@ -1,8 +1,8 @@
 """Several kernels in one start of the threads: with cold caches a start takes as long as a layer.
 
 Every thread goes through all of them. It takes parts of the first until none is left, waits until
-the parts that others have begun are done, and goes on with the next. Nobody waits for a part that
-nobody has begun, so fewer threads than parts will do.
+the parts that others have begun are done, and goes on with the next. No thread waits for a part
+that none has begun, so fewer threads than parts will do.
 """
 
 import ctypes

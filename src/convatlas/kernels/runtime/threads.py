@@ -42,7 +42,7 @@ def _thread_pool() -> ThreadPoolExecutor:
 def run(work: Work, call: bytes, parts: int) -> None:
     """Call a function with the memory of a call, at once on `parts` threads.
 
-    The threads share the work out among themselves (`call.py`), so fewer will do. Nobody has more
+    The threads share the work out among themselves (`call.py`), so fewer will do. No work has more
     parts than torch has threads.
     """
     if parts == 1:

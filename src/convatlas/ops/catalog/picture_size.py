@@ -1,4 +1,4 @@
-"""Small numbers that show the same connectivity: nobody can read a picture of 512 channels."""
+"""Small numbers that show the same connectivity: a picture of 512 channels cannot be read."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 GREEN = "#2a9d6f"
-NAMED_LAYERS = 32  # up to so many layers have room for their names
+NAMED_LAYERS = 32  # up to this many layers have room for their names
 LAYER_QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "activation_bytes": "output"}
 
 

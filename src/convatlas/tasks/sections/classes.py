@@ -118,7 +118,7 @@ def samples(data: ImageData) -> list[tuple[str, list[str]]]:
 
 
 def spaced(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many items, evenly spaced, the first one included."""
+    """Return at most `most` items, evenly spaced, the first one included."""
     if len(items) <= most:
         return list(items)
     return [items[i * len(items) // most] for i in range(most)]

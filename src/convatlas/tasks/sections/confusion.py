@@ -10,8 +10,8 @@ from convatlas.tasks.sections.drawing import BLUE, ORANGE, label
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-SHORT_LABEL = 3  # up to so many characters need not be turned
-NAMED_CELLS = 32  # up to so many classes have room for their counts
+SHORT_LABEL = 3  # up to this many characters need not be turned
+NAMED_CELLS = 32  # up to this many classes have room for their counts
 
 
 def confusion_map(matrix: Tensor, names: Sequence[str]) -> "Figure":

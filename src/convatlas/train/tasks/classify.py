@@ -17,7 +17,7 @@ class Classify:
     """What classification brings to the loop.
 
     Args:
-        train: dataset of (uint8 image (c, h, w), label); `validate` likewise.
+        train: dataset of (uint8 image (c, h, w), label); `validate` too.
         augment: uint8 batch -> uint8 batch of the network's size, training only.
         normalise: uint8 batch -> what the network takes.
         label_smoothing: share of the target spread evenly over the classes.
