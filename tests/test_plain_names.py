@@ -70,6 +70,7 @@ NOT_VERBS = {"The", "A", "An", "What", "How", "Those", "Whether", "All", "Each",
 NOT_YET = {
     "name": words(
         """
+        tasks/shown.py
         """
     ),
     "dialect": words(
