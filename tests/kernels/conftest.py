@@ -1,5 +1,7 @@
 """Shapes and comparisons that the kernel tests share."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -20,3 +22,28 @@ def relative_error():
         return ((found.double() - expected).abs().max() / scale).item()
 
     return error
+
+
+@pytest.fixture
+def strips_for(monkeypatch):
+    """Returns a context in which strips are as wide as some numbers in `tile_sizes` say.
+
+    Each width of strips is compiled, so tests of many maps choose one.
+    """
+    from convatlas.kernels.launch import depthwise_layer
+    from convatlas.kernels.layout import plan, tile_sizes, variants
+
+    def forget():
+        for known in (plan.plan, variants.plans_of, depthwise_layer._layer):
+            known.cache_clear()
+
+    @contextmanager
+    def changed(**numbers):
+        with monkeypatch.context() as patch:
+            for name, value in numbers.items():
+                patch.setattr(tile_sizes, name, value)
+            forget()
+            yield
+        forget()
+
+    return changed

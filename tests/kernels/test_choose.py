@@ -20,7 +20,7 @@ def network():
         nn.Conv2d(3, 16, 3, bias=False),
         nn.BatchNorm2d(16),
         nn.ReLU(),
-        nn.Conv2d(16, 16, 3, groups=16),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16),
         nn.Dropout(0.5),
         nn.BatchNorm2d(16),
     )

@@ -34,7 +34,7 @@ def network():
     return nn.Sequential(
         line(3, 16, 3, nn.ReLU, stride=2),
         Residual(),
-        nn.Conv2d(16, 16, 5, groups=16, stride=2, padding=2),
+        nn.Conv2d(16, 16, 3, groups=16, stride=2, padding=1),
         nn.BatchNorm2d(16),
         nn.Hardswish(inplace=True),
         nn.AdaptiveAvgPool2d(1),
@@ -44,7 +44,7 @@ def network():
 
 
 def batch():
-    return torch.randn(4, 3, 24, 24), torch.randint(0, 5, (4,))
+    return torch.randn(4, 3, 28, 28), torch.randint(0, 5, (4,))
 
 
 def train(model, steps=3):

@@ -1,11 +1,14 @@
-"""Convolutions with the norms on both sides, beside the same formulas by torch in float64."""
+"""Convolutions with the norms on both sides, beside the same formulas by torch in float64.
+
+Widths of maps share what is compiled for depthwise filters (`test_depthwise.py`).
+"""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from convatlas.kernels.codegen.gemm_tile import TILE_VECTORS
-from convatlas.kernels.compiled.panels import pack_panels
+from convatlas.kernels.compiled.gemm import pack_panels
 from convatlas.kernels.launch.pointwise import _matrix
 from convatlas.kernels.launch.workspace import KIND
 from convatlas.kernels.layers.fused_conv import (
@@ -97,10 +100,10 @@ def test_pointwise_equals_norm_then_convolution(shape, out, act, normed, relativ
     check_unit(shape, (out, shape[1], 1, 1), act, normed, relative_error)
 
 
-@pytest.mark.parametrize(("width", "stride"), [(72, 1), (70, 2)])
-def test_large_maps_that_go_around_the_caches_are_the_same(width, stride, relative_error):
+@pytest.mark.parametrize(("images", "width", "stride"), [(2, 63, 1), (6, 42, 2)])
+def test_large_maps_that_go_around_the_caches_are_the_same(images, width, stride, relative_error):
     sizes = {"stride": (stride,) * 2, "padding": (1, 1), "dilation": (1, 1)}
-    check_unit((2, 64, 66, width), (64, 1, 3, 3), "relu", True, relative_error, **sizes)
+    check_unit((images, 64, 66, width), (64, 1, 3, 3), "relu", True, relative_error, **sizes)
 
 
 @pytest.mark.parametrize(("shape", "out"), [((3, 48, 40, 41), 112), ((3, 80, 60, 41), 64)])
@@ -108,22 +111,17 @@ def test_large_maps_of_many_blocks_are_the_same(shape, out, relative_error):
     check_unit(shape, (out, shape[1], 1, 1), "relu6", True, relative_error)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_taller_kernels_over_whole_vectors_of_channels(stride, relative_error):
-    sizes = {"stride": (stride,) * 2, "padding": (2, 2), "dilation": (1, 1)}
-    check_unit((1, 32, 9, 11), (32, 1, 5, 5), "relu6", True, relative_error, **sizes)
-
-
-@pytest.mark.parametrize("normed", [True, False])
-@pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("shape", "kernel", "dilation"),
+    ("shape", "kernel", "dilation", "stride", "normed"),
     [
-        ((2, 48, 13, 18), 3, 1),
-        ((2, 24, 13, 18), 5, 1),
-        ((2, 24, 14, 11), 3, 2),
-        ((3, 7, 2, 2), 5, 1),  # the map is smaller than the kernel
-        ((1, 40, 9, 9), 4, 1),
+        ((2, 48, 18, 13), 3, 1, 1, True),  # strips write both results, and overlap
+        ((2, 48, 18, 13), 3, 1, 1, False),
+        ((2, 48, 18, 13), 3, 1, 2, True),
+        ((1, 32, 9, 11), 5, 1, 2, True),
+        ((2, 24, 13, 18), 5, 1, 1, False),  # channels in no whole vectors
+        ((2, 24, 14, 11), 3, 2, 2, False),
+        ((3, 7, 2, 2), 5, 1, 1, True),  # the map is smaller than the kernel
+        ((1, 40, 9, 9), 4, 1, 3, True),
     ],
 )
 def test_depthwise_equals_norm_then_convolution(
@@ -136,15 +134,15 @@ def test_depthwise_equals_norm_then_convolution(
 
 
 def test_maps_of_many_blocks_that_go_around_the_caches_are_the_same(relative_error):
-    shape = (2, 96, 112, 112)
+    shape = (2, 96, 112, 91)
     sizes = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
     check_unit(shape, (96, 1, 3, 3), "relu6", True, relative_error, **sizes)
     check_unit(shape, (16, 96, 1, 1), "relu6", True, relative_error)
 
 
 def test_padding_wider_than_the_map_gives_rows_of_zeros(relative_error):
-    sizes = {"stride": (1, 1), "padding": (3, 3), "dilation": (1, 1)}
-    check_unit((3, 20, 5, 5), (20, 1, 3, 3), "silu", True, relative_error, **sizes)
+    sizes = {"stride": (1, 1), "padding": (4, 4), "dilation": (1, 1)}
+    check_unit((3, 20, 7, 7), (20, 1, 3, 3), "silu", True, relative_error, **sizes)
 
 
 @pytest.mark.parametrize("act", ACTIVATIONS)

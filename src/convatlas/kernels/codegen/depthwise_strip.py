@@ -13,7 +13,7 @@ from convatlas.kernels.codegen.epilogue import Epilogue
 from convatlas.kernels.codegen.memory import emit_load, emit_store, emit_store_past_cache
 from convatlas.kernels.codegen.tiles import at, emit_ask, fields, multiply_into, pairs, zero
 from convatlas.kernels.codegen.vector import LANES, VECTOR, bytes_of
-from convatlas.kernels.layout.tile_sizes import HELD_TAPS
+from convatlas.kernels.layout.tile_sizes import HELD_TAPS, Strip
 from convatlas.kernels.runtime.intrinsic import intrinsic
 
 
@@ -49,120 +49,131 @@ def clear(builder, sums):
             builder.store(zero, slot)
 
 
+class _StripCode:
+    """Writes out the code of one strip.
+
+    records: values of code, the fields of Window, Matrix, StripOutputs, Fetch and Finish.
+    """
+
+    def __init__(self, builder, strip: Strip, way: int, size: int, records):
+        self.builder, self.strip, self.size = builder, strip, size
+        self.window, self.weights, self.outputs, self.fetch, finish = records
+        self.alive = -(-strip.h_taps // strip.h_stride)  # rows of outputs that an input row enters
+        self.spread = (strip.columns - 1) * strip.w_stride + strip.w_taps
+        held = strip.h_taps * strip.w_taps <= HELD_TAPS
+        taps = range(strip.w_taps)
+        self.held = [[self._weight(r, t) for t in taps] for r in range(strip.h_taps if held else 0)]
+        _, _, pitch, _, _, first, width = self.window
+        self.places = Places(builder, self.spread, first, width, pitch, size)
+        self.sums = slots(builder, self.alive, strip.columns)
+        self.epilogue = Epilogue(builder, way, *finish)
+
+    def _const(self, value):
+        return ir.Constant(self.window[0].type, value)
+
+    def _weight(self, row, tap):
+        w, wrow, wcol = self.weights
+        return emit_load(
+            self.builder, at(self.builder, at(self.builder, w, wrow, row), wcol, tap), 4
+        )
+
+    def write(self):
+        """Follow the strip down its rows."""
+        builder, strip = self.builder, self.strip
+        x, xrow, _, top, height, _, _ = self.window
+        prefetch_at, _ = self.fetch
+        pointer = cgutils.alloca_once_value(builder, prefetch_at)
+        lowest = builder.select(builder.icmp_signed("<", top, self._const(0)), self._const(0), top)
+        rows = self.outputs[3]
+        with cgutils.for_range(builder, builder.add(rows, self._const(self.alive - 1))) as loop:
+            done = builder.sub(loop.index, self._const(self.alive - 1))  # this step completes it
+            begin = builder.add(top, builder.mul(done, self._const(strip.h_stride)))
+            for r in range(max(0, strip.h_taps - strip.h_stride), strip.h_taps):
+                index = builder.add(begin, self._const(r))
+                above = builder.icmp_signed(">=", index, lowest)
+                inside = builder.and_(above, builder.icmp_signed("<", index, height))
+                met = [(m, r - strip.h_stride * m) for m in range(self.alive)]
+                with builder.if_then(inside):
+                    row = builder.add(x, builder.mul(index, xrow))
+                    self._enter(row, [(m, tap) for m, tap in met if tap >= 0], done)
+            with builder.if_then(builder.icmp_signed(">=", done, self._const(0))):
+                self._finish_row(done)
+                self._prefetch(pointer)
+            for before, after in pairwise(self.sums):
+                for slot, following in zip(before, after, strict=True):
+                    builder.store(builder.load(following), slot)
+            clear(builder, self.sums[-1:])
+        self.epilogue.keep()
+
+    def _enter(self, row, met, done):
+        """Add a row of inputs to the sums that it meets: (row of sums, row of weights)."""
+        builder, (columns, _, _, taps, stride) = self.builder, self.strip
+        if self.held:
+            for place in range(self.spread):
+                value = self.places.load(row, place)
+                for tap, column in pairs(place, taps, stride, columns):
+                    for m, r in met:
+                        multiply_into(builder, self.sums[m][column], value, self.held[r][tap])
+            return
+        values = [self.places.load(row, place) for place in range(self.spread)]
+        for m, r in met:
+            # At the ends of a block most sums of a tall kernel belong to the blocks beside it.
+            below = builder.add(done, self._const(m))
+            with builder.if_then(builder.icmp_unsigned("<", below, self.outputs[3])):
+                for tap in range(taps):
+                    factor = self._weight(r, tap)
+                    for column in range(columns):
+                        value = values[stride * column + tap]
+                        multiply_into(builder, self.sums[m][column], value, factor)
+
+    def _finish_row(self, done):
+        """Write the row of outputs that is complete, around the caches if that is wanted."""
+        builder, size = self.builder, self.size
+        out, orow, _, _, _, _, nontemporal = self.outputs
+        row = builder.add(out, builder.mul(done, orow))
+        if size != 4:
+            self._put(row, lambda place, value: emit_store(builder, place, value, size))
+            return
+        past = builder.icmp_signed("!=", nontemporal, self._const(0))
+        with builder.if_else(past) as (yes, no):
+            with yes:
+                self._put(row, lambda place, value: emit_store_past_cache(builder, place, value))
+            with no:
+                self._put(row, lambda place, value: emit_store(builder, place, value, size))
+
+    def _put(self, row, store):
+        builder, (_, _, ocol, _, begun, count, _) = self.builder, self.outputs
+        for column, slot in enumerate(self.sums[0]):
+            inside = builder.icmp_signed(">", count, self._const(column))
+            new = builder.icmp_signed("<=", begun, self._const(column))
+            with builder.if_then(builder.and_(inside, new)):
+                place = at(builder, row, ocol, column)
+                store(place, self.epilogue.of(builder.load(slot), place))
+
+    def _prefetch(self, pointer):
+        """Prefetch from a pointer on, as many times as much as a row of outputs has."""
+        builder, bytes_a_lane = self.builder, self.strip.columns * self.size
+        with cgutils.for_range(builder, self.fetch[1]):
+            place = builder.load(pointer)
+            emit_ask(builder, place, bytes_a_lane)
+            builder.store(builder.add(place, self._const(bytes_a_lane * LANES)), pointer)
+
+
 @intrinsic(prefer_literal=True)
 def depthwise_strip(
-    typingctx,
-    columns,
-    h_taps,
-    h_stride,
-    w_taps,
-    w_stride,
-    way,
-    dtype,
-    x,
-    w,
-    out,
-    fetch,
-    finish,
+    typingctx, columns, h_taps, h_stride, w_taps, w_stride, way, dtype, x, w, out, fetch, finish
 ):
     """Write a strip of outputs, row by row.
 
     The numbers before dtype are literals; way says how outputs end (`Epilogue`). The others are
     the records Window, Matrix, StripOutputs, Fetch and Finish.
     """
-    columns_n, h_taps_n, h_stride_n, w_taps_n, w_stride_n = (
-        literal.literal_value for literal in (columns, h_taps, h_stride, w_taps, w_stride)
-    )
-    size, alive = bytes_of(dtype), -(-h_taps_n // h_stride_n)
-    held = h_taps_n * w_taps_n <= HELD_TAPS
+    numbers = columns, h_taps, h_stride, w_taps, w_stride
+    strip, size = Strip(*(number.literal_value for number in numbers)), bytes_of(dtype)
 
     def codegen(context, builder, signature, args):
-        window, weights, outputs, ahead, ends = (
-            fields(builder, signature, args, index) for index in range(7, 12)
-        )
-        x, xrow, xcol, top, height, first, width = window
-        w, wrow, wcol = weights
-        out, orow, ocol, rows, begun, count, nontemporal = outputs
-        prefetch_at, prefetch_factor = ahead
-        number = x.type
-
-        def const(value):
-            return ir.Constant(number, value)
-
-        def weight(row, tap):
-            return emit_load(builder, at(builder, at(builder, w, wrow, row), wcol, tap), 4)
-
-        h_known = range(h_taps_n if held else 0)
-        known = [[weight(r, t) for t in range(w_taps_n)] for r in h_known]
-        spread = (columns_n - 1) * w_stride_n + w_taps_n
-        places = Places(builder, spread, first, width, xcol, size)
-        sums, pointer = (
-            slots(builder, alive, columns_n),
-            cgutils.alloca_once_value(builder, prefetch_at),
-        )
-        lowest = builder.select(builder.icmp_signed("<", top, const(0)), const(0), top)
-        past = builder.icmp_signed("!=", nontemporal, const(0))
-        epilogue = Epilogue(builder, way.literal_value, *ends)
-
-        def enter(row, met, done):
-            """Add a row of inputs to the sums that it meets: (row of sums, row of weights)."""
-            if held:
-                for place in range(spread):
-                    value = places.load(row, place)
-                    for tap, column in pairs(place, w_taps_n, w_stride_n, columns_n):
-                        for m, r in met:
-                            multiply_into(builder, sums[m][column], value, known[r][tap])
-                return
-            values = [places.load(row, place) for place in range(spread)]
-            for m, r in met:
-                # At the ends of a block most sums of a tall kernel belong to the blocks beside it.
-                wanted = builder.icmp_unsigned("<", builder.add(done, const(m)), rows)
-                with builder.if_then(wanted):
-                    for tap in range(w_taps_n):
-                        factor = weight(r, tap)
-                        for column in range(columns_n):
-                            value = values[w_stride_n * column + tap]
-                            multiply_into(builder, sums[m][column], value, factor)
-
-        def put(row, store):
-            for column, slot in enumerate(sums[0]):
-                inside = builder.icmp_signed(">", count, const(column))
-                new = builder.icmp_signed("<=", begun, const(column))
-                with builder.if_then(builder.and_(inside, new)):
-                    place = at(builder, row, ocol, column)
-                    store(place, epilogue.of(builder.load(slot), place))
-
-        steps = builder.add(rows, const(alive - 1))
-        with cgutils.for_range(builder, steps) as loop:
-            done = builder.sub(loop.index, const(alive - 1))  # the row that this step completes
-            begin = builder.add(top, builder.mul(done, const(h_stride_n)))
-            for r in range(max(0, h_taps_n - h_stride_n), h_taps_n):
-                index = builder.add(begin, const(r))
-                above = builder.icmp_signed(">=", index, lowest)
-                inside = builder.and_(above, builder.icmp_signed("<", index, height))
-                met = [(m, r - h_stride_n * m) for m in range(alive) if r >= h_stride_n * m]
-                with builder.if_then(inside):
-                    enter(builder.add(x, builder.mul(index, xrow)), met, done)
-            with builder.if_then(builder.icmp_signed(">=", done, const(0))):
-                row = builder.add(out, builder.mul(done, orow))
-                if size == 4:
-                    with builder.if_else(past) as (yes, no):
-                        with yes:
-                            put(row, lambda place, v: emit_store_past_cache(builder, place, v))
-                        with no:
-                            put(row, lambda place, v: emit_store(builder, place, v, size))
-                else:
-                    put(row, lambda place, v: emit_store(builder, place, v, size))
-                with cgutils.for_range(builder, prefetch_factor):
-                    place = builder.load(pointer)
-                    emit_ask(builder, place, columns_n * size)
-                    builder.store(builder.add(place, const(columns_n * LANES * size)), pointer)
-            for before, after in pairwise(sums):
-                for slot, following in zip(before, after, strict=True):
-                    builder.store(builder.load(following), slot)
-            clear(builder, sums[-1:])
-        epilogue.keep()
+        records = [fields(builder, signature, args, index) for index in range(7, 12)]
+        _StripCode(builder, strip, way.literal_value, size, records).write()
         return context.get_dummy_value()
 
-    literals = (columns, h_taps, h_stride, w_taps, w_stride, way, dtype)
-    return types.void(*literals, x, w, out, fetch, finish), codegen
+    return types.void(*numbers, way, dtype, x, w, out, fetch, finish), codegen

@@ -79,6 +79,104 @@ def by_padding(builder, taps, stride, columns, first, size, full, write):
     choose(list(product(*PADDING[taps, stride])))
 
 
+class _WeightTileCode:
+    """Writes out the code of tiles of `columns` columns.
+
+    records: values of code, the fields of TapRows, GradientRows and TapSums.
+    """
+
+    def __init__(self, builder, sizes: tuple[int, int, int], edges: int, size: int, records):
+        self.builder, self.edges, self.size = builder, edges, size
+        self.columns, self.taps, self.stride = sizes
+        self.x, self.dy, self.totals = records
+        self.reach = (self.columns - 1) * self.stride + self.taps
+        self.sums = [
+            [cgutils.alloca_once(builder, VECTOR) for _ in range(self.taps)]
+            for _ in range(KERNEL_ROWS)
+        ]
+
+    def _const(self, value):
+        return ir.Constant(self.x[0].type, value)
+
+    def write(self, prefetch_at):
+        """Sum all rows of gradients, vector by vector of channels."""
+        builder = self.builder
+        pointer = cgutils.alloca_once_value(builder, prefetch_at)
+        asks = builder.icmp_signed("!=", prefetch_at, self._const(0))
+        _, _, _, width, rows, vectors = self.dy
+        step = self._const(self.columns)
+        tiles = builder.sdiv(builder.add(width, self._const(self.columns - 1)), step)
+        with cgutils.for_range(builder, vectors) as vector_loop:
+            for slot in chain(*self.sums):
+                builder.store(zero, slot)
+            with cgutils.for_range(builder, rows) as row:
+                inputs, dy_row = self._rows(vector_loop.index, row.index)
+                with cgutils.for_range(builder, tiles) as tile:
+                    self._tile(inputs, dy_row, builder.mul(tile.index, step))
+                    with builder.if_then(asks):
+                        self._prefetch(pointer)
+            self._keep(vector_loop.index)
+
+    def _rows(self, vector, row):
+        """Rows of inputs with whether they are there, and a row of gradients."""
+        builder = self.builder
+        x, xrow, _, top, below, down, height, count, _, _ = self.x
+        step_on = builder.mul(vector, self._const(LANES * self.size))
+        x_here, dy_here = builder.add(x, step_on), builder.add(self.dy[0], step_on)
+        row_0, inputs = builder.add(top, builder.mul(row, down)), []
+        for r in range(KERNEL_ROWS):
+            index = at(builder, row_0, below, r)
+            inside = builder.icmp_unsigned("<", index, height)
+            wanted = builder.icmp_signed(">", count, self._const(r))
+            place = builder.add(x_here, builder.mul(index, xrow))
+            inputs.append((place, builder.and_(inside, wanted)))
+        return inputs, builder.add(dy_here, builder.mul(row, self.dy[1]))
+
+    def _tile(self, inputs, dy_row, k):
+        """Add what the columns from k on give, whatever padding they meet."""
+        builder, offset, size, width = self.builder, self.x[8], self.x[9], self.dy[3]
+        first = builder.add(builder.mul(k, self._const(self.stride)), offset)
+        full = builder.icmp_signed("<=", builder.add(k, self._const(self.columns)), width)
+        write = partial(self._multiply, inputs, dy_row, k, first)
+        if self.edges:
+            by_padding(builder, self.taps, self.stride, self.columns, first, size, full, write)
+        else:
+            write(0, 0)
+
+    def _multiply(self, inputs, dy_row, k, first, left, right):
+        builder, guard = self.builder, left is None
+        xcol, size, dycol, width = self.x[2], self.x[9], self.dy[2], self.dy[3]
+        places = range(self.reach) if guard else range(left, self.reach - right)
+        dy_at = builder.add(dy_row, builder.mul(k, dycol))
+        given = Row(builder, dy_at, dycol, self.size, k, width if guard else None)
+        gradients = [given[column] for column in range(self.columns)]
+        for (x_row, there), sums in zip(inputs, self.sums, strict=True):
+            with builder.if_then(there):
+                x_at = builder.add(x_row, builder.mul(first, xcol))
+                row = Row(builder, x_at, xcol, self.size, first, size if guard else None)
+                for place in places:
+                    for tap, column in pairs(place, self.taps, self.stride, self.columns):
+                        multiply_into(builder, sums[tap], row[place], gradients[column])
+
+    def _prefetch(self, pointer):
+        """Prefetch as much as the gradients of a tile from a pointer on."""
+        here, bytes_a_lane = self.builder.load(pointer), self.columns * self.size
+        emit_ask(self.builder, here, bytes_a_lane)
+        taken = self._const(bytes_a_lane * LANES)
+        self.builder.store(self.builder.add(here, taken), pointer)
+
+    def _keep(self, vector):
+        """Add the sums to the totals of a vector of channels."""
+        builder, count, (totals, tap_pitch, row_pitch) = self.builder, self.x[7], self.totals
+        start = builder.add(totals, builder.mul(vector, self._const(LANES * 8)))
+        for r, slots in enumerate(self.sums):
+            with builder.if_then(builder.icmp_signed(">", count, self._const(r))):
+                target = at(builder, start, row_pitch, r)
+                for tap, slot in enumerate(slots):
+                    address = at(builder, target, tap_pitch, tap)
+                    emit_add_to_doubles(builder, address, builder.load(slot))
+
+
 @intrinsic(prefer_literal=True)
 def weight_columns(typingctx, columns, taps, stride, edges, dtype, x, dy, totals, prefetch_at):
     """Add dy * x over rows of gradients to the taps of some rows, KERNEL_ROWS at most.
@@ -87,78 +185,12 @@ def weight_columns(typingctx, columns, taps, stride, edges, dtype, x, dy, totals
     Outside its rows x is zero, and with `edges` outside its columns, too. Meanwhile what lies from
     `prefetch_at` on is prefetched, as much as these rows of dy; 0: nothing.
     """
-    columns_n, taps_n = columns.literal_value, taps.literal_value
-    stride_n, size_of = stride.literal_value, bytes_of(dtype)
+    sizes = columns.literal_value, taps.literal_value, stride.literal_value
+    size = bytes_of(dtype)
 
     def codegen(context, builder, signature, args):
-        of_x, of_dy, of_totals = (fields(builder, signature, args, index) for index in (5, 6, 7))
-        x, xrow, xcol, top, below, down, height, count, offset, size = of_x
-        dy, dyrow, dycol, width, rows, vectors = of_dy
-        totals, tap_pitch, row_pitch = of_totals
-        prefetch_at = args[8]
-        number = width.type
-        place = cgutils.alloca_once_value(builder, prefetch_at)
-        asks = builder.icmp_signed("!=", prefetch_at, ir.Constant(number, 0))
-        sums = [
-            [cgutils.alloca_once(builder, VECTOR) for _ in range(taps_n)]
-            for _ in range(KERNEL_ROWS)
-        ]
-        step = ir.Constant(number, columns_n)
-        tiles = builder.sdiv(builder.add(width, ir.Constant(number, columns_n - 1)), step)
-        reach = (columns_n - 1) * stride_n + taps_n
-
-        def multiply(x_rows, present, dy_row, k, first, left, right):
-            guard = left is None
-            places = range(reach) if guard else range(left, reach - right)
-            dy_at = builder.add(dy_row, builder.mul(k, dycol))
-            given = Row(builder, dy_at, dycol, size_of, k, width if guard else None)
-            gradients = [given[column] for column in range(columns_n)]
-            for x_row, there, totals_of_row in zip(x_rows, present, sums, strict=True):
-                with builder.if_then(there):
-                    x_at = builder.add(x_row, builder.mul(first, xcol))
-                    inputs = Row(builder, x_at, xcol, size_of, first, size if guard else None)
-                    for place in places:
-                        for tap, column in pairs(place, taps_n, stride_n, columns_n):
-                            slot = totals_of_row[tap]
-                            multiply_into(builder, slot, inputs[place], gradients[column])
-
-        with cgutils.for_range(builder, vectors) as vector_loop:
-            for slot in chain(*sums):
-                builder.store(zero, slot)
-            step_on = builder.mul(vector_loop.index, ir.Constant(number, 16 * size_of))
-            x_here, dy_here = builder.add(x, step_on), builder.add(dy, step_on)
-            with cgutils.for_range(builder, rows) as row:
-                row_0 = builder.add(top, builder.mul(row.index, down))
-                x_rows, present = [], []
-                for r in range(KERNEL_ROWS):
-                    index = at(builder, row_0, below, r)
-                    inside = builder.icmp_unsigned("<", index, height)
-                    wanted = builder.icmp_signed(">", count, ir.Constant(number, r))
-                    present.append(builder.and_(inside, wanted))
-                    x_rows.append(builder.add(x_here, builder.mul(index, xrow)))
-                dy_row = builder.add(dy_here, builder.mul(row.index, dyrow))
-                with cgutils.for_range(builder, tiles) as tile:
-                    k = builder.mul(tile.index, step)
-                    first = builder.add(builder.mul(k, ir.Constant(number, stride_n)), offset)
-                    full = builder.icmp_signed("<=", builder.add(k, step), width)
-                    write = partial(multiply, x_rows, present, dy_row, k, first)
-                    if edges.literal_value:
-                        by_padding(builder, taps_n, stride_n, columns_n, first, size, full, write)
-                    else:
-                        write(0, 0)
-                    with builder.if_then(asks):
-                        here = builder.load(place)
-                        emit_ask(builder, here, columns_n * size_of)
-                        taken = ir.Constant(number, columns_n * LANES * size_of)
-                        builder.store(builder.add(here, taken), place)
-            start = builder.mul(vector_loop.index, ir.Constant(number, 16 * 8))
-            start = builder.add(totals, start)
-            for r, slots in enumerate(sums):
-                with builder.if_then(builder.icmp_signed(">", count, ir.Constant(number, r))):
-                    target = at(builder, start, row_pitch, r)
-                    for tap, slot in enumerate(slots):
-                        address = at(builder, target, tap_pitch, tap)
-                        emit_add_to_doubles(builder, address, builder.load(slot))
+        records = [fields(builder, signature, args, index) for index in (5, 6, 7)]
+        _WeightTileCode(builder, sizes, edges.literal_value, size, records).write(args[8])
         return context.get_dummy_value()
 
     return types.void(columns, taps, stride, edges, dtype, x, dy, totals, types.intp), codegen

@@ -22,7 +22,12 @@ from convatlas.kernels.compiled.depthwise_rows import (
     row_of,
     write_column,
 )
-from convatlas.kernels.compiled.depthwise_weights import clear_sums, pack_weights, write_gradient
+from convatlas.kernels.compiled.depthwise_weights import (
+    clear_sums,
+    pack_weights,
+    weight_rows,
+    write_gradient,
+)
 from convatlas.kernels.compiled.norm_tables import fill_tables, write_gradients, write_statistics
 from convatlas.kernels.compiled.prologue import (
     put_gradients,
@@ -31,7 +36,6 @@ from convatlas.kernels.compiled.prologue import (
     take_gradients,
     take_rows,
 )
-from convatlas.kernels.compiled.weight_gradient import weight_rows
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.layout.channels import SUMS_BYTES
 from convatlas.kernels.layout.records import (
@@ -71,6 +75,14 @@ def _clear_sides(scratch, size, row, left, inside):
             store(place, splat(ZERO), FLOAT32)
         for place in range(here + left + inside, here + row, 64):
             store(place, splat(ZERO), FLOAT32)
+
+
+@inner
+def _clear_all_sides(q, sizes, x_scratch, dy_scratch, dx_scratch):
+    """Write zeros beside the rows of an image, and beside those of its result's gradient."""
+    x_bytes, dy_bytes = dy_scratch - x_scratch, dx_scratch - dy_scratch
+    _clear_sides(x_scratch, x_bytes, q[p.X_H], sizes.left, sizes.width * q[p.X_W])
+    _clear_sides(dy_scratch, dy_bytes, q[p.OUT_H], sizes.dy_left, sizes.columns * q[p.OUT_W])
 
 
 @inner
@@ -292,15 +304,13 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
         tasks, size = sizes.images * blocks_of_image, sizes.taps * padded
         dw += worker * size * 8
         packed += worker * size * 4
-        pack_weights(w, x.channels, sizes.taps, padded, packed, dtype)
-        clear_sums(dw, size)
-        local_sums = dx.sums + worker * padded * SUMS_BYTES
+        sums = dx.sums + worker * padded * SUMS_BYTES
         x_scratch = blocks.scratch + worker * blocks.scratch_bytes
         dy_scratch, dx_scratch = x_scratch + dy_offset, x_scratch + dx_offset
-        clear(local_sums, padded)
-        _clear_sides(x_scratch, dy_offset, q[p.X_H], sizes.left, width * q[p.X_W])
-        area = dx_offset - dy_offset
-        _clear_sides(dy_scratch, area, q[p.OUT_H], sizes.dy_left, sizes.columns * q[p.OUT_W])
+        pack_weights(w, x.channels, sizes.taps, padded, packed, dtype)
+        clear_sums(dw, size)
+        clear(sums, padded)
+        _clear_all_sides(q, sizes, x_scratch, dy_scratch, dx_scratch)
         for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
             n, first = task // blocks_of_image, task % blocks_of_image * block
             end = min(length, first + block)
@@ -312,26 +322,13 @@ def backward(summed: Sums, variant: Variant, direct: bool) -> Kernel:
             image = n * height * width * row
             _take_image(q, x, x.x + image, x_scratch + sizes.left, begin, finish, width)
             # While weight gradients are summed, dy of the next block is prefetched, then its y.
-            after = place + stop * sizes.columns * row
+            after, rows = place + stop * sizes.columns * row, (first, end)
             inputs, given = x_scratch - begin * q[p.X_H], base + sizes.dy_left
             add_rows(q, inputs, given, dw, padded, 0, first, end, dy.dy + after, dtype)
             if dx.dx:
-                block_rows, ahead = (first, end), dy.y + after
-                pull(
-                    plans,
-                    base,
-                    packed,
-                    dx_scratch,
-                    x,
-                    dx,
-                    image,
-                    width,
-                    block_rows,
-                    local_sums,
-                    ahead,
-                    dtype,
-                )
-                flush(local_sums, padded)
+                ahead = dy.y + after
+                pull(plans, base, packed, dx_scratch, x, dx, image, width, rows, sums, ahead, dtype)
+                flush(sums, padded)
 
     return backward
 

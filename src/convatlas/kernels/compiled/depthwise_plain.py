@@ -8,8 +8,7 @@ from functools import cache
 from convatlas.kernels.codegen.memory import element_bytes, read_line
 from convatlas.kernels.codegen.tiles import LINE
 from convatlas.kernels.compiled.depthwise_rows import depthwise_rows, prefetch_factor_of
-from convatlas.kernels.compiled.depthwise_weights import clear_sums, pack_weights
-from convatlas.kernels.compiled.weight_gradient import weight_rows
+from convatlas.kernels.compiled.depthwise_weights import clear_sums, pack_weights, weight_rows
 from convatlas.kernels.layout import plan as p
 from convatlas.kernels.layout.records import Fetch, FilterWork
 from convatlas.kernels.layout.variants import Sums, Variant

@@ -1,4 +1,8 @@
-"""Matrix products over blocks of rows, in register tiles (`codegen/gemm_tile.py`)."""
+"""Matrix products over blocks of rows, in register tiles (`codegen/gemm_tile.py`).
+
+The second matrix is packed first: into panels of up to four vectors of columns, each held step by
+step, so that a tile walks through it without a gap.
+"""
 
 from typing import Any
 
@@ -11,12 +15,39 @@ from convatlas.kernels.codegen.gemm_tile import (
     added_tile,
     multiplied_tile,
 )
-from convatlas.kernels.compiled.channel_sums import finish_at
+from convatlas.kernels.codegen.memory import load_every, store
+from convatlas.kernels.codegen.transpose import transpose
+from convatlas.kernels.codegen.vector import FLOAT32, LANES
+from convatlas.kernels.compiled.channel_sums import finish_at, get
 from convatlas.kernels.layout.records import Finish, Matrix, Prefetch, Target
 from convatlas.kernels.layout.tile_sizes import TILE_ROWS
-from convatlas.kernels.runtime.compiler import inner
+from convatlas.kernels.runtime.compiler import inner, kernel
 
 ZERO: Any = np.float32(0)  # of any type, as Numba has its own
+
+
+@kernel()
+def pack_panels(worker, workers, matrix, steps, columns, step_pitch, column_pitch, out, dtype):
+    """A (steps, columns) matrix as packed panels, either side contiguous; pitches in bytes.
+
+    Columns are filled up with zeros to whole vectors.
+    """
+    vectors = (columns + LANES - 1) // LANES
+    for v in range(worker * vectors // workers, (worker + 1) * vectors // workers):
+        start = v // TILE_VECTORS * TILE_VECTORS
+        pitch, lanes = min(TILE_VECTORS, vectors - start) * VECTOR_BYTES, columns - v * LANES
+        here = matrix + v * LANES * column_pitch
+        there = out + (start * steps + v - start) * VECTOR_BYTES
+        if column_pitch == 4:
+            for step in range(steps):
+                store(there + step * pitch, get(here + step * step_pitch, lanes, dtype), FLOAT32)
+        else:
+            whole = steps // LANES * LANES if lanes >= LANES else 0
+            for step in range(0, whole, LANES):
+                transpose(here + step * step_pitch, column_pitch, there + step * pitch, pitch)
+            for step in range(whole, steps):
+                values = load_every(here + step * step_pitch, column_pitch, 0, lanes, dtype)
+                store(there + step * pitch, values, FLOAT32)
 
 
 def _by_width(make):

@@ -5,6 +5,9 @@ are full; the per-channel numbers are then repeated, and the sums of the repeats
 Every worker sums a fixed range of rows: float32 within RUN rows, float64 beyond. Sums run from
 the end to the start and the pass that writes from the start to the end: each finds in the cache
 what the one before it touched last.
+
+A norm whose two halves run apart, its statistics behind one convolution and its scale and shift in
+front of the next, has the kernels `statistics_back` and `normalise_back` for its way back.
 """
 
 from convatlas.kernels.codegen.memory import element_bytes, load, store
@@ -19,11 +22,21 @@ from convatlas.kernels.compiled.channel_sums import (
     put,
     take,
 )
-from convatlas.kernels.compiled.norm_tables import fill, fill_pivots, fill_pulls, write_statistics
+from convatlas.kernels.compiled.norm_tables import (
+    fill,
+    fill_pivots,
+    fill_pulls,
+    fill_slopes,
+    write_gradients,
+    write_statistics,
+)
+from convatlas.kernels.compiled.prologue import put_gradients
 from convatlas.kernels.layout.channels import MEAN, OFFSET, SCALE, SHIFT, SLOPE, SUMS_BYTES
-from convatlas.kernels.layout.records import NormedRows
+from convatlas.kernels.layout.records import InputGradient, NormedRows, Prologue, ResultGradient
 from convatlas.kernels.runtime.compiler import inner, kernel
 from convatlas.kernels.runtime.launch_sequence import LaunchSequence
+
+BLOCK = 96  # rows whose sums stay in float32 where the halves run apart
 
 
 @inner
@@ -120,6 +133,33 @@ def gradients(worker, workers, rows: NormedRows, x, extra, dy, dx, dextra, nonte
             put(dx + place, fma(g, scale, rest), lanes, dtype, nontemporal)
 
 
+@kernel()
+def statistics_back(worker, workers, given: ResultGradient, dx: InputGradient, rows, dtype):
+    """Write dx = dy and what the gradients of mean and deviation pass back to each value of y."""
+    channels, padded, table = given.channels, given.padded, given.table
+    for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+        for c in range(0, channels, LANES):
+            place, lanes = (row * channels + c) * 4, channels - c
+            off = sub(get(given.y + place, lanes, FLOAT32), take(MEAN, c, table, padded))
+            slope, offset = take(SLOPE, c, table, padded), take(OFFSET, c, table, padded)
+            value = add(get(given.dy + place, lanes, FLOAT32), fma(off, slope, offset))
+            put(dx.dx + place, value, lanes, FLOAT32, dx.nontemporal)
+
+
+@kernel()
+def normalise_back(worker, workers, dy, x: Prologue, dx: InputGradient, rows, dtype):
+    """Write the gradient of x at fixed statistics, and the sums for those of the norm's numbers."""
+    local_sums, end = dx.sums + worker * x.padded * SUMS_BYTES, (worker + 1) * rows // workers
+    row = x.channels * 4
+    clear(local_sums, x.padded)
+    for first in range(worker * rows // workers, end, BLOCK):
+        count, place = min(BLOCK, end - first), first * row
+        put_gradients(x, dx, dy + place, row, place, count, local_sums)
+        flush(local_sums, x.padded)
+
+
 find_statistics = LaunchSequence(fill_pivots, statistics, write_statistics)
 norm_act = LaunchSequence(fill, normalise)
 norm_act_back = LaunchSequence(fill, gradient_sums, fill_pulls, gradients)
+pass_statistics_back = LaunchSequence(fill_slopes, statistics_back)
+pass_back = LaunchSequence(fill, normalise_back, write_gradients)

@@ -17,11 +17,11 @@ from convatlas.kernels.compiled.gemm import (
     multiply,
     multiply_backward_norm,
     multiply_store_stats,
+    pack_panels,
     prefetch_step_of,
     up_to_tiles,
 )
 from convatlas.kernels.compiled.norm_tables import fill_tables, write_gradients, write_statistics
-from convatlas.kernels.compiled.panels import pack_panels
 from convatlas.kernels.compiled.prologue import (
     put_gradients,
     put_rows,

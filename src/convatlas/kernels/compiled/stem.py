@@ -17,11 +17,11 @@ from convatlas.kernels.compiled.gemm import (
     down_to_tiles,
     multiply,
     multiply_store_stats,
+    pack_panels,
     prefetch_step_of,
     up_to_tiles,
 )
 from convatlas.kernels.compiled.norm_tables import fill_slopes, write_statistics
-from convatlas.kernels.compiled.panels import pack_panels
 from convatlas.kernels.compiled.prologue import put_rows, set_pivot, take_gradients
 from convatlas.kernels.layout.channels import SUMS_BYTES
 from convatlas.kernels.layout.records import (

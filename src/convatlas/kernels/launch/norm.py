@@ -164,7 +164,7 @@ def backward(
 
 def statistics_back(dy: Tensor, dstats: Tensor, y: Tensor, stats: Tensor) -> Tensor:
     """Return dy, and what the gradients of mean and deviation pass back to each value of y."""
-    from convatlas.kernels.compiled import norm_halves
+    from convatlas.kernels.compiled import norm_rows
 
     dy, channels = dy.contiguous(memory_format=torch.channels_last), y.shape[1]
     dx, whole, rows = empty_rows(y.shape), padded(channels), rows_of(y)
@@ -172,7 +172,7 @@ def statistics_back(dy: Tensor, dstats: Tensor, y: Tensor, stats: Tensor) -> Ten
     table, places = scratch["table"], (dy.data_ptr(), y.data_ptr())
     pulled = dstats.data_ptr()
     given = ResultGradient(*places, channels, whole, pitch(channels), table, pulled)
-    norm_halves.pass_statistics_back(
+    norm_rows.pass_statistics_back(
         KIND,
         (1, StatisticsPull(table, whole, channels, rows, stats.data_ptr(), pulled)),
         (torch.get_num_threads(), given, InputGradient(dx.data_ptr(), 0, streams(dx)), rows),
@@ -185,7 +185,7 @@ def normalised_back(
     dy: Tensor, x: Tensor, stats: Tensor, weight, bias, act: tuple[int, float, float]
 ) -> tuple[Tensor, Tensor]:
     """Return the gradient of x at fixed statistics, and the rows that `write_gradients` writes."""
-    from convatlas.kernels.compiled import norm_halves
+    from convatlas.kernels.compiled import norm_rows
 
     dy = dy.contiguous(memory_format=torch.channels_last)
     channels, parts, rows = x.shape[1], torch.get_num_threads(), rows_of(x)
@@ -195,7 +195,7 @@ def normalised_back(
     norm = NormNumbers(table, whole, channels, 1, *places, stats.data_ptr())
     source = Prologue(x.data_ptr(), channels, whole, pitch(channels), table, 1, *act)
     target = InputGradient(dx.data_ptr(), sums, streams(dx))
-    norm_halves.pass_back(
+    norm_rows.pass_back(
         KIND,
         (1, norm),
         (parts, dy.data_ptr(), source, target, rows),

@@ -32,7 +32,9 @@ def inner(function: FunctionType) -> Any:
     if known:
         names = repr([getattr(value, "__qualname__", value) for value in known])
         function.__qualname__ += "." + hashlib.sha256(names.encode()).hexdigest()[:16]
-    return numba.njit(nogil=True, error_model="numpy")(function)
+    # Only kernels call it: without a form that Python or C could call, it compiles sooner.
+    bare = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, error_model="numpy", **bare)(function)
 
 
 @lru_cache(maxsize=1)
