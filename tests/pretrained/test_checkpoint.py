@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from convatlas.models import find_entry, model_names
+from convatlas.models.on_shapes import on_shapes
 from convatlas.pretrained.checkpoint import checkpoints, checkpoints_of, names_with_weights
 from convatlas.pretrained.translate import fit_tensors
 
@@ -44,7 +45,7 @@ def test_every_tensor_of_the_peer_has_its_place_in_ours(checkpoint):
     """On shapes alone, so that the largest takes no memory."""
     timm = pytest.importorskip("timm")
     entry = find_entry(checkpoint.model)
-    with torch.device("meta"):
+    with on_shapes():
         peer = timm.create_model(named(checkpoint).partition(".")[0])
         ours = entry.build(**checkpoint.options)
         published = peer.state_dict()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import nn
 
 from convatlas.atlas.docstring import source
 from convatlas.atlas.index import Indexed
 from convatlas.cost import Cost, count
+from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import Entry, find_entry
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -36,7 +36,7 @@ def build_on_shapes(name: str, options: Mapping[str, Any] = _NO_OPTIONS) -> nn.M
         UnknownNameError: no such name.
         UsageError: no such option.
     """
-    with torch.device("meta"):
+    with on_shapes():
         return LAYERS[name]() if name in LAYERS else find_entry(name).build(**options)
 
 

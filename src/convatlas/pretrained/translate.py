@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.errors import WeightsError
+from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.text import shape_text
@@ -43,11 +44,12 @@ def fit_tensors(
     absent = {name for name in wanted if _within(name, checkpoint.absent)}
     fresh = absent - named.keys()
     adapted = dict(named)
-    for name in shaped_by(entry, options, "num_classes"):
+    built = _shapes(entry, options)
+    for name in shaped_by(entry, options, "num_classes", built):
         if name in wanted and name in named and named[name].shape[0] != wanted[name].shape[0]:
             fresh.add(name)
             del adapted[name]
-    for name in shaped_by(entry, options, "in_channels"):
+    for name in shaped_by(entry, options, "in_channels", built):
         if name in wanted and name in adapted:
             adapted[name] = adapt_channels(adapted[name], wanted[name].shape)
     _check(adapted, wanted, fresh, checkpoint)
@@ -62,21 +64,25 @@ def key_paths(model: nn.Module, checkpoint: Checkpoint) -> list[tuple[str, str]]
     return getattr(translation, f"{peer}_paths")(model)
 
 
-def shaped_by(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
+def shaped_by(
+    entry: Entry, options: Mapping[str, Any], option: str, built: Mapping[str, torch.Size]
+) -> list[str]:
     """List the tensors whose shape an option decides, found by building with one more.
 
     So the classifier is what depends on `num_classes`, auxiliary ones included, and the first
     layer what depends on `in_channels`; nothing is guessed from names.
+
+    Args:
+        built: the shapes that the options give.
     """
     if option not in entry.defaults:
         return []
-    first = _shapes(entry, options)
     second = _shapes(entry, {**options, option: entry.defaults[option] + 1})
-    return [name for name, shape in first.items() if second.get(name) != shape]
+    return [name for name, shape in built.items() if second.get(name) != shape]
 
 
 def _shapes(entry: Entry, options: Mapping[str, Any]) -> dict[str, torch.Size]:
-    with torch.device("meta"):
+    with on_shapes():
         return {name: t.shape for name, t in entry.build(**options).state_dict().items()}
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from convatlas.atlas.index import read_index
 from convatlas.cost import count
 from convatlas.models import create_model
+from convatlas.models.on_shapes import on_shapes
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def counted() -> Callable[..., tuple[int, int]]:
         if not options:  # counted anew, with nothing left uncounted, in tests/test_every_name.py
             entry = read_index()[name]
             return entry.params, entry.macs
-        with torch.device("meta"):
+        with on_shapes():
             model = create_model(name, **options)
             cost = count(model, model.example())
         assert not cost.uncounted
