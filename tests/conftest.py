@@ -11,6 +11,11 @@ import torch
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Start the longest test first, so that no worker waits at the end for the other."""
+    items.sort(key=lambda item: item.path.name != "test_whole_road.py")
+
+
 @pytest.fixture(scope="session")
 def onnx_operators_read_once():
     """Torch reads the table of ONNX operators anew for every file; here once for all of them."""

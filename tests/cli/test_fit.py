@@ -132,7 +132,7 @@ def test_missing_data_is_exit_3(convatlas, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
+def test_a_signal_keeps_what_was_reached(number, convatlas, shapes, tmp_path):
     out = tmp_path / "run"
     command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "10m"]
     job = subprocess.Popen(
@@ -157,8 +157,11 @@ def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == config["written"]
     if number != signal.SIGINT:  # a process that is ended gets little time
         assert config["steps"]["test"] == "not done: stopped before"
-        done = as_a_program("report", out)
-        assert done.returncode == 0, done.stderr
+        if number == signal.SIGTERM:  # of both runs, one goes on as a program
+            done = as_a_program("report", out)
+            assert done.returncode == 0, done.stderr
+        else:
+            assert convatlas("report", out).code == 0
     config = json.loads((out / "run.json").read_text())
     assert config["proof"]["agreement"] == 1.0
     assert config["steps"] == {"test": "done", "export": "done", "report": "done"}
