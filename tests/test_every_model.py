@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_leaves
 
 from convatlas.errors import UsageError
 from convatlas.models import find_entry, model_names
-from convatlas.models.classify import densenet, peleenet
+from convatlas.models.classify import densenet, densenet_elastic, peleenet
+from convatlas.models.example import tiny_build
 from convatlas.models.headless import Features, num_features, reset_classifier
 from convatlas.models.on_shapes import on_shapes
 
@@ -87,12 +88,15 @@ def shallow(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[nn.Module]], tupl
 
     Torch compiles and exports layer by layer, in a time that the layer's size does not change.
     """
-    # Each layer of a dense block has other channels than the one before.
-    monkeypatch.setitem(densenet.FORMS, 121, (32, (2, 2, 2, 2)))
-    monkeypatch.setattr(peleenet, "STAGES", tuple((2, c) for _, c in peleenet.STAGES))
+    elastic = tiny_build(64, layers=(2, 2, 2, 2), width=0.125)
 
     def build(cls: type[nn.Module]) -> tuple[nn.Module, tuple[Tensor, ...]]:
-        model, inputs = tiny(cls)
+        with monkeypatch.context() as patch:
+            # Each layer of a dense block has other channels than the one before.
+            patch.setitem(densenet.FORMS, 121, (32, (2, 2, 2, 2)))
+            patch.setattr(peleenet, "STAGES", tuple((2, c) for _, c in peleenet.STAGES))
+            patch.setattr(densenet_elastic.ElasticDenseNet, "tiny", elastic)
+            model, inputs = tiny(cls)
         drop_repeats(model)
         return model, inputs
 
