@@ -72,7 +72,7 @@ def _check_free(predictor: Predictor, model: "onnx.ModelProto", name: str) -> No
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The exporter's progress lines, warnings and logs are about torch, not about the user."""
+    """Silence the exporter's progress lines, warnings and logs, which are about torch."""
     levels = {name: logging.getLogger(name).level for name in LOUD}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

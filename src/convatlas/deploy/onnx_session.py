@@ -8,7 +8,7 @@ from convatlas.text import printable, utf8_path
 
 
 def open_session(path: str | Path, *, threads: int) -> Any:
-    """The file as a session of ONNX Runtime on the CPU.
+    """Open the file as a session of ONNX Runtime on the CPU.
 
     Raises:
         ExportError: the file is missing, damaged or no ONNX file.
@@ -31,7 +31,7 @@ def open_session(path: str | Path, *, threads: int) -> Any:
 
 
 def unreadable(path: str | Path, runtime: str, error: Exception) -> str:
-    """One sentence that names the file, the runtime and its reason."""
+    """Write one sentence that names the file, the runtime and its reason."""
     return (
         f"{printable(path)}: damaged, or not a file that {runtime} reads ({reason(error)}); "
         "`convatlas export` writes it again"
@@ -39,7 +39,7 @@ def unreadable(path: str | Path, runtime: str, error: Exception) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What is of use in a runtime's message: its kind of failure, without codes and paths."""
+    """Return the useful part of a runtime's message: its kind of failure, no codes and paths."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     if lines[0].startswith("[ONNXRuntimeError]"):  # [ONNXRuntimeError] : 7 : KIND : text
         parts = lines[0].split(" : ", 3)

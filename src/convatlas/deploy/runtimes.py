@@ -43,7 +43,7 @@ class RuntimeResult:
         return None if self.latency is None else self.doubt is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat, with `latency_s` for the median."""
+        """Return all fields flat, with `latency_s` for the median."""
         measured = asdict(self.latency) if self.latency else {}
         return {
             "runtime": self.runtime,
@@ -132,7 +132,7 @@ def benchmark_runtimes(
 
 
 def export_plain(model: nn.Module, inputs: Sequence[Tensor], path: Path) -> None:
-    """The bare network as ONNX at fixed sizes: float images in, logits out.
+    """Write the bare network as ONNX at fixed sizes: float images in, logits out.
 
     Raises:
         ExportError: the network has no ONNX form.

@@ -16,7 +16,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def data_uri(image: Tensor, *, side: int = 112) -> str:
-    """The image as an address that holds its own bytes, no longer than `side` pixels.
+    """Return the image as an address that holds its bytes, no longer than `side` pixels.
 
     Small images are kept exactly (PNG), larger ones are reduced (JPEG, some 4 kB each).
 

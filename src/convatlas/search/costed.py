@@ -41,7 +41,7 @@ class CostedCandidate:
 def count_network(
     sweeps: Sequence[Sequence[Candidate]], budget: Budget, most_macs: float = math.inf
 ) -> Iterator[CostedCandidate]:
-    """One network at all its sizes and widths: those that fit, and the nearest that do not.
+    """Count one network at all its sizes and widths: those that fit, and the nearest misses.
 
     Each sweep is one size, widest first; the largest size comes first. If the narrowest at the
     smallest size is too much, everything else is, and it stands for all. Else each sweep is
@@ -144,7 +144,7 @@ def _surely_out(candidate: Candidate, budget: Budget, most_macs: float) -> Coste
 
 
 def not_counted(sweeps: Sequence[Sequence[Candidate]]) -> CostedCandidate:
-    """One line for a network whose turn to be counted did not come."""
+    """Write one line for a network whose turn to be counted did not come."""
     return CostedCandidate(
         sweeps[0][0], None, "not counted: the time for counting ran out", too_slow=True
     )
@@ -156,6 +156,6 @@ def _least_file(cost: Cost) -> int:
 
 
 def nearest_misses(counted: Iterable[CostedCandidate], places: int = 3) -> list[CostedCandidate]:
-    """Those that miss the budget by least, for the message when nothing fits."""
+    """Return those that miss the budget by least, for the message when nothing fits."""
     missed = [c for c in counted if c.excess]
     return sorted(missed, key=lambda c: max(c.excess.values()))[:places]

@@ -23,7 +23,7 @@ class Rung:
 
 
 def plan_rungs(places: int, seconds: float) -> list[Rung]:
-    """Rounds for `places` candidates within `seconds`; the last one is the winner's.
+    """Plan rounds for `places` candidates within `seconds`; the last one is the winner's.
 
     Every round before the winner's gets the same share of the time, so a survivor trains about
     three times as long as it did in the round before.

@@ -15,7 +15,7 @@ def round_robin(
     capacity: Callable[[Item], float],
     kind: Callable[[Item], Hashable],
 ) -> list[Item]:
-    """One of each band after the other, the most capable of each first.
+    """Take one of each band after the other, the most capable of each first.
 
     Args:
         work: multiply-adds; bands are equal steps in its logarithm, from most to least.
@@ -28,7 +28,7 @@ def round_robin(
 
 
 def bands(items: Sequence[Item], work: Callable[[Item], float]) -> list[list[Item]]:
-    """Equal steps in the logarithm of the work, from most to least; none is empty."""
+    """Cut into equal steps in the logarithm of the work, from most to least; none is empty."""
     if not items:
         return []
     logs = [math.log(max(work(item), 1)) for item in items]

@@ -32,12 +32,12 @@ class Estimate:
 
 
 def capacity(params: float, macs: float) -> float:
-    """A guess before training: only the order matters, and only for who is tried."""
+    """Guess before training: only the order matters, and only for what is tried."""
     return 2 * math.log(max(macs, 1)) + math.log(max(params, 1))
 
 
 def estimate(candidate: Candidate) -> Estimate | None:
-    """Costs by the published count; None where the index does not tell."""
+    """Estimate costs by the published count; None where the index does not tell."""
     known = read_index().get(candidate.name)
     if known is None:
         return None
@@ -52,7 +52,7 @@ def estimate(candidate: Candidate) -> Estimate | None:
 
 
 def by_priority(rows: Mapping[str, Sweeps], budget: Budget) -> list[str]:
-    """Names in the order in which counting them is worth the time.
+    """Return names in the order in which counting them is worth the time.
 
     Networks that the index does not know (the user's own) come first; then costly, middling and
     cheap ones take turns, each by the most that it may have within the budget; those that surely
@@ -79,12 +79,12 @@ def by_priority(rows: Mapping[str, Sweeps], budget: Budget) -> list[str]:
 
 
 def architecture(name: str) -> str:
-    """The class behind a name: its variants look alike to the search."""
+    """Return the class behind a name: its variants look alike to the search."""
     return find_entry(name).cls.__qualname__
 
 
 def pareto_front(entries: Iterable[Entry]) -> list[Entry]:
-    """Without those that another of the same architecture beats by its paper's own figures.
+    """Leave out those that one of the same architecture beats by its paper's own figures.
 
     Beaten: published on the same data, tested in the same way, at least as accurate, with no more
     multiply-adds and no more parameters (plain networks beside residual ones, and the like). What

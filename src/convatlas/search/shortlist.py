@@ -21,7 +21,7 @@ class Shortlist:
 
 
 def capacity(counted: CostedCandidate) -> float:
-    """By the counted cost; training decides who wins."""
+    """Order by the counted cost; training decides which wins."""
     assert counted.cost is not None
     return capacity_of(counted.cost.params, counted.cost.macs)
 

@@ -36,7 +36,7 @@ class Candidate:
     checkpoint: Checkpoint | None = None
 
     def build(self) -> nn.Module:
-        """The network with fresh weights."""
+        """Build the network with fresh weights."""
         return find_entry(self.name).build(**self.options)
 
     def inputs(self, model: nn.Module, batch: int = 1) -> tuple[Tensor, ...]:
@@ -45,7 +45,7 @@ class Candidate:
 
 
 def distinct_architectures(task: str = "classify") -> list[Entry]:
-    """One entry for each network that differs in more than its scale."""
+    """Return one entry for each network that differs in more than its scale."""
     chosen: dict[tuple, Entry] = {}
     for name in model_names():
         entry = find_entry(name)
@@ -74,7 +74,7 @@ def width_sweeps(
     forms: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]],
     fixed_width: bool = False,
 ) -> list[list[Candidate]]:
-    """For each form of input the candidates of one network, from the widest to the narrowest.
+    """Return, for each form of input, one network's candidates from widest to narrowest.
 
     Args:
         options: that the data decide, such as `in_channels`; those that the network does not take

@@ -31,7 +31,7 @@ class Confusion:
 
 
 def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
-    """Images of each true class (rows) by the class that they were given (columns).
+    """Count images of each true class (rows) by the class that they were given (columns).
 
     Shape: (n,), (n,) -> int64 (classes, classes)
     """
@@ -40,7 +40,7 @@ def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
 
 
 def class_figures(labels: Tensor, predicted: Tensor, classes: int) -> list[ClassFigures]:
-    """Precision, recall and F1 of every class, in the order of the class map.
+    """Return precision, recall and F1 of every class, in the order of the class map.
 
     Shape: (n,), (n,) -> classes entries
     """
@@ -64,7 +64,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def most_confused(matrix: Tensor, most: int = 10) -> list[Confusion]:
-    """The pairs of classes with the most mistakes between them, worst first.
+    """Return the pairs of classes with the most mistakes between them, worst first.
 
     Shape: (classes, classes)
     """
@@ -77,7 +77,7 @@ def most_confused(matrix: Tensor, most: int = 10) -> list[Confusion]:
 
 
 def worst_classes(matrix: Tensor, most: int) -> list[int]:
-    """The classes with the most mistakes, to or from them, in the order of the class map.
+    """Return the classes with the most mistakes, to or from them, in class map order.
 
     Shape: (classes, classes)
     """

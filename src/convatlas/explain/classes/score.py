@@ -36,7 +36,7 @@ class Score(BaseModel):
         return self.interval[0] > self.commonest_share
 
     def words(self) -> str:
-        """All of it in one line."""
+        """Write all of it in one line."""
         low, high = self.interval
         guessing = (
             f"always predicting {printable(self.commonest_class)} gives {self.commonest_share:.2%}"
@@ -52,7 +52,7 @@ class Score(BaseModel):
         return {**self.model_dump(mode="json"), "words": self.words(), "doubts": self.doubts()}
 
     def doubts(self) -> list[str]:
-        """A plain sentence where the accuracy says nothing."""
+        """Write a plain sentence where the accuracy says nothing."""
         if self.above_chance:
             return []
         return [
@@ -85,7 +85,7 @@ def score_of(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Score
 
 
 def wilson_interval(right: int, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Where the true share lies, as far as `right` of `total` tell.
+    """Return where the true share lies, as far as `right` of `total` tell.
 
     Unlike the textbook interval it stays within 0..1 and has a width where all are right.
 
@@ -109,7 +109,7 @@ def wilson_interval(right: int, total: int, *, confidence: float = 0.95) -> tupl
 
 
 def close_race(first: float, second: float, images: int) -> bool:
-    """Whether so few images cannot tell two accuracies apart: their intervals overlap."""
+    """Return whether overlapping intervals leave open which of two accuracies is higher."""
     low, _ = wilson_interval(round(first * images), images)
     _, high = wilson_interval(round(second * images), images)
     return low <= high

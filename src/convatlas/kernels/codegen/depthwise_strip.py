@@ -29,14 +29,14 @@ class Places:
         self.nothing = builder.ptrtoint(nothing, pitch.type)
 
     def load(self, row, place):
-        """What lies at a place of the row that begins at this address."""
+        """Load what lies at a place of the row that begins at this address."""
         address = self.builder.add(row, self.offsets[place])
         address = self.builder.select(self.inside[place], address, self.nothing)
         return emit_load(self.builder, address, self.width)
 
 
 def slots(builder, rows, columns):
-    """Rows of sums, all zero."""
+    """Return rows of sums, all zero."""
     made = [[cgutils.alloca_once(builder, VECTOR) for _ in range(columns)] for _ in range(rows)]
     clear(builder, made)
     return made

@@ -33,7 +33,7 @@ class Epilogue:
         self.sums = [cgutils.alloca_once_value(builder, zero) for _ in self.totals]
 
     def of(self, value, place):
-        """What is written to a place."""
+        """Return what is written to a place."""
         if self.way == STORE_STATS:
             off = self.builder.fsub(value, self.numbers[0])
             self._add(off, off, off)

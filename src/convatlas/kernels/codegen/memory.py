@@ -22,7 +22,7 @@ I16, BIT = ir.IntType(16), ir.IntType(1)
 
 
 def pointer_to(builder, address, kind):
-    """An address as a pointer to that kind."""
+    """Turn an address into a pointer to that kind."""
     return builder.inttoptr(address, kind.as_pointer())
 
 
@@ -57,7 +57,7 @@ def _lane_mask(builder, low, high):
 
 
 def emit_load(builder, address, size, mask=None):
-    """Code that loads sixteen elements of `size` bytes, or those in the mask, as float32."""
+    """Emit code that loads sixteen elements of `size` bytes, or those in the mask, as float32."""
     kind = VECTOR if size == 4 else ir.VectorType(I16, LANES)
     pointer = pointer_to(builder, address, kind)
     if mask is None:
@@ -73,7 +73,7 @@ def emit_load(builder, address, size, mask=None):
 
 
 def emit_store(builder, address, value, size, mask=None):
-    """Code that writes sixteen elements of `size` bytes, or those in the mask."""
+    """Emit code that writes sixteen elements of `size` bytes, or those in the mask."""
     stored = value if size == 4 else _narrow(builder, value)
     kind = stored.type
     pointer = pointer_to(builder, address, kind)
@@ -89,7 +89,7 @@ def emit_store(builder, address, value, size, mask=None):
 
 @intrinsic
 def load(typingctx, address, kind):
-    """Sixteen elements from an address; kind is FLOAT32 or BFLOAT16."""
+    """Load sixteen elements from an address; kind is FLOAT32 or BFLOAT16."""
     width = bytes_of(kind)
 
     def codegen(context, builder, signature, args):
@@ -100,7 +100,7 @@ def load(typingctx, address, kind):
 
 @intrinsic
 def load_lanes(typingctx, address, low, high, kind):
-    """The lanes in [low, high); the others are zero and their memory is not touched."""
+    """Load the lanes in [low, high); others are zero and their memory is not touched."""
     width = bytes_of(kind)
 
     def codegen(context, builder, signature, args):
@@ -137,7 +137,7 @@ def store_lanes(typingctx, address, value, count, kind):
 
 @intrinsic
 def load_splat(typingctx, address):
-    """The float32 at an address in every lane."""
+    """Load the float32 at an address into every lane."""
 
     def codegen(context, builder, signature, args):
         value = builder.load(pointer_to(builder, args[0], FLOAT), align=4)
@@ -148,7 +148,7 @@ def load_splat(typingctx, address):
 
 @intrinsic
 def load_every(typingctx, address, step, low, high, kind):
-    """Lanes low <= i < high from address + i * step bytes; the others are zero."""
+    """Load lanes low <= i < high from address + i * step bytes; the others are zero."""
     width = bytes_of(kind)
 
     def codegen(context, builder, signature, args):
@@ -196,7 +196,7 @@ def _spread(builder, address, step, low, high, element):
 
 
 def emit_store_past_cache(builder, address, value):
-    """Code of `store_past_cache`."""
+    """Emit the code of `store_past_cache`."""
     done = builder.store(value, pointer_to(builder, address, VECTOR), align=64)
     done.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(I32, 1)]))
 
@@ -244,7 +244,7 @@ def read_line(typingctx, address):
 
 @intrinsic
 def element_bytes(typingctx, kind):
-    """Bytes of an element of this kind in memory."""
+    """Return the bytes of an element of this kind in memory."""
     width = bytes_of(kind)
 
     def codegen(context, builder, signature, args):
@@ -265,7 +265,7 @@ def put_double(typingctx, address, value):
 
 
 def emit_add_to_doubles(builder, address, value):
-    """Code of `add_to_doubles`."""
+    """Emit the code of `add_to_doubles`."""
     wide = ir.VectorType(ir.DoubleType(), LANES)
     pointer = pointer_to(builder, address, wide)
     after = builder.fadd(builder.load(pointer, align=8), builder.fpext(value, wide))
@@ -285,7 +285,7 @@ def add_to_doubles(typingctx, address, a):
 
 @intrinsic
 def sum_of_doubles(typingctx, address, count, pitch):
-    """Sixteen float64 totals added up over `count` places `pitch` bytes apart, as float32."""
+    """Add sixteen float64 totals over `count` places `pitch` bytes apart, as float32."""
 
     def codegen(context, builder, signature, args):
         address, count, pitch = args

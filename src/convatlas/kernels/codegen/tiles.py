@@ -15,7 +15,7 @@ zero = ir.Constant(VECTOR, [0.0] * LANES)
 
 
 def at(builder, base, pitch, index):
-    """base + index * pitch, for an index known while compiling."""
+    """Return base + index * pitch, for an index known while compiling."""
     return builder.add(base, builder.mul(pitch, ir.Constant(pitch.type, index)))
 
 
@@ -25,7 +25,7 @@ def fields(builder, signature, args, index):
 
 
 def pairs(place, taps, stride, columns):
-    """The taps that an input place meets, each with the column of the tile whose sum it enters."""
+    """Return the taps that an input place meets, with the columns whose sums they enter."""
     for tap in range(taps):
         column, between = divmod(place - tap, stride)
         if not between and 0 <= column < columns:
@@ -39,5 +39,5 @@ def emit_ask(builder, place, bytes_a_lane):
 
 
 def multiply_into(builder, slot, a, b):
-    """slot += a * b."""
+    """Compute slot += a * b."""
     builder.store(emit_fma(builder, a, b, builder.load(slot)), slot)

@@ -24,7 +24,7 @@ INTS = ir.VectorType(I32, LANES)
 
 
 def bytes_of(kind):
-    """Bytes of an element, from the Numba type of its marker."""
+    """Return the bytes of an element, from the Numba type of its marker."""
     return {types.float32: 4, types.uint16: 2}[types.unliteral(kind)]
 
 
@@ -45,14 +45,14 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def emit_splat(builder, value, kind):
-    """Code that puts one number in every lane."""
+    """Emit code that puts one number in every lane."""
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
     zeros = ir.Constant(ir.VectorType(I32, LANES), [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
 def emit_fma(builder, a, b, c):
-    """Code of `fma`."""
+    """Emit the code of `fma`."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
     return builder.call(function, [a, b, c])
@@ -60,7 +60,7 @@ def emit_fma(builder, a, b, c):
 
 @intrinsic
 def splat(typingctx, value):
-    """One number in every lane."""
+    """Put one number in every lane."""
 
     def codegen(context, builder, signature, args):
         return emit_splat(builder, args[0], VECTOR)
@@ -70,7 +70,7 @@ def splat(typingctx, value):
 
 @intrinsic
 def fma(typingctx, a, b, c):
-    """a * b + c with one rounding."""
+    """Compute a * b + c with one rounding."""
 
     def codegen(context, builder, signature, args):
         return emit_fma(builder, *args)
@@ -80,7 +80,7 @@ def fma(typingctx, a, b, c):
 
 @intrinsic
 def add(typingctx, a, b):
-    """a + b, lane by lane."""
+    """Compute a + b, lane by lane."""
 
     def codegen(context, builder, signature, args):
         return builder.fadd(*args)
@@ -90,7 +90,7 @@ def add(typingctx, a, b):
 
 @intrinsic
 def sub(typingctx, a, b):
-    """a - b, lane by lane."""
+    """Compute a - b, lane by lane."""
 
     def codegen(context, builder, signature, args):
         return builder.fsub(*args)
@@ -100,7 +100,7 @@ def sub(typingctx, a, b):
 
 @intrinsic
 def mul(typingctx, a, b):
-    """a * b, lane by lane."""
+    """Compute a * b, lane by lane."""
 
     def codegen(context, builder, signature, args):
         return builder.fmul(*args)
@@ -110,7 +110,7 @@ def mul(typingctx, a, b):
 
 @intrinsic
 def smallest(typingctx, a, b):
-    """The lower of two, lane by lane; a NaN in `a` stays."""
+    """Return the lower of two, lane by lane; a NaN in `a` stays."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered(">", *args), args[1], args[0])
@@ -120,7 +120,7 @@ def smallest(typingctx, a, b):
 
 @intrinsic
 def largest(typingctx, a, b):
-    """The higher of two, lane by lane; a NaN in `a` stays."""
+    """Return the higher of two, lane by lane; a NaN in `a` stays."""
 
     def codegen(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
@@ -130,7 +130,7 @@ def largest(typingctx, a, b):
 
 @intrinsic
 def every_second(typingctx, a, b):
-    """Lanes 0, 2, 4 ... of a, and then of b."""
+    """Return lanes 0, 2, 4 ... of a, and then of b."""
 
     def codegen(context, builder, signature, args):
         lanes = ir.Constant(INTS, list(range(0, 2 * LANES, 2)))
@@ -141,7 +141,7 @@ def every_second(typingctx, a, b):
 
 @intrinsic
 def total(typingctx, a):
-    """The sum of the lanes, in a fixed order."""
+    """Sum the lanes, in a fixed order."""
 
     def codegen(context, builder, signature, args):
         value, width = args[0], LANES
@@ -160,7 +160,7 @@ def total(typingctx, a):
 
 @intrinsic
 def between(typingctx, a, low, high, value):
-    """value where low < a < high, else zero, lane by lane."""
+    """Return value where low < a < high, else zero, lane by lane."""
 
     def codegen(context, builder, signature, args):
         above = builder.fcmp_ordered(">", args[0], args[1])
@@ -172,7 +172,7 @@ def between(typingctx, a, low, high, value):
 
 @intrinsic
 def divide(typingctx, a, b):
-    """a / b, lane by lane."""
+    """Compute a / b, lane by lane."""
 
     def codegen(context, builder, signature, args):
         return builder.fdiv(*args)
@@ -182,7 +182,7 @@ def divide(typingctx, a, b):
 
 @intrinsic
 def nearest(typingctx, a):
-    """a rounded to the nearest whole number, lane by lane."""
+    """Round a to the nearest whole number, lane by lane."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(VECTOR, [VECTOR])
@@ -195,7 +195,7 @@ def nearest(typingctx, a):
 
 @intrinsic
 def power_of_two(typingctx, a):
-    """2 ** a for whole a from -126 to 127, lane by lane."""
+    """Compute 2 ** a for whole a from -126 to 127, lane by lane."""
 
     def codegen(context, builder, signature, args):
         whole = builder.fptosi(args[0], INTS)

@@ -50,7 +50,7 @@ def _sigmoid(v):
 
 @inner
 def activate(act, v, clip_min, clip_max):
-    """The activation of v."""
+    """Return the activation of v."""
     if act == SILU:
         return mul(v, _sigmoid(v))
     if act == HARD_SWISH:
@@ -61,7 +61,7 @@ def activate(act, v, clip_min, clip_max):
 
 @inner
 def through(act, v, clip_min, clip_max, gradient):
-    """The gradient with respect to v, given the one with respect to its activation."""
+    """Return the gradient with respect to v, given the one of its activation."""
     if act == SILU:
         gate = _sigmoid(v)
         return mul(gradient, mul(gate, fma(v, sub(splat(_ONE), gate), splat(_ONE))))

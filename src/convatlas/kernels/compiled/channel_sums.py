@@ -26,13 +26,13 @@ RUN = 64  # rows whose sum stays in float32
 
 @inner
 def take(row, c, table, padded):
-    """Sixteen numbers of one row of the table."""
+    """Load sixteen numbers of one row of the table."""
     return load(table + (row * padded + c) * 4, FLOAT32)
 
 
 @inner
 def finish_at(finish, place):
-    """What an epilogue needs for channels that begin `place` bytes further."""
+    """Return what an epilogue needs for channels that begin `place` bytes further."""
     table, totals = finish.table + place, finish.totals + place
     return Finish(table, totals, finish.pitch, finish.other, finish.clip_min, finish.clip_max)
 
@@ -55,7 +55,7 @@ def flush(sums, padded):
 
 @inner
 def get(place, lanes, dtype):
-    """A vector, or the first `lanes` of one."""
+    """Load a vector, or the first `lanes` of one."""
     return load(place, dtype) if lanes >= LANES else load_lanes(place, 0, lanes, dtype)
 
 

@@ -77,7 +77,7 @@ def _some(q, x, xrow, w, wrow, wcol, rows, k, out, dtype):
 
 @inner
 def depthwise_plane(q, x, w, out, dtype):
-    """One channel of one image, as plan row q says."""
+    """Filter one channel of one image, as plan row q says."""
     pitch, wcol = q[p.KERNEL_W] * 4, q[p.W_WEIGHT_STEP] * 4
     last = q[p.W_OFFSET] + (q[p.W_TAPS] - 1) * q[p.W_STEP]
     plain = q[p.W_STRIDE] == 1 and q[p.OUT_W] == element_bytes(dtype)
@@ -124,7 +124,7 @@ def _row_sum(q, x, dy, columns, a, b, dtype):
 
 @inner
 def depthwise_weight_plane(q, x, dy, sums, dtype):
-    """The weight gradient that one channel of one image gives; q is the forward pass."""
+    """Add the weight gradient of one channel of one image; q is the forward pass."""
     for row in range(q[p.H_TAPS]):
         begin = q[p.H_OFFSET] + row * q[p.H_STEP]
         top = max(0, -(begin // q[p.H_STRIDE]))
@@ -145,7 +145,7 @@ def depthwise_weight_plane(q, x, dy, sums, dtype):
 
 @kernel()
 def forward(worker, workers, plans: PlanArray, x, w, out, images, taps, dtype):
-    """The whole filter, one plane a task; `taps` is the weights of a channel."""
+    """Run the whole filter, one plane a task; `taps` is the weights of a channel."""
     q = plans[0]
     tasks = images * q[p.CHANNELS]
     for task in range(worker * tasks // workers, (worker + 1) * tasks // workers):
@@ -158,7 +158,7 @@ def forward(worker, workers, plans: PlanArray, x, w, out, images, taps, dtype):
 def backward(
     worker, workers, plans: PlanArray, x, dy, w, dx, sums, images, taps, need_x, need_w, dtype
 ):
-    """Both gradients a plane at a time; sums is (n, c, taps) in float64.
+    """Compute both gradients a plane at a time; sums is (n, c, taps) in float64.
 
     Row 0 of plans is the forward pass, the others the input gradient.
     """

@@ -28,7 +28,7 @@ MIN_MACS_PER_INPUT = 4  # multiply-adds an input
 
 @inner
 def prefetch_factor_of(q):
-    """How many times as much as is written a forward pass prefetches while it computes.
+    """Return how many times as much as it writes a forward pass prefetches.
 
     Where there is much to compute that is what the next task needs; elsewhere nothing.
     """
@@ -38,13 +38,13 @@ def prefetch_factor_of(q):
 
 @inner
 def first_tap(place, step):
-    """The first tap whose input, place + tap * step, is not before the start."""
+    """Return the first tap whose input, place + tap * step, is not before the start."""
     return 0 if place >= 0 else (-place + step - 1) // step
 
 
 @inner
 def end_tap(place, step, size, taps):
-    """One past the last tap whose input is not beyond the end."""
+    """Return one past the last tap whose input is not beyond the end."""
     return min(taps, (size - 1 - place) // step + 1)
 
 
@@ -175,7 +175,7 @@ def row_of(q, x, w, padded, j):
 
 
 def finishing_rows(strips, way):
-    """As `depthwise_rows`, for whole vectors of channels, with outputs that end in another way.
+    """Compile `depthwise_rows` for whole vectors of channels and another epilogue.
 
     finish: for the first channel (`epilogue.py`).
     """
@@ -190,7 +190,7 @@ def finishing_rows(strips, way):
 
 
 def depthwise_rows(strips, plain):
-    """The function that writes output rows, compiled for these strips.
+    """Return the function that writes output rows, compiled for these strips.
 
     `plain` also for what has none: channels beyond whole vectors, and other filters.
     """

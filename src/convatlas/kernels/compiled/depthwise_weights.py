@@ -152,7 +152,7 @@ def _no_plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, dtype):
 
 
 def weight_rows(tiles, plain, edges):
-    """The function that adds up the weight gradient, compiled for these tiles.
+    """Return the function that adds up the weight gradient, compiled for these tiles.
 
     `plain` also for what has none: channels beyond whole vectors, and other filters. `edges` is 0
     where zeros stand beside the rows in memory, so that no tile needs to look.
@@ -190,7 +190,7 @@ def weight_rows(tiles, plain, edges):
 
 @kernel()
 def write_gradient(worker, workers, sums, summed_by, pitch, channels, taps, padded, dw, dtype):
-    """The sums of all workers, each (taps, padded) in float64, as torch's (channels, taps)."""
+    """Write the workers' float64 sums (taps, padded) as torch's (channels, taps)."""
     size, blocks = element_bytes(dtype), padded // LANES
     for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
         c = block * LANES

@@ -28,7 +28,7 @@ ZERO: Any = np.float32(0)  # of any type, as Numba has its own
 
 @kernel()
 def pack_panels(worker, workers, matrix, steps, columns, step_pitch, column_pitch, out, dtype):
-    """A (steps, columns) matrix as packed panels, either side contiguous; pitches in bytes.
+    """Pack a (steps, columns) matrix, either side contiguous; pitches in bytes.
 
     Columns are filled up with zeros to whole vectors.
     """
@@ -78,19 +78,19 @@ def _by_width(make):
 
 @inner
 def up_to_tiles(rows):
-    """Rows filled up to whole tiles."""
+    """Round rows up to whole tiles."""
     return (rows + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
 
 
 @inner
 def down_to_tiles(rows):
-    """The rows that make whole tiles."""
+    """Round rows down to whole tiles."""
     return rows // TILE_ROWS * TILE_ROWS
 
 
 @inner
 def prefetch_step_of(size, rows, vectors, steps):
-    """Bytes to ask for at each step of a product so that `size` bytes come while it runs."""
+    """Return the bytes to prefetch at each step of a product, `size` in all."""
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS * ((vectors + TILE_VECTORS - 1) // TILE_VECTORS)
     return (size + tiles * steps - 1) // (tiles * steps)
 

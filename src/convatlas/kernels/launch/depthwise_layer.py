@@ -29,7 +29,7 @@ Pair = tuple[int, int]
 
 
 def fits(shape, weight_shape, stride: Pair, padding: Pair, dilation: Pair) -> bool:
-    """Whether the kernels know these shapes; torch explains what is wrong with the others."""
+    """Return whether the kernels know these shapes; torch explains what is wrong with others."""
     if len(shape) != 4 or len(weight_shape) != 4:
         return False
     if weight_shape[0] != shape[1] or weight_shape[1] != 1 or 0 in shape:
@@ -40,12 +40,12 @@ def fits(shape, weight_shape, stride: Pair, padding: Pair, dilation: Pair) -> bo
 
 
 def pair(value: int | Sequence[int]) -> Pair:
-    """A size along both axes."""
+    """Return a size along both axes."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def layer_of(x: Tensor, weight: Tensor, stride, padding, dilation) -> "DepthwiseLayer | None":
-    """The layer of these tensors; None: none fits them. Sizes are whole numbers or pairs."""
+    """Return the layer of these tensors; None: none fits. Sizes are whole numbers or pairs."""
     known = (x.shape, x.stride(), x.dtype, weight.shape, weight.dtype, torch.get_num_threads())
     try:
         return _layer(*known, stride, padding, dilation)
@@ -125,7 +125,7 @@ class DepthwiseLayer:
         return -(-rows // -(-rows // most))
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The convolution."""
+        """Compute the convolution."""
         x = x if self.settled else x.contiguous()
         out = torch.empty_strided(self.out_shape, self.out_steps, dtype=self.dtype)
         result = out.data_ptr()
@@ -147,7 +147,7 @@ class DepthwiseLayer:
     def backward(
         self, dy: Tensor, x: Tensor, weight: Tensor, need_x: bool, need_w: bool
     ) -> tuple[Tensor, Tensor]:
-        """The gradients of x and of the weights; empty or nothing where not needed."""
+        """Compute the gradients of x and of the weights; empty or nothing where not needed."""
         from convatlas.kernels.compiled import depthwise_weights
 
         x = x if self.settled else x.contiguous()

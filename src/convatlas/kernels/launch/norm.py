@@ -60,16 +60,16 @@ class _Rows:
         self.table, self.sums = self.scratch["table"], self.scratch["sums"]
 
     def with_act(self, act: tuple[int, float, float] = ACTIVATIONS["identity"]) -> NormedRows:
-        """The rows, and the activation behind the norm."""
+        """Return the rows, and the activation behind the norm."""
         return NormedRows(self.rows, self.channels, self.padded, self.table, *act)
 
     def numbers(self, weight, bias, stats: Tensor) -> NormNumbers:
-        """The norm of the rows."""
+        """Return the norm of the rows."""
         places = address(weight), address(bias), stats.data_ptr()
         return NormNumbers(self.table, self.padded, self.each, self.fold, *places)
 
     def added_up(self) -> ChannelSums:
-        """The sums of all workers."""
+        """Return the sums of all workers."""
         sizes = self.padded, self.each, self.fold, self.number
         return ChannelSums(self.sums, self.parts, *sizes, self.table)
 
@@ -116,7 +116,7 @@ def normalised(
 def forward(
     x: Tensor, weight, bias, residual, mean, var, eps: float, act: int, low: float, high: float
 ) -> tuple[Tensor, Tensor]:
-    """act(norm(x) + residual), and the statistics: those of x, or given ones."""
+    """Compute act(norm(x) + residual), and the statistics: those of x, or given ones."""
     if mean is None:
         stats = statistics_of(x, eps)
     else:
@@ -141,7 +141,7 @@ def backward(
     batch: bool,
     need_residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, of scale and shift as rows, and of the residual (empty: not wanted)."""
+    """Compute gradients of x, scale and shift as rows, residual (empty: not wanted)."""
     from convatlas.kernels.compiled import norm_rows
 
     rows = _Rows(x)

@@ -34,7 +34,7 @@ MAX_STEM_TAPS = 256  # a filter has at most this many taps, so its lines stay in
 
 
 def fits_stem(x: Tensor, conv: nn.Conv2d) -> bool:
-    """Whether the kernels know this convolution of an image that needs no gradient."""
+    """Return whether the kernels know this convolution of an image that needs no gradient."""
     few = conv.groups == 1 and math.prod(conv.weight.shape[1:]) <= MAX_STEM_TAPS
     plain = conv.dilation == (1, 1) and conv.stride in ((1, 1), (2, 2))
     return few and plain and not x.requires_grad

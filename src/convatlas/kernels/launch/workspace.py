@@ -26,7 +26,7 @@ KIND = np.float32(0)
 
 
 def empty_rows(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-    """A channels_last map without values.
+    """Make a channels_last map without values.
 
     With cold caches `torch.empty` takes twice as long, for it finds a format's steps itself.
     """
@@ -36,23 +36,23 @@ def empty_rows(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tens
 
 
 def address(tensor: Tensor | None) -> int:
-    """Where the tensor lies; 0: there is none."""
+    """Return where the tensor lies; 0: there is none."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
 def rows_of(x: Tensor) -> int:
-    """How many rows of channels it has."""
+    """Count its rows of channels."""
     return x.numel() // x.shape[1]
 
 
 def streams(*tensors: Tensor) -> int:
-    """Whether to write around the caches: large, and every row starts at a line."""
+    """Return whether to write around the caches: large, and every row starts at a line."""
     large = tensors[0].numel() * 4 > STREAM_BYTES and tensors[0].shape[1] % LANES == 0
     return int(large and all(t.data_ptr() % 64 == 0 for t in tensors))
 
 
 def scratch_bytes() -> int:
-    """Of a worker: two thirds of a core's cache, so that weights are read seldom."""
+    """Return a worker's share, two thirds of a core's cache: weights are read seldom."""
     return cache_bytes() * 2 // 3
 
 
@@ -65,7 +65,7 @@ class Running(NamedTuple):
     momentum: float
 
     def follow(self, stats: Tensor, eps: float) -> Statistics:
-        """Where statistics are written, and these after them."""
+        """Return where statistics are written, and these after them."""
         return Statistics(
             stats.data_ptr(),
             eps,
@@ -183,7 +183,7 @@ class Tables:
         self.x = Prologue(x.data_ptr(), *work.x_sizes, placed.table_x, self.stats_x, *act)
 
     def filling(self, stats: Tensor | None = None, dstats: Tensor | None = None) -> tuple:
-        """A call of `fill_tables`; stats and their gradient: of y, on the way back."""
+        """Return a call of `fill_tables`; stats and their gradient: of y, on the way back."""
         work, placed = self.work, self.placed
         channels, whole, _ = work.x_sizes
         numbers = self.weight, self.bias, self.stats_x
@@ -194,26 +194,26 @@ class Tables:
         return min(2, work.parts), norm, pull
 
     def y(self) -> Result:
-        """The side that is written."""
+        """Return the side that is written."""
         y, placed = self.result, self.placed
         place, beyond = y.data_ptr(), streams(y)
         return Result(place, *self.work.y_sizes, placed.table_y, placed.sums, beyond)
 
     def statistics(self, stats: Tensor, eps: float, running: Running) -> tuple:
-        """A call of `write_statistics`: those of y, which the running ones follow."""
+        """Return a call of `write_statistics`: those of y, which the running ones follow."""
         return 1, self.placed.y_sums, running.follow(stats, eps)
 
     def dy(self, dy: Tensor, dstats: Tensor | None) -> ResultGradient:
-        """The gradient of y."""
+        """Return the gradient of y."""
         places, pulled = (dy.data_ptr(), self.result.data_ptr()), address(dstats)
         return ResultGradient(*places, *self.work.y_sizes, self.placed.table_y, pulled)
 
     def dx(self, dx: Tensor | None) -> InputGradient:
-        """The gradient of x; None: not wanted."""
+        """Return the gradient of x; None: not wanted."""
         return InputGradient(address(dx), self.placed.sums, 0 if dx is None else streams(dx))
 
     def gradients(self, result: Tensor) -> tuple:
-        """A call of `write_gradients`, if x is normalised.
+        """Return a call of `write_gradients`, if x is normalised.
 
         Rows of the result: for scale, shift, mean, variance and 1 / deviation.
         """
@@ -225,7 +225,7 @@ _spare: list[Tensor] = []  # as many as calls have ever run at once
 
 
 def borrow(size: int) -> Tensor:
-    """At least that many bytes, for one call alone until it gives them back."""
+    """Hand out at least that many bytes, for one call alone until it gives them back."""
     found = _spare.pop() if _spare else None
     if found is None or found.numel() < size:
         found = torch.empty(size, dtype=torch.uint8)

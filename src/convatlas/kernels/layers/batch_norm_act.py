@@ -29,7 +29,7 @@ def batch_norm_act(
     act: str = "identity",
     residual: Tensor | None = None,
 ) -> Tensor:
-    """act(batch_norm(x) + residual), with the running statistics updated in training.
+    """Compute act(batch_norm(x) + residual); training updates the running statistics.
 
     Args:
         running_mean: updated in place in training; None keeps no statistics.

@@ -30,7 +30,7 @@ class DeferredNorm:
         self.raw, self.norm, self._tensor = raw, norm, None
 
     def tensor(self) -> Any:
-        """The tensor that plain layers would have made; computed once."""
+        """Compute the tensor that plain layers would have made, once."""
         if self.norm is None:
             return self.raw
         if self._tensor is None:
@@ -38,7 +38,7 @@ class DeferredNorm:
         return self._tensor
 
     def source(self) -> tuple[Tensor, Norm | None]:
-        """What a fused convolution reads: raw values and their norm, unless already finished."""
+        """Return what a fused convolution reads: raw values and norm, unless finished."""
         if self.norm is None or self._tensor is not None:
             return self.tensor(), None
         return self.raw, self.norm
@@ -61,7 +61,7 @@ def _alike(one: DeferredNorm, two: DeferredNorm) -> bool:
 
 
 def convolve(value: DeferredNorm, conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor] | None:
-    """The convolution of a value, and the statistics of the result for the batch norm behind it.
+    """Convolve a value; keep the statistics of the result for the batch norm behind it.
 
     The running statistics of the norm follow. None: no kernel for it.
     """

@@ -46,7 +46,7 @@ def restore_layers(model: nn.Module) -> nn.Module:
 
 
 def is_fast(model: nn.Module) -> bool:
-    """Whether a layer of a network has changed its class (`fast_layers`)."""
+    """Return whether a layer of a network has changed its class (`fast_layers`)."""
     return any(isinstance(layer, _Fast) for layer in model.modules())
 
 
@@ -63,7 +63,7 @@ def _fast_form(layer: nn.Module) -> type | None:
 
 
 def only_calls_and_adds(layer: nn.Module) -> bool:
-    """Whether a block says that its `forward` only calls its layers and adds their results.
+    """Return whether a block says that `forward` only calls its layers and adds.
 
     The class says so with `only_calls_and_adds = True` beside that `forward`; one that inherits the
     word but brings a `forward` of its own has to say it again.
@@ -146,7 +146,7 @@ class _FastBatchNorm2d(_Fast):
         return layer.momentum or 0.0
 
     def running(self) -> Running:
-        """What a kernel that sees a batch in training has to let follow it."""
+        """Return what a kernel that sees a batch in training has to let follow it."""
         layer = cast(nn.BatchNorm2d, self)
         if not layer.track_running_stats:
             return NOT_RUNNING
@@ -197,7 +197,7 @@ def _convolved(value: DeferredNorm, conv: Any, norm: Any, act: str) -> DeferredN
 
 
 def run_layer(value: DeferredNorm, layer: nn.Module) -> DeferredNorm:
-    """Any layer: our own take a value as it is, the others the finished tensor."""
+    """Run any layer: our own take a value as it is, the others the finished tensor."""
     if isinstance(layer, _FastSequential | _FastBlock) and not _has_hooks(layer):
         return layer.run(value)
     if type(layer) is nn.Identity and not _has_hooks(layer):

@@ -49,7 +49,7 @@ def _plain_statistics(y: Tensor, eps: float) -> Tensor:
 
 
 def torch_gradients(function, inputs, needs, outputs):
-    """Gradients with a graph of their own, for a gradient that is itself differentiated."""
+    """Compute gradients with a graph of their own, to be differentiated again."""
     found = function(*inputs)
     found = found if isinstance(found, tuple) else (found,)
     pairs = [(y, dy) for y, dy in zip(found, outputs, strict=True) if dy is not None]
@@ -96,7 +96,7 @@ class _FusedConv(torch.autograd.Function):
 
 
 def plain_conv(act: str, eps: float, sizes):
-    """The function of a unit through torch operators."""
+    """Compute the function of a unit through torch operators."""
 
     def function(x, stats_x, scale, shift, weight):
         if stats_x is not None:
@@ -159,7 +159,7 @@ class _Normalise(torch.autograd.Function):
 def fused_pointwise_conv(
     x: Tensor, norm: Norm | None, weight: Tensor, *, eps: float, running: Running = NOT_RUNNING
 ) -> Any:
-    """1x1 convolution of the normalised x, and the statistics of the result.
+    """Convolve the normalised x, 1x1; return the statistics of the result too.
 
     The running statistics follow those.
 
@@ -179,7 +179,7 @@ def fused_depthwise_conv(
     padding,
     dilation,
 ) -> Any:
-    """Depthwise convolution of the normalised x, and the statistics of the result.
+    """Convolve the normalised x depthwise; return the statistics of the result too.
 
     The running statistics follow those.
 
@@ -198,10 +198,10 @@ def _fused(
 
 
 def with_statistics(y: Tensor, *, eps: float, running: Running = NOT_RUNNING) -> Any:
-    """y and its statistics, which the running ones follow, for a convolution by torch."""
+    """Return y and its statistics, which the running ones follow, by torch."""
     return _Statistics.apply(y, eps, running)
 
 
 def normalise(x: Tensor, norm: Norm, residual: Tensor | None = None) -> Any:
-    """What the norm makes of x, plus residual."""
+    """Return what the norm makes of x, plus residual."""
     return _Normalise.apply(x, *norm[:3], residual, norm.act)

@@ -37,7 +37,7 @@ class _StemConv(torch.autograd.Function):
 def fused_stem_conv(
     x: Tensor, weight: Tensor, *, eps: float, running: Running = NOT_RUNNING, stride, padding
 ) -> Any:
-    """Convolution of an image that needs no gradient, and the statistics of the result.
+    """Convolve an image that needs no gradient; return the statistics of the result too.
 
     The running statistics follow those. Strides are one or two, the same both ways.
 

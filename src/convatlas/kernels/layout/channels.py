@@ -10,10 +10,10 @@ TABLE_BYTES = TABLE * 4  # of a channel
 
 
 def padded(channels: int) -> int:
-    """Channels filled up to whole vectors."""
+    """Round channels up to whole vectors."""
     return (channels + LANES - 1) // LANES * LANES
 
 
 def pitch(channels: int) -> int:
-    """Bytes from row to row: a line more than the row, so that no rows share a place in a cache."""
+    """Return bytes from row to row: a line more, so that no rows share a place in a cache."""
     return (padded(channels) + LANES) * 4

@@ -28,7 +28,7 @@ STREAM_BYTES = 1 << 20  # results above this are written around the caches
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Outputs along one axis; 0 or less where the kernel does not fit."""
+    """Count outputs along one axis; 0 or less where the kernel does not fit."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
@@ -37,7 +37,7 @@ def _forward(size: int, out: int, kernel: int, stride: int, padding: int, dilati
 
 
 def backward_side(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int):
-    """Input s * j + r gets weight m from output (s * j + r + padding - m * dilation) / s."""
+    """Give input s * j + r weight m from output (s * j + r + padding - m * dilation) / s."""
     shared = math.gcd(stride, dilation)
     every, back = stride // shared, dilation // shared
     for r in range(min(stride, size)):
@@ -68,7 +68,7 @@ def plan(
     out_pitch: tuple[int, ...],
     stream: bool,
 ) -> tuple[tuple[int, ...], ...]:
-    """The rows of a forward pass from source to target, or of an input gradient back.
+    """Return the rows of a forward pass from source to target, or of an input gradient back.
 
     Args:
         source: height and width of the forward input, also for the gradient.

@@ -21,12 +21,12 @@ class Strip(NamedTuple):
     w_stride: int
 
     def name(self) -> str:
-        """Such as 7of3x3by1x1."""
+        """Return a name such as 7of3x3by1x1."""
         return f"{self.columns}of{self.h_taps}x{self.w_taps}by{self.h_stride}x{self.w_stride}"
 
 
 def strip_columns(h_taps, h_stride, w_taps, w_stride, width: int) -> int:
-    """Columns of a strip of outputs, so that their sums stay in registers.
+    """Return the columns of a strip of outputs whose sums stay in registers.
 
     Beside them either all weights are held and one input, or a row of inputs and one weight. Of
     what fits, the width that computes fewest columns twice, then the narrowest.

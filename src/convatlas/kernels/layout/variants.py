@@ -13,7 +13,7 @@ from convatlas.kernels.runtime.records import PlanRows
 
 
 def output_sides(x_shape, weight_shape, stride, padding, dilation) -> tuple[int, int]:
-    """Height and width of the result."""
+    """Return height and width of the result."""
     sides = zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
     height, width = (p.output_size(*side) for side in sides)
     return height, width
@@ -26,7 +26,7 @@ class Variant(NamedTuple):
     plain: bool
 
     def name(self) -> str:
-        """Such as 7of3x3by1x1."""
+        """Return a name such as 7of3x3by1x1."""
         return "+".join([*(strip.name() for strip in self.strips), *["plain"] * self.plain])
 
 
@@ -37,7 +37,7 @@ class Sums(NamedTuple):
     plain: bool
 
     def name(self) -> str:
-        """Such as 3by1."""
+        """Return a name such as 3by1."""
         tiles = [f"{taps}by{stride}" for taps, stride in self.tiles]
         return "+".join([*tiles, *["plain"] * self.plain])
 
@@ -53,7 +53,7 @@ class Plans(NamedTuple):
 
     @classmethod
     def of(cls, rows: np.ndarray, forward: Variant, sums: Sums, backward: Variant) -> "Plans":
-        """Found out once: asking an array for its address takes as long as a small layer."""
+        """Find out the address once: asking an array for it takes as long as a small layer."""
         return cls(rows, forward, sums, backward, PlanRows(rows.ctypes.data, *rows.shape))
 
 
@@ -71,7 +71,7 @@ def _sums(row: tuple[int, ...]) -> Sums:
 
 @lru_cache(maxsize=4096)
 def plans_of(sizes, source, target, pitches, size, channels, stream, needed) -> Plans:
-    """The plans of a layer; `needed` says whether its input gradient is."""
+    """Return the plans of a layer; `needed` says whether its input gradient is."""
     x_pitch, out_pitch, dx_pitch = (tuple(size * step for step in pitch) for pitch in pitches)
     forward = p.plan(False, source, target, *sizes, channels, x_pitch, out_pitch, stream)
     backward = ()

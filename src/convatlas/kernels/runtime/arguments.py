@@ -36,12 +36,12 @@ class Layout:
         self.struct = struct.Struct("=" + self.format)
 
     def write(self, parts: int, arguments: tuple[Any, ...]) -> bytes:
-        """The memory of one call. The threads count in it, so no other call may share it."""
+        """Write one call's memory. The threads count in it, so no other call may share it."""
         return self.struct.pack(0, 0, parts, *flat(arguments))
 
 
 def numbers_of(kind: Kind) -> list[str]:
-    """Names of the numbers that an argument is written as."""
+    """Return names of the numbers that an argument is written as."""
     return [kind] if isinstance(kind, str) else [FIELDS[of] for of in _fields_of(kind)]
 
 
@@ -51,7 +51,7 @@ def _fields_of(record: type) -> tuple[Any, ...]:
 
 
 def flat(arguments: Sequence[Any]) -> list[Any]:
-    """The numbers of all arguments, one after another."""
+    """Return the numbers of all arguments, one after another."""
     values: list[Any] = []
     for argument in arguments:
         if isinstance(argument, tuple):
@@ -68,7 +68,7 @@ def _place(builder, call, index, kind):
 
 @intrinsic
 def number_at(typingctx, address):
-    """The whole number at an address."""
+    """Read the whole number at an address."""
 
     def codegen(context, builder, signature, args):
         return builder.load(_place(builder, args[0], 0, args[0].type))
@@ -94,7 +94,7 @@ def count_up(typingctx, address):
 
 @intrinsic
 def parts_of(typingctx, call):
-    """How many parts the work has."""
+    """Return how many parts the work has."""
 
     def codegen(context, builder, signature, args):
         return builder.load(_place(builder, args[0], 2, args[0].type))
@@ -104,7 +104,7 @@ def parts_of(typingctx, call):
 
 @intrinsic
 def parts_done(typingctx, call):
-    """How many parts of the work are done, and with them all that they have written."""
+    """Return how many parts of the work are done, with all that they have written."""
 
     def codegen(context, builder, signature, args):
         place = _place(builder, args[0], 1, args[0].type)
@@ -142,7 +142,7 @@ def _plans(context, builder, numbers):
 
 
 def reader(kinds: list[Kind]) -> Any:
-    """A function for compiled code: the address of a call -> the tuple of its arguments."""
+    """Return a function for compiled code: a call's address -> the tuple of its arguments."""
     made = types.Tuple([_type_of(kind) for kind in kinds])
 
     @intrinsic

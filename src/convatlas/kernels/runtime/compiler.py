@@ -39,7 +39,7 @@ def inner(function: FunctionType) -> Any:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path:
-    """Where machine code is kept: named after the kernels' sources, so that none is ever stale."""
+    """Return where machine code is kept: named after the kernels' sources, never stale."""
     digest = hashlib.sha256(numba.__version__.encode())
     room = Path(__file__).parents[1]
     for folder in ("compiled", "codegen", "layout", "runtime"):
@@ -88,7 +88,7 @@ class Kernel:
         workers.run(work, self.layout.write(parts, args[:-1]), parts)
 
     def work(self, marker: Any) -> workers.Work:
-        """Its code for elements of the marker's kind."""
+        """Return its code for elements of the marker's kind."""
         return self.compiled.get(type(marker)) or self._compile(marker)
 
     def _compile(self, marker: Any) -> workers.Work:

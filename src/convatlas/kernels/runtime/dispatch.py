@@ -31,7 +31,7 @@ def enabled(flag: bool = True) -> Iterator[None]:
 
 
 def switched_on() -> bool:
-    """Whether the kernels may be used at all, by `enabled` and the environment variable."""
+    """Return whether kernels may be used, by `enabled` and the environment variable."""
     return _allowed
 
 
@@ -52,7 +52,7 @@ _loads: bool | None = None
 
 @torch.compiler.assume_constant_result
 def available() -> bool:
-    """Whether Numba is installed and loads; without it torch does all the work."""
+    """Return whether Numba is installed and loads; without it torch does all the work."""
     global _loads
     if _loads is None:
         _loads = _try_numba()
@@ -74,7 +74,7 @@ def _try_numba() -> bool:
 
 
 def usable(*tensors: Tensor | None) -> bool:
-    """Whether kernels may take these tensors: plain CPU tensors of one dtype they know.
+    """Return whether kernels may take these tensors: plain CPU tensors of one known dtype.
 
     Export, tracing, function transforms and modes that intercept operators (a cost count, a
     profiler of operators) see ordinary torch operators instead.
@@ -90,7 +90,7 @@ def usable(*tensors: Tensor | None) -> bool:
 
 
 def usable_now(*tensors: Tensor | None) -> bool:
-    """The same where nothing is being compiled."""
+    """Return the same where nothing is being compiled."""
     for tensor in tensors:  # a plain loop: this runs before every small layer
         if tensor is not None and not (tensor.is_cpu and type(tensor) in PLAIN_TENSORS):
             return False
