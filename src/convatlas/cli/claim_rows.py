@@ -10,7 +10,7 @@ COLUMNS = ("model", "quantity", "published", "ours", "status", "for", "where", "
 
 
 def say_claims(rows: Sequence[Row]) -> None:
-    """The rows as a table.
+    """Print the rows as a table.
 
     In a pipe each row ends with its reason, so that it can be searched; on a terminal, where long
     reasons would squeeze the numbers, they stand once each below the table, by number.

@@ -91,7 +91,7 @@ def _package(name: str, least: str, extra: str | None, *, needed: bool = True) -
 
 
 def read_requirement(text: str) -> tuple[str, str, str | None]:
-    """`tensorboard>=2.16; extra == 'docs'` as name, least version and extra."""
+    """Read `tensorboard>=2.16; extra == 'docs'` as name, least version and extra."""
     found = re.match(r"([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?", text)
     extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", text)
     if found is None:

@@ -88,7 +88,7 @@ class LazyGroup(TyperGroup):
 
 
 def load_verb(name: str) -> Any:
-    """The typer command of one verb, its module imported now."""
+    """Return the typer command of one verb, its module imported now."""
     module = VERBS[name].module
     function = getattr(import_module(f"convatlas.cli.{module}"), f"{module}_command")
     app = typer.Typer(add_completion=False, rich_markup_mode=_markup())
@@ -112,7 +112,7 @@ def _top(
 
 
 def build() -> Any:
-    """The whole command, ready to be called with arguments."""
+    """Build the whole command, ready to be called with arguments."""
     app = typer.Typer(
         name="convatlas",
         cls=LazyGroup,

@@ -58,7 +58,7 @@ def build_named(
     batch: int = 1,
     shapes_only: bool = False,
 ) -> Named:
-    """The network of `NAME option=value ... --input CxHxW`, in evaluation mode.
+    """Build the network of `NAME option=value ... --input CxHxW`, in evaluation mode.
 
     Args:
         texts: `option=value` each.
@@ -110,7 +110,7 @@ def options_text(options: Mapping[str, Any]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its kind where there is none."""
+    """Return the first line of an error's message, or its kind where there is none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 

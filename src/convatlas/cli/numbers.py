@@ -10,22 +10,22 @@ from convatlas.typed_numbers import parse_bytes, parse_count, parse_seconds
 
 
 def count_option(*names: str, help: str, default: float | None = None) -> Any:
-    """A typer option that takes a count."""
+    """Make a typer option that takes a count."""
     return _option(names, parse_count, "N", help, default)
 
 
 def seconds_option(*names: str, help: str, default: float | None = None) -> Any:
-    """A typer option that takes a time."""
+    """Make a typer option that takes a time."""
     return _option(names, parse_seconds, "TIME", help, default)
 
 
 def bytes_option(*names: str, help: str, default: float | None = None) -> Any:
-    """A typer option that takes a size in bytes."""
+    """Make a typer option that takes a size in bytes."""
     return _option(names, parse_bytes, "SIZE", help, default)
 
 
 def typer_parser(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """`parse` for a typer option: its message reaches the user beside the option's name."""
+    """Adapt `parse` to a typer option: its message reaches the user with the option's name."""
 
     def parser(value: Any) -> Any:
         try:

@@ -48,7 +48,7 @@ def _plain_value(text: str) -> float | str:
 
 
 def parse_options(entry: "Entry", texts: Sequence[str]) -> dict[str, Any]:
-    """`option=value` texts as keyword arguments of the network's class.
+    """Parse `option=value` texts as keyword arguments of the network's class.
 
     Raises:
         UsageError: not `option=value`, given twice, no such option, or a value of another type.
@@ -86,7 +86,7 @@ def parse_pairs(
 
 
 def typed(option: str, text: str, default: Any) -> Any:
-    """The value that `text` stands for, of the type of `default`.
+    """Return the value that `text` stands for, of the type of `default`.
 
     Raises:
         UsageError: it is not one, or nothing of that type can be typed.
@@ -106,7 +106,7 @@ def typed(option: str, text: str, default: Any) -> Any:
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """`3x224x224` as (3, 224, 224).
+    """Parse `3x224x224` as (3, 224, 224).
 
     Raises:
         UsageError: not positive whole numbers with an x between them.
@@ -120,7 +120,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def shape_option() -> Any:
-    """The `--input` option, as a tuple of sizes or None."""
+    """Make the `--input` option, a tuple of sizes or None."""
     parser = typer_parser(parse_shape)
     return typer.Option(None, "--input", help=INPUT_HELP, parser=parser, metavar="CxHxW")
 

@@ -25,7 +25,7 @@ _SHORT_LIST = re.compile(r"\[\n\s*([^][{}\"]*?)\n\s*\]")
 
 
 def on_terminal() -> bool:
-    """Whether a person's terminal reads standard output."""
+    """Return whether a person's terminal reads standard output."""
     return sys.stdout.isatty()
 
 
@@ -46,12 +46,12 @@ def print_json(obj: Any) -> None:
 
 
 def say(text: str = "") -> None:
-    """A line of the answer, on standard output, as it stands: never wrapped or coloured."""
+    """Print a line of the answer on standard output, as it stands: never wrapped or coloured."""
     _write(for_screen(text))
 
 
 def note(text: str) -> None:
-    """A line about progress, on standard error."""
+    """Print a line about progress on standard error."""
     with contextlib.suppress(OSError):  # a closed terminal must not cost the work its end
         print(for_screen(text), file=sys.stderr, flush=True)
 

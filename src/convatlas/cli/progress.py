@@ -27,7 +27,7 @@ def _minutes(seconds: float) -> str:
 
 
 def progress_on_stderr(clock: Clock | None = None) -> Progress:
-    """What suits standard error as it is; a job with a time limit shows its clock."""
+    """Choose what suits standard error as it is; a job with a time limit shows its clock."""
     return RichProgress(clock) if sys.stderr.isatty() else PlainProgress(clock)
 
 
@@ -41,11 +41,11 @@ class RichProgress:
         self._console = Console(stderr=True, highlight=False, emoji=False)
 
     def bar(self, title: str, total: float | None = None, unit: str = "") -> Bar:
-        """A bar that goes when the work is over."""
+        """Show a bar that goes when the work is over."""
         return _RichBar(self._console, title, total, unit, self._clock)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(for_screen(text), markup=False, soft_wrap=True)
 
 
@@ -113,7 +113,7 @@ class PlainProgress:
         return _PlainBar(title, total, self._clock)
 
     def say(self, text: str) -> None:
-        """A line."""
+        """Print a line."""
         note_line(text)
 
 

@@ -8,7 +8,7 @@ from convatlas.cli.numbers import count_option
 
 
 def moved_data() -> Any:
-    """`--data DIR`, for a run whose images are no longer where they were."""
+    """Make `--data DIR`, for a run whose images are no longer where they were."""
     return typer.Option(
         None,
         "--data",
@@ -18,7 +18,7 @@ def moved_data() -> Any:
 
 
 def max_pixels_option() -> Any:
-    """`--max-pixels N`, for images above the limit that the run was made with."""
+    """Make `--max-pixels N`, for images above the limit that the run was made with."""
     return count_option(
         "--max-pixels",
         help="Maximum number of pixels in one image; the run's own limit if not given.",
