@@ -80,7 +80,7 @@ NOT_YET = {
     ),
     "docstring": words(
         """
-        cli/main.py data/findings.py data/formats.py data/free_memory.py data/images/asked.py
+        data/findings.py data/formats.py data/free_memory.py data/images/asked.py
         data/images/augment.py data/images/cache.py data/images/deep_values.py
         data/images/digits.py data/images/heif.py data/images/image_data.py
         data/images/image_limits.py data/images/in_memory.py data/images/libtiff.py

@@ -73,7 +73,7 @@ class LazyGroup(TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb's name and line only: that is all that `--help` and completion ask for."""
+        """Return the verb's name and line only: all that `--help` and completion ask for."""
         verb = VERBS.get(cmd_name)
         return None if verb is None else TyperCommand(cmd_name, help=verb.does, callback=None)
 
