@@ -70,7 +70,7 @@ REFERENCE = {
         "convatlas.pipeline.config",
     ],
     "Deploy": ["convatlas.deploy.classifier", "convatlas.deploy.onnx_file"],
-    "Explain": ["convatlas.explain.confusion", "convatlas.explain.mistakes"],
+    "Explain": ["convatlas.explain.classes.confusion", "convatlas.explain.classes.mistakes"],
     "Errors and progress": ["convatlas.errors", "convatlas.progress"],
 }
 

@@ -58,7 +58,7 @@ def test_a_run_from_public_weights_prepares_images_as_they_expect_everywhere(
     config = run.config
     assert config.model == NAME
     assert config.settings["size"] in (128, 96)
-    assert (config.crop, config.filter) == (weights.crop, weights.filter)
+    assert (config.settings["crop"], config.settings["filter"]) == (weights.crop, weights.filter)
     assert config.settings["mean"] == pytest.approx(weights.mean)
     assert config.weights == weights.source
     assert {c.model for c in run.leaderboard} == {NAME}
@@ -68,9 +68,7 @@ def test_a_run_from_public_weights_prepares_images_as_they_expect_everywhere(
     image = torch.randint(0, 256, (1, 90, 70, 3), dtype=torch.uint8)
     assert torch.equal(run.predictor().preprocess(image), expected(image))
     onnx = OnnxFile(run.path / FILE_NAMES["onnx"])
-    torch.testing.assert_close(
-        onnx.answer(image), run.predictor()(image).detach(), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(onnx.run(image), run.predictor()(image).detach(), atol=1e-4, rtol=0)
     assert all(p.error is None for p in run.predict(files))
     page = (run.path / FILE_NAMES["report"]).read_text(encoding="utf-8")
     assert weights.repo in page

@@ -42,7 +42,7 @@ class Case:
     new: Path  # a single file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def frequency_task():
     """The second task and its network, known to everything as if a user had registered them."""
     tasks, entries = dict(TASKS), dict(registry._entries)
@@ -55,7 +55,7 @@ def frequency_task():
     registry._entries.update(entries)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def frequency(frequency_task, tmp_path_factory, onnx_operators_read_once):
     folder = tmp_path_factory.mktemp("frequency")
     data = signals.make_signals(folder / "signals")
@@ -64,7 +64,7 @@ def frequency(frequency_task, tmp_path_factory, onnx_operators_read_once):
     return Case(frequency_task, run, data, other, next(other.glob("*.npy")))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def classify(tmp_path_factory, onnx_operators_read_once):
     folder = tmp_path_factory.mktemp("classify")
     for name, start in (("digits", 0), ("others", 30)):

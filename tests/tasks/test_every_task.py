@@ -192,7 +192,7 @@ def test_options_of_a_task_reach_training_and_are_stored(classify, capsys):
 
 
 def test_data_of_no_task_name_the_layouts_of_all(frequency_task, tmp_path):
-    with pytest.raises(UsageError) as raised:
+    with pytest.raises(DataError) as raised:
         ca.fit(tmp_path)
     assert all(layout in str(raised.value) for layout in frequency_task.layouts)
     assert "--task" in str(raised.value)

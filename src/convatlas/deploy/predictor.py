@@ -89,7 +89,7 @@ def answer_by_size(items: Sequence[Tensor], answer: Callable[[Tensor], Tensor]) 
 
     Args:
         items: at least one, of any shapes.
-        answer: (n, *shape) -> (n, ...).
+        answer: takes a stack of equal shapes along a new first axis, which its answer keeps.
 
     Raises:
         ValueError: there are no inputs.

@@ -8,8 +8,9 @@ and the order of the main job (`pipeline`), which is the same for every task.
 from importlib import import_module
 from pathlib import Path
 
-from convatlas.errors import UnknownNameError, UsageError, nearest
+from convatlas.errors import DataError, UnknownNameError, UsageError, nearest
 from convatlas.tasks.task import AnyTask
+from convatlas.text import printable, true_name
 
 # A module that holds one `TASK`, imported when asked for, or the task itself.
 TASKS: dict[str, str | AnyTask] = {"classify": "convatlas.tasks.classify"}
@@ -36,15 +37,23 @@ def recognise_task(source: str | Path) -> AnyTask:
     """Return the task that some data look like.
 
     Raises:
-        UsageError: none, or several; the message lists the layouts of every task.
+        DataError: there are no such data, or they have the layout of no task.
+        UsageError: they have those of several; the message lists the layouts of every task.
     """
     tasks = [find_task(name) for name in TASKS]
     takers = [task for task in tasks if task.takes(source)]
     if len(takers) == 1 or len(tasks) == 1:
         return (takers or tasks)[0]  # the only task has the better words for what is wrong
+    if not takers and not Path(true_name(str(source))).exists() and not Path(source).exists():
+        raise DataError(f"{printable(source)}: no such file or folder")
     layouts = "\n".join(f"  {task.name}: {layout}" for task in tasks for layout in task.layouts)
-    found = f"{' and '.join(task.name for task in takers) or 'no task'} takes it"
-    raise UsageError(f"{source}: say with --task what it is for ({found}); layouts:\n{layouts}")
+    place = printable(source)
+    if not takers:
+        raise DataError(
+            f"{place}: has the layout of no task; --task names one. Layouts:\n{layouts}"
+        )
+    names = " and ".join(task.name for task in takers)
+    raise UsageError(f"{place}: suits {names}; say which with --task. Layouts:\n{layouts}")
 
 
 def _names() -> str:
