@@ -58,7 +58,7 @@ REFERENCE = {
         "convatlas.tasks.task",
         "convatlas.tasks.answers",
         "convatlas.tasks.trial_data",
-        "convatlas.tasks.shown",
+        "convatlas.tasks.report_content",
         "convatlas.tasks.classify",
         "convatlas.deploy.predictor",
         "convatlas.metric",

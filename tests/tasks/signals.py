@@ -24,7 +24,7 @@ from convatlas.deploy.predictor import Agreement, Predictor
 from convatlas.errors import DataError, UsageError
 from convatlas.metric import Metric
 from convatlas.search.space import width_sweeps
-from convatlas.tasks.shown import Section, Shown
+from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.task import Task
 
 TABLE = "answers.csv"
@@ -368,7 +368,7 @@ class Frequencies(Task[SignalData, Errors]):
             "Errors",
             lambda pictures: Markup("<p>Largest for {}</p>").format(evaluation.files[worst]),
         )
-        return Shown(
+        return ReportContent(
             sentence=evaluation.lines()[0],
             notes=[],
             sections=[section],

@@ -118,7 +118,7 @@ def _print(run: "Run") -> None:
         ("latency", format_number(config.latency_s, "s"), _limit(limits["latency_s"], "s")),
         (
             "file",
-            format_number(config.file_bytes or 0, "bytes"),
+            format_number(config.file_bytes, "bytes"),
             _limit(limits["file_bytes"], "bytes"),
         ),
     ]

@@ -49,20 +49,20 @@ def findings(
 
 
 def files(rows: Sequence[Remark]) -> str:
-    """`1 file`, `2,000 files`."""
+    """Return `1 file`, `2,000 files`."""
     return f"{len(rows):,} file{'s' if len(rows) != 1 else ''}"
 
 
 def times(rows: Sequence[Pair]) -> str:
-    """`once`, `2,000 times`."""
+    """Return `once`, `2,000 times`."""
     return "once" if len(rows) == 1 else f"{len(rows):,} times"
 
 
 def remarks(rows: Sequence[Remark]) -> str:
-    """The first few files, each with its remark."""
+    """Return the first few files, each with its remark."""
     return printable_few(f"{file} ({remark})" for file, remark in rows)
 
 
 def pairs(rows: Sequence[Pair]) -> str:
-    """The first few pairs of files, each with its split or class."""
+    """Return the first few pairs of files, each with its split or class."""
     return printable_few(f"{a} ({kind_a}) and {b} ({kind_b})" for a, kind_a, b, kind_b in rows)

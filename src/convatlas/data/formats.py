@@ -18,5 +18,5 @@ SUFFIX_FORMATS = {
 
 
 def is_image(file: str) -> bool:
-    """Whether a file is an image by its name."""
+    """Return whether a file is an image by its name."""
     return os.path.splitext(file)[1].lower() in SUFFIX_FORMATS

@@ -14,7 +14,7 @@ def free_memory_bytes() -> int:
 
 
 def system_bytes() -> int:
-    """What the system can give without swapping."""
+    """Return what the system can give without swapping."""
     try:
         for line in MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -25,7 +25,7 @@ def system_bytes() -> int:
 
 
 def container_bytes() -> int:
-    """What the control group leaves; without a limit, no bound."""
+    """Return what the control group leaves; without a limit, no bound."""
     try:
         limit = int((CONTAINER / "memory.max").read_text())  # "max" where unlimited
         return max(0, limit - int((CONTAINER / "memory.current").read_text()))

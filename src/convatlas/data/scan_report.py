@@ -38,12 +38,12 @@ class ScanReport:
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
-        """The report as plain lists and dicts, for JSON."""
+        """Return the report as plain lists and dicts, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, stored: dict) -> "ScanReport":
-        """The report that `to_dict` gave, also after a way through JSON."""
+        """Return the report that `to_dict` gave, also after a way through JSON."""
         pairs = {
             name: [tuple(row) for row in stored[name]]
             for name in ("broken", "renamed", "leaks", "conflicts")

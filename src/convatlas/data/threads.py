@@ -48,7 +48,7 @@ _WORKER = _Worker()
 
 
 def wait_for_pixels(pixels: int) -> None:
-    """Called before an image is decoded: wait while other threads hold too many pixels.
+    """Wait, before an image is decoded, while other threads hold too many pixels.
 
     They are held until the thread is done with its item. Outside `in_threads` nothing waits.
     """
@@ -61,7 +61,7 @@ def wait_for_pixels(pixels: int) -> None:
 def in_threads(
     work: Callable[[Given], Made], items: Iterable[Given], *, at_once: int = PIXELS_AT_ONCE
 ) -> Generator[Made, None, None]:
-    """What `work` makes of each item, in order; closing it drops what has not begun.
+    """Yield what `work` makes of each item, in order; closing it drops what has not begun.
 
     Use inside `contextlib.closing`, so that Ctrl-C need not wait for the rest.
 

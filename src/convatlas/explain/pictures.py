@@ -10,7 +10,7 @@ LOSSLESS_SIDE = 64  # pixels: up to here every one is worth keeping
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """Shape: uint8 (channels, h, w), 1 or 3 channels."""
+    """Return an image as Pillow has it. Shape: uint8 (channels, h, w), 1 or 3 channels"""
     pixels = image.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 

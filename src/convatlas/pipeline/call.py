@@ -13,7 +13,7 @@ UNITS = {"time_limit_s": "s"}
 
 
 def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that differ from the defaults of `function`, by name.
+    """Return the arguments that differ from the defaults of `function`, by name.
 
     An argument that is added to the function later is recorded without a change here. Options of
     the task, which the function takes by any name, are recorded under `options`.
@@ -32,7 +32,7 @@ def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def call_options(call: Mapping[str, Any]) -> str:
-    """The recorded arguments as options of the command line, each after a blank."""
+    """Return the recorded arguments as options of the command line, each after a blank."""
     return "".join(_option(name, value) for name, value in call.items())
 
 

@@ -81,7 +81,7 @@ def _exported_here(path: Path) -> bool:
 
 
 def exported_bytes(task: AnyTask, candidate: Candidate, facts: Mapping[str, Any]) -> int:
-    """The size that the file will have; it does not depend on the values of the weights."""
+    """Return the size that the file will have, which no value of a weight changes."""
     predictor = task.predictor(
         candidate.build().eval(), task.settings(candidate, facts), facts
     ).eval()

@@ -26,7 +26,7 @@ SMALL_PARTS = 30 << 20  # bytes of a run beside its weights: report, log, split
 
 
 def free_folder(name: str) -> Path:
-    """`runs/<name>`, or with the first number behind it that is free."""
+    """Return `runs/<name>`, or with the first number behind it that is free."""
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip("-.") or "run"
     folder, number = Path("runs") / stem, 1
     while folder.exists():
@@ -74,7 +74,7 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
 
 
 def written_by_run(folder: Path) -> set[str] | None:
-    """The names in a folder that a run of ours wrote; None where it holds no run of ours."""
+    """Return the names that a run of ours wrote into a folder; None where there is none."""
     try:
         stored = json.loads((folder / FILE_NAMES["config"]).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

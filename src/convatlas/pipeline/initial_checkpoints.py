@@ -8,7 +8,7 @@ from convatlas.progress import Progress
 
 
 def initial_checkpoints(model: str | None, progress: Progress) -> list[Checkpoint]:
-    """One checkpoint a network: of the named one, or of all whose weights are on this machine.
+    """Return a checkpoint of the named network, or of each whose weights are on this machine.
 
     Only the named one is downloaded; to fetch all that might be tried would be gigabytes.
 

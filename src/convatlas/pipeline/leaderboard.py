@@ -27,7 +27,7 @@ class Leaderboard(list[Trial]):
         self.metric = metric
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A pandas frame: one row a candidate, one column a field, plain numbers in SI units.
+        """Return a pandas frame: a row a candidate, a column a field, plain numbers in SI units.
 
         Each figure has a column of its own, the metric's where nothing was trained, too.
 

@@ -71,11 +71,11 @@ class Speeds:
             batch = max(SMALLEST_PROBE, batch // 2)
 
     def step_seconds(self, candidate: Candidate) -> float | None:
-        """Seconds of a training step for each of its examples; None where none was measured."""
+        """Return a training step's seconds for each example; None where none was measured."""
         return self._step_s.get(candidate)
 
     def most_macs(self, pass_seconds: float) -> float:
-        """Multiply-adds of an input with which a pass over the training examples takes so long.
+        """Return the multiply-adds with which a pass over the training examples takes so long.
 
         At the speed of one large matrix product, the fastest there is.
         """

@@ -43,12 +43,12 @@ QUANTITIES = (
 
 
 def quantity_named(name: str) -> Quantity:
-    """The quantity of that name; a KeyError for none."""
+    """Return the quantity of that name; a KeyError for none."""
     return {quantity.name: quantity for quantity in QUANTITIES}[name]
 
 
 def outcome_of(trial: Trial) -> Outcome:
-    """By what its line of the leaderboard says."""
+    """Return what became of a trial, by its line of the leaderboard."""
     if trial.status == "chosen":
         return CHOSEN
     if trial.status == "over budget":

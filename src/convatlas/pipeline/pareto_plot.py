@@ -33,14 +33,14 @@ SIZES = {CHOSEN: 17}
 
 
 def cost_known(leaderboard: Sequence[Trial], quantity: str) -> bool:
-    """Whether the quantity is known of any network that was trained."""
+    """Return whether the quantity is known of any network that was trained."""
     return any(_cost(c, quantity) for c in leaderboard if c.figures)
 
 
 def metric_against_cost(
     leaderboard: Sequence[Trial], metric: Metric, budget: Budget, quantity: str = "macs"
 ) -> "Figure":
-    """Trained candidates by their metric in validation, the others on a strip below.
+    """Draw trained candidates by their validated metric, the others on a strip below.
 
     Args:
         quantity: the cost, a field of `Trial`; candidates whose cost is not known are left out.
@@ -182,7 +182,7 @@ def _draw_limit(figure: "Figure", limit: float, right: float, words: str) -> Non
 def metric_against_cost_svg(
     leaderboard: Sequence[Trial], metric: Metric, budget: Budget, quantity: str = "macs"
 ) -> str:
-    """The same picture as a text of SVG, for a README: trained candidates only.
+    """Draw the same picture as a text of SVG, for a README: trained candidates only.
 
     Equal input gives equal text, so a document under version control stays as it is.
 

@@ -124,7 +124,7 @@ class Run:
         return found
 
     def model(self) -> nn.Module:
-        """The trained network in evaluation mode, without what stands around it."""
+        """Return the trained network in evaluation mode, without what stands around it."""
         entry, config = find_entry(self.config.model), self.path / FILE_NAMES["config"]
         try:
             network = entry.build(**self.config.options)
@@ -139,7 +139,7 @@ class Run:
         return network.eval()
 
     def predictor(self) -> Predictor:
-        """Pre-processing, network and post-processing as one module: what is asked and exported."""
+        """Return pre-processing, network and post-processing as one module, asked and exported."""
         if self._predictor is None:
             config = self.config
             made = self.task.predictor(self.model(), config.settings, config.facts)
@@ -168,7 +168,7 @@ class Run:
         return count(network, candidate.inputs(network, batch))
 
     def predict(self, asked: Any, *, progress: Progress | None = None) -> list[Prediction]:
-        """The answer for each input; one that cannot be read gets an error, not a stop.
+        """Answer each input; one that cannot be read gets an error, not a stop.
 
         Args:
             asked: of images a path, a folder (searched to the end), a pattern such as
@@ -204,7 +204,7 @@ class Run:
         max_broken: float = 0.05,
         progress: Progress | None = None,
     ) -> Evaluation:
-        """Evaluation on labelled data: `data`, or the test split that was held out.
+        """Test the run on labelled data: `data`, or the test split that was held out.
 
         Args:
             data: labelled, as for `fit`; None takes the run's own test split.
@@ -265,7 +265,7 @@ class Run:
         *,
         source: str | Path | None = None,
     ) -> tuple[Path, Parity]:
-        """A deployable file, compared with the network on the run's own test data.
+        """Write a deployable file, compared with the network on the run's own test data.
 
         Where these are not at hand, a few inputs that the run kept take their place.
 
@@ -308,7 +308,7 @@ class Run:
         self.config.written = sorted(names)
 
     def summary(self) -> dict[str, Any]:
-        """The keys of `fit --json`."""
+        """Return the keys of `fit --json`."""
         config = self.config
         test = config.test.model_dump(mode="json") if config.test else None
         return {

@@ -38,7 +38,7 @@ def save_sample(items: Iterable[Tensor], path: Path) -> None:
 
 
 def load_sample(path: Path) -> list[Tensor]:
-    """The inputs that a run kept. Shape: each as the predictor takes it, without the batch
+    """Read the inputs that a run kept. Shape: each as the predictor takes it, without the batch
 
     Raises:
         DataError: there are none, or the file is damaged.

@@ -44,7 +44,7 @@ def count_all(
     seconds: float,
     progress: Progress,
 ) -> list[CostedCandidate]:
-    """The candidates with their costs, before anything is trained, the most promising first.
+    """Count the candidates before anything is trained, the most promising first.
 
     Args:
         rows: by the name of the network, from `Task.fresh` or `Task.pretrained`.
@@ -80,7 +80,7 @@ def _quickest(counted: Sequence[CostedCandidate], budget: Budget) -> list[Costed
 
 
 def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
-    """Multiply-adds of an input above which not even the first round could teach anything.
+    """Return the multiply-adds of an input above which the first round could teach nothing.
 
     No network reaches it: it is what the machine could do if training were one large matrix
     product.
@@ -104,7 +104,7 @@ def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
 def choose_trials(
     task: AnyTask, counted: list[CostedCandidate], budget: Budget, speeds: Speeds, seconds: float
 ) -> tuple[list[LiveTrial], list[Trial]]:
-    """Those that will be trained, and the lines of all the others.
+    """Choose those that will be trained; return them and the lines of all the others.
 
     Raises:
         BudgetError: nothing fits.
@@ -154,7 +154,7 @@ class _Measured:
         self.over: dict[int, CostedCandidate] = {}
 
     def epoch_seconds(self, counted: CostedCandidate) -> float:
-        """Measured while there is time for it, then estimated from the others' rate.
+        """Measure while there is time for it, then estimate from the others' rate.
 
         Infinite for one that is over the budget once measured, so that it takes no place.
         """
@@ -171,7 +171,7 @@ class _Measured:
         return seconds
 
     def fits(self, counted: CostedCandidate) -> bool:
-        """Within the latency and the file size, each measured once."""
+        """Return whether latency and file size are within the budget, each measured once."""
         record = self._records[id(counted)]
         if record.latency_s is None and self._budget.latency_s is not None:
             record.latency_s = self._speeds.latency(counted)

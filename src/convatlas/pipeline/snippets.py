@@ -16,7 +16,7 @@ print(run.predict([{file!r}]))
 
 
 def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
-    """What each command is for, and the command as a shell takes it."""
+    """Return what each command is for, and the command as a shell takes it."""
     task, run = find_task(config.task), shell_word(folder)
     source = shell_word(true_name(config.source))
     rows = [
@@ -51,5 +51,5 @@ def _start(config: RunConfig) -> str:
 
 
 def python_code(folder: Path, config: RunConfig) -> str:
-    """The same through the library."""
+    """Return code that does the same through the library."""
     return PYTHON_CODE.format(folder=str(folder), file=find_task(config.task).next)

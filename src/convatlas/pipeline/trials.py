@@ -86,7 +86,7 @@ class TrialRunner:
         self.progress = progress
 
     def build(self, trial: LiveTrial) -> nn.Module:
-        """The network as it starts, the same for the same seed; public weights are noted."""
+        """Build the network as it starts, the same for the same seed; note public weights."""
         torch.manual_seed(self.recipe.seed)
         candidate = trial.counted.candidate
         if candidate.checkpoint is None:

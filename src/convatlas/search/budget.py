@@ -63,7 +63,7 @@ class Budget(BaseModel):
         super().__init__(**{name: _number(name, value) for name, value in limits.items()})
 
     def excess(self, **costs: float | None) -> dict[str, float]:
-        """How many times over the limit each of `costs` is; empty where all fit.
+        """Return how many times over the limit each of `costs` is; empty where all fit.
 
         A cost that is None is not known yet and cannot be over.
         """
@@ -75,7 +75,7 @@ class Budget(BaseModel):
         }
 
     def is_open(self) -> bool:
-        """Whether nothing at all is limited."""
+        """Return whether nothing at all is limited."""
         return not any(self.model_dump().values())
 
 

@@ -43,7 +43,7 @@ def successive_halving(
     train: Callable[[Item, float, bool], Any],
     dropped: Callable[[Item, int], None],
 ) -> list[Item]:
-    """Play all rounds; what is left, best first.
+    """Play all rounds; return what is left, best first.
 
     Args:
         train: trains an item for some seconds more and says how good it is, as something that

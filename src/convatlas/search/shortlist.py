@@ -86,7 +86,7 @@ class _Turns:
         self._seconds: dict[Candidate, float] = {}
 
     def quick(self, count: int, limit: float) -> list[CostedCandidate]:
-        """The first `count` whose pass takes no longer than `limit` seconds."""
+        """Return the first `count` whose pass takes no longer than `limit` seconds."""
         chosen: list[CostedCandidate] = []
         taken: dict[str, int] = {}
         for counted in self._order:
@@ -99,7 +99,7 @@ class _Turns:
         return chosen
 
     def reason(self, counted: CostedCandidate, limit: float) -> str:
-        """Why it is not in the pool, with what was measured."""
+        """Return why it is not on the shortlist, with what was measured."""
         seconds = self._seconds.get(counted.candidate)
         if seconds is not None and seconds > limit:
             return f"too slow: one epoch takes {seconds:.3g} s, {limit:.3g} s allowed"

@@ -28,8 +28,8 @@ from convatlas.search.space import Candidate
 from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
 from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
 from convatlas.tasks.onnx_snippet import runtime_code
+from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.classes import show_classes
-from convatlas.tasks.shown import Shown
 from convatlas.tasks.task import Task
 from convatlas.tasks.trial_images import TrialImages, prepared
 from convatlas.text import printable, printable_few
@@ -192,7 +192,7 @@ class Classify(Task[ImageData, Evaluation]):
         mean, std = (" ".join(f"{v:.4f}" for v in settings[key]) for key in ("mean", "std"))
         return [("resize", f"{settings['filter']}, {how}"), ("mean, deviation", f"{mean}; {std}")]
 
-    def show(self, evaluation: Evaluation, data: ImageData, scan) -> Shown:
+    def show(self, evaluation: Evaluation, data: ImageData, scan) -> ReportContent:
         return show_classes(evaluation, data, scan)
 
     def runtime_code(self, path: Path, run) -> str:

@@ -88,7 +88,7 @@ def transfer_sizes(published: int, area: float) -> list[int]:
 
 
 def stem_for(default: int, size: int) -> int:
-    """How much the first layers may reduce: little of a small image, as published of a large."""
+    """Return how much the first layers may reduce: little of a small image."""
     if size <= SMALL_SIDE:
         return 1
     return min(default, 2) if size <= MIDDLE_SIDE else default

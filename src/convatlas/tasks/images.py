@@ -76,7 +76,7 @@ def _answers(
 
 
 def sample_images(split: Split, count: int) -> list[Tensor]:
-    """Evenly spaced images of a split, fewer where they are large. Shape: uint8 (h, w, c)"""
+    """Read evenly spaced images of a split, fewer where they are large. Shape: uint8 (h, w, c)"""
     places = (
         [i * len(split) // count for i in range(count)] if len(split) > count else range(len(split))
     )
@@ -97,5 +97,5 @@ def middle(image: Tensor) -> Tensor:
 
 
 def height_width_channels(image: Tensor) -> Tensor:
-    """From torch's order to that of image libraries. Shape: (c, h, w) -> (h, w, c)"""
+    """Turn torch's order into that of image libraries. Shape: (c, h, w) -> (h, w, c)"""
     return image.permute(1, 2, 0).contiguous()

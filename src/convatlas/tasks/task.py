@@ -19,7 +19,7 @@ from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.tasks.answers import Evaluation, Prediction
-from convatlas.tasks.shown import Shown
+from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.trial_data import TrialData
 from convatlas.train.recipe import Recipe
 
@@ -214,7 +214,7 @@ class Task(ABC, Generic[D, E]):
         """Return how inputs are prepared, in rows of a table: name and value."""
 
     @abstractmethod
-    def show(self, evaluation: E, data: D, scan: Mapping[str, Any]) -> Shown:
+    def show(self, evaluation: E, data: D, scan: Mapping[str, Any]) -> ReportContent:
         """Return what the report shows of the answers and the data."""
 
     @abstractmethod

@@ -87,7 +87,7 @@ class TrialImages:
         )
 
     def preprocess(self, candidate: Candidate) -> Preprocess:
-        """As public weights expect; else mean and deviation, which hardly depend on the size."""
+        """Build it as public weights expect, else with the mean and deviation of the images."""
         channels, size = self.data.channels, candidate.example["size"]
         if candidate.checkpoint is not None:
             return candidate.checkpoint.preprocess(channels, size)
@@ -97,14 +97,14 @@ class TrialImages:
         return Preprocess(channels, size, mean, std)
 
     def train(self, preprocess: Preprocess) -> CachedImages:
-        """Training images; larger than the network where random crops are cut from them."""
+        """Return training images; larger than the input where random crops are cut from them."""
         how = preprocess.resize
         if self.level == "photo" and how.crop is not None:
             how = replace(how, crop=1.0)  # the random crop does the cutting
         return self._images("train", self._train_size(preprocess.size), how)
 
     def validation(self, preprocess: Preprocess) -> CachedImages:
-        """Validation images as the network takes them."""
+        """Return validation images as the network takes them."""
         return self._images("val", preprocess.size, preprocess.resize)
 
     def _images(self, split: str, size: int, how: Resize) -> CachedImages:

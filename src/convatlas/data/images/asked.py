@@ -39,7 +39,7 @@ class Asked:
     error: str | None = None
 
     def read(self, channels: int, reading: Reading) -> Tensor:
-        """Shape: uint8 (channels, h, w).
+        """Read the image. Shape: uint8 (channels, h, w)
 
         Raises:
             DataError: it cannot be read.

@@ -10,7 +10,7 @@ TINY_SIDE = 40  # pixels, up to which colour images get CIFAR's augmentation
 
 
 def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.Module:
-    """A torchvision v2 transform of images (..., channels, size, size).
+    """Return a torchvision v2 transform of images (..., channels, size, size).
 
     Args:
         level: `none`; `digits`: a small affine change, no mirroring; `tiny`: pad by 4, crop and
@@ -44,14 +44,14 @@ def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.M
 
 
 def choose_augmentation(data: ImageData) -> str:
-    """The level that suits the images: grey, small in colour, or photographs."""
+    """Return the level that suits the images: grey, small in colour, or photographs."""
     if data.channels == 1:
         return "digits"
     return "tiny" if max(data.height, data.width) <= TINY_SIDE else "photo"
 
 
 def background_value(images: Tensor) -> int:
-    """What lies around the objects: the median of the images' outermost pixels.
+    """Return what lies around the objects: the median of the images' outermost pixels.
 
     Shape: uint8 (n, c, h, w)
     """
@@ -60,7 +60,7 @@ def background_value(images: Tensor) -> int:
 
 
 def augment(batch: Tensor, transform: nn.Module, *, together: int = 4) -> Tensor:
-    """A batch with one random draw for every few images.
+    """Change a batch, with one random draw for every few images.
 
     A transform costs about the same for four small images as for one. Batches are shuffled,
     so the images that share a draw are others in each epoch.

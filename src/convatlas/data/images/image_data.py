@@ -49,7 +49,7 @@ class Store(Protocol):
     """Where the pixels of a data set come from, by the name of the image."""
 
     def read(self, file: str) -> Tensor:
-        """uint8 (channels, h, w); safe in threads inside one `quiet_pillow`."""
+        """Read an image; safe in threads inside one `quiet_pillow`. Shape: uint8 (c, h, w)"""
         ...
 
 
@@ -97,12 +97,12 @@ class Split:
         return len(self.files)
 
     def read(self, index: int) -> Tensor:
-        """One image at its original size. Shape: uint8 (channels, h, w)."""
+        """Read one image at its original size. Shape: uint8 (channels, h, w)"""
         with quiet_pillow():
             return self.store.read(self.files[index])
 
     def subset(self, indices: Iterable[int]) -> "Split":
-        """The images at these places, in this order; nothing is read or copied."""
+        """Return the images at these places, in this order; nothing is read or copied."""
         rows = list(indices)
         return Split([self.files[i] for i in rows], [self.labels[i] for i in rows], self.store)
 

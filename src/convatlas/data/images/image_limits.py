@@ -45,7 +45,7 @@ def shrink_jpeg(image: Image.Image, max_pixels: int) -> None:
 
 
 def megapixels(pixels: int) -> str:
-    """`64 megapixels`, or `20,000 pixels` where they are few."""
+    """Return `64 megapixels`, or `20,000 pixels` where they are few."""
     if pixels < FEW_PIXELS:
         return f"{pixels:,} pixels"
     return f"{pixels / 1e6:.4g} megapixels"

@@ -54,7 +54,7 @@ def image_from(value: Any, channels: int, reading: Reading = PLAIN) -> Tensor:
 
 
 def images_of(value: Any) -> list[Any] | None:
-    """The images of a batch, an array or tensor of four axes; None for what is no batch."""
+    """Return the images of a batch, an array or tensor of four axes; None for what is no batch."""
     if isinstance(value, np.ndarray | Tensor) and value.ndim == 4:
         return list(value)
     return None

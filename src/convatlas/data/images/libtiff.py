@@ -18,7 +18,7 @@ Handlers = list[int | None]
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL | None:
-    """The libtiff of Pillow; None where it is not found, and its remarks stay on the screen."""
+    """Return Pillow's libtiff; None where it is not found, and its remarks stay visible."""
     try:
         lines = LOADED.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         found = [line.split(maxsplit=5)[5] for line in lines if "libtiff" in line]

@@ -125,13 +125,13 @@ def takes_images(source: str | Path) -> bool:
 
 
 def real_source(source: str | Path) -> Path:
-    """The place of the data; it may be named as a run or a report names it."""
+    """Return the place of the data; it may be named as a run or a report names it."""
     path = Path(source)
     return path if os.path.exists(path) else Path(true_name(str(source)))
 
 
 def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
-    """The labelled files of a folder or CSV file."""
+    """Return the labelled files of a folder or CSV file."""
     path = Path(source)
     where = printable(source)
     try:
@@ -149,7 +149,7 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
 
 
 def count_named(listing: Listing) -> int:
-    """Everything that the source names as an image, whether it can be used or not."""
+    """Count everything that the source names as an image, usable or not."""
     return len(listing.items) + len(listing.broken)
 
 
@@ -176,7 +176,7 @@ def scan_listing(
 def settle(
     items: list[Item], facts: list[FileFacts], reading: Reading, *, most_refused: float
 ) -> tuple[Reading, list[str]]:
-    """The reading with the windows of the training images, and what to say of them.
+    """Return the reading with the windows of the training images, and what to say of them.
 
     Where that would refuse more files than may be broken, all images settle it.
     """
@@ -205,7 +205,7 @@ def refuse_unexplained(
 
 
 def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:
-    """The items whose files the scan could read."""
+    """Return the items whose files the scan could read."""
     good = {fact.file for fact in facts}
     return [item for item in items if item.file in good]
 
@@ -213,7 +213,7 @@ def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:
 def cut_items(
     listing: Listing, items: list[Item], seed: int, duplicates: list[list[str]]
 ) -> list[Item]:
-    """The items with a split each: those stated, and what is missing cut off train."""
+    """Return the items with a split each: those stated, and what is missing cut off train."""
     files: dict[str, list[str]] = {}
     for item in items:
         if item.split in (None, "train"):
@@ -236,7 +236,7 @@ def build(
     reading: Reading,
     kept: KeptPixels | None = None,
 ) -> ImageData:
-    """The opened data set of items that all have their split."""
+    """Build the opened data set of items that all have their split."""
     modes, sizes = measure(facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
     store = FileStore(listing.root.resolve(), channels, reading, kept)
@@ -264,7 +264,7 @@ def build(
 
 
 def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[str, Split]:
-    """The splits of the items, in the order of their files."""
+    """Return the splits of the items, in the order of their files."""
     place = {label: i for i, label in enumerate(classes)}
     splits: dict[str, Split] = {}
     for name in SPLITS:
@@ -276,7 +276,7 @@ def gather(items: list[Item], classes: tuple[str, ...], store: Store) -> dict[st
 
 
 def count_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Images per class for each split."""
+    """Count images per class for each split."""
     return {
         name: {label: split.labels.count(i) for i, label in enumerate(classes)}
         for name, split in splits.items()
@@ -284,7 +284,7 @@ def count_classes(splits: dict[str, Split], classes: tuple[str, ...]) -> dict[st
 
 
 def open_digits(seed: int, classes: Sequence[str] | None) -> ImageData:
-    """The embedded digits, split like any other data but not scanned: they are known."""
+    """Open the embedded digits, split like any other data; they are known and not scanned."""
     pixels, labels = load_digits()
     items = [Item(f"digits/{i:05d}", str(label)) for i, label in enumerate(labels)]
     found = class_map("digits", items, classes)

@@ -22,7 +22,7 @@ class Readable(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> Tensor:
-        """uint8 (channels, h, w)."""
+        """Return an image. Shape: uint8 (channels, h, w)"""
         ...
 
 
@@ -82,27 +82,27 @@ class Preprocess(nn.Module):
         return (pixels / 255 - self.mean) / self.std
 
     def normalise(self, batch: Tensor) -> Tensor:
-        """A batch that has its size already. Shape: uint8 (n, channels, h, w) -> float32."""
+        """Normalise a batch that has its size. Shape: uint8 (n, channels, h, w) -> float32"""
         # On the device of the batch: training decides it, and moves the network only.
         mean, std = self.mean.to(batch.device), self.std.to(batch.device)
         return (batch.float() / 255 - mean) / std
 
     def stack(self, images: Iterable[Tensor]) -> Tensor:
-        """Images of different sizes as one batch for the network.
+        """Return images of different sizes as one batch for the network.
 
         Shape: each uint8 (channels, h, w) -> float32 (n, channels, size, size)
         """
         return torch.cat([self(image.permute(1, 2, 0)[None]) for image in images])
 
     def settings(self) -> dict:
-        """The arguments that build this module again, for JSON."""
+        """Return the arguments that build this module again, for JSON."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
         made = {"channels": self.channels, "size": self.size, "mean": mean, "std": std}
         return made | {"crop": self.resize.crop, "filter": self.resize.filter}
 
     @classmethod
     def fit(cls, images: Readable, channels: int, size: int) -> "Preprocess":
-        """Mean and deviation per channel over at most 2,000 evenly spaced training images."""
+        """Measure mean and deviation per channel over at most 2,000 evenly spaced images."""
         count = min(len(images), SAMPLE)
         if count == 0:
             raise ValueError("Preprocess.fit: must be given images, got none")

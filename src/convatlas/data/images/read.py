@@ -78,7 +78,7 @@ def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Ten
 
 
 def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
-    """`read_image` for many calls inside one `quiet_pillow`, which is not safe in threads."""
+    """Read as `read_image`, for many calls inside one `quiet_pillow`."""
     try:
         image = load(path, reading)
         upright = exif_transpose(to_uint8(image, reading), image)
@@ -88,7 +88,7 @@ def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
 
 
 def planes(image: Image.Image, channels: int) -> Tensor:
-    """The pixels of an 8-bit image. Shape: uint8 (channels, h, w)"""
+    """Return the pixels of an 8-bit image. Shape: uint8 (channels, h, w)"""
     pixels = np.array(in_mode(image, "L" if channels == 1 else "RGB"))
     rows = torch.from_numpy(pixels).reshape(image.height, image.width, channels)
     return rows.permute(2, 0, 1).contiguous()
@@ -135,7 +135,7 @@ def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image
 
 
 def prepare(image: Image.Image, reading: Reading) -> None:
-    """From the header alone: shrink a huge JPEG, refuse what is too large, wait for memory."""
+    """Shrink a huge JPEG, refuse what is too large, wait for memory: from the header alone."""
     shrink_jpeg(image, reading.max_pixels)
     check_size(image.width, image.height, reading.max_pixels)
     wait_for_pixels(image.width * image.height)
@@ -151,7 +151,7 @@ def check_file(path: Path) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """A short reason for people from what Pillow or the system raised."""
+    """Return a short reason for people from what Pillow or the system raised."""
     if isinstance(error, Image.UnidentifiedImageError):
         return "not an image in a format that Pillow reads"
     if isinstance(error, FileNotFoundError):
@@ -166,7 +166,7 @@ def reason_of(error: Exception) -> str:
 
 
 def to_uint8(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
-    """A decoded image in mode L where it is grey, else RGB.
+    """Return a decoded image in mode L where it is grey, else RGB.
 
     Raises:
         UnreadableImage: its numbers have no known range.
@@ -184,12 +184,12 @@ def to_uint8(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image in another mode; itself, not a copy, where it has that mode already."""
+    """Return the image in another mode; itself, not a copy, where it has that mode already."""
     return image if image.mode == mode else image.convert(mode)
 
 
 def shallow(image: Image.Image, reading: Reading) -> Image.Image:
-    """A deep image in 8 bits a channel, each value where it lies between black and white."""
+    """Return a deep image in 8 bits a channel, each value where it lies between black and white."""
     try:
         if COLOUR_16 not in image.info:
             values = finite(np.asarray(image))
@@ -209,13 +209,13 @@ def shallow(image: Image.Image, reading: Reading) -> Image.Image:
 
 
 def flatten_alpha(image: Image.Image) -> Image.Image:
-    """An RGBA image laid on a white ground."""
+    """Lay an RGBA image on a white ground."""
     ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(ground, image).convert("RGB")
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or it cannot be read."""
+    """Return the EXIF orientation, 1 where there is none or it cannot be read."""
     try:
         return int(image.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF beside good pixels: the image is used as it lies
@@ -223,6 +223,6 @@ def orientation(image: Image.Image) -> int:
 
 
 def exif_transpose(pixels: Image.Image, source: Image.Image) -> Image.Image:
-    """The pixels as the EXIF orientation of their source wants them seen."""
+    """Return the pixels as the EXIF orientation of their source wants them seen."""
     turn = TURNS.get(orientation(source))
     return pixels if turn is None else pixels.transpose(turn)

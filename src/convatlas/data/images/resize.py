@@ -44,7 +44,7 @@ class Resize:
             )
 
     def clean(self, pixels: Tensor) -> Tensor:
-        """The cubic filter overshoots at edges; an image has no value below 0 or above 255."""
+        """Clamp to 0..255: the cubic filter overshoots at edges."""
         return pixels if self.filter == "bilinear" else pixels.clamp(0, 255)
 
 
@@ -52,7 +52,7 @@ STRETCH = Resize()
 
 
 def resize(images: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
-    """Antialiased resize to a square, in operators that every export knows.
+    """Resize to a square with antialiasing, in operators that every export knows.
 
     Shape: (..., h, w) of values 0..255 -> (..., size, size)
 
@@ -65,7 +65,7 @@ def resize(images: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
 
 
 def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
-    """`resize` of one image by torch's own operator: the same numbers in a third of the time.
+    """Resize one image by torch's own operator: the same numbers in a third of the time.
 
     Shape: uint8 (c, h, w) -> float32 (c, size, size)
     """
@@ -88,7 +88,7 @@ def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
 def resize_weights(
     length: int, size: int, device: torch.device, how: Resize = STRETCH, *, other: int = 1
 ) -> Tensor:
-    """Weight of each of `length` input pixels in each of `size` output pixels.
+    """Return weight of each of `length` input pixels in each of `size` output pixels.
 
     A filter around the output pixel's centre, wider where the image shrinks; each row sums to 1.
 

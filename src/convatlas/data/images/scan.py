@@ -103,7 +103,7 @@ def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the mode, or every colour of the palette, is grey."""
+    """Return whether the mode, or every colour of the palette, is grey."""
     if image.mode in ("P", "PA"):
         palette = image.getpalette("RGB") or []
         return palette[0::3] == palette[1::3] == palette[2::3]
@@ -111,7 +111,7 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def renaming(path: Path, image: Image.Image) -> str | None:
-    """A remark where the suffix names another format than the content has."""
+    """Return a remark where the suffix names another format than the content has."""
     content = SAME_CONTENT.get(image.format or "", image.format)
     named = SUFFIX_FORMATS.get(path.suffix.lower())
     if named is None or named == content:
@@ -160,7 +160,7 @@ def check_share(source: str, broken: list[tuple[str, str]], total: int, most: fl
 
 
 def measure(facts: Iterable[FileFacts]) -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:
-    """Files per mode, and the smallest, median and largest width and height."""
+    """Return files per mode, and the smallest, median and largest width and height."""
     facts = list(facts)
     sides = {"width": [f.width for f in facts], "height": [f.height for f in facts]}
     sizes = {side: (min(px), round(median(px)), max(px)) for side, px in sides.items() if px}

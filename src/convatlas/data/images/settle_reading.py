@@ -16,7 +16,7 @@ DARK = 16  # a file all below this fraction of white is dark, or of another dept
 
 
 def settle_reading(reading: Reading, train: Sequence[Values]) -> tuple[Reading, list[str]]:
-    """The reading with the windows of this data set, and a line for people on each.
+    """Return the reading with the windows of this data set, and a line for people on each.
 
     Args:
         train: what the training files deeper than 8 bits hold.
@@ -44,7 +44,7 @@ def settle_reading(reading: Reading, train: Sequence[Values]) -> tuple[Reading, 
 
 
 def unexplained(values: Values | None, reading: Reading) -> str | None:
-    """Why a file's values cannot be read so; None where they can."""
+    """Return why a file's values cannot be read so; None where they can."""
     if values is None or values.stated or reading.value_range is not None:
         return None
     try:

@@ -56,7 +56,7 @@ class StoredSplit(BaseModel):
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first thing that pydantic found: where, and what."""
+    """Return the first thing that pydantic found: where, and what."""
     fault = error.errors(include_url=False)[0]
     return (
         f"{printable('.'.join(map(str, fault['loc'])) or 'all of it')}: {printable(fault['msg'])}"
@@ -83,7 +83,7 @@ def check_stored(path: Path, stored: Any) -> None:
 
 
 def disagreement(split: StoredSplit) -> str:
-    """What the parts of a stored split say against each other; empty where they agree."""
+    """Return what the parts of a stored split say against each other; empty where they agree."""
     if split.channels not in CHANNELS:
         return f"channels must be 1 or 3, got {split.channels}"
     if len(set(split.classes)) < len(split.classes):
@@ -107,7 +107,7 @@ def disagreement(split: StoredSplit) -> str:
 
 
 def may_name(source: str, file: str) -> bool:
-    """Whether data of this source can have such a file: only a CSV file names some elsewhere."""
+    """Return whether the source can have such a file: only a CSV file names some elsewhere."""
     if source == "digits":
         row = file.rpartition("/")[2]
         return row.isascii() and row.isdigit() and len(row) < 9
@@ -120,7 +120,7 @@ def may_name(source: str, file: str) -> bool:
 
 
 def parsed(path: Path) -> Any:
-    """The JSON of a file of a run.
+    """Return the JSON of a file of a run.
 
     Raises:
         DataError: it cannot be read, or is no JSON.

@@ -20,7 +20,7 @@ from convatlas.errors import DataError
 
 
 def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
-    """The data set as it stood when `ImageData.save` wrote this file.
+    """Open the data set as it stood when `ImageData.save` wrote this file.
 
     Images are not read again; only that every file is still there is checked.
 
@@ -54,7 +54,7 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
 
 
 def learnt_from(path: str | Path) -> set[str] | None:
-    """The digests of the pictures that were trained or validated on; None: none are stored.
+    """Return the digests of what was trained or validated on; None: none are stored.
 
     Raises:
         DataError: the stored split is damaged.
@@ -70,7 +70,7 @@ def learnt_from(path: str | Path) -> set[str] | None:
 
 
 def read_stored(path: Path) -> dict:
-    """The JSON of a stored split, checked for what the rest relies on.
+    """Read the JSON of a stored split, checked for what the rest relies on.
 
     Raises:
         DataError: it cannot be read, is no such split, or does not agree with itself.

@@ -38,7 +38,7 @@ def make_images(
 
 
 def draw_shape(shape: str, size: int, random: np.random.Generator) -> Image.Image:
-    """One shape of random colour, size and place on a dim, noisy ground."""
+    """Draw one shape of random colour, size and place on a dim, noisy ground."""
     ground = random.integers(0, 90, 3)
     noise = random.normal(0, 14, (size, size, 3))
     image = Image.fromarray((ground + noise).clip(0, 255).astype(np.uint8))

@@ -10,7 +10,7 @@ from convatlas.errors import DataError
 def class_map(
     source: str, items: Iterable[Item], stored: Sequence[str] | None, *, some: bool = False
 ) -> tuple[str, ...]:
-    """The classes of a data set in their order, checked against a run's own where given.
+    """Return the classes of a data set in their order, checked against a run's own where given.
 
     Args:
         some: not every class of the run need be there.

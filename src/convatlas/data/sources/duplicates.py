@@ -37,7 +37,7 @@ def strips(image: Image.Image) -> Iterator[Image.Image]:
 
 
 def equal_channels(strip: Image.Image) -> bool:
-    """Whether all channels of a piece hold the same."""
+    """Return whether all channels of a piece hold the same."""
     first, *others = (channel.tobytes() for channel in strip.split())
     return all(channel == first for channel in others)
 

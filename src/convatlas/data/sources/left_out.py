@@ -25,7 +25,7 @@ LOOP = "a link back to a folder that contains it"
 
 
 def reason_left_out(name: str) -> str | None:
-    """Why a file or folder is left out by its name; None where it is not."""
+    """Return why a file or folder is left out by its name; None where it is not."""
     if name.lower() in TOOL_NAMES:
         return "created by a tool"
     if name.startswith("."):

@@ -17,7 +17,7 @@ def cut(
     seed: int,
     duplicates: Collection[str] = (),
 ) -> dict[str, str]:
-    """The split of every file: a share of each class for each named split, the rest to train.
+    """Split the files: a share of each class for each named split, the rest to train.
 
     Each class is drawn by itself, so a class more or less does not move the others, and each
     split gets at least one image of each class. Files that have an identical twin go to
@@ -51,5 +51,5 @@ def cut(
 
 
 def shares_for(given: Collection[str]) -> dict[str, float]:
-    """What must be cut off train where the source states these splits."""
+    """Return what must be cut off train where the source states these splits."""
     return {split: SHARE for split in ("test", "val") if split not in given}

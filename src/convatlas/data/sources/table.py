@@ -150,7 +150,7 @@ def check_labels(listing: Listing, labels: set[str]) -> None:
 
 
 def check_splits(path: Path, listing: Listing, *, need_train: bool) -> None:
-    """Where one row states a split, every row must, and some must train."""
+    """Check that every row states a split where one does, and that some train."""
     stated = {item.split for item in listing.items}
     if stated <= {None}:
         return

@@ -79,12 +79,12 @@ def walk(folder: Path, root: Path) -> Level:
 
 
 def no_images(files: list[str], reason: str = NO_IMAGE) -> list[tuple[str, str]]:
-    """Files with the reason why they are left out."""
+    """Return files with the reason why they are left out."""
     return [(file, reason) for file in files]
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Everything in a folder."""
+    """List everything in a folder."""
     try:
         with os.scandir(folder) as found:
             return list(found)
@@ -95,19 +95,19 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder or a link to one."""
+    """Return whether an entry is a folder or a link to one."""
     if entry.is_symlink():
         return os.path.isdir(entry.path)  # false also for links in a circle
     return entry.is_dir()
 
 
 def count_files(folder: str) -> int:
-    """The number of files under a folder, links not followed."""
+    """Return the number of files under a folder, links not followed."""
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def identity(folder: Path) -> Identity:
-    """What tells a folder from every other one, by whatever path it was reached."""
+    """Return what tells a folder from every other one, by whatever path it was reached."""
     try:
         found = folder.stat()
     except OSError as error:
@@ -117,6 +117,6 @@ def identity(folder: Path) -> Identity:
 
 
 def identities_above(folder: Path) -> frozenset[Identity]:
-    """The folders that hold a folder, by the path it was reached and by its real one."""
+    """Return the folders that hold a folder, by the path it was reached and by its real one."""
     reached = Path(os.path.abspath(folder))
     return frozenset(identity(path) for path in (*reached.parents, *reached.resolve().parents))

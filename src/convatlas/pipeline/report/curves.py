@@ -19,13 +19,13 @@ LAYER_QUANTITIES = {"macs": "multiply-adds", "params": "parameters", "activation
 
 
 def loss_curves(log: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Training and validation loss over the epochs."""
+    """Draw training and validation loss over the epochs."""
     lines = {"train_loss": ("training", ORANGE, "dot"), "val_loss": ("validation", BLUE, "solid")}
     return _curves(log, lines, "loss")
 
 
 def metric_curve(log: Sequence[Mapping[str, Any]], metric: Metric) -> "Figure":
-    """The validated metric over the epochs."""
+    """Draw the validated metric over the epochs."""
     key = VALIDATED + metric.key
     figure = _curves(log, {key: ("validation", BLUE, "solid")}, metric.words)
     figure.update_yaxes(**metric_axis(metric, [v for r in log if (v := r.get(key)) is not None]))
@@ -38,7 +38,7 @@ def metric_axis(metric: Metric, values: Sequence[float]) -> dict[str, Any]:
 
 
 def share_range(values: Sequence[float]) -> list[float]:
-    """An axis for shares: a little wider than the values, hardly beyond 0 and 1."""
+    """Return an axis for fractions: a little wider than the values, hardly beyond 0 and 1."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     pad = max(0.02, 0.06 * (high - low))
     return [max(-0.02, low - pad), min(1.02, high + pad)]
@@ -78,7 +78,7 @@ def _moment(row: Mapping[str, Any]) -> str:
 
 
 def layer_costs(layers: Sequence[LayerCost], quantity: str = "macs") -> "Figure":
-    """One bar a layer in the order they run; layers that cost nothing are left out.
+    """Draw a bar a layer in the order they run; layers that cost nothing are left out.
 
     Args:
         quantity: `macs`, `params` or `activation_bytes`.

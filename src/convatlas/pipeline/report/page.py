@@ -20,8 +20,8 @@ from convatlas.pipeline.snippets import commands, python_code
 from convatlas.replacing import replacing
 from convatlas.tasks import find_task
 from convatlas.tasks.answers import Evaluation
+from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.page import environment, packaged
-from convatlas.tasks.shown import Shown
 
 ROOM = "convatlas.pipeline.report"  # whose templates, styles and scripts these are
 
@@ -116,7 +116,7 @@ def _leaderboard(config: RunConfig) -> dict[str, list]:
 def _figures(
     config: RunConfig,
     log: Sequence[Mapping[str, Any]],
-    result: Shown,
+    result: ReportContent,
     layers: Sequence[LayerCost],
 ) -> dict[str, Any]:
     """Every picture of the page by the name of its place; a list of several for one place."""

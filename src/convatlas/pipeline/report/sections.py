@@ -27,7 +27,7 @@ class CostLine:
 
 
 def costs(config: RunConfig) -> list[CostLine]:
-    """What the chosen network costs, each beside the limit of the budget."""
+    """Return what the chosen network costs, each beside the limit of the budget."""
     return [
         CostLine(q.words, q.unit, getattr(config, q.name), getattr(config.budget, q.name))
         for q in QUANTITIES
@@ -35,7 +35,7 @@ def costs(config: RunConfig) -> list[CostLine]:
 
 
 def bare(quantity: str) -> str:
-    """A claim's quantity without its unit, which stands beside the figure."""
+    """Return a claim's quantity without its unit, which stands beside the figure."""
     for unit in ("_percent", "_bytes", "_s"):
         quantity = quantity.removesuffix(unit)
     return quantity.replace("_", " ")
@@ -51,7 +51,7 @@ class Check:
 
 
 def checks(scan: Mapping[str, Any]) -> list[Check]:
-    """What the scan found, worst first; kinds that it did not find are left out."""
+    """Return what the scan found, worst first; kinds that it did not find are left out."""
     found = [
         Check(
             "Identical files are in two splits: the test accuracy may be too high.",
@@ -91,7 +91,7 @@ def _remarks(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def sizes(scan: Mapping[str, Any]) -> str:
-    """`width 28, height 20 to 31 (median 28)`; empty where it is not known."""
+    """Return `width 28, height 20 to 31 (median 28)`; empty where it is not known."""
     return ", ".join(
         f"{side} {least}" if least == most else f"{side} {least} to {most} (median {middle})"
         for side, (least, middle, most) in scan["sizes"].items()

@@ -17,9 +17,9 @@ from convatlas.explain.classes.confusion import (
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.mistakes import worst_mistakes
 from convatlas.explain.pictures import data_uri
+from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.sections.confusion import confusion_map
 from convatlas.tasks.sections.page import render
-from convatlas.tasks.shown import Section, Shown
 from convatlas.text import printable
 
 MAX_CLASSES = 30  # are shown one by one
@@ -29,7 +29,7 @@ MAX_MISTAKES = 24
 MAX_PAIRS = 10
 
 
-def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any]) -> Shown:
+def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any]) -> ReportContent:
     """Return the parts of the report: headline, confusion, mistakes, samples of the data."""
     score, total = evaluation.score, len(evaluation)
     low, high = score.interval
@@ -41,7 +41,7 @@ def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any
         f"between {100 * low:.1f} and {100 * high:.1f} % with 95 % confidence "
         f"(Wilson interval, {total:,} images)"
     )
-    return Shown(
+    return ReportContent(
         sentence=f"It classified {score.right:,} of {total:,} unseen test images correctly.",
         notes=[interval, guessing],
         sections=[_confusion(evaluation), _mistakes(evaluation, data.splits["test"])],
@@ -99,7 +99,7 @@ def _samples(data: ImageData, scan: Mapping[str, Any]) -> Markup:
 
 
 def samples(data: ImageData) -> list[tuple[str, list[str]]]:
-    """A few training images of each class; of many classes some that are evenly spaced."""
+    """Return a few training images of each class; of many classes evenly spaced ones."""
     total = len(data.classes)
     places = spaced(list(range(total)), MAX_CLASSES)
     each = max(MIN_A_CLASS, min(MAX_A_CLASS, MAX_PICTURES // len(places)))
@@ -125,7 +125,7 @@ def spaced(items: Sequence[Any], most: int) -> list[Any]:
 
 
 def picture(split: Split, index: int) -> str | None:
-    """An image as a data address; None where its file has gone since."""
+    """Return an image as a data address; None where its file has gone since."""
     try:
         return data_uri(split.read(index))
     except (DataError, OSError):
@@ -133,7 +133,7 @@ def picture(split: Split, index: int) -> str | None:
 
 
 def shown_classes(matrix: Tensor, classes: Sequence[str]) -> tuple[Tensor, list[str]]:
-    """The confusion between the classes with the most mistakes, where there are too many.
+    """Return the confusion of the classes with the most mistakes, where there are too many.
 
     Shape: (classes, classes) -> (shown, shown)
     """
@@ -144,7 +144,7 @@ def shown_classes(matrix: Tensor, classes: Sequence[str]) -> tuple[Tensor, list[
 def counts_per_class(
     scan: Mapping[str, Any], classes: Sequence[str]
 ) -> dict[str, list[tuple[str, int]]]:
-    """Images per class of each split."""
+    """Return images per class of each split."""
     return {
         split: [(label, counts.get(label, 0)) for label in classes]
         for split, counts in scan.get("per_class", {}).items()

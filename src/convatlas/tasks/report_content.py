@@ -23,7 +23,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportContent:
     """What the report shows of an answer beside the parts that every task has.
 
     Args:
