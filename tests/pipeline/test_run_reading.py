@@ -41,3 +41,5 @@ def test_a_run_may_be_asked_about_larger_images(tmp_path, config):
     )  # what the run was made with stays stored
     with pytest.raises(UsageError, match="--max-pixels must lie in"):
         open_run(tmp_path, max_pixels=0)
+    with pytest.raises(UsageError, match="'max_pixel' is no option here"):
+        open_run(tmp_path, max_pixel=200)

@@ -53,6 +53,9 @@ def test_one_too_slow_to_learn_is_left_out_and_says_so():
 def test_where_all_are_too_slow_the_cheapest_is_tried():
     pool = pool_of(FITTING, 5, lambda c: 1e9)
     assert [c.candidate.name for c in pool.chosen] == ["linear_classifier"]
+    slow = [reason for reason in pool.left_out.values() if reason.startswith("too slow")]
+    assert slow
+    assert not [reason for reason in slow if ", 0 s allowed" in reason]  # what a round would give
 
 
 def test_nothing_fits_nothing_chosen():

@@ -61,7 +61,7 @@ def choose_shortlist(
     order = round_robin(fitting, work=_work, capacity=capacity, kind=_architecture)
     turns = _Turns(order, epoch_seconds)
     chosen: list[CostedCandidate] = []
-    limit = 0.0
+    limit = slot_s(min(places)) / least_epochs  # the most that any number of places would give
     for count in places:
         allowed = slot_s(count) / least_epochs
         quick = turns.quick(count, allowed)

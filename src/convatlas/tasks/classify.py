@@ -59,13 +59,7 @@ class Classify(Task[ImageData, Evaluation]):
         return takes_images(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        known = (*OPTIONS, "augmentation", "label_smoothing")
-        for name in options:
-            if name not in known:
-                raise UsageError(
-                    f"'{name}' is no option of {self.name}{nearest(name, known)}; there are "
-                    f"{', '.join(known)}"
-                )
+        _check_names(options, (*OPTIONS, "augmentation", "label_smoothing"))
         _reading(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
@@ -103,6 +97,7 @@ class Classify(Task[ImageData, Evaluation]):
 
     def with_options(self, facts, options) -> dict[str, Any]:
         reading = Reading.model_validate(facts["reading"])
+        _check_names(options, OPTIONS)
         given = {key: value for key, value in options.items() if value is not None}
         chosen = chosen_reading(**given)
         limits = {key: getattr(chosen, key) for key in given}
@@ -210,6 +205,14 @@ class _Settings(BaseModel):
     std: list[Annotated[float, Field(gt=0)]]
     crop: float | None = Field(default=None, gt=0, le=1)
     filter: str = Field(pattern="^(bilinear|bicubic)$")
+
+
+def _check_names(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"'{name}' is no option here{nearest(name, known)}; there are {', '.join(known)}"
+            )
 
 
 def _reading(options: Mapping[str, Any]) -> Reading:
