@@ -1,7 +1,8 @@
 from types import SimpleNamespace
 
 from convatlas.search.costed import CostedCandidate
-from convatlas.search.shortlist import choose_shortlist
+from convatlas.search.known_curves import Curve, KnownCurves
+from convatlas.search.shortlist import choose_expected, choose_shortlist
 from convatlas.search.space import Candidate
 
 
@@ -79,3 +80,49 @@ def test_none_is_measured_twice():
     asked = []
     pool_of(FITTING, 5, lambda c: asked.append(c.candidate) or 1e9)
     assert len(asked) == len(set(asked))
+
+
+def curve_of(model, macs, last):
+    return Curve("set", 3, model, 32, macs, macs / 1e9, (1_000, 100_000), (0.9, last))
+
+
+KNOWN = KnownCurves(
+    [
+        curve_of("resnet18", 5e6, 0.2),
+        curve_of("lenet5", 1e5, 0.5),
+        curve_of("linear_classifier", 5e3, 0.7),
+    ]
+)
+
+
+def expected_of(places, seen, known=KNOWN):
+    return choose_expected(
+        FITTING,
+        places=places,
+        known=known,
+        images=lambda expected: 100_000,
+        measured_images=seen,
+        least=1_000,
+    )
+
+
+def test_those_that_are_expected_to_reach_most_in_the_time_take_part():
+    chosen = expected_of(2, lambda c: 100_000).chosen
+    assert [c.candidate.name for c in chosen] == ["resnet18", "lenet5"]
+
+
+def test_a_step_that_is_slower_than_its_curve_says_costs_its_place():
+    found = expected_of(1, lambda c: 2_000 if c.cost.macs > 1e6 else 100_000)
+    assert [c.candidate.name for c in found.chosen] == ["lenet5"]
+    assert set(found.left_out.values()) == {"fits; expected to reach less in the time"}
+
+
+def test_one_that_would_see_less_than_a_pass_is_too_slow():
+    found = expected_of(1, lambda c: 900 if c.candidate.name == "resnet18" else 100_000)
+    assert "too slow: sees 900 training examples in the time, 1,000 needed" in (
+        found.left_out.values()
+    )
+
+
+def test_where_all_expected_are_too_slow_the_cheapest_is_tried():
+    assert [c.candidate.name for c in expected_of(2, lambda c: 0.0).chosen] == ["linear_classifier"]

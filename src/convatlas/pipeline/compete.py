@@ -1,14 +1,22 @@
 """The contest between trials: successive halving, said aloud round by round."""
 
+from collections.abc import Sequence
+
 from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner
-from convatlas.search.halving import plan_rungs, successive_halving
+from convatlas.search.foresee import Forecast, Rival, clear, foresee
+from convatlas.search.halving import Rung, plan_rungs, successive_halving
 from convatlas.train.log import RunLog
+
+TIE = 0.5  # standard deviations: of two that are nearer the one with less work goes on
 
 
 def compete(
     runner: TrialRunner, trials: list[LiveTrial], seconds: float, log: RunLog
 ) -> list[LiveTrial]:
-    """Train all a little and the best more; the trials, best first.
+    """Train all a little and the most promising more; the trials, best first.
+
+    Who goes on is decided by what each is expected to reach at the end, where learning curves of
+    such networks were recorded, else by what it reached so far.
 
     Args:
         log: of the winner's last round.
@@ -18,10 +26,10 @@ def compete(
     progress = runner.progress
     progress.say(f"training {len(trials)} of the networks that fit, {seconds:.0f} s in total")
 
-    def train_round(trial: LiveTrial, slot: float, last: bool) -> tuple[float, float] | None:
+    def train_round(trial: LiveTrial, slot: float, last: bool) -> None:
         record = trial.record
         if runner.stop.requested and record.figures:
-            return trial.score(metric)
+            return
         name = f"{record.model} {record.input}"
         title = f"final training: {name}" if last else name
         try:
@@ -31,7 +39,7 @@ def compete(
             record.reason = str(error)
             if not record.figures:
                 record.status, trial.model = "failed", None
-            return trial.score(metric)
+            return
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
             record.reason = "its loss became infinite or not a number"
@@ -39,7 +47,6 @@ def compete(
             record.status = "not trained"
         reached = metric.text(record.value(metric)) if record.figures else result.ended
         progress.say(f"{title}: {reached} on validation after {record.epochs:.1f} epochs")
-        return trial.score(metric)
 
     def on_dropped(trial: LiveTrial, rung: int) -> None:
         if trial.record.status == "trained":
@@ -47,6 +54,62 @@ def compete(
         trial.model = None
         runner.trial_data.keep(e.counted.candidate for e in everyone if e.model is not None)
 
-    survivors = successive_halving(trials, rungs, train_round, on_dropped)
+    forecasts = _Forecasts(runner, rungs)
+    survivors = successive_halving(
+        trials, rungs, train_round, forecasts.order, on_dropped, forecasts.decided
+    )
     rest = [e for e in everyone if e not in survivors]
     return survivors + sorted(rest, key=lambda e: e.score(metric) or (), reverse=True)
+
+
+class _Forecasts:
+    """Sorts trials by what they are expected to reach by the end."""
+
+    def __init__(self, runner: TrialRunner, rungs: Sequence[Rung]):
+        self._runner, self._rungs = runner, rungs
+        self._found: dict[int, Forecast] = {}
+
+    def order(self, trials: list[LiveTrial]) -> list[LiveTrial]:
+        """Return the trials, the most promising first; those that were not judged last."""
+        metric = self._runner.task.metric
+        judged = [each for each in trials if each.score(metric) is not None]
+        others = [each for each in trials if each.score(metric) is None]
+        self._found = self._forecast(judged)
+        if not self._found:
+            return sorted(judged, key=lambda e: e.score(metric) or (), reverse=True) + others
+        judged.sort(key=lambda e: self._found[id(e)].error)
+        return self._cheaper_first(judged) + others
+
+    def decided(self, trials: list[LiveTrial]) -> bool:
+        """Return whether the first is clearly ahead of the second by the end."""
+        pair = [self._found.get(id(each)) for each in trials[:2]]
+        return pair[0] is not None and pair[1] is not None and clear(pair[0], pair[1])
+
+    def _cheaper_first(self, trials: list[LiveTrial]) -> list[LiveTrial]:
+        """Move one forward that is as good as the first, as far as can be told, for less work."""
+        best = self._found[id(trials[0])]
+        equal = [each for each in trials if not clear(best, self._found[id(each)], TIE)]
+        first = min(equal, key=_macs)
+        return [first, *(each for each in trials if each is not first)]
+
+    def _forecast(self, trials: Sequence[LiveTrial]) -> dict[int, Forecast]:
+        """Forecast the trials by their names in memory; none where one has no recorded curve."""
+        metric, count = self._runner.task.metric, len(self._runner.data.splits["train"])
+        if not metric.is_fraction or len(trials) < 2:
+            return {}
+        rivals = []
+        for trial in trials:
+            record, value = trial.record, trial.record.value(metric)
+            if trial.expected is None or value is None or not record.epochs:
+                return {}
+            rate = record.epochs * count / max(record.seconds, 1e-3)  # images a second
+            final = max(record.seconds, sum(rung.seconds for rung in self._rungs))
+            judged = record.validated or len(self._runner.data.splits["val"])
+            seen = record.epochs * count
+            rivals.append(Rival(trial.expected, 1 - value, judged, seen, rate * final))
+        return {id(t): f for t, f in zip(trials, foresee(rivals), strict=True)}
+
+
+def _macs(trial: LiveTrial) -> float:
+    cost = trial.counted.cost
+    return cost.macs if cost is not None else 0.0

@@ -18,6 +18,7 @@ from convatlas.pipeline.folder import claimed, claimed_free
 from convatlas.pipeline.initial_checkpoints import initial_checkpoints
 from convatlas.pipeline.keeping import Job, keep_data, keep_winner
 from convatlas.pipeline.opening import open_data
+from convatlas.pipeline.outlook import outlook
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
@@ -159,14 +160,18 @@ def _choose(
     """Count the candidates and choose those that will be trained; the others' lines, too."""
     counting, deadline.slowdown = COUNTING_SHARE * deadline.seconds, slowdown()
     seconds = deadline.for_training(first=counting)
+    candidates = (candidate for sweeps in rows.values() for sweep in sweeps for candidate in sweep)
+    known = outlook(job.task.name, candidates, len(job.data.splits["train"]), seconds)
     counted = count_all(
         rows,
         job.budget,
         most_macs=trainable_macs(runner.speeds, seconds, transfer=transfer),
         seconds=counting,
         progress=runner.progress,
+        outlook=known,
     )
-    return choose_trials(job.task, counted, job.budget, runner.speeds, deadline.for_training())
+    left = deadline.for_training()
+    return choose_trials(job.task, counted, job.budget, runner.speeds, left, known)
 
 
 def _get_ready(

@@ -8,6 +8,7 @@ from convatlas.errors import BudgetError
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.exporting import exported_bytes
 from convatlas.pipeline.measure import Speeds
+from convatlas.pipeline.outlook import Outlook
 from convatlas.pipeline.trials import LiveTrial
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
@@ -20,7 +21,7 @@ from convatlas.search.costed import (
 )
 from convatlas.search.halving import plan_rungs
 from convatlas.search.priority import by_priority, estimate
-from convatlas.search.shortlist import choose_shortlist
+from convatlas.search.shortlist import choose_expected, choose_shortlist
 from convatlas.search.space import Candidate
 from convatlas.tasks.task import AnyTask
 
@@ -43,12 +44,14 @@ def count_all(
     most_macs: float,
     seconds: float,
     progress: Progress,
+    outlook: Outlook | None = None,
 ) -> list[CostedCandidate]:
     """Count the candidates before anything is trained, the most promising first.
 
     Args:
         rows: by the name of the network, from `Task.fresh` or `Task.pretrained`.
         most_macs: of an input, as `trainable_macs` gives it.
+        outlook: what is known of them beforehand.
         seconds: after which the networks whose turn has not come are left uncounted, once one of
             the others fits.
     """
@@ -57,7 +60,12 @@ def count_all(
     counted: list[CostedCandidate] = []
     fitting = 0
     likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
-    order = by_priority(rows, budget.model_copy(update={"macs": likely}))
+    likely_budget = budget.model_copy(update={"macs": likely})
+    order = (
+        by_priority(rows, likely_budget, outlook.likely_error)
+        if outlook
+        else by_priority(rows, likely_budget)
+    )
     for done, name in enumerate(order, start=1):
         if fitting and time.perf_counter() - start > seconds:
             counted.append(not_counted(rows[name]))
@@ -102,9 +110,17 @@ def _least_epochs(speeds: Speeds, *, transfer: bool) -> float:
 
 
 def choose_trials(
-    task: AnyTask, counted: list[CostedCandidate], budget: Budget, speeds: Speeds, seconds: float
+    task: AnyTask,
+    counted: list[CostedCandidate],
+    budget: Budget,
+    speeds: Speeds,
+    seconds: float,
+    outlook: Outlook | None = None,
 ) -> tuple[list[LiveTrial], list[Trial]]:
     """Choose those that will be trained; return them and the lines of all the others.
+
+    Args:
+        outlook: what is known beforehand; without it costly, middling and cheap ones take turns.
 
     Raises:
         BudgetError: nothing fits.
@@ -116,13 +132,23 @@ def choose_trials(
     most = int(min(MAX_PLACES, max(MIN_PLACES, seconds / SECONDS_A_PLACE)))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
-    shortlist = choose_shortlist(
-        fitting,
-        places=range(most, MIN_PLACES - 1, -1),
-        slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
-        epoch_seconds=measured.epoch_seconds,
-        least_epochs=_least_epochs(speeds, transfer=transfer),
-    )
+    if outlook is not None:
+        shortlist = choose_expected(
+            fitting,
+            places=outlook.places(),
+            known=outlook.known,
+            images=outlook.images,
+            measured_images=lambda counted: outlook.within(measured.epoch_seconds(counted)),
+            least=outlook.examples,
+        )
+    else:
+        shortlist = choose_shortlist(
+            fitting,
+            places=range(most, MIN_PLACES - 1, -1),
+            slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
+            epoch_seconds=measured.epoch_seconds,
+            least_epochs=_least_epochs(speeds, transfer=transfer),
+        )
     chosen = [c for c in shortlist.chosen if measured.fits(c)]
     if not chosen:
         raise _nothing_fits(task, [measured.over[id(c)] for c in shortlist.chosen])
@@ -130,6 +156,10 @@ def choose_trials(
         if c.candidate in shortlist.left_out:
             records[id(c)].reason = shortlist.left_out[c.candidate]
     trials = [LiveTrial(c, records[id(c)]) for c in chosen]
+    for trial in trials if outlook is not None else ():
+        assert outlook is not None
+        assert trial.counted.cost is not None
+        trial.expected = outlook.known.expect(trial.record.model, trial.counted.cost.macs)
     for trial in trials:
         trial.record.latency_s = trial.record.latency_s or speeds.latency(trial.counted)
     trained = {id(c) for c in chosen}

@@ -29,6 +29,7 @@ from convatlas.pipeline.slow_networks import FORWARD_FRACTION, batch_within, val
 from convatlas.pretrained.create import load_public
 from convatlas.progress import Progress
 from convatlas.search.costed import CostedCandidate
+from convatlas.search.known_curves import Expected
 from convatlas.tasks.task import AnyTask
 from convatlas.train.device import training_device
 from convatlas.train.log import RunLog
@@ -36,6 +37,9 @@ from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import VALIDATED, validation_rank
+
+VALIDATE_SHARE = 0.04  # of the last round's time passes between validations
+LATER_WARMUP = 0.02  # share of a round that goes on from another: the optimizer starts anew
 
 
 class OutOfMemory(ConvatlasError):
@@ -53,6 +57,7 @@ class LiveTrial:
     threads: int | None = None
     way: str = TORCH  # that a training step is fastest with
     recipe: Recipe | None = None  # of its last round, as that had time for
+    expected: Expected | None = None  # by recorded curves
 
     def score(self, metric: Metric) -> tuple[float, float] | None:
         """Return what sorts trials from worst to best: the metric, then the loss.
@@ -182,7 +187,7 @@ class TrialRunner:
         record = trial.record
         if trial.model is None:
             trial.model = self.build(trial)
-        recipe = trial.recipe = self._within(trial, seconds)
+        recipe = trial.recipe = self._within(trial, seconds, last=log is not None)
         task = self.trial_data.training(trial.counted.candidate, recipe, record.validated)
         count = self.speeds.threads(trial.counted.candidate, trial.model, trial.way)
         before = copy.deepcopy(trial.model.state_dict())
@@ -203,7 +208,7 @@ class TrialRunner:
                 progress=self.progress,
                 title=title,
                 epochs_before=record.epochs,
-                validate_every_s=0.0 if log is not None else 3600.0,
+                validate_every_s=VALIDATE_SHARE * (seconds or 0.0) if log is not None else 3600.0,
                 pretrained_names=trial.pretrained_names,
                 way=trial.way,
             )
@@ -220,21 +225,29 @@ class TrialRunner:
             trial.model.load_state_dict(before)
         return result
 
-    def _within(self, trial: LiveTrial, seconds: float | None) -> Recipe:
+    def _within(self, trial: LiveTrial, seconds: float | None, *, last: bool) -> Recipe:
         """The recipe as this round has time for; the first round says what judges the network."""
+        recipe = self.recipe
+        if trial.expected is not None:
+            # One run, cut into rounds: the rate stays high until the last, where it falls to the
+            # end. Averaged weights show meanwhile about what a run that ended there would reach.
+            if not last:
+                recipe = recipe.with_options(final_lr_fraction=1.0)
+            if trial.record.epochs:
+                recipe = recipe.with_options(warmup=min(recipe.warmup, LATER_WARMUP))
         total, record = len(self.data.splits["val"]), trial.record
         step_s = self.speeds.step_seconds(trial.counted.candidate)
         if seconds is None or step_s is None:
             record.validated = record.validated or total
-            return self.recipe
+            return recipe
         if record.validated is None:
             record.validated = validated_within(total, seconds, step_s)
             if record.validated < total:
                 record.reason = f"validated on {record.validated} of {total} {self.task.items}"
                 rate = f"{1 / (FORWARD_FRACTION * step_s):.1f} {self.task.items} a second"
                 self.progress.say(f"{record.model} answers {rate} here: {record.reason}")
-        batch = batch_within(self.recipe.batch_size, seconds, step_s)
-        return self.recipe.with_options(batch_size=batch)
+        batch = batch_within(recipe.batch_size, seconds, step_s)
+        return recipe.with_options(batch_size=batch)
 
 
 def _rank(figures: Mapping[str, float], metric: Metric) -> tuple[float, float]:

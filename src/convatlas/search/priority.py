@@ -5,7 +5,7 @@ of the candidate's own. That is enough for an order; what is trained is counted 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from convatlas.atlas.index import read_index
@@ -51,14 +51,23 @@ def estimate(candidate: Candidate) -> Estimate | None:
     return Estimate(known.params * width**2, known.macs * width**2 * area)
 
 
-def by_priority(rows: Mapping[str, Sweeps], budget: Budget) -> list[str]:
+def by_priority(
+    rows: Mapping[str, Sweeps],
+    budget: Budget,
+    likely_error: Callable[[str, float], float | None] = lambda name, macs: None,
+) -> list[str]:
     """Return names in the order in which counting them is worth the time.
 
-    Networks that the index does not know (the user's own) come first; then costly, middling and
-    cheap ones take turns, each by the most that it may have within the budget; those that surely
-    do not fit come last.
+    Networks that the index does not know (the user's own) come first; then those of which
+    something is known beforehand, the most promising first; then costly, middling and cheap ones
+    take turns, each by the most that it may have within the budget; those that surely do not fit
+    come last.
+
+    Args:
+        likely_error: the error expected of a network with these multiply-adds; None where
+            nothing was recorded of it.
     """
-    own, best, rest = [], {}, []
+    own, best, expected_errors, rest = [], {}, {}, []
     for name, sweeps in rows.items():
         guesses = [estimate(candidate) for sweep in sweeps for candidate in sweep]
         if None in guesses:
@@ -67,15 +76,19 @@ def by_priority(rows: Mapping[str, Sweeps], budget: Budget) -> list[str]:
         fitting = [g for g in guesses if g and not budget.excess(params=g.params, macs=g.macs)]
         if fitting:
             best[name] = max(fitting, key=lambda guess: guess.capacity)
+            errors = [e for g in fitting if (e := likely_error(name, g.macs)) is not None]
+            if errors:
+                expected_errors[name] = min(errors)
         else:
             rest.append(name)
+    first = sorted(expected_errors, key=expected_errors.__getitem__)
     order = round_robin(
-        list(best),
+        [name for name in best if name not in expected_errors],
         work=lambda name: best[name].macs,
         capacity=lambda name: best[name].capacity,
         kind=architecture,
     )
-    return own + order + rest
+    return own + first + order + rest
 
 
 def architecture(name: str) -> str:

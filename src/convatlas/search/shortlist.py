@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from convatlas.search.costed import CostedCandidate
 from convatlas.search.interleave import bands, round_robin
+from convatlas.search.known_curves import Expected, KnownCurves
 from convatlas.search.priority import architecture
 from convatlas.search.priority import capacity as capacity_of
 from convatlas.search.space import Candidate
 
+PROBES = 3  # times as many as take part are measured
 SAME = 2  # candidates of one architecture at most, so that the pool stays different
 
 
@@ -74,6 +76,70 @@ def choose_shortlist(
         chosen = [min(fitting, key=capacity)]
     left_out = {c.candidate: turns.reason(c, limit) for c in fitting if c not in chosen}
     return Shortlist(sorted(chosen, key=capacity, reverse=True), left_out)
+
+
+def choose_expected(
+    fitting: Sequence[CostedCandidate],
+    *,
+    places: int,
+    known: KnownCurves,
+    images: Callable[[Expected], float],
+    measured_images: Callable[[CostedCandidate], float],
+    least: float,
+) -> Shortlist:
+    """Choose those that are expected to reach most by the end, by recorded learning curves.
+
+    Args:
+        places: how many take part.
+        images: training images that a candidate would see by the end, roughly.
+        measured_images: the same, from a measured step; 0 for one that takes no place. Asked only
+            for those that look best.
+        least: images below which a network learns nothing.
+    """
+    expected = {c.candidate: known.expect(c.candidate.name, _work(c)) for c in fitting}
+    hopes = {key: each.error(images(each)) for key, each in expected.items()}
+    order = sorted(fitting, key=lambda c: hopes[c.candidate])
+    seen: dict[Candidate, float] = {}
+    for counted in _each_architecture_twice(order)[: PROBES * places]:
+        seen[counted.candidate] = measured_images(counted)
+    able = [c for c in order if seen.get(c.candidate, 0.0) >= least]
+    able.sort(key=lambda c: expected[c.candidate].error(seen[c.candidate]))
+    chosen = _architectures_apart(able)[:places]
+    if not chosen and fitting:  # rather the cheapest than none
+        chosen = [min(fitting, key=capacity)]
+    left_out = {}
+    for counted in fitting:
+        if counted not in chosen:
+            count = seen.get(counted.candidate)
+            late = count is not None and count < least
+            left_out[counted.candidate] = (
+                f"too slow: sees {count:,.0f} training examples in the time, {least:,.0f} needed"
+                if late
+                else "fits; expected to reach less in the time"
+            )
+    return Shortlist(chosen, left_out)
+
+
+def _architectures_apart(order: Sequence[CostedCandidate]) -> list[CostedCandidate]:
+    """Move the second of an architecture behind the first of every other."""
+    turns: list[int] = []
+    taken: dict[str, int] = {}
+    for counted in order:
+        turn = taken[_architecture(counted)] = taken.get(_architecture(counted), -1) + 1
+        turns.append(turn)
+    return [c for _, c in sorted(zip(turns, order, strict=True), key=lambda pair: pair[0])]
+
+
+def _each_architecture_twice(order: Sequence[CostedCandidate]) -> list[CostedCandidate]:
+    """Leave out what would be the third or more of its architecture."""
+    taken: dict[str, int] = {}
+    kept = []
+    for counted in order:
+        name = _architecture(counted)
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] <= SAME:
+            kept.append(counted)
+    return kept
 
 
 class _Turns:

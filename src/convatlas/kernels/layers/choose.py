@@ -104,13 +104,17 @@ def step_seconds(
 
     Args:
         inputs: what the network is called with by position, and `named` by name.
-        limit_s: seconds after which no kernel is compiled any more: the result then lacks the
-            kernels, and what was compiled is there for the next time.
+        limit_s: seconds within which kernels may be compiled: where that is not enough, the result
+            lacks the kernels, and what was compiled is there for the next time. With a limit, a
+            network without depthwise layers, which the kernels hardly speed up, does not try them.
     """
     start, seconds, named = time.perf_counter(), {}, named or {}
+    ways = [TORCH, CHANNELS_LAST]
+    if available() and (limit_s == math.inf or _has_depthwise(model)):
+        ways.append(KERNELS)
     with torch.random.fork_rng(devices=[]):
         steps: dict[str, Callable[[], None]] = {}
-        for way in (TORCH, CHANNELS_LAST, KERNELS) if available() else (TORCH, CHANNELS_LAST):
+        for way in ways:
             twin = _changed(copy.deepcopy(model), way)
             step = _step(twin, partial(twin, *inputs, **named))
             try:
@@ -156,6 +160,11 @@ def _changed(model: nn.Module, way: str) -> nn.Module:
     if way == CHANNELS_LAST:
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # same
     return model
+
+
+def _has_depthwise(model: nn.Module) -> bool:
+    kinds = (nn.Conv1d, nn.Conv2d)
+    return any(m.groups == m.in_channels > 1 for m in model.modules() if isinstance(m, kinds))
 
 
 def _without_gradients(forward: Callable[[], Any]) -> None:

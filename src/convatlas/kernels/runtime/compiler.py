@@ -8,6 +8,7 @@ import os
 import platform
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from convatlas.kernels.runtime import threads as workers
 from convatlas.kernels.runtime.arguments import PLACE, Kind, Layout, count_up, parts_of, reader
-from convatlas.kernels.runtime.compile_limit import check_time
+from convatlas.kernels.runtime.compile_limit import check_time, note_compiled
 
 numba: Any = importlib.import_module("numba")  # it ships no types
 log = logging.getLogger("convatlas")
@@ -119,7 +120,8 @@ def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
     with _building:
         folder, before = cache_folder(), numba.config.CACHE_DIR
         mark = folder / f"{name}.{kind}.{platform.node()}"
-        if not mark.exists():
+        fresh = not mark.exists()
+        if fresh:
             check_time(name)
             log.warning(
                 "convatlas: compiling %s (%s) for this machine, once: %s; kept in %s",
@@ -129,11 +131,14 @@ def machine_code(function: FunctionType, name: str, kind: str) -> workers.Work:
             )
         function.__qualname__ = f"{name}.{kind}"
         numba.config.CACHE_DIR = str(folder)
+        start = time.perf_counter()
         try:
             build = numba.cfunc("void(intp)", cache=True, error_model="numpy")
             work = workers.Work(build(function))
         finally:
             numba.config.CACHE_DIR = before
+        if fresh:
+            note_compiled(time.perf_counter() - start)
         mark.touch()
         return work
 
