@@ -21,7 +21,7 @@ GIVEN = {
     "--max-latency": ["12.5ms"],
     "--max-size": ["1.5MB"],
     "--model": ["lenet5_modern"],
-    "--pretrained": [],
+    "--pretrained": ["yes"],
     "--time-limit": ["40s"],
     "--seed": ["7"],
     "--max-broken": ["0.125"],

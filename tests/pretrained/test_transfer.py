@@ -1,19 +1,40 @@
 """The main job from public weights: here MobileNet V2's, random, in a hub's cache made by hand."""
 
+import copy
+import re
+
 import pytest
 import torch
 from PIL import Image
 
 import convatlas as ca
-from convatlas.data import make_images
+from convatlas.data import make_images, open_images
+from convatlas.deadline import Deadline
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.errors import UsageError, WeightsError
 from convatlas.pipeline.config import FILE_NAMES
-from convatlas.pipeline.initial_checkpoints import initial_checkpoints
+from convatlas.pipeline.initial_checkpoints import initial_checkpoints, pretrained_word
+from convatlas.pipeline.keeping import Job
+from convatlas.pipeline.transfer import choose_for_heads, compete_by_heads, fitting_checkpoints
+from convatlas.pipeline.trials import TrialRunner
 from convatlas.pretrained.checkpoint import checkpoints_of
 from convatlas.progress import Silent
+from convatlas.tasks.classify import TASK
+from convatlas.train.log import RunLog
+from convatlas.train.recipe import Recipe
+from convatlas.train.stop import StopRequest
 
 NAME = "mobilenet_v2_w0.5"
+
+
+class Said(Silent):
+    """Remembers what was said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
 
 
 @pytest.fixture
@@ -33,7 +54,7 @@ def weights(cache, put, hub_only):
 
 @pytest.fixture
 def photos(tmp_path):
-    return make_images(tmp_path / "photos", classes=2, per_class=16, size=64)
+    return make_images(tmp_path / "photos", classes=2, per_class=20, size=64)
 
 
 def test_those_on_this_machine_may_be_started_from(weights):
@@ -48,6 +69,103 @@ def test_without_any_the_way_to_some_is_said(cache, hub_only):
         initial_checkpoints("resnet18", Silent())
     with pytest.raises(UsageError, match="no public weights are known for 'lenet5'"):
         initial_checkpoints("lenet5", Silent())
+
+
+def test_a_word_or_a_flag_says_whether_to_start_from_public_weights():
+    assert [pretrained_word(each) for each in (True, False)] == ["yes", "no"]
+    assert [pretrained_word(each) for each in ("auto", "yes", "no")] == ["auto", "yes", "no"]
+    with pytest.raises(UsageError, match="--pretrained must be auto, yes or no, got 'maybe'"):
+        ca.fit("digits", pretrained="maybe")
+
+
+def test_auto_takes_the_weights_at_hand_for_photographs_only(weights, photos):
+    small, said = ca.Budget(params=1_000), Said()
+    data, digits = open_images(photos), open_images("digits")
+    assert fitting_checkpoints(TASK, data, None, ca.Budget(), said) == [weights]
+    assert fitting_checkpoints(TASK, data, NAME, ca.Budget(), said) == [weights]
+    assert fitting_checkpoints(TASK, digits, None, ca.Budget(), said) == []
+    assert fitting_checkpoints(TASK, data, None, small, said) == []
+    assert said.lines == []  # nothing else fits, either
+
+
+def test_auto_says_once_what_a_download_would_bring(cache, hub_only, photos):
+    said = Said()
+    data, budget = open_images(photos), ca.Budget(params=5_000_000, macs=500_000_000)
+    assert fitting_checkpoints(TASK, data, None, budget, said) == []
+    assert fitting_checkpoints(TASK, data, "resnet18", ca.Budget(), said) == []
+    assert fitting_checkpoints(TASK, data, "lenet5", ca.Budget(), said) == []
+    first, second = said.lines
+    assert re.search(r"--pretrained yes --model (\w+) downloads \d+ MB", first)
+    assert "--model resnet18 downloads 47 MB (Hugging Face hub, timm/resnet18" in second
+
+
+def test_no_loads_none(weights, photos, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("weights were read")
+
+    def enough(*_, **__):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr("convatlas.pretrained.create.read_tensors", refuse)
+    monkeypatch.setattr("convatlas.pipeline.fit.compete", enough)
+    with pytest.raises(AssertionError, match="weights were read"):
+        ca.fit(photos, time_limit_s=20, out=tmp_path / "auto")
+    with pytest.raises(AssertionError, match="training began"):
+        ca.fit(photos, pretrained="no", model=NAME, time_limit_s=20, out=tmp_path / "no")
+
+
+@pytest.fixture
+def heads(weights, photos):
+    """Trials that got their heads, best first, and what they were run with."""
+    data = open_images(photos)
+    with StopRequest() as stop:
+        runner = TrialRunner(TASK, data, Recipe(), stop, Silent())
+        job = Job(TASK, data, ca.Budget(), Recipe(), {})
+        deadline = Deadline(60.0)
+        trials, _ = choose_for_heads(job, runner, TASK.pretrained([weights], data), deadline)
+        log = RunLog()
+        yield runner, compete_by_heads(runner, trials, deadline, log), log
+
+
+def test_the_network_answers_as_its_head_on_its_own_penultimate_features(heads):
+    runner, ranked, log = heads
+    best = ranked[0]
+    candidate = best.counted.candidate
+    backbone = copy.deepcopy(best.model)
+    backbone.reset_classifier(0)
+    for inputs, labels in runner.trial_data.frozen_batches(candidate, "train", range(8)):
+        with torch.no_grad():
+            expected = best.head.logits(backbone(inputs))
+            torch.testing.assert_close(best.model(inputs), expected, atol=1e-3, rtol=1e-3)
+        assert labels.tolist() == [runner.data.splits["train"].labels[i] for i in range(8)]
+    task = runner.trial_data.training(candidate, Recipe(), None)
+    found = task.validate(best.model, task.loaders(16, 0)[1], lambda x: x)
+    assert found["val_accuracy"] == pytest.approx(best.record.figures["accuracy"])
+    assert found["val_loss"] == pytest.approx(best.record.figures["loss"], rel=1e-2)
+    assert [row["val_accuracy"] for row in log.rows] == [best.record.figures["accuracy"]]
+    assert "linear head on frozen features of" in best.record.reason
+
+
+def test_a_form_of_about_half_the_work_comes_first_then_the_largest(heads):
+    _, ranked, _ = heads
+    macs = sorted(each.counted.cost.macs for each in ranked)
+    tried = {each.counted.cost.macs for each in ranked if each.record.figures}
+    assert macs[-1] in tried
+    assert tried - {macs[-1]} == {min(macs, key=lambda each: abs(each - macs[-1] / 2))}
+    assert [each.model is not None for each in ranked] == [True] + [False] * (len(ranked) - 1)
+
+
+def test_a_time_that_is_too_short_leaves_a_head_on_a_part(weights, photos):
+    data = open_images(photos)
+    with StopRequest() as stop:
+        runner = TrialRunner(TASK, data, Recipe(), stop, Silent())
+        job = Job(TASK, data, ca.Budget(), Recipe(), {})
+        deadline = Deadline(1e-3)
+        trials, _ = choose_for_heads(job, runner, TASK.pretrained([weights], data), deadline)
+        best = compete_by_heads(runner, trials, deadline, RunLog())[0]
+    assert best.record.figures
+    assert "of 16 images" in best.record.reason  # one batch
+    assert sum(bool(each.record.figures) for each in trials) == 1
 
 
 @pytest.mark.slow

@@ -40,11 +40,13 @@ def fit_command(
         None, help="What the network is for; found from the data if not given.", metavar="TASK"
     ),
     model: str | None = typer.Option(None, help="Try only this network.", metavar="NAME"),
-    pretrained: bool = typer.Option(
-        False,
+    pretrained: str = typer.Option(
+        "auto",
         "--pretrained",
-        help="Start from public weights: with --model those of NAME, downloaded if needed; "
-        "otherwise those of every network whose weights are already on this machine.",
+        help="Start from public weights. auto: for photographs, if weights that fit are on this "
+        "machine. yes: those of --model NAME, downloaded if needed, or of every network whose "
+        "weights are on this machine. no: fresh weights.",
+        metavar="auto|yes|no",
     ),
     time_limit: float = seconds_option(  # pyright: ignore[reportArgumentType]  it has a default
         "--time-limit", help="Approximate time limit for the whole job, e.g. 10m.", default=600.0

@@ -65,6 +65,27 @@ def reset_classifier(model: nn.Module, num_classes: int) -> None:
             _replace(head, _last_of(head), num_classes)
 
 
+def set_classifier(model: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give the last layer these weights, which were found outside the network.
+
+    Shape: weight (k, d), bias (k,)
+
+    Raises:
+        UsageError: the network has no single last layer, or one of another shape or without bias.
+    """
+    layer = model.get_submodule(_last_layer(model))
+    own = getattr(layer, "weight", None)
+    fits = isinstance(layer, nn.Linear | nn.Conv2d) and isinstance(layer.bias, Tensor)
+    if not fits or not isinstance(own, Tensor) or own.flatten(1).shape != weight.shape:
+        raise UsageError(
+            f"set_classifier: the last layer of {type(model).__name__} must be linear, with a bias "
+            f"and weights of the shape {tuple(weight.shape)}"
+        )
+    with torch.no_grad():
+        own.copy_(weight.reshape(own.shape))
+        cast(Tensor, layer.bias).copy_(bias)
+
+
 def num_features(model: nn.Module) -> int | None:
     """Return how many numbers the last layer reads; None where there is no such single layer."""
     try:

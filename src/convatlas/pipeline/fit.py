@@ -15,12 +15,23 @@ from convatlas.pipeline.compete import compete
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
-from convatlas.pipeline.initial_checkpoints import initial_checkpoints
+from convatlas.pipeline.initial_checkpoints import (
+    AUTO,
+    YES,
+    initial_checkpoints,
+    pretrained_word,
+)
 from convatlas.pipeline.keeping import Job, keep_data, keep_winner
 from convatlas.pipeline.opening import open_data
 from convatlas.pipeline.outlook import outlook
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
+from convatlas.pipeline.transfer import (
+    choose_for_heads,
+    compete_by_heads,
+    fitting_checkpoints,
+    takes_heads,
+)
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
@@ -53,7 +64,7 @@ def fit(
     budget: Budget | None = None,
     task: str | None = None,
     model: str | None = None,
-    pretrained: bool = False,
+    pretrained: str | bool = "auto",
     time_limit_s: float | str = 600.0,
     out: str | Path | None = None,
     seed: int = 0,
@@ -72,8 +83,11 @@ def fit(
         task: what the network is for; None takes that of `model`, or the one whose layout the data
             have.
         model: a registered name, to try only that network (at every input size).
-        pretrained: start from public weights: of `model`, downloaded if need be, or of every
-            network whose weights are on this machine.
+        pretrained: start from public weights. `auto` does where the data are of the kind that
+            they were trained on (photographs) and some that fit the budget are on this machine;
+            what a download would bring is said, and nothing is downloaded. `yes` (or True) takes
+            those of `model`, downloaded if need be, or of every network whose weights are on this
+            machine. `no` (or False) trains from fresh weights.
         time_limit_s: wall-clock seconds for everything together, from the start to the report;
             or text such as "10m".
         out: the run folder; None makes `runs/<name of the data>`.
@@ -98,6 +112,7 @@ def fit(
     """
     if isinstance(time_limit_s, str):
         time_limit_s = parse_seconds(time_limit_s)
+    pretrained = pretrained_word(pretrained)
     call = record_call(fit, {**locals(), **options})
     _check_options(time_limit_s, seed, max_broken)
     deadline = Deadline(time_limit_s, started)
@@ -110,7 +125,7 @@ def fit(
     with StopRequest() as stop, ExitStack() as held:
         early = Stoppable(progress, stop)  # until there is something to keep
         claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
-        starts = initial_checkpoints(model, early) if pretrained else []
+        starts = initial_checkpoints(model, early) if pretrained == YES else []
         opened = open_data(
             chosen,
             data,
@@ -121,22 +136,31 @@ def fit(
             deadline=deadline,
         )
         claim = claim or held.enter_context(claimed_free(opened.name))
-        recipe = _suited(recipe or (TRANSFER if pretrained else Recipe()), opened, seed)
+        if pretrained == AUTO:
+            starts = fitting_checkpoints(chosen, opened, model, budget, early)
+        recipe = _suited(recipe or (TRANSFER if starts else Recipe()), opened, seed)
         job = Job(chosen, opened, budget, recipe, call)
         runner = TrialRunner(chosen, opened, recipe, stop, early, options)
-        if pretrained:
+        heads = bool(starts) and takes_heads(runner)
+        if starts:
             rows = chosen.pretrained(starts, opened)
         else:
             rows = chosen.fresh(entries, opened, fixed_width=model is not None)
-        trials, others = _choose(job, runner, rows, deadline, transfer=pretrained)
+        if heads:
+            trials, others = choose_for_heads(job, runner, rows, deadline)
+        else:
+            trials, others = _choose(job, runner, rows, deadline, transfer=bool(starts))
         claim.check_space(_weight_bytes(trials))
         keep_data(chosen, opened, claim.building)
-        _get_ready(runner, trials, others, deadline)
+        if not heads:
+            _get_ready(runner, trials, others, deadline)
         runner.progress = runner.trial_data.progress = progress
         _expect_end(runner, trials, deadline)
         log = RunLog(claim.building)
-        seconds = deadline.for_training()
-        ranked = compete(runner, trials, seconds, log)
+        if heads:
+            ranked = compete_by_heads(runner, trials, deadline, log)
+        else:
+            ranked = compete(runner, trials, deadline.for_training(), log)
         log.close()
         winner = _winner(ranked, stop)
         leaderboard = [e.record for e in ranked] + others

@@ -117,7 +117,7 @@ def _config(
         example=dict(candidate.example),
         input=shapes[0] if len(shapes) == 1 else shapes,
         settings=runner.trial_data.settings(candidate),
-        training=runner.trial_data.training_options(),
+        training={**runner.trial_data.training_options(), **_head_notes(winner)},
         weights=start.source if start else None,
         weights_licence=start.licence if start else None,
         call=job.call,
@@ -134,3 +134,10 @@ def _config(
         validation=winner.record.figures,
         leaderboard=leaderboard,
     )
+
+
+def _head_notes(winner: LiveTrial) -> dict[str, Any]:
+    """How its last layer began, where it was found on frozen features."""
+    if winner.head is None:
+        return {}
+    return {"linear_head": winner.head_words, "linear_head_penalty": winner.head.penalty}

@@ -167,6 +167,26 @@ def choose_trials(
     return trials, sorted(others, key=lambda r: r.status != "not trained")
 
 
+def all_that_fit(
+    task: AnyTask, counted: list[CostedCandidate], budget: Budget, speeds: Speeds
+) -> tuple[list[LiveTrial], list[Trial]]:
+    """Choose every candidate within the budget; return them and the lines of all the others.
+
+    Raises:
+        BudgetError: nothing fits.
+    """
+    records = {id(c): _record(task, c) for c in counted}
+    measured = _Measured(task, speeds, budget, records, 0.0)
+    chosen = [c for c in counted if c.fits and measured.fits(c)]
+    if not chosen:
+        raise _nothing_fits(task, [measured.over.get(id(c), c) for c in counted])
+    trained = {id(c) for c in chosen}
+    trials = [LiveTrial(c, records[id(c)]) for c in chosen]
+    for trial in trials:
+        trial.record.status = "not trained"
+    return trials, [records[id(c)] for c in counted if id(c) not in trained]
+
+
 class _Measured:
     """Costs that only running shows: asked for those candidates whose turn has come."""
 

@@ -47,6 +47,8 @@ def _limits(config: RunConfig) -> str:
 def _start(config: RunConfig) -> str:
     """The other options that were given, and the seed; older runs noted only public weights."""
     call = config.call or ({"pretrained": True} if config.weights else {})
+    if isinstance(call.get("pretrained"), bool):  # so in runs of before `auto`
+        call = {**call, "pretrained": "yes" if call["pretrained"] else "no"}
     return f"{call_options(call)} --seed {config.seed}"
 
 

@@ -32,6 +32,7 @@ from convatlas.search.costed import CostedCandidate
 from convatlas.search.known_curves import Expected
 from convatlas.tasks.task import AnyTask
 from convatlas.train.device import training_device
+from convatlas.train.linear_head import LinearHead
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
 from convatlas.train.recipe import Recipe
@@ -58,6 +59,9 @@ class LiveTrial:
     way: str = TORCH  # that a training step is fastest with
     recipe: Recipe | None = None  # of its last round, as that had time for
     expected: Expected | None = None  # by recorded curves
+    head: LinearHead | None = None  # that its last layer began with, from frozen features
+    head_loss: float = 0.0  # of that head, on the training examples
+    head_words: str = ""  # on what that head was found
 
     def score(self, metric: Metric) -> tuple[float, float] | None:
         """Return what sorts trials from worst to best: the metric, then the loss.

@@ -14,6 +14,7 @@ from convatlas.data.images.augment import LEVELS
 from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import takes_images
+from convatlas.data.images.photographs import are_photographs
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
@@ -121,6 +122,9 @@ class Classify(Task[ImageData, Evaluation]):
 
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: ImageData) -> Rows:
         return transfer_networks(checkpoints, _options(data), data.height * data.width)
+
+    def suits_public_weights(self, data: ImageData) -> bool:
+        return are_photographs(data)
 
     def input_words(self, example) -> str:
         return f"{example['size']} px"

@@ -137,6 +137,10 @@ class Task(ABC, Generic[D, E]):
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: D) -> Rows:
         """Return networks that start from public weights, at the sizes that suit them."""
 
+    def suits_public_weights(self, data: D) -> bool:
+        """Return whether the inputs are of the kind that public weights were trained on."""
+        return False
+
     @abstractmethod
     def input_words(self, example: Mapping[str, Any]) -> str:
         """Return the form of an input in words: `32 px`."""

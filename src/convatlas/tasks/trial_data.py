@@ -1,7 +1,9 @@
 """The data of a contest between networks, whatever they are."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
 
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
@@ -44,4 +46,24 @@ class TrialData(Protocol):
         Args:
             judged: of the validation examples, the same part each time; None takes all.
         """
+        ...
+
+
+@runtime_checkable
+class FeatureData(Protocol):
+    """What a `TrialData` offers where a linear classifier on frozen features answers the task."""
+
+    def frozen_batches(
+        self, candidate: Candidate, split: str, rows: Sequence[int] | None
+    ) -> Iterable[tuple[Tensor, Tensor]]:
+        """Return inputs and labels as the predictor gives inputs to the network: not augmented.
+
+        Args:
+            split: `train` or `val`.
+            rows: of the split, in the order wanted; None takes all in their order.
+        """
+        ...
+
+    def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
+        """Return the task's metric and `loss` of answers, as validation figures have them."""
         ...

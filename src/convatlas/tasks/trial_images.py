@@ -1,11 +1,13 @@
 """The images of the trials at the sizes of their networks: decoded once for each, then kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, Subset
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from convatlas.data import (
     CachedImages,
@@ -24,6 +26,7 @@ from convatlas.train.tasks.classify import Classify
 
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
+FROZEN_BATCH = 16  # images: their maps stay in the processor's cache
 
 
 class TrialImages:
@@ -85,6 +88,23 @@ class TrialImages:
             normalise=preprocess.normalise,
             label_smoothing=self.label_smoothing,
         )
+
+    def frozen_batches(
+        self, candidate: Candidate, split: str, rows: Sequence[int] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the images of a split as the network takes them, without augmentation."""
+        preprocess = self.preprocess(candidate)
+        images = self._images(split, preprocess.size, preprocess.resize)
+        chosen = images if rows is None else Subset(images, rows)
+        for pixels, labels in DataLoader(chosen, FROZEN_BATCH):
+            yield preprocess.normalise(pixels), labels
+
+    def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
+        """Return accuracy (0..1) and cross-entropy."""
+        return {
+            "loss": float(functional.cross_entropy(logits, labels)),
+            "accuracy": float((logits.argmax(1) == labels).float().mean()),
+        }
 
     def preprocess(self, candidate: Candidate) -> Preprocess:
         """Build it as public weights expect, else with the mean and deviation of the images."""

@@ -1,0 +1,140 @@
+"""A linear classifier on features that do not change: multinomial logistic regression.
+
+The penalty is chosen by cross-validation on the training features themselves, so that the
+validation split stays what judges the result.
+
+Source: Kornblith, Shlens, Le, "Do Better ImageNet Models Transfer Better?", CVPR 2019,
+    arXiv:1805.08974, section 3 (logistic regression on frozen features, L2 penalty by validation).
+Differs: the penalties are compared on the leading principal components, where a fit takes a third
+    of the time; features are centred and share one scale.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01)  # largest first
+FOLDS = 3
+COMPONENTS = 256  # that penalties are compared on
+COMPARING_STEPS, STEPS = 20, 100  # of L-BFGS at most
+
+
+class LinearHead(NamedTuple):
+    """Logits are `features @ weight.T + bias`.
+
+    Shape: weight (k, d), bias (k,)
+    """
+
+    weight: Tensor
+    bias: Tensor
+    penalty: float
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Answer for features. Shape: (n, d) -> (n, k)"""
+        return F.linear(features, self.weight, self.bias)
+
+
+def fit_linear_head(
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    seed: int = 0,
+) -> LinearHead:
+    """Fit it with the penalty that cross-validation likes best.
+
+    Minimises the mean cross-entropy plus penalty / 2 times the squared norm of the weights, after
+    the features were centred and divided by their root mean variance; biases are free.
+
+    Args:
+        penalties: to choose from, largest first; a single one is taken as it is.
+        seed: of the folds.
+
+    Shape: features (n, d), labels (n,)
+
+    Raises:
+        ValueError: no examples, or features that are not finite numbers.
+    """
+    if not len(features) or not bool(torch.isfinite(features).all()):
+        raise ValueError(
+            "fit_linear_head: features must be finite numbers of at least one example, "
+            f"got {len(features)} examples"
+        )
+    mean = features.mean(0)
+    centred = features - mean
+    scale = centred.square().mean().sqrt().clamp(min=1e-12)
+    standard = centred / scale
+    penalty = _choose(_leading(standard), labels, num_classes, penalties, seed)
+    (solution,) = _solutions(standard, labels, num_classes, [penalty], STEPS)
+    weight = solution[0] / scale
+    return LinearHead(weight, solution[1] - weight @ mean, penalty)
+
+
+def _leading(standard: Tensor) -> Tensor:
+    """Return the examples by their leading principal components, where there are more features.
+
+    Shape: (n, d) -> (n, at most 256)
+    """
+    if standard.shape[1] <= COMPONENTS:
+        return standard
+    _, directions = torch.linalg.eigh(standard.T @ standard)
+    return standard @ directions[:, -COMPONENTS:]
+
+
+def _choose(
+    standard: Tensor, labels: Tensor, num_classes: int, penalties: Sequence[float], seed: int
+) -> float:
+    """Return the penalty with the smallest held-out loss, the larger one of two equals."""
+    folds = min(FOLDS, len(labels))
+    if len(penalties) == 1 or folds < 2:
+        return penalties[0]
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    losses = torch.zeros(len(penalties))
+    for held in order.chunk(folds):
+        kept = torch.ones(len(labels), dtype=torch.bool)
+        kept[held] = False
+        solutions = _solutions(
+            standard[kept], labels[kept], num_classes, penalties, COMPARING_STEPS
+        )
+        for place, (weight, bias) in enumerate(solutions):
+            logits = F.linear(standard[held], weight, bias)
+            losses[place] += float(F.cross_entropy(logits, labels[held], reduction="sum"))
+    return penalties[int(losses.argmin())]
+
+
+def _solutions(
+    standard: Tensor, labels: Tensor, num_classes: int, penalties: Sequence[float], steps: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield weight and bias for each penalty, each found from the one before."""
+    weight = standard.new_zeros(num_classes, standard.shape[1]).requires_grad_()
+    bias = standard.new_zeros(num_classes).requires_grad_()
+    for penalty in penalties:
+        solver = torch.optim.LBFGS(
+            [weight, bias],
+            max_iter=steps,
+            tolerance_grad=1e-5,
+            tolerance_change=1e-7,
+            line_search_fn="strong_wolfe",
+        )
+
+        def loss(penalty: float = penalty) -> Tensor:
+            logits = F.linear(standard, weight, bias)
+            return F.cross_entropy(logits, labels) + penalty / 2 * weight.square().sum()
+
+        _minimise(solver, loss)
+        yield weight.detach().clone(), bias.detach().clone()
+
+
+def _minimise(solver: torch.optim.LBFGS, loss) -> None:
+    def closure() -> Tensor:
+        solver.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        solver.step(closure)  # pyright: ignore[reportArgumentType]  its stub wants a float
