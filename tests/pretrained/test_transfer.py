@@ -191,7 +191,7 @@ def test_a_run_from_public_weights_prepares_images_as_they_expect_everywhere(
     page = (run.path / FILE_NAMES["report"]).read_text(encoding="utf-8")
     assert weights.repo in page
     assert "then the square in the middle" in page
-    assert "--pretrained" in page
+    assert "--pretrained yes" in page
 
 
 @pytest.mark.slow

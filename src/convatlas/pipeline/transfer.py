@@ -165,7 +165,7 @@ def _half_form(forms: Sequence[LiveTrial]) -> LiveTrial:
 
 
 def _try(runner: TrialRunner, trial: LiveTrial, deadline: Deadline) -> None:
-    """Fit the head of one network and note what it reaches."""
+    """Find the head of one network and note what it reaches."""
     start, record = time.perf_counter(), trial.record
     name = f"{record.model} {record.input}"
     try:

@@ -45,7 +45,7 @@ def fit_linear_head(
     penalties: Sequence[float] = PENALTIES,
     seed: int = 0,
 ) -> LinearHead:
-    """Fit it with the penalty that cross-validation likes best.
+    """Find weight and bias with the penalty that cross-validation likes best.
 
     Minimises the mean cross-entropy plus penalty / 2 times the squared norm of the weights, after
     the features were centred and divided by their root mean variance; biases are free.
