@@ -6,6 +6,7 @@ import pytest
 
 from convatlas.metric import ACCURACY
 from convatlas.pipeline.config import Trial
+from convatlas.pipeline.front import front_of
 from convatlas.pipeline.outcomes import OUTCOMES, outcome_of, settings
 from convatlas.pipeline.pareto_plot import (
     cost_known,
@@ -19,7 +20,7 @@ OPEN = Budget()
 
 def points(figure):
     """(x, y) of every trained candidate."""
-    traces = [t for t in figure.to_dict()["data"] if t["yaxis"] == "y"]
+    traces = [t for t in figure.to_dict()["data"] if t.get("yaxis") == "y"]
     return sorted(p for t in traces for p in zip(t["x"], t["y"], strict=True))
 
 
@@ -29,9 +30,20 @@ def test_every_trained_candidate_is_a_point(leaderboard):
     assert points(metric_against_cost(leaderboard, ACCURACY, OPEN, "macs"))[0] == (300_000, 0.965)
 
 
+def test_steps_lead_along_the_networks_that_no_other_beats_at_that_cost(leaderboard):
+    lines = [
+        t
+        for t in metric_against_cost(leaderboard, ACCURACY, OPEN, "macs").to_dict()["data"]
+        if t["mode"] == "lines"
+    ]
+    assert [list(zip(t["x"], t["y"], strict=True)) for t in lines] == [
+        [(c.macs, c.figures["accuracy"]) for c in front_of(leaderboard, ACCURACY, ("macs",))]
+    ]
+
+
 def test_the_others_stand_on_the_strip_where_their_cost_is_known(leaderboard):
     data = metric_against_cost(leaderboard, ACCURACY, OPEN, "params").to_dict()["data"]
-    strip = [t for t in data if t["yaxis"] == "y2"]
+    strip = [t for t in data if t.get("yaxis") == "y2"]
     assert sorted(x for t in strip for x in t["x"]) == [70_000, 90_000, 250_000]
 
 
@@ -79,7 +91,7 @@ def test_another_limit_is_not_drawn(leaderboard):
 
 def test_hovering_tells_the_candidate_and_no_markup_of_others(leaderboard):
     data = metric_against_cost(leaderboard, ACCURACY, OPEN).to_dict()["data"]
-    texts = "\n".join(text for trace in data for text in trace["hovertext"])
+    texts = "\n".join(text for trace in data for text in trace.get("hovertext", ()))
     assert "<b>small_net</b><br>28 px, width 0.5<br>61.0 k params, 417 k macs" in texts
     assert "91.00% on validation after 3.2 epochs<br>dropped after round 1" in texts
     assert "others &lt;looked&gt; better" in texts

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from convatlas.pipeline.leaderboard import Leaderboard
     from convatlas.pipeline.run import Run
 
+FRONT_SHOWN = 4
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
     "`digits` (embedded), or a folder or file in a layout of the task. Images with classes: a "
@@ -109,6 +110,8 @@ def fit_command(
 def _print(run: "Run") -> None:
     config = run.config
     _print_leaderboard(run.leaderboard)
+    for line in front_lines(run):
+        say(line)
     say()
     say(f"chosen: {config.model} ({_options(config.options)}) at {config.input_words}")
     if config.weights is not None:
@@ -160,6 +163,24 @@ def _print_leaderboard(leaderboard: "Leaderboard") -> None:
     table(rows, ("network", "options", *numbers, "outcome"), right=numbers)
     if len(leaderboard) > SHOWN:
         say(f"and {len(leaderboard) - SHOWN} more, in the report and in run.json")
+
+
+def front_lines(run: "Run") -> list[str]:
+    """Return what cheaper networks reached, a line each, the best first."""
+    config, metric = run.config, run.config.metric
+    lines = []
+    for trial in run.pareto():
+        if trial.status == "chosen" or not trial.macs or not trial.params:
+            continue
+        cheaper = trial.macs < config.macs or trial.params < config.params
+        if cheaper:
+            lines.append(
+                f"with {trial.macs / max(1, config.macs):.2g} x the macs and "
+                f"{trial.params / max(1, config.params):.2g} x the params: {trial.model} at "
+                f"{trial.input}, {metric.text(trial.value(metric))} on validation after "
+                f"{trial.epochs:.1f} epochs"
+            )
+    return lines[:FRONT_SHOWN]
 
 
 def _options(options: dict) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from convatlas.metric import Metric
 from convatlas.pipeline.config import Trial
+from convatlas.pipeline.front import front_of
 from convatlas.pipeline.outcomes import (
     CHOSEN,
     Outcome,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LIMIT_COLOUR = "#d1495b"
+FRONT_LINE = {"color": "#8b929c", "width": 1, "dash": "dot"}
 MARGIN = 1.6  # a factor left and right of the outermost points
 SIZES = {CHOSEN: 17}
 
@@ -86,6 +88,7 @@ def metric_against_cost(
             "fixedrange": True,
         },
     )
+    _draw_front(figure, front_of(leaderboard, metric, (quantity,)), metric, quantity)
     if limit is not None:
         _draw_limit(figure, limit, right, format_number(limit, cost.unit))
     return figure
@@ -149,6 +152,23 @@ def _hover(trial: Trial, metric: Metric) -> str:
 
 def _safe(text: str) -> str:
     return html.escape(text, quote=False)  # plotly reads a little HTML in its labels
+
+
+def _draw_front(figure: "Figure", front: Sequence[Trial], metric: Metric, quantity: str) -> None:
+    """Draw steps between the networks that no other beats at this cost."""
+    from plotly import graph_objects as go
+
+    if len(front) > 1:
+        figure.add_trace(
+            go.Scatter(
+                x=[_cost(c, quantity) for c in front],
+                y=[c.value(metric) for c in front],
+                mode="lines",
+                line={**FRONT_LINE, "shape": "vh"},
+                name="no other is better for less",
+                hoverinfo="skip",
+            )
+        )
 
 
 def _draw_limit(figure: "Figure", limit: float, right: float, words: str) -> None:

@@ -16,6 +16,7 @@ from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
 from convatlas.pipeline.exporting import check_target, export_proved
+from convatlas.pipeline.front import front_of
 from convatlas.pipeline.leaderboard import Leaderboard
 from convatlas.pipeline.sample import load_sample
 from convatlas.progress import Progress, Silent
@@ -54,6 +55,16 @@ class Run:
     def leaderboard(self) -> Leaderboard:
         """Every candidate with its cost, figures and outcome; the chosen one first."""
         return Leaderboard(self.config.leaderboard, self.config.metric)
+
+    def pareto(self) -> Leaderboard:
+        """Return the trials that no other beats in metric, multiply-adds and params.
+
+        The best metric first; the metric is that of the validation split, after however long each
+        was trained. A cheaper network that dropped out early could do better with more training.
+        """
+        return Leaderboard(
+            front_of(self.config.leaderboard, self.config.metric), self.config.metric
+        )
 
     def __repr__(self) -> str:
         return f"Run({printable(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
@@ -337,6 +348,7 @@ class Run:
             "steps": config.steps,
             "proof": config.proof.model_dump() if config.proof else None,
             "leaderboard": self.leaderboard.to_dicts(),
+            "pareto": self.pareto().to_dicts(),
             "files": {kind: str(path) for kind, path in self.files.items()},
         }
 
