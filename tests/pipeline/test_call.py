@@ -29,6 +29,7 @@ GIVEN = {
     "--value-range": ["-100.5", "3071"],
     "--task": ["classify"],
     "--out": ["a folder"],
+    "--save-front": [],
     "--force": [],
 }
 

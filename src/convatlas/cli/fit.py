@@ -72,6 +72,12 @@ def fit_command(
         help="Another option of the task; may be repeated.",
         metavar="NAME=VALUE",
     ),
+    save_front: bool = typer.Option(
+        False,
+        "--save-front",
+        help="Also keep the networks that no other beats in metric, macs and params, as runs in "
+        "DIR/front/.",
+    ),
     force: bool = typer.Option(False, "--force", help="Replace the run that is in DIR."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
@@ -92,6 +98,7 @@ def fit_command(
         out=out,
         seed=seed,
         force=force,
+        save_front=save_front,
         max_broken=max_broken,
         progress=progress_on_stderr(Clock(time_limit, STARTED)),
         started=STARTED,
@@ -173,12 +180,13 @@ def front_lines(run: "Run") -> list[str]:
         if trial.status == "chosen" or not trial.macs or not trial.params:
             continue
         cheaper = trial.macs < config.macs or trial.params < config.params
+        place = f": {shell_word(run.path / trial.folder)}" if trial.folder else ""
         if cheaper:
             lines.append(
                 f"with {trial.macs / max(1, config.macs):.2g} x the macs and "
                 f"{trial.params / max(1, config.params):.2g} x the params: {trial.model} at "
                 f"{trial.input}, {metric.text(trial.value(metric))} on validation after "
-                f"{trial.epochs:.1f} epochs"
+                f"{trial.epochs:.1f} epochs{place}"
             )
     return lines[:FRONT_SHOWN]
 

@@ -51,7 +51,7 @@ def compete(
     def on_dropped(trial: LiveTrial, rung: int) -> None:
         if trial.record.status == "trained":
             trial.record.status = f"dropped after round {rung}"
-        trial.model = None
+        runner.let_go(trial)
         runner.trial_data.keep(e.counted.candidate for e in everyone if e.model is not None)
 
     forecasts = _Forecasts(runner, rungs)

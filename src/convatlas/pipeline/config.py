@@ -29,6 +29,7 @@ FILE_NAMES = {
 }
 
 
+FRONT = "front"  # folder of runs, a network of the front each
 STEPS = ("test", "export", "report")  # after training
 DONE = "done"
 
@@ -58,6 +59,8 @@ class Trial(BaseModel):
     seconds: float = 0.0
     status: str = "waiting"
     reason: str = ""
+    # Where its own run lies within this one, if the front was saved.
+    folder: Annotated[str, Field(pattern=rf"^{FRONT}/[\w.-]+$")] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -12,9 +12,11 @@ from convatlas.errors import ConvatlasError, UsageError
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.call import record_call
 from convatlas.pipeline.compete import compete
-from convatlas.pipeline.config import Trial
+from convatlas.pipeline.config import FRONT, Trial
+from convatlas.pipeline.dropped_weights import DroppedWeights
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
+from convatlas.pipeline.front_folders import save_front as save_front_of
 from convatlas.pipeline.initial_checkpoints import (
     AUTO,
     YES,
@@ -68,6 +70,7 @@ def fit(
     time_limit_s: float | str = 600.0,
     out: str | Path | None = None,
     seed: int = 0,
+    save_front: bool = False,
     force: bool = False,
     max_broken: float = 0.05,
     recipe: Recipe | None = None,
@@ -92,6 +95,8 @@ def fit(
             or text such as "10m".
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
+        save_front: also keep the networks that no other beats (`Run.pareto`), each as a run of its
+            own in `front/<n>-<model>/` of the run folder.
         force: replace a run that the folder holds.
         max_broken: share of unreadable files that is skipped; above it the job stops.
         recipe: how to train; the default suits every registered network, or its public weights.
@@ -150,7 +155,9 @@ def fit(
             trials, others = choose_for_heads(job, runner, rows, deadline)
         else:
             trials, others = _choose(job, runner, rows, deadline, transfer=bool(starts))
-        claim.check_space(_weight_bytes(trials))
+        claim.check_space(_weight_bytes(trials, every=save_front))
+        if save_front:
+            runner.dropped = DroppedWeights(claim.building / FRONT, progress)
         keep_data(chosen, opened, claim.building)
         if not heads:
             _get_ready(runner, trials, others, deadline)
@@ -165,6 +172,8 @@ def fit(
         winner = _winner(ranked, stop)
         leaderboard = [e.record for e in ranked] + others
         run = keep_winner(job, runner, claim, winner, leaderboard)
+        if runner.dropped is not None:
+            save_front_of(job, runner, run, ranked, runner.dropped)
         assert winner.model is not None
         assert winner.counted.cost is not None
         config = run.config
@@ -279,6 +288,7 @@ def _suited(recipe: Recipe, data: Dataset, seed: int) -> Recipe:
     return recipe.with_options(batch_size=batch, epochs=epochs, seed=seed)
 
 
-def _weight_bytes(trials: list[LiveTrial]) -> int:
-    costs = [trial.counted.cost for trial in trials]
-    return max((cost.weight_bytes for cost in costs if cost is not None), default=0)
+def _weight_bytes(trials: list[LiveTrial], *, every: bool) -> int:
+    """Return the bytes of the largest network, or of every one together."""
+    sizes = [cost.weight_bytes for e in trials if (cost := e.counted.cost) is not None]
+    return sum(sizes) if every else max(sizes, default=0)

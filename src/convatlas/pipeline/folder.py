@@ -15,13 +15,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from convatlas.errors import UsageError
-from convatlas.pipeline.config import FILE_NAMES, RunConfig
+from convatlas.pipeline.config import FILE_NAMES, FRONT, RunConfig
 from convatlas.text import printable, printable_few
 
 LOCK = ".convatlas.lock"
 BUILDING = ".convatlas-building"
 TENSORBOARD = "tensorboard"
-NAMES = frozenset({*FILE_NAMES.values(), TENSORBOARD})  # that a run may write
+NAMES = frozenset({*FILE_NAMES.values(), TENSORBOARD, FRONT})  # that a run may write
 SMALL_PARTS = 30 << 20  # bytes of a run beside its weights: report, log, split
 
 
@@ -83,7 +83,7 @@ def written_by_run(folder: Path) -> set[str] | None:
         return None
     names = stored.get("written")
     if not isinstance(names, list):  # written before runs noted it
-        return set(NAMES)
+        return set(NAMES - {FRONT})
     return {name for name in names if isinstance(name, str)} & NAMES | {FILE_NAMES["config"]}
 
 

@@ -66,7 +66,7 @@ def keep_winner(
     inputs = candidate.inputs(network)
     latency = best_latency(network, inputs, seconds=LATENCY_SECONDS)
     winner.record.latency_s = latency.median_s
-    config = _config(job, runner, winner, inputs, latency, leaderboard)
+    config = run_config(job, runner, winner, inputs, latency, leaderboard)
     config.finished = "interrupted" if stop.requested else "no"
     config.steps = dict.fromkeys(STEPS, "not done yet")
     if job.budget.excess(latency_s=config.latency_s):
@@ -93,7 +93,7 @@ def _store(claim: Claim, network: nn.Module, config: RunConfig, stop: StopReques
         claim.publish(config)
 
 
-def _config(
+def run_config(
     job: Job,
     runner: TrialRunner,
     winner: LiveTrial,
@@ -101,6 +101,11 @@ def _config(
     latency: Latency,
     leaderboard: list[Trial],
 ) -> RunConfig:
+    """Return what `run.json` says of a trial that was trained, before any test.
+
+    Args:
+        winner: the trial; `inputs` are one of its own, `latency` is what was measured with them.
+    """
     candidate, cost, data = winner.counted.candidate, winner.counted.cost, job.data
     assert cost is not None
     start = candidate.checkpoint

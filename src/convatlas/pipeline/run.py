@@ -66,6 +66,17 @@ class Run:
             front_of(self.config.leaderboard, self.config.metric), self.config.metric
         )
 
+    @property
+    def front(self) -> list[Path]:
+        """The run folders of `pareto()`, in its order: this one, and those that were saved.
+
+        `fit(save_front=True)` saves them; each opens with `open_run` and is tested and exported by
+        `convatlas report`.
+        """
+        rows = [("" if t.status == "chosen" else t.folder) for t in self.pareto()]
+        paths = [self.path / row for row in rows if row is not None]
+        return [path for path in paths if (path / FILE_NAMES["config"]).is_file()]
+
     def __repr__(self) -> str:
         return f"Run({printable(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
 
@@ -349,6 +360,7 @@ class Run:
             "proof": config.proof.model_dump() if config.proof else None,
             "leaderboard": self.leaderboard.to_dicts(),
             "pareto": self.pareto().to_dicts(),
+            "front": [str(path) for path in self.front],
             "files": {kind: str(path) for kind, path in self.files.items()},
         }
 

@@ -119,7 +119,7 @@ def compete_by_heads(
         _second_round(runner, probe, trials, deadline)
     ranked = sorted(trials, key=lambda t: t.score(metric) or (), reverse=True)
     for trial in ranked[1:]:
-        trial.model = None
+        runner.let_go(trial)
     runner.trial_data.keep([ranked[0].counted.candidate])
     _log(ranked[0], log)
     return ranked

@@ -24,6 +24,7 @@ from convatlas.kernels.layers.choose import (
 )
 from convatlas.metric import Metric
 from convatlas.pipeline.config import Trial
+from convatlas.pipeline.dropped_weights import DroppedWeights
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.slow_networks import FORWARD_FRACTION, batch_within, validated_within
 from convatlas.pretrained.create import load_public
@@ -78,6 +79,7 @@ class TrialRunner:
     Attributes:
         trial_data: the data in the form of each network.
         speeds: what was measured of the candidates.
+        dropped: keeps the weights of trials that drop out; None keeps none.
     """
 
     def __init__(
@@ -93,6 +95,13 @@ class TrialRunner:
         self.trial_data = task.trial_data(data, recipe, options, progress)
         self.speeds = Speeds(data, recipe)
         self.progress = progress
+        self.dropped: DroppedWeights | None = None
+
+    def let_go(self, trial: LiveTrial) -> None:
+        """Give up the network of a trial; its weights stay on disk where the front is saved."""
+        if self.dropped is not None and trial.model is not None and trial.record.figures:
+            self.dropped.put(trial.record, trial.model)
+        trial.model = None
 
     def build(self, trial: LiveTrial) -> nn.Module:
         """Build the network as it starts, the same for the same seed; note public weights."""
