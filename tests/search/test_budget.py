@@ -14,6 +14,16 @@ def test_an_unknown_cost_is_not_over():
     assert Budget(latency_s=0.01).excess(latency_s=None) == {}
 
 
+def test_a_lower_limit_is_missed_by_how_many_times_more_it_asks_for():
+    budget = Budget(throughput="1k", memory_bytes="1MB")
+    assert budget.excess(throughput=250.0, memory_bytes=2_000_000) == {
+        "throughput": 4.0,
+        "memory_bytes": 2.0,
+    }
+    assert budget.excess(throughput=1000.0, memory_bytes=1_000_000) == {}
+    assert budget.excess(throughput=None) == {}
+
+
 def test_a_budget_without_limits_is_open():
     assert Budget().is_open()
     assert not Budget(file_bytes=1e6).is_open()
@@ -32,7 +42,8 @@ def test_a_budget_without_limits_is_open():
         ({"parms": 5}, "no limit 'parms'; did you mean params\\?"),
         ({"latency": 5}, "no limit 'latency'; did you mean latency_s\\?"),
         ({"max_size": 5}, "did you mean file_bytes\\?"),
-        ({"weight": 5}, "there are params, macs, latency_s, file_bytes"),
+        ({"weight": 5}, "there are params, macs, latency_s, file_bytes, memory_bytes, throughput"),
+        ({"max_memory": 5}, "did you mean memory_bytes\\?"),
     ],
 )
 def test_nonsense_is_refused_with_the_nearest_name(wrong, message):

@@ -37,6 +37,13 @@ def fit_command(
     max_size: float | None = bytes_option(
         "--max-size", help="Maximum size of the exported file, e.g. 2MB."
     ),
+    max_memory: float | None = bytes_option(
+        "--max-memory", help="Maximum memory while one input runs, weights included, e.g. 16MB."
+    ),
+    min_throughput: float | None = count_option(
+        "--min-throughput",
+        help="Minimum number of inputs a second on this machine's CPU, in batches, e.g. 200.",
+    ),
     task: str | None = typer.Option(
         None, help="What the network is for; found from the data if not given.", metavar="TASK"
     ),
@@ -49,8 +56,19 @@ def fit_command(
         "weights are on this machine. no: fresh weights.",
         metavar="auto|yes|no",
     ),
-    time_limit: float = seconds_option(  # pyright: ignore[reportArgumentType]  it has a default
-        "--time-limit", help="Approximate time limit for the whole job, e.g. 10m.", default=600.0
+    time_limit: float | None = seconds_option(
+        "--time-limit",
+        help="Approximate time limit for the whole job, e.g. 2m; 10m if neither it nor --epochs is "
+        "given.",
+    ),
+    epochs: float | None = typer.Option(
+        None,
+        help="Passes over the training data for the chosen network; without --time-limit the "
+        "result can be repeated exactly.",
+        metavar="N",
+    ),
+    max_trials: int | None = typer.Option(
+        None, "--max-trials", help="Maximum number of networks that are trained.", metavar="N"
     ),
     out: Path | None = typer.Option(None, help="The folder to write the run to.", metavar="DIR"),
     seed: int = typer.Option(0, help="Random seed for split, weights and augmentation."),
@@ -84,10 +102,18 @@ def fit_command(
     """Find and train the best network that fits a budget."""
     from convatlas.cli.main import STARTED
     from convatlas.cli.progress import Clock, progress_on_stderr
-    from convatlas.pipeline.fit import fit
+    from convatlas.pipeline.fit import USUAL_LIMIT_S, fit
     from convatlas.search.budget import Budget
 
-    budget = Budget(params=max_params, macs=max_macs, latency_s=max_latency, file_bytes=max_size)
+    budget = Budget(
+        params=max_params,
+        macs=max_macs,
+        latency_s=max_latency,
+        file_bytes=max_size,
+        memory_bytes=max_memory,
+        throughput=min_throughput,
+    )
+    limit = USUAL_LIMIT_S if time_limit is None and epochs is None else time_limit
     run = fit(
         data,
         budget=budget,
@@ -95,12 +121,14 @@ def fit_command(
         model=model,
         pretrained=pretrained,
         time_limit_s=time_limit,
+        epochs=epochs,
+        max_trials=max_trials,
         out=out,
         seed=seed,
         force=force,
         save_front=save_front,
         max_broken=max_broken,
-        progress=progress_on_stderr(Clock(time_limit, STARTED)),
+        progress=progress_on_stderr(Clock(limit, STARTED)),
         started=STARTED,
         **{"max_pixels": max_pixels, "value_range": value_range, **task_options(settings)},
     )
@@ -133,7 +161,15 @@ def _print(run: "Run") -> None:
             format_number(config.file_bytes, "bytes"),
             _limit(limits["file_bytes"], "bytes"),
         ),
+        (
+            "memory",
+            format_number(config.memory_bytes, "bytes") if config.memory_bytes else "-",
+            _limit(limits["memory_bytes"], "bytes"),
+        ),
     ]
+    if config.throughput is not None:
+        asked = f"at least {_limit(limits['throughput'])}"
+        rows.append(("inputs a second", format_number(config.throughput), asked))
     table(rows, ("cost", "value", "limit"), right=("value", "limit"))
     if config.test is not None:
         say(f"test {config.metric.words}: {config.test.words}, held out")

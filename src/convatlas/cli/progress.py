@@ -13,12 +13,14 @@ BETWEEN_LINES_S = 30.0
 
 
 class Clock(NamedTuple):
-    """The clock of a whole job: its limit, and `time.perf_counter()` at its start."""
+    """The clock of a whole job: its limit, if any, and `time.perf_counter()` at its start."""
 
-    limit_s: float
+    limit_s: float | None
     started: float
 
     def __str__(self) -> str:
+        if self.limit_s is None:
+            return _minutes(time.perf_counter() - self.started)
         return f"{_minutes(time.perf_counter() - self.started)} of {_minutes(self.limit_s)}"
 
 

@@ -1,17 +1,23 @@
 """The contest between trials: successive halving, said aloud round by round."""
 
+import math
 from collections.abc import Sequence
 
+from convatlas.pipeline.config import Trial
 from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner
 from convatlas.search.foresee import Forecast, Rival, clear, foresee
-from convatlas.search.halving import Rung, plan_rungs, successive_halving
+from convatlas.search.halving import plan_rungs, successive_halving
 from convatlas.train.log import RunLog
 
 TIE = 0.5  # standard deviations: of two that are nearer the one with less work goes on
 
 
 def compete(
-    runner: TrialRunner, trials: list[LiveTrial], seconds: float, log: RunLog
+    runner: TrialRunner,
+    trials: list[LiveTrial],
+    seconds: float | None,
+    log: RunLog,
+    epochs: float | None = None,
 ) -> list[LiveTrial]:
     """Train all a little and the most promising more; the trials, best first.
 
@@ -19,21 +25,28 @@ def compete(
     such networks were recorded, else by what it reached so far.
 
     Args:
+        seconds: for all; None where only the epochs limit it.
         log: of the winner's last round.
+        epochs: that the winner trains in all, if it is not stopped by the time.
     """
     everyone, metric = list(trials), runner.task.metric
-    rungs = plan_rungs(len(trials), seconds)
+    rungs = plan_rungs(len(trials), 1.0)  # in shares of the whole
+    of_winner = sum(rung.seconds for rung in rungs)
     progress = runner.progress
-    progress.say(f"training {len(trials)} of the networks that fit, {seconds:.0f} s in total")
+    limits = [f"{seconds:.0f} s in total"] if seconds is not None else []
+    limits += [f"the chosen one for {epochs:g} epochs"] if epochs is not None else []
+    progress.say(f"training {len(trials)} of the networks that fit, {', '.join(limits)}")
 
-    def train_round(trial: LiveTrial, slot: float, last: bool) -> None:
+    def train_round(trial: LiveTrial, share: float, last: bool) -> None:
+        slot = None if seconds is None else share * seconds
+        passes = None if epochs is None else share / of_winner * epochs
         record = trial.record
         if runner.stop.requested and record.figures:
             return
         name = f"{record.model} {record.input}"
         title = f"final training: {name}" if last else name
         try:
-            result = runner.train(trial, slot, title=title, log=log if last else None)
+            result = runner.train(trial, slot, passes, title=title, log=log if last else None)
         except OutOfMemory as error:
             progress.say(f"{title}: {error}")
             record.reason = str(error)
@@ -54,7 +67,8 @@ def compete(
         runner.let_go(trial)
         runner.trial_data.keep(e.counted.candidate for e in everyone if e.model is not None)
 
-    forecasts = _Forecasts(runner, rungs)
+    ends = None if seconds is None else of_winner * seconds
+    forecasts = _Forecasts(runner, ends, epochs)
     survivors = successive_halving(
         trials, rungs, train_round, forecasts.order, on_dropped, forecasts.decided
     )
@@ -65,8 +79,8 @@ def compete(
 class _Forecasts:
     """Sorts trials by what they are expected to reach by the end."""
 
-    def __init__(self, runner: TrialRunner, rungs: Sequence[Rung]):
-        self._runner, self._rungs = runner, rungs
+    def __init__(self, runner: TrialRunner, seconds: float | None, epochs: float | None):
+        self._runner, self._seconds, self._epochs = runner, seconds, epochs
         self._found: dict[int, Forecast] = {}
 
     def order(self, trials: list[LiveTrial]) -> list[LiveTrial]:
@@ -102,12 +116,17 @@ class _Forecasts:
             record, value = trial.record, trial.record.value(metric)
             if trial.expected is None or value is None or not record.epochs:
                 return {}
-            rate = record.epochs * count / max(record.seconds, 1e-3)  # images a second
-            final = max(record.seconds, sum(rung.seconds for rung in self._rungs))
             judged = record.validated or len(self._runner.data.splits["val"])
-            seen = record.epochs * count
-            rivals.append(Rival(trial.expected, 1 - value, judged, seen, rate * final))
+            seen, final = count * record.epochs, count * self._final_epochs(record)
+            rivals.append(Rival(trial.expected, 1 - value, judged, seen, final))
         return {id(t): f for t, f in zip(trials, foresee(rivals), strict=True)}
+
+    def _final_epochs(self, record: Trial) -> float:
+        """Return the passes of one that goes on to the end, at the speed that it had so far."""
+        by_time = math.inf
+        if self._seconds is not None:
+            by_time = record.epochs * max(1.0, self._seconds / max(record.seconds, 1e-3))
+        return min(by_time, max(record.epochs, self._epochs or math.inf))
 
 
 def _macs(trial: LiveTrial) -> float:

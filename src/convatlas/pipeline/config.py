@@ -50,7 +50,9 @@ class Trial(BaseModel):
     params: int | None = None
     macs: int | None = None
     peak_bytes: int | None = None
+    memory_bytes: int | None = None  # None in older runs
     latency_s: float | None = None
+    throughput: float | None = None  # inputs a second in batches; measured only where it is limited
     file_bytes: int | None = None
     figures: dict[str, float] = {}  # on the validation split; none before any training
     validated: int | None = None  # items that gave its figures; None in older runs: all
@@ -119,7 +121,9 @@ class RunConfig(BaseModel):
     macs: Count
     activation_bytes: Count
     peak_bytes: Count
+    memory_bytes: Count | None = None  # older runs noted the peak only
     latency_s: Seconds
+    throughput: Annotated[float, Field(gt=0)] | None = None  # where the budget limits it
     threads: Annotated[int, Field(ge=1, le=4096)]
     file_bytes: Count | None = None
     metric: Metric

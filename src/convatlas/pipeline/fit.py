@@ -14,6 +14,7 @@ from convatlas.pipeline.call import record_call
 from convatlas.pipeline.compete import compete
 from convatlas.pipeline.config import FRONT, Trial
 from convatlas.pipeline.dropped_weights import DroppedWeights
+from convatlas.pipeline.extent import Extent
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
 from convatlas.pipeline.front_folders import save_front as save_front_of
@@ -46,6 +47,9 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.stop import Stoppable, StopRequest
 from convatlas.typed_numbers import parse_seconds
 
+USUAL_LIMIT_S = 600.0
+NO_LIMIT_S = 1e9
+COUNTED_NETWORKS = 24  # that fit, where no time limits the counting
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 READING_SHARE = 0.25  # of what is left, for reading the data in the forms of the trials
 WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes fastest
@@ -67,7 +71,9 @@ def fit(
     task: str | None = None,
     model: str | None = None,
     pretrained: str | bool = "auto",
-    time_limit_s: float | str = 600.0,
+    time_limit_s: float | str | None = None,
+    epochs: float | None = None,
+    max_trials: int | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     save_front: bool = False,
@@ -92,7 +98,11 @@ def fit(
             those of `model`, downloaded if need be, or of every network whose weights are on this
             machine. `no` (or False) trains from fresh weights.
         time_limit_s: wall-clock seconds for everything together, from the start to the report;
-            or text such as "10m".
+            or text such as "10m". 10 minutes where neither it nor `epochs` is given.
+        epochs: passes over the training examples that the chosen network gets in all, with fewer
+            for those that drop out. Without a time limit no clock decides anything: the same seed
+            gives the same network with the same weights on the same machine, as far as torch does.
+        max_trials: at most so many networks are trained.
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
         save_front: also keep the networks that no other beats (`Run.pareto`), each as a run of its
@@ -119,8 +129,10 @@ def fit(
         time_limit_s = parse_seconds(time_limit_s)
     pretrained = pretrained_word(pretrained)
     call = record_call(fit, {**locals(), **options})
-    _check_options(time_limit_s, seed, max_broken)
-    deadline = Deadline(time_limit_s, started)
+    extent = Extent(epochs, max_trials, timed=epochs is None or time_limit_s is not None)
+    limit = time_limit_s or (USUAL_LIMIT_S if extent.timed else NO_LIMIT_S)
+    _check_options(limit if time_limit_s is None else time_limit_s, seed, max_broken)
+    deadline = Deadline(limit, started)
     progress, budget = progress or Silent(), budget or Budget()
     chosen = _task(task, model, data)
     options = {name: value for name, value in options.items() if value is not None}
@@ -144,8 +156,9 @@ def fit(
         if pretrained == AUTO:
             starts = fitting_checkpoints(chosen, opened, model, budget, early)
         recipe = _suited(recipe or (TRANSFER if starts else Recipe()), opened, seed)
-        job = Job(chosen, opened, budget, recipe, call)
+        job = Job(chosen, opened, budget, recipe, call, extent)
         runner = TrialRunner(chosen, opened, recipe, stop, early, options)
+        runner.speeds.timed = extent.timed
         heads = bool(starts) and takes_heads(runner)
         if starts:
             rows = chosen.pretrained(starts, opened)
@@ -167,7 +180,8 @@ def fit(
         if heads:
             ranked = compete_by_heads(runner, trials, deadline, log)
         else:
-            ranked = compete(runner, trials, deadline.for_training(), log)
+            seconds = deadline.for_training() if extent.timed else None
+            ranked = compete(runner, trials, seconds, log, extent.epochs)
         log.close()
         winner = _winner(ranked, stop)
         leaderboard = [e.record for e in ranked] + others
@@ -194,17 +208,22 @@ def _choose(
     counting, deadline.slowdown = COUNTING_SHARE * deadline.seconds, slowdown()
     seconds = deadline.for_training(first=counting)
     candidates = (candidate for sweeps in rows.values() for sweep in sweeps for candidate in sweep)
-    known = outlook(job.task.name, candidates, len(job.data.splits["train"]), seconds)
+    known = outlook(job.task.name, candidates, len(job.data.splits["train"]), seconds, job.extent)
     counted = count_all(
         rows,
         job.budget,
-        most_macs=trainable_macs(runner.speeds, seconds, transfer=transfer),
+        most_macs=trainable_macs(runner.speeds, seconds, transfer=transfer)
+        if job.extent.timed
+        else math.inf,
         seconds=counting,
+        networks=None if job.extent.timed else COUNTED_NETWORKS,
         progress=runner.progress,
         outlook=known,
     )
     left = deadline.for_training()
-    return choose_trials(job.task, counted, job.budget, runner.speeds, left, known)
+    return choose_trials(
+        job.task, counted, job.budget, runner.speeds, left, known, extent=job.extent
+    )
 
 
 def _get_ready(
@@ -219,7 +238,8 @@ def _get_ready(
         trials.remove(trial)
         others.insert(0, trial.record)
     runner.stop.check()
-    runner.choose_ways(trials, WAYS_SHARE * deadline.left())
+    if runner.speeds.timed:
+        runner.choose_ways(trials, WAYS_SHARE * deadline.left())
     runner.stop.check()
 
 

@@ -16,6 +16,7 @@ from convatlas.cost import Latency, best_latency
 from convatlas.data.dataset import Dataset
 from convatlas.errors import ConvatlasError
 from convatlas.pipeline.config import FILE_NAMES, STEPS, RunConfig, Trial
+from convatlas.pipeline.extent import TIME_ONLY, Extent
 from convatlas.pipeline.folder import Claim
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.sample import MAX_ITEMS, save_sample
@@ -39,6 +40,7 @@ class Job:
     budget: Budget
     recipe: Recipe
     call: dict[str, Any]
+    extent: Extent = TIME_ONLY
 
 
 def keep_data(task: AnyTask, data: Dataset, folder: Path) -> None:
@@ -133,6 +135,8 @@ def run_config(
         macs=cost.macs,
         activation_bytes=cost.activation_bytes,
         peak_bytes=cost.peak_bytes,
+        memory_bytes=cost.memory_bytes,
+        throughput=winner.record.throughput,
         latency_s=latency.median_s,
         threads=latency.threads,
         metric=job.task.metric,

@@ -25,6 +25,7 @@ ACCELERATOR_MATRIX_SIDE = 4096  # of the same: a smaller product is over before 
 BACKWARD = 3  # a training step works three times as much as a forward pass
 PROBE_MACS = 2e9  # of all examples of a probe, so that a large network does not take the time away
 LATENCY_SECONDS = 0.2
+THROUGHPUT_BATCH = 32  # inputs: with more, a CPU gains little
 
 
 class Speeds:
@@ -37,6 +38,7 @@ class Speeds:
 
     def __init__(self, data: Dataset, recipe: Recipe):
         self.data, self.recipe = data, recipe
+        self.timed = True  # without a limit of time nothing that was measured decides anything
         self._thread_counts: dict[Candidate, int] = {}
         self._step_s: dict[Candidate, float] = {}  # of a training step, for each example
         self._macs_per_s: float | None = None
@@ -105,6 +107,12 @@ class Speeds:
         inputs = counted.candidate.inputs(model)
         return best_latency(model, inputs, seconds=LATENCY_SECONDS).median_s
 
+    def throughput(self, counted: CostedCandidate) -> float:
+        """Return how many inputs a second this machine's CPU answers, in batches."""
+        model = counted.candidate.build()
+        inputs = counted.candidate.inputs(model, THROUGHPUT_BATCH)
+        return best_latency(model, inputs, seconds=LATENCY_SECONDS).items_per_s
+
     def threads(self, candidate: Candidate, model: nn.Module, way: str) -> int:
         """Measure how many CPU threads train a network fastest: a small one may want one.
 
@@ -113,7 +121,7 @@ class Speeds:
             way: that it is trained, as `kernels.layers.choose` names it.
         """
         known = self._thread_counts.get(candidate)
-        if known is None and training_device().type != "cpu":
+        if known is None and (training_device().type != "cpu" or not self.timed):
             known = torch.get_num_threads()
         if known is None:
             probe = copy.deepcopy(model).train()

@@ -39,6 +39,7 @@ QUANTITIES = (
     Quantity("params", "parameters", ""),
     Quantity("latency_s", "latency", "s"),
     Quantity("file_bytes", "file size", "bytes"),
+    Quantity("memory_bytes", "memory", "bytes"),
 )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from convatlas.errors import BudgetError
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.exporting import exported_bytes
+from convatlas.pipeline.extent import TIME_ONLY, Extent
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.outlook import Outlook
 from convatlas.pipeline.trials import LiveTrial
 from convatlas.progress import Progress
-from convatlas.search.budget import Budget
+from convatlas.search.budget import AT_LEAST, Budget
 from convatlas.search.costed import (
     CostedCandidate,
     count_candidate,
@@ -34,6 +35,7 @@ MIN_EPOCHS, MIN_ROUND_STEPS = 0.5, 80  # a shorter first round tells nothing
 MIN_ROUND_STEPS_TRANSFER = 25  # the same for weights that were trained before
 Sweeps = Mapping[str, Sequence[Sequence[Candidate]]]  # of each network
 LIKELY_SHARE = 0.5  # of the speed of a matrix product, that training reaches at its best
+UNTIMED_EPOCH_S = 1e-3  # nothing is too slow where there is no limit of time
 PROBE_SHARE = 0.1  # of the time, for measuring how fast candidates train
 
 
@@ -45,6 +47,7 @@ def count_all(
     seconds: float,
     progress: Progress,
     outlook: Outlook | None = None,
+    networks: int | None = None,
 ) -> list[CostedCandidate]:
     """Count the candidates before anything is trained, the most promising first.
 
@@ -52,6 +55,7 @@ def count_all(
         rows: by the name of the network, from `Task.fresh` or `Task.pretrained`.
         most_macs: of an input, as `trainable_macs` gives it.
         outlook: what is known of them beforehand.
+        networks: counting ends once so many networks fit, too.
         seconds: after which the networks whose turn has not come are left uncounted, once one of
             the others fits.
     """
@@ -67,7 +71,8 @@ def count_all(
         else by_priority(rows, likely_budget)
     )
     for done, name in enumerate(order, start=1):
-        if fitting and time.perf_counter() - start > seconds:
+        enough = networks is not None and fitting >= networks
+        if enough or (fitting and time.perf_counter() - start > seconds):
             counted.append(not_counted(rows[name]))
             continue
         found = list(count_network(rows[name], budget, most_macs))
@@ -116,6 +121,8 @@ def choose_trials(
     speeds: Speeds,
     seconds: float,
     outlook: Outlook | None = None,
+    *,
+    extent: Extent = TIME_ONLY,
 ) -> tuple[list[LiveTrial], list[Trial]]:
     """Choose those that will be trained; return them and the lines of all the others.
 
@@ -130,6 +137,7 @@ def choose_trials(
     if not fitting:
         raise _nothing_fits(task, counted)
     most = int(min(MAX_PLACES, max(MIN_PLACES, seconds / SECONDS_A_PLACE)))
+    most, least = (min(n, extent.trials or n) for n in (most, MIN_PLACES))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
     if outlook is not None:
@@ -144,7 +152,7 @@ def choose_trials(
     else:
         shortlist = choose_shortlist(
             fitting,
-            places=range(most, MIN_PLACES - 1, -1),
+            places=range(most, least - 1, -1),
             slot_s=lambda places: plan_rungs(places, seconds)[0].seconds,
             epoch_seconds=measured.epoch_seconds,
             least_epochs=_least_epochs(speeds, transfer=transfer),
@@ -210,6 +218,8 @@ class _Measured:
         """
         if not self.fits(counted):
             return float("inf")
+        if not self._speeds.timed:
+            return UNTIMED_EPOCH_S
         assert counted.cost is not None
         if self._seconds_left <= 0:
             return counted.cost.macs * self._seconds / self._macs
@@ -221,7 +231,7 @@ class _Measured:
         return seconds
 
     def fits(self, counted: CostedCandidate) -> bool:
-        """Return whether latency and file size are within the budget, each measured once."""
+        """Return whether what only running shows is within the budget, each measured once."""
         record = self._records[id(counted)]
         if record.latency_s is None and self._budget.latency_s is not None:
             record.latency_s = self._speeds.latency(counted)
@@ -229,9 +239,13 @@ class _Measured:
             record.file_bytes = exported_bytes(
                 self._task, counted.candidate, self._speeds.data.facts()
             )
-        excess = self._budget.excess(latency_s=record.latency_s, file_bytes=record.file_bytes)
+        if record.throughput is None and self._budget.throughput is not None:
+            record.throughput = self._speeds.throughput(counted)
+        excess = self._budget.excess(
+            latency_s=record.latency_s, file_bytes=record.file_bytes, throughput=record.throughput
+        )
         if excess:
-            reason = ", ".join(f"{name} {times:.1f} x the budget" for name, times in excess.items())
+            reason = ", ".join(_over(name, times) for name, times in excess.items())
             record.status, record.reason = "over budget", reason
             over = CostedCandidate(counted.candidate, counted.cost, reason, excess)
             self.over[id(counted)] = over
@@ -245,6 +259,12 @@ class _Measured:
         )
 
 
+def _over(name: str, times: float) -> str:
+    if name in AT_LEAST:
+        return f"{name} {1 / times:.2g} x what the budget asks for"
+    return f"{name} {times:.1f} x the budget"
+
+
 def _record(task: AnyTask, counted: CostedCandidate) -> Trial:
     candidate, cost = counted.candidate, counted.cost
     hidden = ("in_channels", "num_classes")
@@ -256,6 +276,7 @@ def _record(task: AnyTask, counted: CostedCandidate) -> Trial:
         params=cost.params if cost else None,
         macs=cost.macs if cost else None,
         peak_bytes=cost.peak_bytes if cost else None,
+        memory_bytes=cost.memory_bytes if cost else None,
         status=_status(counted),
         reason=counted.reason,
     )

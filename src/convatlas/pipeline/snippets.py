@@ -39,9 +39,15 @@ def _limits(config: RunConfig) -> str:
         "--max-params": None if budget.params is None else f"{budget.params:.12g}",
         "--max-macs": None if budget.macs is None else f"{budget.macs:.12g}",
         "--max-latency": None if budget.latency_s is None else f"{budget.latency_s * 1e3:.12g}ms",
-        "--max-size": None if budget.file_bytes is None else f"{budget.file_bytes / 1e6:.12g}MB",
+        "--max-size": _megabytes(budget.file_bytes),
+        "--max-memory": _megabytes(budget.memory_bytes),
+        "--min-throughput": None if budget.throughput is None else f"{budget.throughput:.12g}",
     }
     return "".join(f" {name} {value}" for name, value in options.items() if value is not None)
+
+
+def _megabytes(value: float | None) -> str | None:
+    return None if value is None else f"{value / 1e6:.12g}MB"
 
 
 def _start(config: RunConfig) -> str:

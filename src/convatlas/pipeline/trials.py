@@ -189,9 +189,15 @@ class TrialRunner:
         return left_out
 
     def train(
-        self, trial: LiveTrial, seconds: float | None, *, title: str, log: RunLog | None = None
+        self,
+        trial: LiveTrial,
+        seconds: float | None,
+        epochs: float | None = None,
+        *,
+        title: str,
+        log: RunLog | None = None,
     ) -> Trained:
-        """Train on for so long; the record then holds what was reached.
+        """Train on for so long or so many epochs; the record then holds what was reached.
 
         A round that ends worse than the network was before it, or whose loss is no longer a number
         before anything was validated, is undone: what was reached before it stays.
@@ -200,7 +206,10 @@ class TrialRunner:
         record = trial.record
         if trial.model is None:
             trial.model = self.build(trial)
-        recipe = trial.recipe = self._within(trial, seconds, last=log is not None)
+        recipe = self._within(trial, seconds, last=log is not None)
+        if epochs is not None:
+            recipe = recipe.with_options(epochs=epochs)
+        trial.recipe = recipe
         task = self.trial_data.training(trial.counted.candidate, recipe, record.validated)
         count = self.speeds.threads(trial.counted.candidate, trial.model, trial.way)
         before = copy.deepcopy(trial.model.state_dict())

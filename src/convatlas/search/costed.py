@@ -113,7 +113,12 @@ def count_candidate(candidate: Candidate, budget: Budget) -> CostedCandidate:
         return CostedCandidate(
             candidate, None, f"cannot be counted: {type(error).__name__}: {error}"
         )
-    costs = {"params": cost.params, "macs": cost.macs, "file_bytes": _least_file(cost)}
+    costs = {
+        "params": cost.params,
+        "macs": cost.macs,
+        "file_bytes": _least_file(cost),
+        "memory_bytes": cost.memory_bytes,
+    }
     excess = budget.excess(**costs)
     reason = ", ".join(
         f"{name} {costs[name]:,} is {times:.1f} x the budget" for name, times in excess.items()
