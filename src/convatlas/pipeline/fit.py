@@ -102,7 +102,7 @@ def fit(
         epochs: passes over the training examples that the chosen network gets in all, with fewer
             for those that drop out. Without a time limit no clock decides anything: the same seed
             gives the same network with the same weights on the same machine, as far as torch does.
-        max_trials: at most so many networks are trained.
+        max_trials: how many networks are trained at the most.
         out: the run folder; None makes `runs/<name of the data>`.
         seed: of the split, the weights, the order and the augmentation.
         save_front: also keep the networks that no other beats (`Run.pareto`), each as a run of its

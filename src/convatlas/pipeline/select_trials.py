@@ -55,7 +55,7 @@ def count_all(
         rows: by the name of the network, from `Task.fresh` or `Task.pretrained`.
         most_macs: of an input, as `trainable_macs` gives it.
         outlook: what is known of them beforehand.
-        networks: counting ends once so many networks fit, too.
+        networks: counting also ends once this many networks fit.
         seconds: after which the networks whose turn has not come are left uncounted, once one of
             the others fits.
     """

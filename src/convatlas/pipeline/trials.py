@@ -197,7 +197,7 @@ class TrialRunner:
         title: str,
         log: RunLog | None = None,
     ) -> Trained:
-        """Train on for so long or so many epochs; the record then holds what was reached.
+        """Train on for a time or a number of epochs; the record then holds what was reached.
 
         A round that ends worse than the network was before it, or whose loss is no longer a number
         before anything was validated, is undone: what was reached before it stays.
