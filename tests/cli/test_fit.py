@@ -193,6 +193,6 @@ def wait_for(condition, seconds=120):
 
 
 def test_public_weights_that_there_are_not_stop_before_anything_is_read(convatlas, tmp_path):
-    done = convatlas("fit", tmp_path / "nothing", "--pretrained", "--model", "lenet5")
+    done = convatlas("fit", tmp_path / "nothing", "--pretrained", "yes", "--model", "lenet5")
     assert done.code == 2
     assert "no public weights are known for 'lenet5'" in done.err

@@ -20,7 +20,7 @@ from convatlas.train.device import training_device
 
 IMAGES = 4  # axes of a batch, for which torch has a second memory format
 EXPORT_S = 3.0  # seconds, about, of writing and loading the program
-MIN_GAIN = 0.5  # fraction of torch's time that the runtime is expected to save
+MIN_FROZEN_GAIN = 0.5  # fraction of torch's time that the runtime is expected to save
 TOLERANCE = 1e-3  # largest difference between both, as a fraction of the largest answer
 
 Answer = Callable[[Tensor], Tensor]
@@ -56,7 +56,7 @@ def frozen_network(network: nn.Module, example: Tensor, count: int) -> Frozen:
 
     by_torch(example)
     expected, seconds = _timed(by_torch, example)
-    if device.type == "cpu" and MIN_GAIN * seconds * count > EXPORT_S:
+    if device.type == "cpu" and MIN_FROZEN_GAIN * seconds * count > EXPORT_S:
         found = _by_onnx_runtime(model, example, expected)
         if found is not None and found[1] < seconds:
             return Frozen(found[0], seconds)
