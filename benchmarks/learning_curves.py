@@ -24,9 +24,8 @@ from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.costed import count_candidate
 from convatlas.search.known_curves import FILE
-from convatlas.search.space import Candidate, width_sweeps
 from convatlas.tasks import find_task
-from convatlas.tasks.image_networks import stem_for
+from convatlas.tasks.image_networks import at_sizes
 from convatlas.train.log import RunLog
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
@@ -64,19 +63,9 @@ class Curve(RunLog):
 def candidate_of(words, data):
     """`NAME:WIDTH:SIZE` as a candidate with the options that the data decide."""
     name, width, size = words.split(":")
-    entry = find_entry(name)
     options = {"in_channels": data.channels, "num_classes": len(data.classes)}
-    if "stem_stride" in entry.defaults:
-        options["stem_stride"] = stem_for(entry.defaults["stem_stride"], int(size))
-    chosen = width_sweeps(entry, options=options, forms=[({"size": int(size)}, {})])[0][0]
-    taken = {
-        key: value
-        for key, value in options.items()
-        if key in chosen.options or key == "stem_stride"
-    }
-    if width:
-        taken["width"] = float(width)
-    return Candidate(name, taken, {"size": int(size)})
+    (sweep,) = at_sizes(find_entry(name), options, [int(size)])
+    return next(c for c in sweep if not width or c.options.get("width", 1.0) == float(width))
 
 
 def main():
@@ -88,7 +77,7 @@ def main():
     asked.add_argument("--scratch", default="/tmp/convatlas-sets")
     asked.add_argument("--out", default=str(RESULTS / "learning_curves.csv"))
     asked.add_argument("--pack", action="store_true", help="write the package's own file")
-    args = asked.parse_args()
+    args = asked.parse_intermixed_args()
     if args.pack:
         return pack(args.out)
     task = find_task("classify")
