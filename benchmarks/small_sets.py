@@ -29,10 +29,11 @@ def prepare(name, scratch):
     if name == "clothing":
         return str(source(name))
     folder = Path(scratch) / name
+    table = "labels.csv" if name == "imagenet_samples" else ""
     if not (folder / "done").exists():
         MAKERS[name](folder)
         (folder / "done").touch()
-    return str(folder / "data")
+    return str(folder / "data" / table)
 
 
 def _cifar10(folder):

@@ -53,6 +53,13 @@ def test_an_unknown_network_is_placed_among_those_of_its_cost_and_promises_less(
     assert known.expect("squeezenet", 1e3).error(4000) > placed.error(4000)
 
 
+def test_another_variant_of_a_recorded_architecture_is_like_it_but_promises_less():
+    known = KnownCurves([curve("vgg11", 1e6), curve("lenet5", 1e6, ((1000, 0.3), (4000, 0.1)))])
+    variant = known.expect("vgg13", 1e6)
+    assert [each.model for each in variant.curves] == ["vgg11"]
+    assert variant.error(4000) > known.expect("vgg11", 1e6).error(4000)
+
+
 def asked(size=32, channels=3, **further):
     return [Candidate("lenet5", {"in_channels": channels}, {"size": size}, **further)]
 
@@ -60,12 +67,22 @@ def asked(size=32, channels=3, **further):
 def test_the_curves_in_the_package_are_of_registered_networks_and_fall():
     known = known_curves("classify", asked())
     assert known is not None
-    assert len(known.curves) >= 12
+    assert len(known.curves) >= 20
     for each in known.curves:
         find_entry(each.model)
         assert list(each.images) == sorted(each.images)
         assert each.error(each.images[-1]) <= each.error(each.images[0]) + 0.02
         assert each.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "data"),
+    [(32, 3, "cifar10"), (28, 1, "fashion_mnist"), (224, 3, "clothing"), (24, 1, "fashion_mnist")],
+)
+def test_the_data_set_with_images_most_like_the_candidates_counts(size, channels, data):
+    known = known_curves("classify", asked(size, channels))
+    assert known is not None
+    assert {each.data for each in known.curves} == {data}
 
 
 def test_nothing_is_known_of_another_task_or_of_public_weights():

@@ -159,7 +159,7 @@ def fit(
         job = Job(chosen, opened, budget, recipe, call, extent)
         runner = TrialRunner(chosen, opened, recipe, stop, early, options)
         runner.speeds.timed = extent.timed
-        heads = bool(starts) and takes_heads(runner)
+        heads = bool(starts) and epochs is None and takes_heads(runner)
         if starts:
             rows = chosen.pretrained(starts, opened)
         else:

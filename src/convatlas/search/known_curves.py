@@ -92,13 +92,15 @@ class KnownCurves:
     def expect(self, name: str, macs: float) -> Expected:
         """Return what to expect of a network with these multiply-adds an input."""
         same = [curve for curve in self.curves if curve.model == name]
-        same = same or [c for c in self.curves if _architecture(c.model) == _architecture(name)]
-        near = sorted(same or self.curves, key=lambda c: abs(math.log(max(macs, 1) / c.macs)))
+        alike = [c for c in self.curves if _architecture(c.model) == _architecture(name)]
+        near = sorted(
+            same or alike or self.curves, key=lambda c: abs(math.log(max(macs, 1) / c.macs))
+        )
         if same:
             curve = near[0]
             wider = min(MAX_WIDER, max(1 / MAX_WIDER, macs / curve.macs))
             return Expected((curve,), wider**-WIDER, curve.seconds * (macs / curve.macs) ** DEARER)
-        like = tuple(near[:NEAR])
+        like = tuple(near[: 1 if alike else NEAR])
         # Expect less of one that was never recorded, and the less, the farther its peers are.
         apart = max(macs, 1) / median(curve.macs for curve in like)
         factor = UNKNOWN * max(apart, 1 / apart) ** WIDER
