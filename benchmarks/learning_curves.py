@@ -77,9 +77,12 @@ def main():
     asked.add_argument("--scratch", default="/tmp/convatlas-sets")
     asked.add_argument("--out", default=str(RESULTS / "learning_curves.csv"))
     asked.add_argument("--pack", action="store_true", help="write the package's own file")
+    asked.add_argument("--draw", action="store_true", help="draw the curves of a data set")
     args = asked.parse_intermixed_args()
     if args.pack:
         return pack(args.out)
+    if args.draw:
+        return draw(args.data or "cifar10")
     task = find_task("classify")
     data = open_data(
         task,
@@ -143,6 +146,49 @@ def pack(path):
                 }
             )
     print(f"{len(curves)} curves written to {target}")
+
+
+def draw(data):
+    """Draw the package's curves of a data set over the seconds that an idle core takes."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "learning_curves"
+    import matplotlib.pyplot as plt
+
+    text = resources.files("convatlas.search").joinpath(FILE).read_text()
+    rows = [row for row in csv.DictReader(text.splitlines()) if row["data"] == data]
+    figure, axes = plt.subplots(figsize=(9, 5.5))
+    ends = []
+    for row in rows:
+        points = [tuple(map(float, point.split(":"))) for point in row["points"].split()]
+        seconds = [images * float(row["core_seconds"]) for images, _ in points]
+        accuracy = [100 * each for _, each in points]
+        (line,) = axes.plot(seconds, accuracy, marker="o", markersize=3, linewidth=1.2)
+        name = " ".join(filter(None, [row["model"], row["width"], f"{row['size']} px"]))
+        ends.append((accuracy[-1], seconds[-1], name, line.get_color()))
+    axes.set_xscale("log")
+    low, high = axes.get_ylim()
+    place = low
+    for accuracy, seconds, name, colour in sorted(ends):
+        place = max(place + (high - low) / 34, accuracy)
+        axes.annotate(
+            name,
+            (seconds, accuracy),
+            xytext=(1.02, (place - low) / (high - low)),
+            textcoords="axes fraction",
+            fontsize=7,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.3},
+        )
+    axes.set_xlabel("seconds of training on one idle core")
+    axes.set_ylabel("validation accuracy, %")
+    axes.set_title(f"{data}: learning curves that fit knows beforehand", fontsize=10)
+    axes.grid(alpha=0.3)
+    figure.subplots_adjust(left=0.08, right=0.72)
+    path = RESULTS.parents[1] / "docs" / "images" / "learning_curves.svg"
+    figure.savefig(path, metadata={"Date": None})
+    print(f"written to {path}")
 
 
 def thinned(points):

@@ -13,6 +13,7 @@ from convatlas.deadline import Deadline
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.errors import UsageError, WeightsError
 from convatlas.pipeline.config import FILE_NAMES
+from convatlas.pipeline.frozen_trial import MIN_JUDGED
 from convatlas.pipeline.initial_checkpoints import initial_checkpoints, pretrained_word
 from convatlas.pipeline.keeping import Job
 from convatlas.pipeline.transfer import choose_for_heads, compete_by_heads, fitting_checkpoints
@@ -165,6 +166,7 @@ def test_a_time_that_is_too_short_leaves_a_head_on_a_part(weights, photos):
         best = compete_by_heads(runner, trials, deadline, RunLog())[0]
     assert best.record.figures
     assert "of 16 images" in best.record.reason  # one batch
+    assert best.record.validated == min(MIN_JUDGED, len(data.splits["val"]))
     assert sum(bool(each.record.figures) for each in trials) == 1
 
 

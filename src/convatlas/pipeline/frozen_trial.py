@@ -17,6 +17,7 @@ from convatlas.train.linear_head import LinearHead, fit_linear_head
 
 VALIDATION_SHARE = 0.25  # of the first time, at most, for asking about the validation examples
 FITTING_SHARE = 0.15  # of the time, for finding the head, before it was measured
+MIN_JUDGED = 64  # validation examples: fewer cannot tell networks apart at all
 SAME = 1e-2  # largest difference of the assembled network from its head, of the largest logit
 
 
@@ -46,7 +47,8 @@ class FrozenTrial:
         if self._asked is None:
             self._asked = self._open()
         model, frozen, example = self._asked
-        if "val" not in self._known and not self._ask("val", start + VALIDATION_SHARE * seconds):
+        judged = start + VALIDATION_SHARE * seconds
+        if "val" not in self._known and not self._ask("val", judged, MIN_JUDGED):
             return
         fitting = FITTING_SHARE * seconds if self._fit_s is None else self._fit_s
         begun = time.perf_counter()
@@ -88,8 +90,12 @@ class FrozenTrial:
         assert isinstance(data, FeatureData)
         return data
 
-    def _ask(self, split: str, end: float) -> bool:
-        """Add features of a split until time is over, of one batch at least; False if stopped."""
+    def _ask(self, split: str, end: float, least: int = 1) -> bool:
+        """Add features of a split until time is over; False if stopped.
+
+        Args:
+            least: examples that are asked about however long it takes, in whole batches.
+        """
         runner, record = self._runner, self.trial.record
         assert self._asked is not None
         count = len(runner.data.splits[split])
@@ -107,7 +113,7 @@ class FrozenTrial:
             parts.append((self._asked[1].answer(inputs).flatten(1), labels))
             done += len(labels)
             bar.update(done)
-            if time.perf_counter() > end:
+            if done >= least and time.perf_counter() > end:
                 break
         bar.close()
         self._known[split] = _joined(parts)
