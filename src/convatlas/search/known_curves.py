@@ -22,8 +22,8 @@ FARTHEST = 6.0  # times the images of its last point: nothing more is promised b
 WIDER = 0.06  # an error falls by this power of the multiply-adds, for the same images seen
 MAX_WIDER = 8.0  # times the multiply-adds: beyond it a wider network promises nothing more
 DEARER = 0.85  # a step's time grows by this power of the multiply-adds within an architecture
-# Times the error that comparable networks have, for one that was never recorded. With 1.1 such a one
-# took a place on CIFAR-10 from recorded ones, and dropped out 24 points behind the first.
+# Times the error that comparable networks have, for one that was never recorded. With 1.1 one
+# of them took a place on CIFAR-10 from recorded ones, and dropped out 24 points behind the first.
 UNKNOWN = 1.25
 NEAR = 5  # recorded networks of about the same multiply-adds, that an unknown one is placed by
 GREY, OTHER_CHANNELS = 1, 2.0  # grey images are so much further from coloured ones, in log(size)
