@@ -191,7 +191,7 @@ def run_exhaustive(cell, source, seed):
             runner.train(trial, float(cell["limit"]), title=network)
         settings, facts = runner.trial_data.settings(chosen.candidate), data.facts()
         predictor = task.predictor(trial.model.eval(), settings, facts).eval()
-        accuracy = task.evaluate(predictor, data.splits["test"], facts, Silent()).figures()[
+        accuracy = task.evaluate(predictor, data.splits["test"], facts, Silent()).figures[
             "accuracy"
         ]
         keep(

@@ -13,6 +13,7 @@ from convatlas.errors import UsageError
 from convatlas.kernels import accelerate_cpu, use_fast_kernels
 from convatlas.kernels.layers import choose as gain
 from convatlas.kernels.layers.choose import CHANNELS_LAST, KERNELS, TORCH, fastest, running
+from convatlas.kernels.runtime import compile_limit
 
 
 def network():
@@ -92,6 +93,25 @@ def test_without_time_to_compile_the_ways_of_torch_remain(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(code)]
     subprocess.run(command, check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)})
     assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_with_a_limit_a_network_without_depthwise_layers_does_not_try_the_kernels(monkeypatch):
+    tried = []
+    changed = gain._changed
+    monkeypatch.setattr(gain, "_changed", lambda m, way: tried.append(way) or changed(m, way))
+    plain = nn.Sequential(nn.Conv2d(4, 4, 3, bias=False), nn.BatchNorm2d(4))
+    gain.step_seconds(plain, (torch.rand(2, 4, 9, 9),), limit_s=60.0)
+    assert tried == [TORCH, CHANNELS_LAST]
+
+
+def test_no_kernel_is_begun_that_would_not_be_compiled_in_time(monkeypatch):
+    monkeypatch.setattr(compile_limit, "_longest", 1.0)
+    with compile_limit.compiling_within(5.0):
+        compile_limit.check_time("short")
+    compile_limit.note_compiled(30.0)  # the machine is busy
+    with compile_limit.compiling_within(5.0), pytest.raises(compile_limit.NotCompiled):
+        compile_limit.check_time("long")
+    compile_limit.check_time("long")  # without a limit there is time for all
 
 
 @pytest.mark.parametrize("way", [TORCH, CHANNELS_LAST, KERNELS])

@@ -7,6 +7,7 @@ from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner, _name
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.costed import count_candidate
+from convatlas.search.known_curves import known_curves
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
 from convatlas.train.log import RunLog
@@ -66,6 +67,22 @@ def test_no_network_is_faster_than_a_matrix_product():
     counted = count_candidate(candidate, Budget())
     # In the time that a pass of it takes, a matrix product does more than its multiply-adds.
     assert runner.speeds.most_macs(runner.speeds.epoch_seconds(counted)) > counted.cost.macs
+
+
+def test_the_rounds_of_a_trial_with_a_forecast_are_one_run_whose_rate_falls_in_the_last():
+    runner = TrialRunner(TASK, open_images("digits"), Recipe(epochs=0.1), StopRequest(), Silent())
+    candidate = Candidate(
+        "linear_classifier", {"in_channels": 1, "num_classes": 10, "size": 21}, {"size": 21}
+    )
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
+    expected = known_curves("classify", [candidate]).expect(candidate.name, 1e4)
+    trial = LiveTrial(count_candidate(candidate, Budget()), record, expected=expected)
+    runner.train(trial, None, title="first")
+    assert trial.recipe.rate(1.0) == trial.recipe.rate(0.5) == 1.0
+    assert trial.recipe.warmup == Recipe().warmup
+    runner.train(trial, None, title="last", log=RunLog())
+    assert trial.recipe.rate(1.0) == pytest.approx(Recipe().final_lr_fraction)
+    assert trial.recipe.warmup < Recipe().warmup
 
 
 def test_a_round_that_ends_worse_is_undone():

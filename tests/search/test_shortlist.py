@@ -117,6 +117,12 @@ def test_a_step_that_is_slower_than_its_curve_says_costs_its_place():
     assert set(found.left_out.values()) == {"fits; expected to reach less in the time"}
 
 
+def test_those_over_a_measured_limit_do_not_keep_others_from_their_turn():
+    """All of the three that look best are over it; the next ones are measured as well."""
+    found = expected_of(1, lambda c: 0.0 if c.candidate.name == "resnet18" else 100_000)
+    assert [c.candidate.name for c in found.chosen] == ["lenet5"]
+
+
 def test_one_that_would_see_less_than_a_pass_is_too_slow():
     found = expected_of(1, lambda c: 900 if c.candidate.name == "resnet18" else 100_000)
     assert "too slow: sees 900 training examples in the time, 1,000 needed" in (

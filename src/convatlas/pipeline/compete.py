@@ -107,7 +107,7 @@ class _Forecasts:
         return [first, *(each for each in trials if each is not first)]
 
     def _forecast(self, trials: Sequence[LiveTrial]) -> dict[int, Forecast]:
-        """Forecast the trials by their names in memory; none where one has no recorded curve."""
+        """Return the forecast of each trial by its `id`; none where one has no recorded curve."""
         metric, count = self._runner.task.metric, len(self._runner.data.splits["train"])
         if not metric.is_fraction or len(trials) < 2:
             return {}

@@ -65,11 +65,7 @@ def count_all(
     fitting = 0
     likely = min(budget.macs or math.inf, LIKELY_SHARE * most_macs)
     likely_budget = budget.model_copy(update={"macs": likely})
-    order = (
-        by_priority(rows, likely_budget, outlook.likely_error)
-        if outlook
-        else by_priority(rows, likely_budget)
-    )
+    order = by_priority(rows, likely_budget, outlook.likely_error if outlook else None)
     for done, name in enumerate(order, start=1):
         enough = networks is not None and fitting >= networks
         if enough or (fitting and time.perf_counter() - start > seconds):
@@ -161,7 +157,7 @@ def choose_trials(
     if not chosen:
         raise _nothing_fits(task, [measured.over[id(c)] for c in shortlist.chosen])
     for c in fitting:
-        if c.candidate in shortlist.left_out:
+        if c.candidate in shortlist.left_out and id(c) not in measured.over:
             records[id(c)].reason = shortlist.left_out[c.candidate]
     trials = [LiveTrial(c, records[id(c)]) for c in chosen]
     for trial in trials if outlook is not None else ():

@@ -54,7 +54,7 @@ def estimate(candidate: Candidate) -> Estimate | None:
 def by_priority(
     rows: Mapping[str, Sweeps],
     budget: Budget,
-    likely_error: Callable[[str, float], float | None] = lambda name, macs: None,
+    likely_error: Callable[[str, float], float | None] | None = None,
 ) -> list[str]:
     """Return names in the order in which counting them is worth the time.
 
@@ -76,7 +76,8 @@ def by_priority(
         fitting = [g for g in guesses if g and not budget.excess(params=g.params, macs=g.macs)]
         if fitting:
             best[name] = max(fitting, key=lambda guess: guess.capacity)
-            errors = [e for g in fitting if (e := likely_error(name, g.macs)) is not None]
+            guessed = [likely_error(name, g.macs) for g in fitting] if likely_error else []
+            errors = [error for error in guessed if error is not None]
             if errors:
                 expected_errors[name] = min(errors)
         else:

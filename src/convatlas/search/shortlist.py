@@ -100,9 +100,18 @@ def choose_expected(
     hopes = {key: each.error(images(each)) for key, each in expected.items()}
     order = sorted(fitting, key=lambda c: hopes[c.candidate])
     seen: dict[Candidate, float] = {}
-    for counted in _each_architecture_twice(order)[: PROBES * places]:
+    able: list[CostedCandidate] = []
+    taken: dict[str, int] = {}
+    for counted in order:
+        name = _architecture(counted)
+        if len(able) == PROBES * places:
+            break
+        if taken.get(name, 0) == SAME:
+            continue
         seen[counted.candidate] = measured_images(counted)
-    able = [c for c in order if seen.get(c.candidate, 0.0) >= least]
+        if seen[counted.candidate] >= least:  # one that is over the budget takes no other's turn
+            taken[name] = taken.get(name, 0) + 1
+            able.append(counted)
     able.sort(key=lambda c: expected[c.candidate].error(seen[c.candidate]))
     chosen = _architectures_apart(able)[:places]
     if not chosen and fitting:  # rather the cheapest than none
@@ -128,18 +137,6 @@ def _architectures_apart(order: Sequence[CostedCandidate]) -> list[CostedCandida
         turn = taken[_architecture(counted)] = taken.get(_architecture(counted), -1) + 1
         turns.append(turn)
     return [c for _, c in sorted(zip(turns, order, strict=True), key=lambda pair: pair[0])]
-
-
-def _each_architecture_twice(order: Sequence[CostedCandidate]) -> list[CostedCandidate]:
-    """Leave out what would be the third or more of its architecture."""
-    taken: dict[str, int] = {}
-    kept = []
-    for counted in order:
-        name = _architecture(counted)
-        taken[name] = taken.get(name, 0) + 1
-        if taken[name] <= SAME:
-            kept.append(counted)
-    return kept
 
 
 class _Turns:
