@@ -10,7 +10,7 @@ from convatlas.search.halving import plan_rungs, successive_halving
 from convatlas.train.log import RunLog
 
 # Standard deviations: of two that are nearer the one with less work goes on. Early ones are about a
-# seventh of the error, so half of one would give away three points where half the answers are wrong.
+# tenth of the error: half of one would give away three points where half the answers are wrong.
 TIE = 0.2
 
 
