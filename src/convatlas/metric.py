@@ -45,3 +45,4 @@ class Metric:
 
 
 ACCURACY = Metric("accuracy", "accuracy", "%")
+BALANCED_ACCURACY = Metric("balanced_accuracy", "balanced accuracy", "%")

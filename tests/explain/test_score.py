@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from convatlas.explain.classes.balanced import balanced_interval
 from convatlas.explain.classes.evaluation import Evaluation, wilson_interval
 from convatlas.explain.classes.score import close_race, score_of
+from convatlas.metric import BALANCED_ACCURACY
 
 
 def answers(labels, predicted, classes=2):
@@ -55,3 +57,38 @@ def test_classes_without_images_do_not_count():
 )
 def test_a_race_is_close_where_the_intervals_overlap(first, second, images, close):
     assert close_race(first, second, images) == close
+
+
+def test_where_balanced_accuracy_is_the_metric_all_that_is_said_is_about_it():
+    labels, predicted = [0] * 91 + [1] * 9, [0] * 91 + [1] * 1 + [0] * 8
+    found = Evaluation(
+        torch.tensor(labels),
+        torch.nn.functional.one_hot(torch.tensor(predicted)).float(),
+        [str(i) for i in range(100)],
+        ["cat", "dog"],
+        metric=BALANCED_ACCURACY,
+    )
+    balanced = (1 + 1 / 9) / 2
+    assert found.figures == pytest.approx({"accuracy": 0.92, "balanced_accuracy": balanced})
+    record = found.record()
+    low, high = record["interval"]
+    assert low < balanced < high
+    assert record["words"].startswith("55.56% on 100 images of 2 classes (95 % interval about")
+    assert "guessing gives 50.00%; accuracy 92.00%" in record["words"]
+    assert record["doubts"] == [
+        "the balanced accuracy of 55.56% is not above chance: guessing gives 50.00%"
+    ]
+    assert found.lines()[0].startswith("balanced accuracy 55.56%")
+    assert found.to_dict()["interval"] == [low, high]
+    assert found.to_dict()["accuracy_interval"] == list(wilson_interval(92, 100))
+
+
+def test_the_interval_of_a_balanced_accuracy_holds_the_truth_as_often_as_it_says():
+    random = torch.Generator().manual_seed(0)
+    seen, true = torch.tensor([80.0, 12.0, 30.0]), torch.tensor([0.95, 0.6, 0.8])
+    inside = 0
+    for _ in range(600):
+        low, high = balanced_interval(torch.binomial(seen, true, generator=random), seen)
+        inside += low <= float(true.mean()) <= high
+    assert 0.92 < inside / 600 < 0.99
+    assert balanced_interval(torch.tensor([9.0]), torch.tensor([9.0]))[0] < 0.9

@@ -62,3 +62,20 @@ def test_a_class_without_an_example_is_never_the_answer():
 def test_nothing_to_learn_from_is_refused(features):
     with pytest.raises(ValueError, match="finite numbers of at least one example"):
         fit_linear_head(features, torch.zeros(len(features), dtype=torch.long), 2)
+
+
+def test_weights_of_examples_make_it_the_head_of_the_weighted_loss():
+    features, labels = blobs(60, 5, apart=0.5)
+    weights = torch.tensor([1.0, 4.0, 2.0])[labels]
+    head = fit_linear_head(features, labels, 3, penalties=[0.1], example_weights=weights)
+    x = (features - features.mean(0)).double()
+    x = x / x.square().mean().sqrt()
+    logits = head.logits(features).double().detach()
+    scale = (features - features.mean(0)).square().mean().sqrt()
+    share = (weights / weights.sum()).double()[:, None]
+    error = share * (logits.softmax(1) - F.one_hot(labels))
+    slope = error.T @ x + 0.1 * (head.weight * scale).double()  # of loss and penalty
+    assert slope.abs().max() < 1e-3
+    assert error.sum(0).abs().max() < 1e-3
+    same = fit_linear_head(features, labels, 3, example_weights=torch.full((60,), 7.0))
+    torch.testing.assert_close(same.weight, fit_linear_head(features, labels, 3).weight)

@@ -31,7 +31,7 @@ def compete(
         log: of the winner's last round.
         epochs: that the winner trains in all, if it is not stopped by the time.
     """
-    everyone, metric = list(trials), runner.task.metric
+    everyone, metric = list(trials), runner.metric
     rungs = plan_rungs(len(trials), 1.0)  # in shares of the whole
     of_winner = sum(rung.seconds for rung in rungs)
     progress = runner.progress
@@ -87,7 +87,7 @@ class _Forecasts:
 
     def order(self, trials: list[LiveTrial]) -> list[LiveTrial]:
         """Return the trials, the most promising first; those that were not judged last."""
-        metric = self._runner.task.metric
+        metric = self._runner.metric
         judged = [each for each in trials if each.score(metric) is not None]
         others = [each for each in trials if each.score(metric) is None]
         self._found = self._forecast(judged)
@@ -110,7 +110,7 @@ class _Forecasts:
 
     def _forecast(self, trials: Sequence[LiveTrial]) -> dict[int, Forecast]:
         """Return the forecast of each trial by its `id`; none where one has no recorded curve."""
-        metric, count = self._runner.task.metric, len(self._runner.data.splits["train"])
+        metric, count = self._runner.metric, len(self._runner.data.splits["train"])
         if not metric.is_fraction or len(trials) < 2:
             return {}
         rivals = []

@@ -59,7 +59,13 @@ class FrozenTrial:
         begun = time.perf_counter()
         with limited_threads(1):  # products of this size gain nothing from more
             classes = trial.counted.candidate.options["num_classes"]
-            head = fit_linear_head(features, labels, classes, seed=self._runner.recipe.seed)
+            head = fit_linear_head(
+                features,
+                labels,
+                classes,
+                seed=self._runner.recipe.seed,
+                example_weights=self._data.example_weights(labels),
+            )
         self._fit_s = time.perf_counter() - begun
         if _assemble(model, head, frozen, example):
             self._note(model, head)

@@ -139,7 +139,7 @@ def run_config(
         throughput=winner.record.throughput,
         latency_s=latency.median_s,
         threads=latency.threads,
-        metric=job.task.metric,
+        metric=runner.metric,
         validation=winner.record.figures,
         leaderboard=leaderboard,
     )

@@ -251,6 +251,7 @@ class Run:
             for line in found:
                 progress.say(line)
         judged = self.task.evaluate(self.predictor(), split, self.config.facts, progress)
+        judged = self.task.judged_by(judged, self.config.metric)
         return judged.with_findings(found, seen)
 
     def _unseen(self, opened: Dataset, found: list[str], *, with_seen: bool) -> tuple[Split, int]:

@@ -109,7 +109,7 @@ def compete_by_heads(
     Args:
         log: of the winner; gets a row for its head.
     """
-    metric = runner.task.metric
+    metric = runner.metric
     runner.progress.say(
         f"public weights: linear heads on the frozen features of {len(trials)} networks and "
         f"sizes, as far as {deadline.for_training():.0f} s allow"
@@ -176,7 +176,7 @@ def _advance(runner: TrialRunner, probe: FrozenTrial, deadline: Deadline, second
     tested = TEST_FACTOR * probe.test_s - TEST_SHARE * deadline.seconds
     deadline.test_s = max(deadline.test_s, tested)
     record.seconds = round(record.seconds + time.perf_counter() - start, 2)
-    metric = runner.task.metric
+    metric = runner.metric
     reached = metric.text(record.value(metric)) + " on validation" if record.figures else "no head"
     runner.progress.say(f"{name}: {reached} after {record.seconds:.0f} s, {record.reason}")
 

@@ -77,6 +77,7 @@ class TrialRunner:
     """Trains trials on one data set with one recipe, until they are told to stop.
 
     Attributes:
+        metric: that decides between the trials.
         trial_data: the data in the form of each network.
         speeds: what was measured of the candidates.
         dropped: keeps the weights of trials that drop out; None keeps none.
@@ -92,6 +93,7 @@ class TrialRunner:
         options: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.task, self.data, self.recipe, self.stop = task, data, recipe, stop
+        self.metric = task.metric_for(options)
         self.trial_data = task.trial_data(data, recipe, options, progress)
         self.speeds = Speeds(data, recipe)
         self.progress = progress

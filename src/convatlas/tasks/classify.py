@@ -1,6 +1,7 @@
 """Images in, one class of several out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,11 @@ from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.prediction import COLUMNS, Prediction, csv_columns
 from convatlas.explain.classes.score import close_race
-from convatlas.metric import ACCURACY
+from convatlas.metric import ACCURACY, Metric
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
+from convatlas.tasks import class_options
 from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
 from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
 from convatlas.tasks.onnx_snippet import runtime_code
@@ -36,7 +38,6 @@ from convatlas.tasks.trial_images import TrialImages, prepared
 from convatlas.text import printable, printable_few
 
 AUTO = "auto"  # of augmentation: the data decide
-LABEL_SMOOTHING = 0.1  # unless the user asks for another
 
 
 class Classify(Task[ImageData, Evaluation]):
@@ -60,16 +61,14 @@ class Classify(Task[ImageData, Evaluation]):
         return takes_images(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        _check_names(options, (*OPTIONS, "augmentation", "label_smoothing"))
+        _check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation"))
         _reading(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
             raise UsageError(
                 f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'"
             )
-        smoothing = options.get("label_smoothing", LABEL_SMOOTHING)
-        if not isinstance(smoothing, int | float) or not 0 <= smoothing < 1:
-            raise UsageError(f"label_smoothing must be from 0 to below 1, got {smoothing}")
+        class_options.check_class_options(options)
 
     def open(self, source, *, seed, max_broken, options, progress) -> ImageData:
         return open_images(
@@ -129,10 +128,19 @@ class Classify(Task[ImageData, Evaluation]):
     def input_words(self, example) -> str:
         return f"{example['size']} px"
 
+    def metric_for(self, options) -> Metric:
+        return class_options.metric_of(options)
+
     def trial_data(self, data: ImageData, recipe, options, progress) -> TrialImages:
-        level = options.get("augmentation", AUTO)
-        smoothing = options.get("label_smoothing", LABEL_SMOOTHING)
-        return TrialImages(data, level, progress, smoothing)
+        labels = data.splits["train"].labels
+        return TrialImages(
+            data,
+            options.get("augmentation", AUTO),
+            progress,
+            class_options.label_smoothing(options),
+            metric=class_options.metric_of(options),
+            class_weights=class_options.class_weights(options, labels, data.classes),
+        )
 
     def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
         channels, size = facts["channels"], candidate.example["size"]
@@ -171,6 +179,9 @@ class Classify(Task[ImageData, Evaluation]):
                 f"images, such as {printable(split.files[odd[0]])}"
             )
         return Evaluation(torch.tensor(split.labels), answers, split.files, facts["classes"])
+
+    def judged_by(self, evaluation: Evaluation, metric: Metric) -> Evaluation:
+        return replace(evaluation, metric=metric)
 
     def cannot_tell(self, first: float, second: float, count: int) -> bool:
         return close_race(first, second, count)

@@ -35,7 +35,7 @@ class Task(ABC, Generic[D, E]):
 
     Attributes:
         name: as `register` and `--task` take it.
-        metric: decides between networks.
+        metric: decides between networks, unless an option asks for another.
         items: what an example is called, in the plural: `images`.
         layouts: of data that it takes, a line each.
         columns: headings of `Prediction.rows`.
@@ -145,6 +145,10 @@ class Task(ABC, Generic[D, E]):
     def input_words(self, example: Mapping[str, Any]) -> str:
         """Return the form of an input in words: `32 px`."""
 
+    def metric_for(self, options: Mapping[str, Any]) -> Metric:
+        """Return the metric that decides, where the options may ask for another than `metric`."""
+        return self.metric
+
     @abstractmethod
     def trial_data(
         self, data: D, recipe: Recipe, options: Mapping[str, Any], progress: Progress
@@ -196,6 +200,10 @@ class Task(ABC, Generic[D, E]):
         self, predictor: Predictor, split: Any, facts: Mapping[str, Any], progress: Progress
     ) -> E:
         """Answer every example of a split."""
+
+    def judged_by(self, evaluation: E, metric: Metric) -> E:
+        """Return answers whose words, interval and doubts are about a metric of the task."""
+        return evaluation
 
     def cannot_tell(self, first: float, second: float, count: int) -> bool:
         """Return whether `count` examples cannot tell two values of the metric apart."""

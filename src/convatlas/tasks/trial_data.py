@@ -67,3 +67,7 @@ class FeatureData(Protocol):
     def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """Return the task's metric and `loss` of answers, as validation figures have them."""
         ...
+
+    def example_weights(self, labels: Tensor) -> Tensor | None:
+        """Return how much each example counts in the loss; None where all count alike."""
+        ...

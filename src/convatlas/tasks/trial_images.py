@@ -19,10 +19,11 @@ from convatlas.data import (
     background_value,
     choose_augmentation,
 )
+from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
-from convatlas.train.tasks.classify import Classify
+from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
@@ -35,19 +36,32 @@ class TrialImages:
     Args:
         level: of augmentation, `none digits tiny photo`; `auto` decides by the data.
         label_smoothing: share of the target spread evenly over the classes.
+        metric: that decides between networks.
+        class_weights: how much an image of each class counts in the loss. Shape: (classes,)
     """
 
     def __init__(
-        self, data: ImageData, level: str, progress: Progress, label_smoothing: float = 0.0
+        self,
+        data: ImageData,
+        level: str,
+        progress: Progress,
+        label_smoothing: float = 0.0,
+        *,
+        metric: Metric = ACCURACY,
+        class_weights: Tensor | None = None,
     ):
         self.data, self.progress, self.label_smoothing = data, progress, label_smoothing
+        self.metric, self.class_weights = metric, class_weights
         self.level = choose_augmentation(data) if level == "auto" else level
         self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
         self._statistics: Preprocess | None = None
 
     def training_options(self) -> dict[str, Any]:
-        """Return augmentation and label smoothing, for JSON."""
-        return {"augmentation": self.level, "label_smoothing": self.label_smoothing}
+        """Return augmentation, label smoothing and class weights if there are any, for JSON."""
+        options = {"augmentation": self.level, "label_smoothing": self.label_smoothing}
+        if self.class_weights is None:
+            return options
+        return {**options, "class_weights": [round(w, 4) for w in self.class_weights.tolist()]}
 
     def settings(self, candidate: Candidate) -> dict[str, Any]:
         """Return how images are prepared, for JSON."""
@@ -87,6 +101,8 @@ class TrialImages:
             augment=lambda batch: augment(batch, transform),
             normalise=preprocess.normalise,
             label_smoothing=self.label_smoothing,
+            metric=self.metric,
+            class_weights=self.class_weights,
         )
 
     def frozen_batches(
@@ -100,11 +116,13 @@ class TrialImages:
             yield preprocess.normalise(pixels), labels
 
     def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
-        """Return accuracy (0..1) and cross-entropy."""
-        return {
-            "loss": float(functional.cross_entropy(logits, labels)),
-            "accuracy": float((logits.argmax(1) == labels).float().mean()),
-        }
+        """Return cross-entropy, accuracy (0..1) and the metric."""
+        loss = float(functional.cross_entropy(logits, labels))
+        return answer_figures(*hits_by_class(logits, labels), loss, self.metric)
+
+    def example_weights(self, labels: Tensor) -> Tensor | None:
+        """Return how much each example counts in the loss; None where all count alike."""
+        return None if self.class_weights is None else self.class_weights[labels]
 
     def preprocess(self, candidate: Candidate) -> Preprocess:
         """Build it as public weights expect, else with the mean and deviation of the images."""

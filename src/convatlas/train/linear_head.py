@@ -44,6 +44,7 @@ def fit_linear_head(
     *,
     penalties: Sequence[float] = PENALTIES,
     seed: int = 0,
+    example_weights: Tensor | None = None,
 ) -> LinearHead:
     """Find weight and bias with the penalty that cross-validation likes best.
 
@@ -53,8 +54,9 @@ def fit_linear_head(
     Args:
         penalties: to choose from, largest first; a single one is taken as it is.
         seed: of the folds.
+        example_weights: how much each example counts in the loss, a weighted mean; None: alike.
 
-    Shape: features (n, d), labels (n,)
+    Shape: features (n, d), labels (n,), example_weights (n,)
 
     Raises:
         ValueError: no examples, or features that are not finite numbers.
@@ -68,10 +70,30 @@ def fit_linear_head(
     centred = features - mean
     scale = centred.square().mean().sqrt().clamp(min=1e-12)
     standard = centred / scale
-    penalty = _choose(_leading(standard), labels, num_classes, penalties, seed)
-    (solution,) = _solutions(standard, labels, num_classes, [penalty], STEPS)
+    known = _Known(labels, _shares(labels, example_weights))
+    penalty = _choose(_leading(standard), known, num_classes, penalties, seed)
+    (solution,) = _solutions(standard, known, num_classes, [penalty], STEPS)
     weight = solution[0] / scale
     return LinearHead(weight, solution[1] - weight @ mean, penalty)
+
+
+class _Known(NamedTuple):
+    """Labels, and how much each counts; the shares add up to 1. Shape: both (n,)"""
+
+    labels: Tensor
+    shares: Tensor
+
+    def part(self, rows: Tensor) -> "_Known":
+        shares = self.shares[rows]
+        return _Known(self.labels[rows], shares / shares.sum())
+
+    def loss(self, logits: Tensor) -> Tensor:
+        return self.shares @ F.cross_entropy(logits, self.labels, reduction="none")
+
+
+def _shares(labels: Tensor, example_weights: Tensor | None) -> Tensor:
+    weights = torch.ones(len(labels)) if example_weights is None else example_weights.float()
+    return weights / weights.sum()
 
 
 def _leading(standard: Tensor) -> Tensor:
@@ -86,28 +108,29 @@ def _leading(standard: Tensor) -> Tensor:
 
 
 def _choose(
-    standard: Tensor, labels: Tensor, num_classes: int, penalties: Sequence[float], seed: int
+    standard: Tensor, known: _Known, num_classes: int, penalties: Sequence[float], seed: int
 ) -> float:
     """Return the penalty with the smallest held-out loss, the larger one of two equals."""
-    folds = min(FOLDS, len(labels))
+    count = len(known.labels)
+    folds = min(FOLDS, count)
     if len(penalties) == 1 or folds < 2:
         return penalties[0]
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     losses = torch.zeros(len(penalties))
     for held in order.chunk(folds):
-        kept = torch.ones(len(labels), dtype=torch.bool)
+        kept = torch.ones(count, dtype=torch.bool)
         kept[held] = False
         solutions = _solutions(
-            standard[kept], labels[kept], num_classes, penalties, COMPARING_STEPS
+            standard[kept], known.part(kept), num_classes, penalties, COMPARING_STEPS
         )
         for place, (weight, bias) in enumerate(solutions):
-            logits = F.linear(standard[held], weight, bias)
-            losses[place] += float(F.cross_entropy(logits, labels[held], reduction="sum"))
+            loss = known.part(held).loss(F.linear(standard[held], weight, bias))
+            losses[place] += float(loss * known.shares[held].sum())
     return penalties[int(losses.argmin())]
 
 
 def _solutions(
-    standard: Tensor, labels: Tensor, num_classes: int, penalties: Sequence[float], steps: int
+    standard: Tensor, known: _Known, num_classes: int, penalties: Sequence[float], steps: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield weight and bias for each penalty, each found from the one before."""
     weight = standard.new_zeros(num_classes, standard.shape[1]).requires_grad_()
@@ -123,7 +146,7 @@ def _solutions(
 
         def loss(penalty: float = penalty) -> Tensor:
             logits = F.linear(standard, weight, bias)
-            return F.cross_entropy(logits, labels) + penalty / 2 * weight.square().sum()
+            return known.loss(logits) + penalty / 2 * weight.square().sum()
 
         _minimise(solver, loss)
         yield weight.detach().clone(), bias.detach().clone()

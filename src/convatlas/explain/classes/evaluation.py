@@ -7,7 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.explain.classes import tables
+from convatlas.explain.classes.balanced import BalancedScore, balanced_score
 from convatlas.explain.classes.score import Score, score_of, wilson_interval
+from convatlas.metric import ACCURACY, BALANCED_ACCURACY, Metric
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,6 +23,7 @@ class Evaluation:
         classes: the class map.
         warnings: what was found in the data, a sentence for each kind.
         seen: images among the data that the network was trained on.
+        metric: accuracy or balanced accuracy, whichever decided between the networks.
 
     Raises:
         ValueError: the first three do not have one entry for each image, or there is none.
@@ -32,6 +35,7 @@ class Evaluation:
     classes: Sequence[str]
     warnings: Sequence[str] = ()
     seen: int = 0
+    metric: Metric = ACCURACY
 
     def __post_init__(self):
         lengths = (len(self.labels), len(self.probabilities), len(self.files))
@@ -72,9 +76,16 @@ class Evaluation:
         return score_of(self.labels, self.predicted, self.classes)
 
     @property
+    def judged(self) -> Score | BalancedScore:
+        """The metric with what it has to be read beside."""
+        if self.metric.key != BALANCED_ACCURACY.key:
+            return self.score
+        return balanced_score(self.labels, self.predicted)
+
+    @property
     def figures(self) -> dict[str, float]:
-        """The metric, and the balanced accuracy where the classes are unequal."""
-        balanced = self.score.balanced_accuracy
+        """The accuracy, and the balanced one where classes are unequal or it is the metric."""
+        balanced = self.judged.balanced_accuracy
         further = {} if balanced is None else {"balanced_accuracy": balanced}
         return {"accuracy": self.accuracy, **further}
 
@@ -84,7 +95,7 @@ class Evaluation:
 
     def record(self) -> dict[str, Any]:
         """Return the score, for `run.json`."""
-        return self.score.record()
+        return self.judged.record()
 
     def to_dict(self) -> dict[str, Any]:
         """Return figures by class, confusion and mistakes, for `evaluate --json`."""
@@ -92,7 +103,7 @@ class Evaluation:
         return {
             "images": len(self),
             "accuracy": self.accuracy,
-            "interval": list(score.interval),
+            "interval": list(self.judged.interval),
             "accuracy_interval": list(score.interval),
             "score": score.model_dump(),
             **tables.as_dict(self.labels, self.probabilities, self.files, self.classes),
@@ -103,6 +114,6 @@ class Evaluation:
         return tables.by_class(self.labels, self.predicted, self.classes)
 
     def lines(self) -> list[str]:
-        """Return the accuracy with what it must be read beside, and the confused classes."""
+        """Return the metric with what it must be read beside, and the confused classes."""
         confused = tables.confused_line(self.labels, self.predicted, self.classes)
-        return [f"accuracy {self.score.words()}", *confused]
+        return [f"{self.metric.words} {self.judged.words()}", *confused]

@@ -17,6 +17,7 @@ from convatlas.explain.classes.confusion import (
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.mistakes import worst_mistakes
 from convatlas.explain.pictures import data_uri
+from convatlas.metric import ACCURACY
 from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.sections.confusion import confusion_map
 from convatlas.tasks.sections.page import render
@@ -41,6 +42,8 @@ def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any
         f"between {100 * low:.1f} and {100 * high:.1f} % with 95 % confidence "
         f"(Wilson interval, {total:,} images)"
     )
+    if evaluation.metric.key != ACCURACY.key:
+        interval = f"{evaluation.judged.words()}; accuracy {interval}"
     return ReportContent(
         sentence=f"It classified {score.right:,} of {total:,} unseen test images correctly.",
         notes=[interval, guessing],

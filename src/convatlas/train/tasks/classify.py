@@ -1,4 +1,4 @@
-"""Classification: cross-entropy on logits, accuracy on the validation split."""
+"""Classification: cross-entropy on logits, (balanced) accuracy on the validation split."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from convatlas.metric import ACCURACY
+from convatlas.metric import ACCURACY, BALANCED_ACCURACY, Metric
+from convatlas.train.task import VALIDATED
 
 Normalise = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor], Tensor]
@@ -21,9 +22,10 @@ class Classify:
         augment: uint8 batch -> uint8 batch of the network's size, training only.
         normalise: uint8 batch -> what the network takes.
         label_smoothing: share of the target spread evenly over the classes.
+        metric: accuracy or balanced accuracy, which decides.
+        class_weights: how much an image of each class counts in the training loss, a weighted
+            mean; the validation loss has no weights. Shape: (num_classes,)
     """
-
-    metric = ACCURACY
 
     def __init__(
         self,
@@ -34,11 +36,14 @@ class Classify:
         augment: Augment,
         normalise: Normalise,
         label_smoothing: float = 0.0,
+        metric: Metric = ACCURACY,
+        class_weights: Tensor | None = None,
     ):
         self._train, self._validate = train, validate
         self._num_classes = num_classes
         self._augment, self._normalise = augment, normalise
         self._label_smoothing = label_smoothing
+        self.metric, self._class_weights = metric, class_weights
 
     def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
         """Return batches for training, in an order that the seed fixes, and for validation."""
@@ -66,17 +71,20 @@ class Classify:
         return own(outputs, labels, self._criterion) if own else self._criterion(outputs, labels)
 
     def _criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, label_smoothing=self._label_smoothing)
+        weights = self._class_weights
+        if weights is not None:
+            weights = weights.to(logits)  # where and in what numbers the network answers
+        return F.cross_entropy(logits, labels, weights, label_smoothing=self._label_smoothing)
 
     @torch.no_grad()
     def validate(self, model: nn.Module, loader: DataLoader, gather: Callable) -> dict[str, float]:
-        """Return `val_loss` and `val_accuracy` (0..1) over the whole split and all processes.
+        """Return `val_loss`, `val_accuracy` (0..1) and the metric over split and processes.
 
         Raises:
             ValueError: the network answers for another number of classes.
         """
         model.eval()
-        loss, right, seen = 0.0, 0, 0
+        loss, hits, seen = 0.0, 0, 0
         for images, labels in loader:
             logits, labels = gather((model(self._normalise(images)), labels))
             if logits.shape[1] != self._num_classes:
@@ -84,7 +92,37 @@ class Classify:
                     f"Classify: the network must answer for {self._num_classes} classes, "
                     f"got {logits.shape[1]}"
                 )
-            right += int((logits.argmax(1) == labels).sum())
+            right, of_class = hits_by_class(logits, labels)
+            hits, seen = hits + right, seen + of_class
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-            seen += len(labels)
-        return {"val_loss": loss / seen, "val_accuracy": right / seen}
+        assert isinstance(hits, Tensor)
+        assert isinstance(seen, Tensor)
+        figures = answer_figures(hits, seen, loss / int(seen.sum()), self.metric)
+        return {VALIDATED + key: value for key, value in figures.items()}
+
+
+def hits_by_class(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Count right answers and examples of each class.
+
+    Shape: (n, k), (n,) -> both (k,)
+    """
+    classes = logits.shape[1]
+    right = labels[logits.argmax(1) == labels]
+    return right.bincount(minlength=classes).cpu(), labels.bincount(minlength=classes).cpu()
+
+
+def answer_figures(hits: Tensor, seen: Tensor, loss: float, metric: Metric) -> dict[str, float]:
+    """Return loss, accuracy and, where it is the metric, balanced accuracy.
+
+    Balanced accuracy is the mean over the classes of the share that is right; classes without
+    examples do not count.
+
+    Args:
+        hits: right answers by class.
+        seen: examples by class.
+    """
+    figures = {"loss": loss, "accuracy": int(hits.sum()) / int(seen.sum())}
+    if metric.key == BALANCED_ACCURACY.key:
+        there = seen > 0
+        figures[metric.key] = float((hits[there] / seen[there]).double().mean())
+    return figures
