@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from convatlas.data.formats import is_image
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable, printable_few
-from convatlas.data.sources.left_out import NO_IMAGE
 
 Remark = tuple[str, str]
 Pair = tuple[str, str, str, str]
@@ -12,7 +11,9 @@ Pair = tuple[str, str, str, str]
 
 def with_reasons(ignored: Iterable[str | Sequence[str]]) -> list[Remark]:
     """Return ignored files with their reasons; runs before these were stored have files only."""
-    return [(row, NO_IMAGE) if isinstance(row, str) else (row[0], row[1]) for row in ignored]
+    return [
+        (row, IMAGES.not_named) if isinstance(row, str) else (row[0], row[1]) for row in ignored
+    ]
 
 
 def findings(
@@ -22,16 +23,17 @@ def findings(
     ignored: Sequence[Remark],
     leaks: Sequence[Pair],
     conflicts: Sequence[Pair],
+    kind: FileKind = IMAGES,
 ) -> list[str]:
     """Return what a person should know before trusting a result, worst first."""
     lines: list[str] = []
     if leaks:
         lines.append(
-            f"the same image in two splits, {times(leaks)}, so the test accuracy will be "
+            f"the same {kind.word} in two splits, {times(leaks)}, so the test accuracy will be "
             f"too high: {pairs(leaks)}"
         )
     if conflicts:
-        lines.append(f"the same image in two classes, {times(conflicts)}: {pairs(conflicts)}")
+        lines.append(f"the same {kind.word} in two classes, {times(conflicts)}: {pairs(conflicts)}")
     if broken:
         lines.append(f"skipped {files(broken)} that cannot be used: {remarks(broken)}")
     if renamed:
@@ -40,8 +42,8 @@ def findings(
     for file, reason in ignored:
         by_reason.setdefault(reason, []).append(file)
     for reason, names in by_reason.items():
-        images = sum(map(is_image, names))
-        by_name = f", {images:,} of them named as images" if images else ""
+        named = sum(map(kind.holds, names))
+        by_name = f", {named:,} of them named as {kind.many}" if named else ""
         lines.append(
             f"left out {len(names):,} ({printable(reason)}){by_name}: {printable_few(names)}"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable_few
 from convatlas.data.sources.listing import SPLITS, Item
 from convatlas.errors import DataError
@@ -68,10 +69,12 @@ def check_same(
         raise DataError(f"{source}: must contain the {len(stored)} classes of the run, got {got}")
 
 
-def absent_classes(items: Iterable[Item], classes: Sequence[str]) -> list[str]:
-    """Say which classes of the run the data hold no images of."""
+def absent_classes(
+    items: Iterable[Item], classes: Sequence[str], kind: FileKind = IMAGES
+) -> list[str]:
+    """Say which classes of the run the data hold no files of."""
     gone = sorted(set(classes) - {item.label for item in items})
-    return [f"no images of {printable_few(gone, most=10)}"] if gone else []
+    return [f"no {kind.many} of {printable_few(gone, most=10)}"] if gone else []
 
 
 def check_split(source: str, split: str, found: set[str], classes: set[str]) -> None:
@@ -89,8 +92,10 @@ def check_split(source: str, split: str, found: set[str], classes: set[str]) -> 
         )
 
 
-def check_left(source: str, items: Iterable[Item], classes: Sequence[str]) -> None:
-    """Refuse a class, or a stated split of it, of which no image could be read."""
+def check_left(
+    source: str, items: Iterable[Item], classes: Sequence[str], kind: FileKind = IMAGES
+) -> None:
+    """Refuse a class, or a stated split of it, of which no file could be read."""
     left: dict[str | None, set[str]] = {}
     for item in items:
         left.setdefault(item.split, set()).add(item.label)
@@ -99,6 +104,6 @@ def check_left(source: str, items: Iterable[Item], classes: Sequence[str]) -> No
         if gone:
             where = f" in the {split} split" if split else ""
             raise DataError(
-                f"{source}: every class must have readable images{where}, got none of "
+                f"{source}: every class must have readable {kind.many}{where}, got none of "
                 f"{printable_few(gone, most=10)}; fix the files or remove the class"
             )

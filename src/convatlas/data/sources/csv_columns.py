@@ -1,17 +1,18 @@
-"""Which column of a CSV file names the images, which the classes, which the splits."""
+"""Which column of a CSV file names the files, which the classes, which the splits."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from convatlas.data.formats import is_image
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable
 from convatlas.data.sources.split_names import split_named
 
 FILE_NAMES = (  # in order of preference
     *("file_name", "filename", "file", "file_path", "filepath", "path"),
     *("image", "image_path", "image_file", "image_name", "imagename", "img", "img_path"),
-    *("img_name", "picture", "photo", "image_id", "id", "name"),
+    *("img_name", "picture", "photo", "audio", "sound", "clip", "slice_file_name", "wav"),
+    *("audio_path", "audio_file", "track", "recording", "image_id", "id", "name"),
 )
 LABEL_NAMES = (
     *("label", "class", "class_name", "classname", "category", "category_name", "target"),
@@ -44,7 +45,9 @@ def column_name(field: str) -> str:
     return singular if singular in FILE_NAMES + LABEL_NAMES + SPLIT_NAMES else plain
 
 
-def find_columns(rows: Sequence[Sequence[str]], exists: Callable[[str], bool]) -> Columns:
+def find_columns(
+    rows: Sequence[Sequence[str]], exists: Callable[[str], bool], kind: FileKind = IMAGES
+) -> Columns:
     """Tell the columns by their headings, or else by which one holds files that are there.
 
     Args:
@@ -65,7 +68,7 @@ def find_columns(rows: Sequence[Sequence[str]], exists: Callable[[str], bool]) -
     if files and labels:
         file = max(files, key=found)  # the first of equals
         return Columns(file, labels[0], split_column(names, rows[1:], {file, labels[0]}), True)
-    header = not any(exists(field) or is_image(field.strip()) for field in first)
+    header = not any(exists(field) or kind.holds(field.strip()) for field in first)
     body = rows[1:] if header else rows
     sample = body[:SAMPLE_ROWS]
     file = max(range(len(first)), key=found)

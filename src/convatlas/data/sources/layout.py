@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable, printable_few
 from convatlas.data.sources.listing import Item
 from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
-EXPECTED = (
-    "expected CLASS/photo.jpg, or train/CLASS/photo.jpg beside val/ and test/; "
-    "name the folders so, or list the files in a CSV file"
-)
+
+def expected(kind: FileKind) -> str:
+    """Say which layouts there are."""
+    return (
+        f"expected CLASS/{kind.example}, or train/CLASS/{kind.example} beside val/ and test/; "
+        "name the folders so, or list the files in a CSV file"
+    )
 
 
-def check_subfolders(root: Path, items: Sequence[Item]) -> None:
+def check_subfolders(root: Path, items: Sequence[Item], kind: FileKind = IMAGES) -> None:
     """Refuse classes that hold the same folders: these look like classes, those like splits.
 
     Raises:
@@ -43,14 +47,14 @@ def check_subfolders(root: Path, items: Sequence[Item]) -> None:
         raise DataError(
             f"{printable(root)}: the splits must be above the classes, got each of the folders "
             f"{printable_few(sorted(nested))} with {printable_few(sorted(shared))} inside; "
-            f"{EXPECTED}"
+            f"{expected(kind)}"
         )
     if len(shared) < 2 or 2 * len(shared) < len(union):
         return
     raise DataError(
         f"{printable(root)}: read as {len(inside)} classes ({printable_few(sorted(inside))}), "
         f"but they hold the same folders ({printable_few(sorted(shared))}), "
-        f"which look like the real classes; {EXPECTED}"
+        f"which look like the real classes; {expected(kind)}"
     )
 
 

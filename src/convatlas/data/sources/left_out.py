@@ -19,7 +19,6 @@ TOOL_NAMES = {  # in lower case
     "desktop.ini",
     "icon\r",
 }
-NO_IMAGE = "not named as an image"
 BROKEN_LINK = "a broken link"
 LOOP = "a link back to a folder that contains it"
 

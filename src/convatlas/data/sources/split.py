@@ -1,12 +1,13 @@
-"""Cutting images into train, val and test: seeded and stratified."""
+"""Cutting files into train, val and test: seeded and stratified."""
 
 import random
 from collections.abc import Collection, Mapping, Sequence
 
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable
 from convatlas.errors import DataError
 
-SHARE = 0.15  # of the images, for each split that is cut off
+SHARE = 0.15  # of the files, for each split that is cut off
 
 
 def cut(
@@ -16,11 +17,12 @@ def cut(
     *,
     seed: int,
     duplicates: Collection[str] = (),
+    kind: FileKind = IMAGES,
 ) -> dict[str, str]:
     """Split the files: a share of each class for each named split, the rest to train.
 
     Each class is drawn by itself, so a class more or less does not move the others, and each
-    split gets at least one image of each class. Files that have an identical twin go to
+    split gets at least one file of each class. Files that have an identical twin go to
     train first, where they cannot flatter the test figure.
 
     Args:
@@ -29,14 +31,14 @@ def cut(
         shares: split and share of each class, such as `{"test": 0.15, "val": 0.15}`.
 
     Raises:
-        DataError: a class has too few images to stand in every split.
+        DataError: a class has too few files to stand in every split.
     """
     split_of: dict[str, str] = {}
     for label, members in files.items():
         if len(members) <= len(shares):
             raise DataError(
-                f"{source}: class {printable(label)} must have at least {len(shares) + 1} images, "
-                f"got {len(members)}; add some or remove the class"
+                f"{source}: class {printable(label)} must have at least {len(shares) + 1} "
+                f"{kind.many}, got {len(members)}; add some or remove the class"
             )
         order = sorted(members)
         random.Random(f"{seed}/{label}").shuffle(order)

@@ -1,4 +1,4 @@
-"""A CSV file that names images and their classes, and if wanted the splits.
+"""A CSV file that names files and their classes, and if wanted the splits.
 
 The documented columns are `file_name,label[,split]`; other headings, separators and slashes are
 recognised and said. What is wrong with a row counts as a broken file, so that one row does not
@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
 from convatlas.data.sources.csv_columns import Columns, UnknownColumns, described, find_columns
 from convatlas.data.sources.csv_text import Row, read_rows
@@ -24,8 +25,8 @@ MAX_SHOWN = 200  # characters of a name that is no file's
 SUFFIXES = (".csv", ".tsv", ".txt")
 
 
-def list_table(path: Path, *, need_train: bool = True) -> Listing:
-    """Return the labelled images that a CSV file names, paths relative to the file itself.
+def list_table(path: Path, *, need_train: bool = True, kind: FileKind = IMAGES) -> Listing:
+    """Return the labelled files that a CSV file names, paths relative to the file itself.
 
     Args:
         need_train: whether some row must train where rows state their splits.
@@ -35,23 +36,24 @@ def list_table(path: Path, *, need_train: bool = True) -> Listing:
     """
     separator, rows = read_rows(path)
     root = path.parent
-    columns = tell_columns(path, rows)
+    columns = tell_columns(path, rows, kind)
     listing = Listing(printable(path), root, [])
     sentence = described(columns, rows[0][1], separator)
     listing.notes.append(f"{printable(path.name)}: {sentence}")
     add_rows(listing, columns, rows)
     if not listing.items and not listing.broken:
-        raise DataError(f"{printable(path)}: must name images below its header, got no rows")
+        raise DataError(f"{printable(path)}: must name {kind.many} below its header, got no rows")
     check_splits(path, listing, need_train=need_train)
     return listing
 
 
-def tell_columns(path: Path, rows: Sequence[Row]) -> Columns:
+def tell_columns(path: Path, rows: Sequence[Row], kind: FileKind = IMAGES) -> Columns:
     """Find the columns, or refuse the file with what it has."""
     if not rows:
         raise DataError(f"{printable(path)}:1: the header must contain {HEADER}, got an empty file")
     try:
-        return find_columns([row for _, row in rows], lambda name: place_of(path.parent, name)[1])
+        fields = [row for _, row in rows]
+        return find_columns(fields, lambda name: place_of(path.parent, name)[1], kind)
     except UnknownColumns as error:
         got = printable(",".join(rows[0][1]))[:100]
         raise DataError(

@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convatlas.data.formats import is_image
+from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable, stored_name
-from convatlas.data.sources.left_out import BROKEN_LINK, LOOP, NO_IMAGE, reason_left_out
+from convatlas.data.sources.left_out import BROKEN_LINK, LOOP, reason_left_out
 from convatlas.errors import DataError
 
 Identity = tuple[int, int]
@@ -27,7 +27,7 @@ class Level:
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
-def look(folder: Path, root: Path) -> Level:
+def look(folder: Path, root: Path, kind: FileKind = IMAGES) -> Level:
     """Return what a folder holds, without looking further down.
 
     Raises:
@@ -46,7 +46,7 @@ def look(folder: Path, root: Path) -> Level:
                 level.left_out.append((f"{file}/", f"{reason}, a folder of {inside:,} file(s)"))
         elif reason is not None:
             level.left_out.append((file, reason))
-        elif not is_image(file) and entry.is_symlink() and not os.path.exists(entry.path):
+        elif not kind.holds(file) and entry.is_symlink() and not os.path.exists(entry.path):
             level.left_out.append((file, BROKEN_LINK))
         else:
             level.files.append(file)
@@ -56,7 +56,7 @@ def look(folder: Path, root: Path) -> Level:
     return level
 
 
-def walk(folder: Path, root: Path) -> Level:
+def walk(folder: Path, root: Path, kind: FileKind = IMAGES) -> Level:
     """Return all files under a folder; `folders` stays empty.
 
     A linked folder is entered as any other, unless it is one that holds the link.
@@ -69,7 +69,7 @@ def walk(folder: Path, root: Path) -> Level:
         if here in above:
             found.left_out.append((stored_name(inside.relative_to(root).as_posix()), LOOP))
             continue
-        level = look(inside, root)
+        level = look(inside, root, kind)
         found.files.extend(level.files)
         found.left_out.extend(level.left_out)
         waiting.extend((path, above | {here}) for path in level.folders)
@@ -78,7 +78,7 @@ def walk(folder: Path, root: Path) -> Level:
     return found
 
 
-def no_images(files: list[str], reason: str = NO_IMAGE) -> list[tuple[str, str]]:
+def passed_over(files: list[str], reason: str) -> list[tuple[str, str]]:
     """Return files with the reason why they are left out."""
     return [(file, reason) for file in files]
 
