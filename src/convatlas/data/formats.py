@@ -66,6 +66,8 @@ class FileKind:
 IMAGES = FileKind("an image", "images", "photo.jpg", SUFFIX_FORMATS)
 SOUNDS = FileKind("a sound", "sounds", "clip.wav", SOUND_FORMATS)
 
+KINDS = {kind.many: kind for kind in (IMAGES, SOUNDS)}
+
 
 def is_image(file: str) -> bool:
     """Return whether a file is an image by its name."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 
 from convatlas.data.findings import findings, with_reasons
+from convatlas.data.formats import IMAGES, KINDS
 
 
 @dataclass(frozen=True)
@@ -10,18 +11,19 @@ class ScanReport:
     """What was found in a data set before training.
 
     Args:
-        total: image files looked at, readable or not.
+        total: files looked at, readable or not.
         readable: those that are used.
         broken: file and reason of those that are skipped.
         renamed: file and remark where the content differs from the suffix.
         ignored: files passed over because of their names, each with the reason.
         leaks: file, split, file, split of identical files in two splits.
         conflicts: file, class, file, class of identical files under two classes.
-        modes: readable files per Pillow mode.
-        sizes: smallest, median and largest width and height in pixels.
-        per_class: images per class, for each split.
+        modes: readable files per Pillow mode, or form of sound.
+        sizes: smallest, median and largest width and height in pixels, or length.
+        per_class: files per class, for each split.
         reading: how files deeper than 8 bits are read, a line for each kind of number.
         notes: sentences on how the source was understood.
+        kind: what the files are, in the plural.
     """
 
     total: int
@@ -36,6 +38,7 @@ class ScanReport:
     per_class: dict[str, dict[str, int]] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kind: str = IMAGES.many  # older runs knew no other
 
     def to_dict(self) -> dict:
         """Return the report as plain lists and dicts, for JSON."""
@@ -60,4 +63,5 @@ class ScanReport:
             ignored=self.ignored,
             leaks=self.leaks,
             conflicts=self.conflicts,
+            kind=KINDS.get(self.kind, IMAGES),
         )

@@ -1,6 +1,5 @@
 """What a run is asked about: files, folders, patterns, images in memory, or any mix of them."""
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,17 +10,14 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from convatlas.data.formats import is_image
+from convatlas.data.formats import IMAGES
 from convatlas.data.images.in_memory import image_from, images_of
 from convatlas.data.images.read import read_image
 from convatlas.data.images.stored_reading import Reading
-from convatlas.data.sources.walk import walk
+from convatlas.data.sources.asked_paths import asked_paths
 from convatlas.errors import DataError, UsageError
 from convatlas.progress import Progress, Silent
-from convatlas.text import printable, printable_few, true_name
 
-NO_IMAGES = "no image in this folder"
-NO_MATCH = "no file matches this pattern"
 EXPECTED = "a path, a folder, a pattern, a Pillow image, an array, a tensor, or several of these"
 
 
@@ -67,7 +63,8 @@ def find_asked(asked: Any, progress: Progress | None = None) -> Iterator[Asked]:
     count = 0
     for value in _flat(asked):
         if isinstance(value, str | os.PathLike):
-            yield from _paths(Path(value), tell)
+            for name, path, error in asked_paths(Path(value), IMAGES, tell):
+                yield Asked(name, path, error)
         else:
             count += 1
             yield Asked(f"image {count}", value)
@@ -84,41 +81,3 @@ def _flat(asked: Any) -> Iterator[Any]:
     else:
         for each in asked:
             yield from _flat(each)
-
-
-def _paths(path: Path, progress: Progress) -> Iterator[Asked]:
-    if path.is_dir():
-        yield from _folder(path, progress)
-    elif not os.path.lexists(path) and glob.has_magic(str(path)):
-        found = sorted(map(Path, glob.iglob(str(path), recursive=True)))
-        # A pattern such as `**` matches folders as well as what is in them.
-        files = [each for each in found if not each.is_dir()]
-        folders = [] if files else found
-        yield from (Asked(printable(each), each) for each in files if is_image(each.name))
-        for folder in folders:
-            yield from _folder(folder, progress)
-        if not any(is_image(each.name) for each in files) and not folders:
-            yield Asked(printable(path), error=f"{printable(path)}: {NO_MATCH}")
-    else:
-        yield Asked(printable(path), path)
-
-
-def _folder(folder: Path, progress: Progress) -> Iterator[Asked]:
-    try:
-        level = walk(folder, folder)
-    except DataError as error:
-        yield Asked(printable(folder), error=str(error))
-        return
-    images = [file for file in level.files if is_image(file)]
-    others = [file for file in level.files if not is_image(file)]
-    others += [file for file, _ in level.left_out]
-    if others:
-        progress.say(
-            f"{printable(folder)}: {len(others):,} files left out (not named as images, "
-            f"hidden, or links that cannot be followed): {printable_few(others)}"
-        )
-    for file in images:
-        path = folder / true_name(file)
-        yield Asked(printable(path), path)
-    if not images:
-        yield Asked(printable(folder), error=f"{printable(folder)}: {NO_IMAGES}")

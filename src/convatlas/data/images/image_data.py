@@ -14,9 +14,8 @@ from convatlas.data.images.read import decode, quiet_pillow
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import file_path
 from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.stored_parts import FORMAT
 from convatlas.replacing import replacing
-
-FORMAT = 1  # of the stored split
 
 
 class ImageFacts(BaseModel):

@@ -10,16 +10,17 @@ from convatlas.data.formats import is_image
 from convatlas.data.images.digits import SIDE, load_digits
 from convatlas.data.images.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.images.kept_pixels import KeptPixels
-from convatlas.data.images.scan import FileFacts, Progress, check_share, measure, scan_files
+from convatlas.data.images.scan import FileFacts, Progress, measure, scan_files
 from convatlas.data.images.settle_reading import settle_reading, unexplained
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.broken_share import check_share, count_named
 from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
 from convatlas.data.sources.duplicates import find_duplicates, pairs_across
 from convatlas.data.sources.folders import list_folder
 from convatlas.data.sources.listing import SPLITS, Item, Listing
-from convatlas.data.sources.split import cut, shares_for
+from convatlas.data.sources.split import cut, cut_items
 from convatlas.data.sources.table import SUFFIXES, list_table
 from convatlas.errors import DataError
 
@@ -148,11 +149,6 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     return list_table(path, need_train=need_train)
 
 
-def count_named(listing: Listing) -> int:
-    """Count everything that the source names as an image, usable or not."""
-    return len(listing.items) + len(listing.broken)
-
-
 def scan_listing(
     listing: Listing,
     max_broken: float,
@@ -208,20 +204,6 @@ def readable(items: list[Item], facts: list[FileFacts]) -> list[Item]:
     """Return the items whose files the scan could read."""
     good = {fact.file for fact in facts}
     return [item for item in items if item.file in good]
-
-
-def cut_items(
-    listing: Listing, items: list[Item], seed: int, duplicates: list[list[str]]
-) -> list[Item]:
-    """Return the items with a split each: those stated, and what is missing cut off train."""
-    files: dict[str, list[str]] = {}
-    for item in items:
-        if item.split in (None, "train"):
-            files.setdefault(item.label, []).append(item.file)
-    same = {file for group in duplicates for file in group}
-    shares = shares_for(listing.given)
-    split_of = cut(listing.source, files, shares, seed=seed, duplicates=same)
-    return [replace(item, split=split_of.get(item.file, item.split)) for item in items]
 
 
 def build(

@@ -33,11 +33,10 @@ from convatlas.data.images.read import (
     to_uint8,
 )
 from convatlas.data.images.stored_reading import PLAIN, Reading
-from convatlas.data.names import file_path, printable_few
+from convatlas.data.names import file_path
 from convatlas.data.sources.duplicates import file_digest, pixel_digest
 from convatlas.data.sources.left_out import BROKEN_LINK
 from convatlas.data.threads import in_threads
-from convatlas.errors import DataError
 
 Progress = Callable[[int, int], None]
 
@@ -142,21 +141,6 @@ def scan_files(
             if progress is not None:
                 progress(done, len(files))
     return good, broken
-
-
-def check_share(source: str, broken: list[tuple[str, str]], total: int, most: float) -> None:
-    """Stop where more than the stated share of the files is broken.
-
-    Raises:
-        DataError: with the first few files and the way out.
-    """
-    if len(broken) <= most * total:
-        return
-    named = printable_few(f"{file} ({reason})" for file, reason in broken)
-    raise DataError(
-        f"{source}: at most {most:.0%} of the files may be broken, got {len(broken)} of "
-        f"{total}: {named}; fix or remove them, or allow more with --max-broken"
-    )
 
 
 def measure(facts: Iterable[FileFacts]) -> tuple[dict[str, int], dict[str, tuple[int, int, int]]]:

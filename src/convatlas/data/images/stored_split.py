@@ -11,10 +11,16 @@ from convatlas.data.images.image_data import (
     Split,
     Store,
 )
-from convatlas.data.images.stored_form import check_format, check_stored, parsed
+from convatlas.data.images.stored_form import check_stored
 from convatlas.data.images.stored_reading import Reading
-from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
+from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.stored_parts import (
+    check_format,
+    check_present,
+    learnt_digests,
+    parsed,
+)
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
@@ -59,14 +65,7 @@ def learnt_from(path: str | Path) -> set[str] | None:
     Raises:
         DataError: the stored split is damaged.
     """
-    stored = read_stored(Path(path))["splits"]
-    found: set[str] = set()
-    for name in ("train", "val"):
-        digests = stored.get(name, {}).get("digests")
-        if digests is None:
-            return None
-        found.update(digest for digest in digests if digest)
-    return found
+    return learnt_digests(read_stored(Path(path))["splits"])
 
 
 def read_stored(path: Path) -> dict:
@@ -87,18 +86,3 @@ def check_rows(path: Path, splits: dict[str, dict], count: int) -> None:
         for file in part["files"]:
             if int(file.rpartition("/")[2]) >= count:
                 raise DataError(f"{printable(path)}: names {printable(file)} of {count:,} digits")
-
-
-def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
-    """Refuse a stored split some files of which have vanished."""
-    gone = [
-        file
-        for part in splits.values()
-        for file in part["files"]
-        if not file_path(root, file).is_file()
-    ]
-    if gone:
-        raise DataError(
-            f"{printable(root)}: must still contain the files of {printable(path)}, {len(gone)} "
-            f"missing: {printable_few(gone)}; put them back, or name the place the data moved to"
-        )

@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable
+from convatlas.data.sources.listing import Item, Listing
 from convatlas.errors import DataError
 
 SHARE = 0.15  # of the files, for each split that is cut off
@@ -55,3 +57,21 @@ def cut(
 def shares_for(given: Collection[str]) -> dict[str, float]:
     """Return what must be cut off train where the source states these splits."""
     return {split: SHARE for split in ("test", "val") if split not in given}
+
+
+def cut_items(
+    listing: Listing,
+    items: list[Item],
+    seed: int,
+    duplicates: list[list[str]],
+    kind: FileKind = IMAGES,
+) -> list[Item]:
+    """Return the items with a split each: those stated, and what is missing cut off train."""
+    files: dict[str, list[str]] = {}
+    for item in items:
+        if item.split in (None, "train"):
+            files.setdefault(item.label, []).append(item.file)
+    same = {file for group in duplicates for file in group}
+    shares = shares_for(listing.given)
+    split_of = cut(listing.source, files, shares, seed=seed, duplicates=same, kind=kind)
+    return [replace(item, split=split_of.get(item.file, item.split)) for item in items]

@@ -1,0 +1,1 @@
+"""Sounds with labels: finding, checking, splitting, reading and changing them."""

@@ -1,0 +1,96 @@
+"""Opening sounds by the split that a run stored, so that its test set is exactly its own."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from convatlas.data.audio.sound_data import STORED_FIELDS, Clips, SoundData, SoundFacts, SoundStore
+from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.stored_parts import (
+    StoredPart,
+    check_format,
+    check_present,
+    first_fault,
+    learnt_digests,
+    parsed,
+    parts_disagree,
+)
+from convatlas.errors import DataError
+
+
+class StoredSounds(BaseModel):
+    """The whole file; keys that a newer version added are left alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["sounds"]
+    name: StrictStr
+    source: StrictStr
+    root: Literal[".", ".."]
+    classes: list[StrictStr] = Field(min_length=1)
+    rate_hz: StrictInt
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seed: StrictInt
+    scan: dict[str, Any]
+    splits: dict[StrictStr, StoredPart]
+
+
+def load_sounds(path: str | Path, source: str | Path | None = None) -> SoundData:
+    """Open the sounds as they stood when `SoundData.save` wrote this file.
+
+    They are not read again; only that every file is still there is checked.
+
+    Args:
+        source: where the data lie now, if they moved.
+
+    Raises:
+        DataError: the stored split is damaged, or a file of it has vanished.
+    """
+    stored, scan = read_stored(Path(path))
+    place = Path(true_name(stored.source) if source is None else source).resolve()
+    root = ((place if place.is_dir() or not place.suffix else place.parent) / stored.root).resolve()
+    splits = stored.model_dump()["splits"]
+    check_present(path, root, splits)
+    store = SoundStore(root, stored.rate_hz, stored.max_seconds)
+    fields = {key: getattr(stored, key) for key in STORED_FIELDS}
+    fields |= {"classes": tuple(stored.classes), "source": stored_name(place)}
+    clips = {name: Clips(part["files"], part["labels"], store) for name, part in splits.items()}
+    return SoundData(**fields, root=stored.root, splits=clips, scan=scan)
+
+
+def learnt_from(path: str | Path) -> set[str] | None:
+    """Return the digests of what was trained or validated on.
+
+    Raises:
+        DataError: the stored split is damaged.
+    """
+    return learnt_digests(read_stored(Path(path))[0].model_dump()["splits"])
+
+
+def read_stored(path: Path) -> tuple[StoredSounds, ScanReport]:
+    """Read a stored split, checked for what the rest relies on.
+
+    Raises:
+        DataError: it cannot be read, is no such split, or does not agree with itself.
+    """
+    content = parsed(path)
+    check_format(path, content)
+    try:
+        stored = StoredSounds.model_validate(content)
+        SoundFacts(classes=stored.classes, rate_hz=stored.rate_hz, seconds=stored.seconds)
+        scan = ScanReport.from_dict(stored.scan)
+        fault = parts_disagree(stored.source, stored.classes, stored.splits)
+    except ValidationError as error:
+        raise _no_split(path, first_fault(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _no_split(path, f"scan: {printable(error)}") from None
+    if fault:
+        raise _no_split(path, fault)
+    return stored, scan
+
+
+def _no_split(path: Path, fault: str) -> DataError:
+    return DataError(f"{printable(path)}: must be a split stored by convatlas ({fault})")
