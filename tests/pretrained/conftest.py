@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convatlas.pretrained import checkpoint as table
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
 
+NAME = "mobilenet_v2_w0.5"  # whose weights `weights` lays into the cache
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -81,6 +82,22 @@ def peer() -> Callable[..., nn.Module]:
 def from_hub() -> Callable[[str], Checkpoint]:
     """The checkpoint that the hub has of a network."""
     return lambda name: next(c for c in checkpoints_of(name) if c.repo is not None)
+
+
+@pytest.fixture
+def weights(cache, put, hub_only) -> Checkpoint:
+    """MobileNet V2's weights under the peer's names, as our own network drew them."""
+    import convatlas as ca
+    from convatlas.pretrained.translate import key_paths
+
+    torch.manual_seed(0)
+    (checkpoint,) = checkpoints_of(NAME)
+    model = ca.create_model(NAME)
+    theirs = {ours: theirs for theirs, ours in key_paths(model, checkpoint)}
+    state = model.state_dict()
+    names = {name: name.rpartition(".") for name in state}
+    put(checkpoint, {f"{theirs[m]}.{tensor}": state[n] for n, (m, _, tensor) in names.items()})
+    return checkpoint
 
 
 @pytest.fixture

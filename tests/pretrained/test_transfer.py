@@ -18,7 +18,6 @@ from convatlas.pipeline.initial_checkpoints import initial_checkpoints, pretrain
 from convatlas.pipeline.keeping import Job
 from convatlas.pipeline.transfer import choose_for_heads, compete_by_heads, fitting_checkpoints
 from convatlas.pipeline.trials import TrialRunner
-from convatlas.pretrained.checkpoint import checkpoints_of
 from convatlas.progress import Silent
 from convatlas.tasks.classify import TASK
 from convatlas.train.log import RunLog
@@ -36,21 +35,6 @@ class Said(Silent):
 
     def say(self, text):
         self.lines.append(text)
-
-
-@pytest.fixture
-def weights(cache, put, hub_only):
-    """Weights under the peer's names, as our own network drew them."""
-    from convatlas.pretrained.translate import key_paths
-
-    torch.manual_seed(0)
-    (checkpoint,) = checkpoints_of(NAME)
-    model = ca.create_model(NAME)
-    theirs = {ours: theirs for theirs, ours in key_paths(model, checkpoint)}
-    state = model.state_dict()
-    names = {name: name.rpartition(".") for name in state}
-    put(checkpoint, {f"{theirs[m]}.{tensor}": state[n] for n, (m, _, tensor) in names.items()})
-    return checkpoint
 
 
 @pytest.fixture

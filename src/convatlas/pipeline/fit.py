@@ -15,6 +15,7 @@ from convatlas.pipeline.compete import compete
 from convatlas.pipeline.config import FRONT, Trial
 from convatlas.pipeline.dropped_weights import DroppedWeights
 from convatlas.pipeline.extent import Extent
+from convatlas.pipeline.fine_tune import fine_tune
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
 from convatlas.pipeline.front_folders import save_front as save_front_of
@@ -179,6 +180,7 @@ def fit(
         log = RunLog(claim.building)
         if heads:
             ranked = compete_by_heads(runner, trials, deadline, log)
+            fine_tune(runner, ranked[0], deadline, log)
         else:
             seconds = deadline.for_training() if extent.timed else None
             ranked = compete(runner, trials, seconds, log, extent.epochs)

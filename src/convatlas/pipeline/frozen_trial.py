@@ -2,23 +2,45 @@
 
 import copy
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from convatlas.cost.latency import limited_threads
 from convatlas.deploy.frozen_network import Frozen, frozen_network
 from convatlas.errors import UsageError
 from convatlas.models.headless import reset_classifier, set_classifier
-from convatlas.pipeline.trials import LiveTrial, TrialRunner
+from convatlas.models.split_network import Cut, layers_between
+from convatlas.pipeline.cut_shares import cut_shares, smallest_alike
+from convatlas.pipeline.trials import KeptMaps, LiveTrial, TrialRunner
 from convatlas.tasks.trial_data import FeatureData
 from convatlas.train.linear_head import LinearHead, fit_linear_head
 
 VALIDATION_SHARE = 0.25  # of the first time, at most, for asking about the validation examples
 FITTING_SHARE = 0.15  # of the time, for finding the head, before it was measured
 MIN_JUDGED = 64  # validation examples: fewer cannot tell networks apart at all
+TUNED_SHARE = 0.3  # of the work, about, comes after the maps that are kept for training on
+MAX_MAPS_BYTES = 1 << 30
 SAME = 1e-2  # largest difference of the assembled network from its head, of the largest logit
+
+
+class _Asked(NamedTuple):
+    """A frozen network in two parts; the second is None where the first is all of it."""
+
+    model: nn.Module
+    first: Frozen
+    second: Frozen | None
+    cut: Cut | None
+    example: Tensor
+
+    def answer(self, batch: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Return the maps at the cut, where there is one, and the features."""
+        between = self.first.answer(batch)
+        if self.second is None:
+            return None, between.flatten(1)
+        return between, self.second.answer(between).flatten(1)
 
 
 class FrozenTrial:
@@ -34,7 +56,8 @@ class FrozenTrial:
         self.left = len(runner.data.splits["train"])
         self.test_s = 0.0
         self._known: dict[str, tuple[Tensor, Tensor]] = {}  # features and labels, by split
-        self._asked: tuple[nn.Module, Frozen, Tensor] | None = None
+        self._maps: dict[str, list[Tensor]] = {}  # at the cut, by split, in the order of `_known`
+        self._asked: _Asked | None = None
         self._fit_s: float | None = None
         self._asking_s = 0.0  # seconds that training examples took so far
 
@@ -46,7 +69,6 @@ class FrozenTrial:
         start, trial = time.perf_counter(), self.trial
         if self._asked is None:
             self._asked = self._open()
-        model, frozen, example = self._asked
         judged = start + VALIDATION_SHARE * seconds
         if "val" not in self._known and not self._ask("val", judged, MIN_JUDGED):
             return
@@ -55,6 +77,7 @@ class FrozenTrial:
         if not self._ask("train", start + seconds - fitting):
             return
         self._asking_s += time.perf_counter() - begun
+        trial.frozen_s = self._asking_s / len(self._known["train"][1])
         features, labels = self._known["train"]
         begun = time.perf_counter()
         with limited_threads(1):  # products of this size gain nothing from more
@@ -67,8 +90,8 @@ class FrozenTrial:
                 example_weights=self._data.example_weights(labels),
             )
         self._fit_s = time.perf_counter() - begun
-        if _assemble(model, head, frozen, example):
-            self._note(model, head)
+        if _assemble(self._asked, head):
+            self._note(self._asked, head)
         else:
             trial.record.reason = "its last layer does more than a linear head"
 
@@ -78,17 +101,27 @@ class FrozenTrial:
         pace = self._asking_s / done if done else 0.0
         return self.left * pace + (self._fit_s or 0.0) if self.left else 0.0
 
-    def _open(self) -> tuple[nn.Module, Frozen, Tensor]:
-        """Build the network with its weights; find how it answers fastest."""
+    def _open(self) -> _Asked:
+        """Build the network with its weights; find how it answers fastest, and where to cut it."""
         runner, candidate = self._runner, self.trial.counted.candidate
         model = runner.build(self.trial).eval()
         backbone = copy.deepcopy(model)
         reset_classifier(backbone, 0)
         example, _ = next(iter(self._data.frozen_batches(candidate, "val", None)))
         splits = runner.data.splits
-        frozen = frozen_network(backbone, example, len(splits["train"]) + len(splits["val"]))
-        self.test_s = frozen.torch_s * len(splits["test"])
-        return model, frozen, example
+        count = len(splits["train"]) + len(splits["val"])
+        shares = cut_shares(model, self.trial.counted, example[:2], MAX_MAPS_BYTES / 4 / count)
+        if not shares:
+            parts = _Asked(model, frozen_network(backbone, example, count), None, None, example)
+        else:
+            cut = smallest_alike(shares, TUNED_SHARE)
+            first = frozen_network(layers_between(backbone, None, cut.name), example, count)
+            maps = first.answer(example)
+            second = frozen_network(layers_between(backbone, cut.name, None), maps, count)
+            parts = _Asked(model, first, second, cut, example)
+        pace = parts.first.torch_s + (parts.second.torch_s if parts.second else 0.0)
+        self.test_s = pace * len(splits["test"])
+        return parts
 
     @property
     def _data(self) -> FeatureData:
@@ -116,7 +149,10 @@ class FrozenTrial:
         for inputs, labels in self._data.frozen_batches(candidate, split, order[done:].tolist()):
             if runner.stop.requested:
                 return False
-            parts.append((self._asked[1].answer(inputs).flatten(1), labels))
+            maps, features = self._asked.answer(inputs)
+            parts.append((features, labels))
+            if maps is not None:
+                self._maps.setdefault(split, []).append(maps)
             done += len(labels)
             bar.update(done)
             if done >= least and time.perf_counter() > end:
@@ -127,12 +163,15 @@ class FrozenTrial:
             self.left = count - done
         return True
 
-    def _note(self, model: nn.Module, head: LinearHead) -> None:
+    def _note(self, asked: _Asked, head: LinearHead) -> None:
         """Give the trial its network, and its record what the head reaches."""
+        model = asked.model
         trial, record = self.trial, self.trial.record
         features, labels = self._known["train"]
         judged = self._known["val"]
         trial.model, trial.head = model, head
+        if asked.cut is not None and not self.left:
+            trial.maps = KeptMaps(asked.cut, *map(self._with_labels, ("train", "val")))
         trial.pretrained_names = frozenset(key for key, _ in model.named_parameters())
         record.figures = self._data.figures(head.logits(judged[0]), judged[1])
         trial.head_loss = self._data.figures(head.logits(features), labels)["loss"]
@@ -140,21 +179,24 @@ class FrozenTrial:
         trial.head_words = f"on frozen features of {len(labels):,} {self._runner.task.items}"
         record.reason = f"linear head {trial.head_words}"
 
+    def _with_labels(self, split: str) -> TensorDataset:
+        return TensorDataset(torch.cat(self._maps[split]), self._known[split][1])
+
 
 def _joined(parts: list[tuple[Tensor, Tensor]]) -> Any:
     features, labels = zip(*parts, strict=True)
     return torch.cat(features), torch.cat(labels)
 
 
-def _assemble(model: nn.Module, head: LinearHead, frozen: Frozen, example: Tensor) -> bool:
+def _assemble(asked: _Asked, head: LinearHead) -> bool:
     """Give the network the head; return whether it now answers as the head does."""
     try:
-        set_classifier(model, head.weight, head.bias)
+        set_classifier(asked.model, head.weight, head.bias)
     except UsageError:
         return False
-    expected = head.logits(frozen.answer(example).flatten(1))
+    expected = head.logits(asked.answer(asked.example)[1])
     with torch.inference_mode():
-        found = model(example)
+        found = asked.model(asked.example)
     if found.shape != expected.shape:
         return False
     return bool((found - expected).abs().max() <= SAME * expected.abs().max())

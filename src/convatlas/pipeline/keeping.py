@@ -149,4 +149,5 @@ def _head_notes(winner: LiveTrial) -> dict[str, Any]:
     """How its last layer began, where it was found on frozen features."""
     if winner.head is None:
         return {}
-    return {"linear_head": winner.head_words, "linear_head_penalty": winner.head.penalty}
+    notes = {"linear_head": winner.head_words, "linear_head_penalty": winner.head.penalty}
+    return {**notes, "fine_tuned": winner.tuned_words} if winner.tuned_words else notes

@@ -2,7 +2,7 @@
 
 Each network is asked once for the features of all examples, which takes a third of one epoch of
 training; a head on them is found in seconds. Networks and sizes compete by their heads, the cheap
-ones first. Whether the best one is trained further is decided by what time is left.
+ones first. What time is left trains the last layers of the best one on (`fine_tune.py`).
 
 Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution", ICLR 2022, arXiv:2202.10054, section 3.4 (a linear probe first).
@@ -34,7 +34,9 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.task import VALIDATED
 
 HALF = 0.5  # of the work of a network's largest form, about: the form that it is tried with first
-MIN_SHARE = 0.2  # of what is left to ask that there must be time for: less is not worth a new head
+LARGER_SHARE = 0.4  # of what is left that a larger form may take: the rest is for training on
+WORTH_BEST = 0.2  # a new head on a part of what is left is better than none
+WORTH_OTHERS = 4.0  # times: what time is left gains more where it trains the best network on
 TEST_SHARE = 0.05  # of the limit, which the time kept for what follows training includes
 TEST_FACTOR = 1.0  # of the time of frozen answers, measured on a busy machine as it is
 
@@ -115,8 +117,10 @@ def compete_by_heads(
         f"sizes, as far as {deadline.for_training():.0f} s allow"
     )
     firsts = _first_round(runner, trials, deadline)
-    for probe in sorted(firsts, key=lambda p: p.trial.score(metric) or (), reverse=True):
-        _second_round(runner, probe, trials, deadline)
+    best, *others = sorted(firsts, key=lambda p: p.trial.score(metric) or (), reverse=True)
+    _second_round(runner, best, trials, deadline, WORTH_BEST)
+    for probe in others:
+        _second_round(runner, probe, trials, deadline, WORTH_OTHERS)
     ranked = sorted(trials, key=lambda t: t.score(metric) or (), reverse=True)
     for trial in ranked[1:]:
         runner.let_go(trial)
@@ -143,20 +147,30 @@ def _first_round(
 
 
 def _second_round(
-    runner: TrialRunner, probe: FrozenTrial, trials: Sequence[LiveTrial], deadline: Deadline
+    runner: TrialRunner,
+    probe: FrozenTrial,
+    trials: Sequence[LiveTrial],
+    deadline: Deadline,
+    worth: float,
 ) -> None:
-    """Ask about what is left, then try the largest form of the network that time allows."""
+    """Ask about what is left, then try the largest form of the network that time allows.
+
+    Args:
+        worth: times what asking takes there must be left, or it is not begun.
+    """
     if not probe.trial.record.figures or runner.stop.requested:
         return
-    if probe.left and deadline.for_training() > MIN_SHARE * probe.seconds_left():
+    if probe.left and deadline.for_training() > worth * probe.seconds_left():
         _advance(runner, probe, deadline, deadline.for_training())
     record = probe.trial.record
     rate = record.seconds / _macs(probe.trial)
     larger = [t for t in trials if t.record.model == record.model and _macs(t) > _macs(probe.trial)]
     for trial in sorted(larger, key=_macs, reverse=True):
         expected, left = rate * _macs(trial), deadline.for_training()
-        if probe.left or runner.stop.requested or expected > left:
-            trial.record.reason = f"no time: about {expected:.0f} s of {left:.0f} s left"
+        if probe.left or runner.stop.requested or expected > LARGER_SHARE * left:
+            trial.record.reason = (
+                f"no time: about {expected:.0f} s of {left:.0f} s, in which the best is trained on"
+            )
             continue
         _advance(runner, FrozenTrial(runner, trial), deadline, left)
         return

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from convatlas.cost.latency import limited_threads
 from convatlas.data.dataset import Dataset
@@ -23,6 +24,7 @@ from convatlas.kernels.layers.choose import (
     gain_text,
 )
 from convatlas.metric import Metric
+from convatlas.models.split_network import Cut
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.dropped_weights import DroppedWeights
 from convatlas.pipeline.measure import Speeds
@@ -48,6 +50,14 @@ class OutOfMemory(ConvatlasError):
     """Memory was not enough for a network; a smaller one may do."""
 
 
+class KeptMaps(NamedTuple):
+    """What the frozen layers before a cut give for all examples, with their labels."""
+
+    cut: Cut
+    train: TensorDataset
+    val: TensorDataset
+
+
 @dataclass
 class LiveTrial:
     """A trial with its network; `record` is its line of the leaderboard."""
@@ -63,6 +73,9 @@ class LiveTrial:
     head: LinearHead | None = None  # that its last layer began with, from frozen features
     head_loss: float = 0.0  # of that head, on the training examples
     head_words: str = ""  # on what that head was found
+    frozen_s: float = 0.0  # seconds that it took to ask the frozen network about an example
+    maps: KeptMaps | None = None  # of the frozen network, where all examples were asked about
+    tuned_words: str = ""  # which layers were trained on from the head
 
     def score(self, metric: Metric) -> tuple[float, float] | None:
         """Return what sorts trials from worst to best: the metric, then the loss.
@@ -103,7 +116,7 @@ class TrialRunner:
         """Give up the network of a trial; its weights stay on disk where the front is saved."""
         if self.dropped is not None and trial.model is not None and trial.record.figures:
             self.dropped.put(trial.record, trial.model)
-        trial.model = None
+        trial.model = trial.maps = None
 
     def build(self, trial: LiveTrial) -> nn.Module:
         """Build the network as it starts, the same for the same seed; note public weights."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
@@ -61,6 +62,14 @@ class FeatureData(Protocol):
         Args:
             split: `train` or `val`.
             rows: of the split, in the order wanted; None takes all in their order.
+        """
+        ...
+
+    def training_on(self, train: Dataset, val: Dataset) -> TrainTask:
+        """Return batches, loss and validation for the rest of a network.
+
+        Args:
+            train: pairs of what the layers before the rest give, and the label; `val`, too.
         """
         ...
 

@@ -115,6 +115,17 @@ class TrialImages:
         for pixels, labels in DataLoader(chosen, FROZEN_BATCH):
             yield preprocess.normalise(pixels), labels
 
+    def training_on(self, train: Dataset, val: Dataset) -> Classify:
+        """Return batches, loss and validation for the rest of a network, as nothing is prepared."""
+        return Classify(
+            train,
+            val,
+            num_classes=len(self.data.classes),
+            augment=_unchanged,
+            normalise=_unchanged,
+            label_smoothing=self.label_smoothing,
+        )
+
     def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """Return cross-entropy, accuracy (0..1) and the metric."""
         loss = float(functional.cross_entropy(logits, labels))
@@ -163,6 +174,10 @@ def prepared(preprocess: Preprocess) -> dict[str, Any]:
     settings = preprocess.settings()
     del settings["channels"]
     return settings
+
+
+def _unchanged(batch: Tensor) -> Tensor:
+    return batch
 
 
 def _part(images: CachedImages, judged: int | None, seed: int) -> Dataset:
