@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from convatlas.errors import UsageError
-from convatlas.ops.framing import blackman_harris, cut_frames
+from convatlas.ops.framing import _joined_hops, blackman_harris, cut_frames
 from convatlas.ops.loudness import equalise_loudness, remove_silence
 from convatlas.ops.mel import MelSpectrogram, hz_to_mel, mel_filters, mel_to_hz
 from convatlas.ops.mfcc import MFCC, cosine_basis, decibels, swishnet_mfcc
@@ -50,6 +50,7 @@ def test_frames_are_slices(length, hop):
     x = torch.arange(40.0).reshape(2, 20)
     expected = [x[:, s : s + length] for s in range(0, 20 - length + 1, hop)]
     assert torch.equal(cut_frames(x, length, hop), torch.stack(expected, dim=1))
+    assert torch.equal(_joined_hops(x, length, hop, len(expected)), torch.stack(expected, dim=1))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -86,6 +87,32 @@ def write_digits(folder: Path, start: int) -> None:
             Image.fromarray(split.read(index)[0].numpy()).save(place / f"{index}.png")
 
 
-@pytest.fixture(params=["classify", "frequency"])
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory, onnx_operators_read_once):
+    pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    folder = tmp_path_factory.mktemp("audio")
+    for name, start in (("sounds", 0), ("others", 30)):
+        write_sounds(folder / name, start)
+    data, other = folder / "sounds", folder / "others"
+    run = ca.fit(data, model="lenet5_modern", epochs=12, max_trials=1, out=folder / "run")
+    return Case(find_task("audio"), run, data, other, next((other / "tone").glob("*.wav")))
+
+
+def write_sounds(folder: Path, start: int) -> None:
+    """30 tones and 30 noises of half a second, each another one."""
+    import soundfile
+
+    for label in ("noise", "tone"):
+        (folder / label).mkdir(parents=True)
+        for number in range(start, start + 30):
+            random = np.random.default_rng([number, label == "tone"])
+            sound = 0.05 * random.normal(size=4000)
+            if label == "tone":
+                sound += 0.4 * np.sin(np.arange(4000) * random.uniform(0.2, 1.5))
+            soundfile.write(folder / label / f"{number}.wav", sound, 8000)
+
+
+@pytest.fixture(params=["classify", "audio", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.data.images.preprocess import Preprocess
+from convatlas.deploy.class_agreement import compare_probabilities
 from convatlas.deploy.predictor import Agreement, Predictor
 
 CLASSES = "classes"  # in the metadata of an exported file: their names as JSON
@@ -57,14 +58,5 @@ class ImageClassifier(Predictor):
         return (torch.randint(0, 256, shape, dtype=torch.uint8),)
 
     def compare(self, expected: Tensor, answered: Tensor, tolerance: float) -> Agreement:
-        """Compare probabilities and the most probable class.
-
-        Where the expected answer itself is tied within the tolerance, either class will do.
-
-        Shape: both (n, classes)
-        """
-        difference = (expected - answered).abs().max().item()
-        chosen = answered.argmax(dim=1, keepdim=True)
-        short = expected.max(dim=1).values - expected.gather(1, chosen)[:, 0]
-        same = (answered.argmax(dim=1) == expected.argmax(dim=1)) | (short <= tolerance)
-        return Agreement(same.double().mean().item(), difference)
+        """Compare probabilities and the most probable class. Shape: both (n, classes)"""
+        return compare_probabilities(expected, answered, tolerance)

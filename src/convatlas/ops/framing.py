@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convatlas.errors import UsageError
@@ -21,9 +22,22 @@ def cut_frames(x: Tensor, length: int, hop: int) -> Tensor:
         raise UsageError(f"cut_frames: length and hop must be above 0, got {length} and {hop}")
     if not torch.compiler.is_exporting():
         return x.unfold(-1, length, hop)
-    # ONNX has no such view; places to take from keep the length of the signal free.
-    starts = torch.arange(1 + (x.shape[-1] - length) // hop, device=x.device) * hop
+    # ONNX has no such view.
+    frames = 1 + (x.shape[-1] - length) // hop
+    if isinstance(frames, int):
+        return _joined_hops(x, length, hop, frames)
+    starts = torch.arange(frames, device=x.device) * hop  # keeps the length of the signal free
     return x[:, starts[:, None] + torch.arange(length, device=x.device)]
+
+
+def _joined_hops(x: Tensor, length: int, hop: int, frames: int) -> Tensor:
+    """Cut frames with slices of whole hops, so that the program holds no table of places."""
+    parts = -(-length // hop)  # hops that a frame touches
+    whole = (frames + parts - 1) * hop
+    padded = F.pad(x, (0, max(0, whole - x.shape[-1])))[:, :whole]
+    rows = padded.unflatten(1, (frames + parts - 1, hop))
+    pieces = [rows[:, start : start + frames] for start in range(parts)]
+    return torch.cat(pieces, dim=-1)[..., :length]
 
 
 def hann(length: int) -> Tensor:

@@ -41,7 +41,7 @@ from convatlas.progress import Progress, Silent
 from convatlas.search.budget import Budget
 from convatlas.search.priority import pareto_front
 from convatlas.search.space import distinct_architectures
-from convatlas.tasks import TASKS, find_task, recognise_task
+from convatlas.tasks import TASKS, find_task, recognise_task, task_of_network
 from convatlas.tasks.task import AnyTask
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
@@ -138,7 +138,8 @@ def fit(
     chosen = _task(task, model, data)
     options = {name: value for name, value in options.items() if value is not None}
     chosen.check_options(options)
-    entries = [find_entry(model)] if model else pareto_front(distinct_architectures(chosen.name))
+    networks = [e for each in (chosen.name, *chosen.borrows) for e in distinct_architectures(each)]
+    entries = [find_entry(model)] if model else pareto_front(networks)
 
     with StopRequest() as stop, ExitStack() as held:
         early = Stoppable(progress, stop)  # until there is something to keep
@@ -278,7 +279,7 @@ def _task(name: str | None, model: str | None, data: str | Path) -> AnyTask:
     if name is not None:
         return find_task(name)
     of_model = find_entry(model).task if model is not None else None
-    return find_task(of_model) if of_model in TASKS else recognise_task(data)
+    return task_of_network(of_model, data) if of_model in TASKS else recognise_task(data)
 
 
 def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline) -> None:

@@ -13,7 +13,10 @@ from convatlas.tasks.task import AnyTask
 from convatlas.text import printable, true_name
 
 # A module that holds one `TASK`, imported when asked for, or the task itself.
-TASKS: dict[str, str | AnyTask] = {"classify": "convatlas.tasks.classify"}
+TASKS: dict[str, str | AnyTask] = {
+    "classify": "convatlas.tasks.classify",
+    "audio": "convatlas.tasks.audio",
+}
 
 
 def register_task(task: AnyTask) -> None:
@@ -31,6 +34,20 @@ def find_task(name: str) -> AnyTask:
         raise UnknownNameError(f"no task '{name}'{nearest(name, TASKS)}; there is {_names()}")
     found = TASKS[name]
     return import_module(found).TASK if isinstance(found, str) else found
+
+
+def task_of_network(name: str, source: str | Path) -> AnyTask:
+    """Return the task that a network was registered for, or the one that it is lent to.
+
+    Args:
+        name: of the network's own task.
+        source: data that are those of another task, perhaps, which borrows such networks.
+    """
+    own = find_task(name)
+    borrowers = [task for task in map(find_task, TASKS) if name in task.borrows]
+    if not borrowers or own.takes(source):
+        return own
+    return next((task for task in borrowers if task.takes(source)), own)
 
 
 def recognise_task(source: str | Path) -> AnyTask:

@@ -1,7 +1,6 @@
 """Images in, one class of several out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,32 +18,28 @@ from convatlas.data.images.photographs import are_photographs
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.errors import DataError, UsageError, nearest
+from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
-from convatlas.explain.classes.prediction import COLUMNS, Prediction, csv_columns
-from convatlas.explain.classes.score import close_race
-from convatlas.metric import ACCURACY, Metric
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
 from convatlas.tasks import class_options
+from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
 from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
 from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
 from convatlas.tasks.onnx_snippet import runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.classes import show_classes
-from convatlas.tasks.task import Task
 from convatlas.tasks.trial_images import TrialImages, prepared
-from convatlas.text import printable, printable_few
+from convatlas.text import printable
 
 AUTO = "auto"  # of augmentation: the data decide
 
 
-class Classify(Task[ImageData, Evaluation]):
+class Classify(ClassTask[ImageData]):
     """Name the class of an image."""
 
     name = "classify"
-    metric = ACCURACY
     items = "images"
     layouts = (
         "a folder CLASS/files",
@@ -52,8 +47,6 @@ class Classify(Task[ImageData, Evaluation]):
         "a CSV file with a column of files and one of classes, such as file_name,label",
         "`digits`, which are embedded",
     )
-    columns = COLUMNS
-    right = ("probability",)
     next = "photo.png"
     asking = "Classify new images"
 
@@ -61,7 +54,7 @@ class Classify(Task[ImageData, Evaluation]):
         return takes_images(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        _check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation"))
+        check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation"))
         _reading(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
@@ -97,7 +90,7 @@ class Classify(Task[ImageData, Evaluation]):
 
     def with_options(self, facts, options) -> dict[str, Any]:
         reading = Reading.model_validate(facts["reading"])
-        _check_names(options, OPTIONS)
+        check_names(options, OPTIONS)
         given = {key: value for key, value in options.items() if value is not None}
         chosen = chosen_reading(**given)
         limits = {key: getattr(chosen, key) for key in given}
@@ -108,12 +101,7 @@ class Classify(Task[ImageData, Evaluation]):
         known = ImageFacts.model_validate(facts)
         if not len(prepare.mean) == len(prepare.std) == known.channels:
             raise ValueError(f"mean and std must have {known.channels} values")
-        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
-        for option, value in expected.items():
-            if run.options.get(option, value) != value:
-                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
-        if any(not 0 <= run.figures.get(key, 0) <= 1 for key in ("accuracy", "balanced_accuracy")):
-            raise ValueError(f"figures: accuracy must be from 0 to 1, got {run.figures}")
+        check_class_run(known.classes, known.channels, run)
 
     def fresh(self, entries: Sequence[Entry], data: ImageData, *, fixed_width: bool) -> Rows:
         area = data.height * data.width
@@ -127,9 +115,6 @@ class Classify(Task[ImageData, Evaluation]):
 
     def input_words(self, example) -> str:
         return f"{example['size']} px"
-
-    def metric_for(self, options) -> Metric:
-        return class_options.metric_of(options)
 
     def trial_data(self, data: ImageData, recipe, options, progress) -> TrialImages:
         labels = data.splits["train"].labels
@@ -166,31 +151,13 @@ class Classify(Task[ImageData, Evaluation]):
         total = len(listed) if isinstance(listed, list) else None
         known = ImageFacts.model_validate(facts)
         answers = answer_asked(predictor, listed, known.channels, known.reading)
-        return total, (_prediction(*answer, known.classes) for answer in answers)
+        return total, (class_prediction(*answer, known.classes) for answer in answers)
 
     def evaluate(self, predictor, split, facts, progress) -> Evaluation:
         answers = torch.cat(
             [part for _, part in answer_split(predictor, split, progress, "testing")]
         )
-        odd = (~torch.isfinite(answers)).any(dim=1).nonzero().flatten().tolist()
-        if odd:
-            raise DataError(
-                f"the network's answer is not a finite number for {len(odd)} of {len(split)} "
-                f"images, such as {printable(split.files[odd[0]])}"
-            )
-        return Evaluation(torch.tensor(split.labels), answers, split.files, facts["classes"])
-
-    def judged_by(self, evaluation: Evaluation, metric: Metric) -> Evaluation:
-        return replace(evaluation, metric=metric)
-
-    def cannot_tell(self, first: float, second: float, count: int) -> bool:
-        return close_race(first, second, count)
-
-    def csv_columns(self, top: int) -> list[str]:
-        return csv_columns(top)
-
-    def describe_facts(self, facts) -> list[tuple[str, str]]:
-        return [("classes", f"{len(facts['classes']):,}: {printable_few(facts['classes'], 5)}")]
+        return self.evaluation(answers, split.labels, split.files, facts["classes"])
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
         size, crop = settings["size"], settings["crop"]
@@ -222,30 +189,12 @@ class _Settings(BaseModel):
     filter: str = Field(pattern="^(bilinear|bicubic)$")
 
 
-def _check_names(options: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise UsageError(
-                f"'{name}' is no option here{nearest(name, known)}; there are {', '.join(known)}"
-            )
-
-
 def _reading(options: Mapping[str, Any]) -> Reading:
     return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
 
 
 def _options(data: ImageData) -> dict[str, int]:
     return {"in_channels": data.channels, "num_classes": len(data.classes)}
-
-
-def _prediction(name: str, row: Tensor | None, error: str | None, classes: list[str]) -> Prediction:
-    if row is not None and not bool(torch.isfinite(row).all()):
-        error = f"{name}: the network's answer is not a finite number"
-    if error is not None or row is None:
-        return Prediction(name, None, None, None, error)
-    best = int(torch.argmax(row))
-    named = dict(zip(classes, row.tolist(), strict=True))
-    return Prediction(name, classes[best], float(row[best]), named)
 
 
 TASK = Classify()

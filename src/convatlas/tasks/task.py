@@ -36,6 +36,7 @@ class Task(ABC, Generic[D, E]):
     Attributes:
         name: as `register` and `--task` take it.
         metric: decides between networks, unless an option asks for another.
+        borrows: further tasks whose networks suit this one: those of images suit spectrograms.
         items: what an example is called, in the plural: `images`.
         layouts: of data that it takes, a line each.
         columns: headings of `Prediction.rows`.
@@ -46,6 +47,7 @@ class Task(ABC, Generic[D, E]):
 
     name: str
     metric: Metric
+    borrows: Sequence[str] = ()
     items: str
     layouts: Sequence[str]
     columns: Sequence[str]

@@ -20,7 +20,7 @@ EXPECTED = (
     "a path, a folder, a pattern, a waveform at the rate of the run (array or tensor), a pair of "
     "waveform and rate, or several of these"
 )
-MAX_CHANNELS = 8  # of a waveform in memory: the shorter axis, up to so many
+MAX_WAVE_CHANNELS = 8  # of a waveform in memory: the shorter axis, up to this number
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def sound_from(value: Any, rate_hz: int) -> Tensor:
         raise DataError("holds no samples")
     if array.ndim == 2:
         array = array if array.shape[1] <= array.shape[0] else array.T
-        if array.shape[1] > MAX_CHANNELS:
-            raise UsageError(f"a waveform has 1 to {MAX_CHANNELS} channels, got {array.shape}")
+        if array.shape[1] > MAX_WAVE_CHANNELS:
+            raise UsageError(f"a waveform has 1 to {MAX_WAVE_CHANNELS} channels, got {array.shape}")
     if array.dtype.kind == "u":
         raise UsageError(f"samples must be signed numbers, got {array.dtype}")
     depth = float(-np.iinfo(array.dtype).min) if array.dtype.kind == "i" else 1.0

@@ -20,13 +20,15 @@ from convatlas.data.sources.broken_share import check_share, count_named
 from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
 from convatlas.data.sources.duplicates import find_duplicates, pairs_across
 from convatlas.data.sources.folders import list_folder
+from convatlas.data.sources.holds_kind import holds_kind
 from convatlas.data.sources.listing import SPLITS, Item, Listing
 from convatlas.data.sources.split import cut_items
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.data.sources.walk import look, walk
 from convatlas.errors import DataError
 
-MOST_RATE_HZ = 22_050  # that is chosen: what lies above tells classes apart in few sounds
+HIGHEST_CHOSEN_HZ = 22_050  # that is chosen: what lies above tells classes apart in few sounds
+MIN_WINDOW_S, USUAL_WINDOW_S = 0.25, 5.0  # heard at a time, where the data decide
 FEW = 0.05  # fraction of the sounds that may have a lower rate than the chosen one
 FOLD_FOLDER = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 
@@ -39,11 +41,13 @@ class Hearing:
         rate_hz: at which the network hears; the data decide where not given.
         max_seconds: of one file.
         test_fold: of a table with folds.
+        window_s: that the network hears at a time; the data decide where not given.
     """
 
     rate_hz: int | None = None
     max_seconds: float = MAX_SECONDS
     test_fold: str | None = None
+    window_s: float | None = None
 
 
 def open_sounds(
@@ -149,9 +153,9 @@ def choose_rate(listing: Listing, headers: dict[str, Header]) -> int:
     With more, a network could tell sounds by what their rate leaves out. What is chosen is noted.
     """
     if not headers:
-        return MOST_RATE_HZ  # the scan says what is wrong with each
+        return HIGHEST_CHOSEN_HZ  # the scan says what is wrong with each
     rates = sorted(header.rate_hz for header in headers.values())
-    chosen = min(rates[int(FEW * len(rates))], MOST_RATE_HZ)
+    chosen = min(rates[int(FEW * len(rates))], HIGHEST_CHOSEN_HZ)
     counts = Counter(rates)
     if set(counts) != {chosen}:
         found = ", ".join(f"{count:,} of {rate:,} Hz" for rate, count in sorted(counts.items()))
@@ -159,6 +163,11 @@ def choose_rate(listing: Listing, headers: dict[str, Header]) -> int:
             f"sounds are heard at {chosen:,} Hz ({found}); --set rate=HZ takes another rate"
         )
     return chosen
+
+
+def takes_sounds(source: str | Path) -> bool:
+    """Return whether a source looks like labelled sounds, by names alone."""
+    return holds_kind(_real_source(source), SOUNDS)
 
 
 def _has_class_folders(folder: Path) -> bool:
@@ -236,13 +245,15 @@ def _build(
     }
     base = source.resolve() if source.is_dir() else source.resolve().parent
     seconds = sorted(fact.seconds for fact in facts)
+    usual = round(median(seconds), 3)
     return SoundData(
         name=stored_name(source.resolve().stem),
         source=stored_name(source.resolve()),
         root="." if root == base else "..",
         classes=classes,
         rate_hz=rate_hz,
-        seconds=round(median(seconds), 3),
+        seconds=usual,
+        window_s=hearing.window_s or round(min(USUAL_WINDOW_S, max(MIN_WINDOW_S, usual)), 3),
         splits=splits,
         scan=_report(listing, items, classes, facts, broken, duplicates, per_class, seconds),
         seed=seed,

@@ -26,7 +26,7 @@ def read_sound(
     channels: int = MONO,
     max_seconds: float = MAX_SECONDS,
 ) -> Tensor:
-    """Read a file whole, as so many channels, at a rate.
+    """Read a file whole, as one channel or two, at a rate.
 
     It is decoded and resampled block by block, so that memory holds little beside the result.
 

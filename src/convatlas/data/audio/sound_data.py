@@ -17,7 +17,11 @@ from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import FORMAT
 from convatlas.replacing import replacing
 
-STORED_FIELDS = ("name", "source", "classes", "rate_hz", "seconds", "max_seconds", "seed")
+STORED_FIELDS = (
+    *("name", "source", "classes", "rate_hz", "seconds", "window_s", "max_seconds", "seed"),
+)
+
+MAX_WINDOW_S = 60.0  # that a network may be made to hear at a time
 
 
 class SoundFacts(BaseModel):
@@ -27,6 +31,7 @@ class SoundFacts(BaseModel):
         classes: the class map; a label is a place in it.
         rate_hz: at which the network hears.
         seconds: median of the sounds.
+        window_s: that a network hears at a time.
         max_seconds: of one file; a longer one is refused.
     """
 
@@ -35,6 +40,7 @@ class SoundFacts(BaseModel):
     classes: Annotated[list[str], Field(min_length=2)]
     rate_hz: Annotated[int, Field(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)]
     seconds: Annotated[float, Field(gt=0)]
+    window_s: Annotated[float, Field(gt=0, le=MAX_WINDOW_S)]
     max_seconds: Annotated[float, Field(gt=0)] = MAX_SECONDS
 
     @field_validator("classes")
@@ -101,6 +107,7 @@ class SoundData:
         classes: the class map; a label is a place in it.
         rate_hz: at which the sounds are read.
         seconds: median of the readable sounds.
+        window_s: that a network hears at a time.
         splits: under `train`, `val` and `test`.
         scan: what was found before training.
         seed: of the split.
@@ -113,6 +120,7 @@ class SoundData:
     classes: tuple[str, ...]
     rate_hz: int
     seconds: float
+    window_s: float
     splits: dict[str, Clips]
     scan: ScanReport
     seed: int
@@ -125,6 +133,7 @@ class SoundData:
             classes=list(self.classes),
             rate_hz=self.rate_hz,
             seconds=self.seconds,
+            window_s=self.window_s,
             max_seconds=self.max_seconds,
         ).model_dump(mode="json")
 
@@ -136,7 +145,11 @@ class SoundData:
 
     def summary(self) -> str:
         """Return what is in it in a few words."""
-        return f"{len(self.classes)} classes, {duration(self.seconds)} at {self.rate_hz:,} Hz"
+        heard = (
+            "" if self.window_s >= self.seconds else f", heard {duration(self.window_s)} at a time"
+        )
+        length = f"{duration(self.seconds)} at {self.rate_hz:,} Hz"
+        return f"{len(self.classes)} classes, {length}{heard}"
 
     def save(self, path: Path) -> None:
         """Write class map, seed, scan and the files of each split as JSON, whole or not at all.

@@ -32,6 +32,7 @@ class StoredSounds(BaseModel):
     classes: list[StrictStr] = Field(min_length=1)
     rate_hz: StrictInt
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     seed: StrictInt
     scan: dict[str, Any]
@@ -80,7 +81,7 @@ def read_stored(path: Path) -> tuple[StoredSounds, ScanReport]:
     check_format(path, content)
     try:
         stored = StoredSounds.model_validate(content)
-        SoundFacts(classes=stored.classes, rate_hz=stored.rate_hz, seconds=stored.seconds)
+        SoundFacts(**{key: getattr(stored, key) for key in SoundFacts.model_fields})
         scan = ScanReport.from_dict(stored.scan)
         fault = parts_disagree(stored.source, stored.classes, stored.splits)
     except ValidationError as error:

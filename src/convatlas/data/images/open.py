@@ -3,10 +3,9 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
-from convatlas.data.formats import is_image
+from convatlas.data.formats import IMAGES
 from convatlas.data.images.digits import SIDE, load_digits
 from convatlas.data.images.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.images.kept_pixels import KeptPixels
@@ -19,12 +18,12 @@ from convatlas.data.sources.broken_share import check_share, count_named
 from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
 from convatlas.data.sources.duplicates import find_duplicates, pairs_across
 from convatlas.data.sources.folders import list_folder
+from convatlas.data.sources.holds_kind import holds_kind
 from convatlas.data.sources.listing import SPLITS, Item, Listing
 from convatlas.data.sources.split import cut, cut_items
 from convatlas.data.sources.table import SUFFIXES, list_table
 from convatlas.errors import DataError
 
-MAX_LOOKED_INTO = 200  # folders, in which one image tells what a source holds
 DIGITS_SHARES = {"test": 0.2, "val": 0.1}  # 1,000 and 500 of 5,000
 
 
@@ -117,12 +116,7 @@ def takes_images(source: str | Path) -> bool:
     """Return whether a source looks like labelled images, by names alone."""
     if source == "digits":
         return True
-    path = real_source(source)
-    if path.suffix.lower() in SUFFIXES:
-        return True
-    return path.is_dir() and any(
-        is_image(name) for _, _, names in islice(os.walk(path), MAX_LOOKED_INTO) for name in names
-    )
+    return holds_kind(real_source(source), IMAGES)
 
 
 def real_source(source: str | Path) -> Path:

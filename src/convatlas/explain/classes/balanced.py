@@ -5,7 +5,7 @@ from statistics import NormalDist
 from typing import Any
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 
@@ -25,6 +25,7 @@ class BalancedScore(BaseModel):
     balanced_accuracy: float
     interval: tuple[float, float]
     accuracy: float
+    items: str = Field(default="images", exclude=True)  # what an input is called
 
     @property
     def chance(self) -> float:
@@ -35,9 +36,9 @@ class BalancedScore(BaseModel):
         """Write all of it in one line."""
         low, high = self.interval
         return (
-            f"{self.balanced_accuracy:.2%} on {self.images:,} images of {self.classes} classes "
-            f"(95 % interval about {low:.2%} to {high:.2%}; guessing gives {self.chance:.2%}; "
-            f"accuracy {self.accuracy:.2%})"
+            f"{self.balanced_accuracy:.2%} on {self.images:,} {self.items} of {self.classes} "
+            f"classes (95 % interval about {low:.2%} to {high:.2%}; guessing gives "
+            f"{self.chance:.2%}; accuracy {self.accuracy:.2%})"
         )
 
     def record(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class BalancedScore(BaseModel):
         ]
 
 
-def balanced_score(labels: Tensor, predicted: Tensor) -> BalancedScore:
+def balanced_score(labels: Tensor, predicted: Tensor, items: str = "images") -> BalancedScore:
     """Return the balanced accuracy of some answers.
 
     Shape: both (n,)
@@ -67,6 +68,7 @@ def balanced_score(labels: Tensor, predicted: Tensor) -> BalancedScore:
         balanced_accuracy=float(shares.mean()),
         interval=balanced_interval(hits, seen),
         accuracy=int(hits.sum()) / len(labels),
+        items=items,
     )
 
 

@@ -24,6 +24,7 @@ class Evaluation:
         warnings: what was found in the data, a sentence for each kind.
         seen: images among the data that the network was trained on.
         metric: accuracy or balanced accuracy, whichever decided between the networks.
+        items: what an input is called, in the plural.
 
     Raises:
         ValueError: the first three do not have one entry for each image, or there is none.
@@ -36,6 +37,7 @@ class Evaluation:
     warnings: Sequence[str] = ()
     seen: int = 0
     metric: Metric = ACCURACY
+    items: str = "images"
 
     def __post_init__(self):
         lengths = (len(self.labels), len(self.probabilities), len(self.files))
@@ -48,7 +50,7 @@ class Evaluation:
     def __repr__(self) -> str:
         low, high = wilson_interval(self.right, len(self))
         return (
-            f"Evaluation({self.accuracy:.2%} of {len(self):,} images right, "
+            f"Evaluation({self.accuracy:.2%} of {len(self):,} {self.items} right, "
             f"95 % interval {low:.2%} to {high:.2%})"
         )
 
@@ -73,14 +75,14 @@ class Evaluation:
     @property
     def score(self) -> Score:
         """The accuracy with what it has to be read beside."""
-        return score_of(self.labels, self.predicted, self.classes)
+        return score_of(self.labels, self.predicted, self.classes, self.items)
 
     @property
     def judged(self) -> Score | BalancedScore:
         """The metric with what it has to be read beside."""
         if self.metric.key != BALANCED_ACCURACY.key:
             return self.score
-        return balanced_score(self.labels, self.predicted)
+        return balanced_score(self.labels, self.predicted, self.items)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -101,7 +103,7 @@ class Evaluation:
         """Return figures by class, confusion and mistakes, for `evaluate --json`."""
         score = self.score
         return {
-            "images": len(self),
+            self.items: len(self),
             "accuracy": self.accuracy,
             "interval": list(self.judged.interval),
             "accuracy_interval": list(score.interval),
@@ -111,7 +113,7 @@ class Evaluation:
 
     def table(self) -> tables.Table:
         """Return headings, rows and right-hand columns of the figures by class."""
-        return tables.by_class(self.labels, self.predicted, self.classes)
+        return tables.by_class(self.labels, self.predicted, self.classes, self.items)
 
     def lines(self) -> list[str]:
         """Return the metric with what it must be read beside, and the confused classes."""

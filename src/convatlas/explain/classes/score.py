@@ -6,7 +6,7 @@ from statistics import NormalDist
 from typing import Any
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from convatlas.text import printable
@@ -29,6 +29,7 @@ class Score(BaseModel):
     commonest_class: str
     commonest_share: float
     balanced_accuracy: float | None = None
+    items: str = Field(default="images", exclude=True)  # what an input is called
 
     @property
     def above_chance(self) -> bool:
@@ -41,7 +42,7 @@ class Score(BaseModel):
         guessing = (
             f"always predicting {printable(self.commonest_class)} gives {self.commonest_share:.2%}"
         )
-        line = f"{self.accuracy:.2%} on {self.images:,} images "
+        line = f"{self.accuracy:.2%} on {self.images:,} {self.items} "
         line += f"(95 % interval {low:.2%} to {high:.2%}; {guessing}"
         if self.balanced_accuracy is not None:
             line += f"; balanced accuracy {self.balanced_accuracy:.2%}"
@@ -61,7 +62,9 @@ class Score(BaseModel):
         ]
 
 
-def score_of(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Score:
+def score_of(
+    labels: Tensor, predicted: Tensor, classes: Sequence[str], items: str = "images"
+) -> Score:
     """Return the score of some answers; classes without images do not count.
 
     Shape: (n,), (n,)
@@ -81,6 +84,7 @@ def score_of(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Score
         commonest_class=classes[commonest],
         commonest_share=int(counts[commonest]) / total,
         balanced_accuracy=balanced if unequal else None,
+        items=items,
     )
 
 

@@ -9,7 +9,7 @@ from convatlas.explain.classes.confusion import class_figures, confusion_matrix,
 from convatlas.explain.classes.mistakes import worst_mistakes
 from convatlas.text import printable
 
-NUMBERS = ("precision", "recall", "F1", "images")
+NUMBERS = ("precision", "recall", "F1")
 PAIRS = 5  # of confused classes, on the screen
 Table = tuple[tuple[str, ...], list[tuple], tuple[str, ...]]
 
@@ -43,7 +43,9 @@ def as_dict(
     }
 
 
-def by_class(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Table:
+def by_class(
+    labels: Tensor, predicted: Tensor, classes: Sequence[str], items: str = "images"
+) -> Table:
     """Return headings, a row for each class, and the columns that are flush right.
 
     Shape: (n,), (n,)
@@ -53,7 +55,7 @@ def by_class(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> Table
         (printable(name), _percent(f.precision), _percent(f.recall), _percent(f.f1), f.images)
         for name, f in zip(classes, figures, strict=True)
     ]
-    return ("class", *NUMBERS), rows, NUMBERS
+    return ("class", *NUMBERS, items), rows, (*NUMBERS, items)
 
 
 def confused_line(labels: Tensor, predicted: Tensor, classes: Sequence[str]) -> list[str]:

@@ -1,12 +1,13 @@
-"""What the report shows of answers that are one class of several, on images."""
+"""What the report shows of answers that are one class of several, on images or sounds."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from markupsafe import Markup
 from torch import Tensor
 
-from convatlas.data import ImageData, Split
+from convatlas.data import Split
 from convatlas.errors import DataError
 from convatlas.explain.classes.confusion import (
     class_figures,
@@ -30,8 +31,49 @@ MAX_MISTAKES = 24
 MAX_PAIRS = 10
 
 
-def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any]) -> ReportContent:
-    """Return the parts of the report: headline, confusion, mistakes, samples of the data."""
+@dataclass(frozen=True)
+class Shown:
+    """One example on the page: addresses that hold a picture, and a sound where it is one."""
+
+    image: str
+    sound: str | None = None
+
+
+class Examples(Protocol):
+    """Labelled data, of which some examples are shown."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def splits(self) -> Mapping[str, Any]: ...
+
+
+Show = Callable[[Any, int], Shown | None]  # a split and a place in it
+
+
+def show_picture(split: Split, index: int) -> Shown | None:
+    """Return an image; None where its file has gone since."""
+    try:
+        return Shown(data_uri(split.read(index)))
+    except (DataError, OSError):
+        return None
+
+
+def show_classes(
+    evaluation: Evaluation,
+    data: Examples,
+    scan: Mapping[str, Any],
+    *,
+    show: Show = show_picture,
+    most: int = MAX_PICTURES,
+) -> ReportContent:
+    """Return the parts of the report: headline, confusion, mistakes, samples of the data.
+
+    Args:
+        show: makes what stands on the page of an example.
+        most: samples, all classes together.
+    """
+    items = evaluation.items
     score, total = evaluation.score, len(evaluation)
     low, high = score.interval
     guessing = f"always predicting {printable(score.commonest_class)} gives "
@@ -40,15 +82,15 @@ def show_classes(evaluation: Evaluation, data: ImageData, scan: Mapping[str, Any
         guessing += f"; balanced accuracy {100 * score.balanced_accuracy:.1f} %"
     interval = (
         f"between {100 * low:.1f} and {100 * high:.1f} % with 95 % confidence "
-        f"(Wilson interval, {total:,} images)"
+        f"(Wilson interval, {total:,} {items})"
     )
     if evaluation.metric.key != ACCURACY.key:
         interval = f"{evaluation.judged.words()}; accuracy {interval}"
     return ReportContent(
-        sentence=f"It classified {score.right:,} of {total:,} unseen test images correctly.",
+        sentence=f"It classified {score.right:,} of {total:,} unseen test {items} correctly.",
         notes=[interval, guessing],
-        sections=[_confusion(evaluation), _mistakes(evaluation, data.splits["test"])],
-        data=_samples(data, scan),
+        sections=[_confusion(evaluation), _mistakes(evaluation, data.splits["test"], show)],
+        data=_samples(data, scan, items, show, most),
     )
 
 
@@ -60,6 +102,7 @@ def _confusion(evaluation: Evaluation) -> Section:
     repeated = [pair for pair in pairs if pair.count > 1]  # once is no pattern
     values = {
         "classes": classes,
+        "items": evaluation.items,
         "tested": {
             "figures": [(classes[i], figures[i]) for i in worst_classes(matrix, MAX_CLASSES)],
             "left_out": max(0, len(classes) - MAX_CLASSES),
@@ -78,34 +121,38 @@ def _confusion(evaluation: Evaluation) -> Section:
     )
 
 
-def _mistakes(evaluation: Evaluation, split: Split) -> Section:
+def _mistakes(evaluation: Evaluation, split: Any, show: Show) -> Section:
     found = worst_mistakes(
         evaluation.labels, evaluation.probabilities, evaluation.files, MAX_MISTAKES
     )
     values = {
         "classes": evaluation.classes,
+        "items": evaluation.items,
         "tested": {
-            "mistakes": [(mistake, picture(split, mistake.index)) for mistake in found],
+            "mistakes": [(mistake, show(split, mistake.index)) for mistake in found],
             "wrong": len(evaluation) - evaluation.right,
         },
     }
     return Section("mistakes", "Mistakes", lambda pictures: render("mistakes.html.j2", values))
 
 
-def _samples(data: ImageData, scan: Mapping[str, Any]) -> Markup:
+def _samples(data: Examples, scan: Mapping[str, Any], items: str, show: Show, most: int) -> Markup:
     values = {
         "classes": data.classes,
-        "samples": samples(data),
+        "items": items,
+        "samples": samples(data, show, most),
         "counts": counts_per_class(scan, data.classes),
     }
     return render("samples.html.j2", values)
 
 
-def samples(data: ImageData) -> list[tuple[str, list[str]]]:
-    """Return a few training images of each class; of many classes evenly spaced ones."""
+def samples(
+    data: Examples, show: Show = show_picture, most: int = MAX_PICTURES
+) -> list[tuple[str, list[Shown]]]:
+    """Return a few training examples of each class; of many classes evenly spaced ones."""
     total = len(data.classes)
     places = spaced(list(range(total)), MAX_CLASSES)
-    each = max(MIN_A_CLASS, min(MAX_A_CLASS, MAX_PICTURES // len(places)))
+    each = max(MIN_A_CLASS, min(MAX_A_CLASS, most // len(places)))
     split = data.splits["train"]
     rows: dict[int, list[int]] = {place: [] for place in places}
     for index, label in enumerate(split.labels):
@@ -114,7 +161,7 @@ def samples(data: ImageData) -> list[tuple[str, list[str]]]:
     return [
         (
             data.classes[label],
-            [uri for i in spaced(rows[label], each) if (uri := picture(split, i))],
+            [shown for i in spaced(rows[label], each) if (shown := show(split, i))],
         )
         for label in places
     ]
@@ -125,14 +172,6 @@ def spaced(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[i * len(items) // most] for i in range(most)]
-
-
-def picture(split: Split, index: int) -> str | None:
-    """Return an image as a data address; None where its file has gone since."""
-    try:
-        return data_uri(split.read(index))
-    except (DataError, OSError):
-        return None
 
 
 def shown_classes(matrix: Tensor, classes: Sequence[str]) -> tuple[Tensor, list[str]]:
@@ -147,7 +186,7 @@ def shown_classes(matrix: Tensor, classes: Sequence[str]) -> tuple[Tensor, list[
 def counts_per_class(
     scan: Mapping[str, Any], classes: Sequence[str]
 ) -> dict[str, list[tuple[str, int]]]:
-    """Return images per class of each split."""
+    """Return examples per class of each split."""
     return {
         split: [(label, counts.get(label, 0)) for label in classes]
         for split, counts in scan.get("per_class", {}).items()

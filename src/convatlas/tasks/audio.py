@@ -1,0 +1,226 @@
+"""Sounds in, one class of several out."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from convatlas.data.audio.asked import find_asked
+from convatlas.data.audio.augment import LEVELS
+from convatlas.data.audio.features import CEPSTRA, FRONTS, SoundFeatures
+from convatlas.data.audio.kept_sounds import KeptSounds
+from convatlas.data.audio.open import Hearing, open_sound_test, open_sounds, takes_sounds
+from convatlas.data.audio.read import MAX_SECONDS
+from convatlas.data.audio.sound_data import MAX_WINDOW_S, SoundData, SoundFacts
+from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
+from convatlas.data.audio.stored import learnt_from, load_sounds
+from convatlas.deploy.sound_classifier import SoundClassifier
+from convatlas.errors import DataError, UsageError
+from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.search.space import Candidate
+from convatlas.tasks import class_options
+from convatlas.tasks.audio_networks import (
+    CHANNELS,
+    Rows,
+    form_of,
+    fresh_networks,
+    transfer_networks,
+)
+from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
+from convatlas.tasks.onnx_sound_snippet import sound_runtime_code
+from convatlas.tasks.report_content import ReportContent
+from convatlas.tasks.sections.sounds import show_sounds
+from convatlas.tasks.sounds import MAX_KEPT, answer_asked, answer_split, sample_sounds
+from convatlas.tasks.trial_sounds import TrialSounds
+from convatlas.text import printable
+
+AUTO = "auto"  # of augmentation: the data decide
+LIMITS = {  # of an option that is a number: from, to
+    "rate": (MIN_RATE_HZ, MAX_RATE_HZ),
+    "window": (0.05, MAX_WINDOW_S),
+    "max_seconds": (0.05, 1e6),
+}
+
+
+class Audio(ClassTask[SoundData]):
+    """Name the class of a sound."""
+
+    name = "audio"
+    borrows = ("classify",)
+    items = "sounds"
+    layouts = (
+        "a folder CLASS/files of sounds",
+        "a folder with train/ val/ test/, each CLASS/files",
+        "a CSV file with a column of sounds and one of classes, and one of folds if you like",
+        "a folder with such a CSV file and the sounds, as ESC-50 and UrbanSound8K have it",
+    )
+    next = "sound.wav"
+    asking = "Classify new sounds"
+
+    def takes(self, source: str | Path) -> bool:
+        return takes_sounds(source)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_names(options, (*LIMITS, *class_options.OPTIONS, "test_fold", "augmentation"))
+        for name, (low, high) in LIMITS.items():
+            value = options.get(name, low)
+            if not isinstance(value, int | float) or not low <= value <= high:
+                raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
+        level = options.get("augmentation", AUTO)
+        if level not in (AUTO, *LEVELS):
+            raise UsageError(
+                f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'"
+            )
+        class_options.check_class_options(options)
+
+    def open(self, source, *, seed, max_broken, options, progress) -> SoundData:
+        rate, fold = options.get("rate"), options.get("test_fold")
+        hearing = Hearing(
+            rate_hz=None if rate is None else round(rate),
+            max_seconds=options.get("max_seconds", MAX_SECONDS),
+            test_fold=None if fold is None else _word(fold),
+            window_s=options.get("window"),
+        )
+        return open_sounds(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            hearing=hearing,
+            progress=progress,
+            kept=KeptSounds(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> SoundData:
+        known = SoundFacts.model_validate(facts)
+        return open_sound_test(
+            source,
+            known.classes,
+            rate_hz=known.rate_hz,
+            max_seconds=known.max_seconds,
+            max_broken=max_broken,
+            progress=progress,
+        )
+
+    def reopen(self, stored, source, facts) -> SoundData:
+        data = load_sounds(stored, source)
+        if list(data.classes) != facts["classes"] or data.rate_hz != facts["rate_hz"]:
+            raise DataError(
+                f"{printable(stored)}: has other classes or another rate than the "
+                "run.json beside it"
+            )
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        given = {key: value for key, value in options.items() if value is not None}
+        check_names(given, ("max_seconds",))
+        self.check_options(given)
+        return {**facts, **given}
+
+    def check(self, facts, settings, run) -> None:
+        prepare = _Settings.model_validate(settings)
+        known = SoundFacts.model_validate(facts)
+        if not len(prepare.mean) == len(prepare.std) == CHANNELS[prepare.front]:
+            raise ValueError(f"mean and std must have {CHANNELS[prepare.front]} values")
+        check_class_run(known.classes, CHANNELS[prepare.front], run)
+
+    def fresh(self, entries: Sequence[Entry], data: SoundData, *, fixed_width: bool) -> Rows:
+        return fresh_networks(entries, data, fixed_width=fixed_width)
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: SoundData) -> Rows:
+        return transfer_networks(checkpoints, data)
+
+    def input_words(self, example) -> str:
+        heard = duration(example["seconds"])
+        return f"{example['size']} bands, {heard}" if "size" in example else heard
+
+    def trial_data(self, data: SoundData, recipe, options, progress) -> TrialSounds:
+        labels = data.splits["train"].labels
+        return TrialSounds(
+            data,
+            options.get("augmentation", AUTO),
+            progress,
+            class_options.label_smoothing(options),
+            metric=class_options.metric_of(options),
+            class_weights=class_options.class_weights(options, labels, data.classes),
+        )
+
+    def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
+        form = form_of(candidate.name, candidate.example, facts["rate_hz"])
+        channels = CHANNELS[form["front"]]
+        return {**form, "mean": [0.0] * channels, "std": [1.0] * channels}
+
+    def predictor(self, network: nn.Module, settings, facts) -> SoundClassifier:
+        known = SoundFacts.model_validate(facts)
+        features = SoundFeatures(known.rate_hz, **settings)
+        return SoundClassifier(features, network, known.rate_hz, known.classes)
+
+    def sample(self, split, count: int) -> list[Tensor]:
+        return sample_sounds(split, count)
+
+    def small(self, item: Tensor) -> Tensor:
+        return item[:MAX_KEPT].contiguous()
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_asked(asked, progress)
+        # A generator may make more sounds than memory holds: they are not counted beforehand.
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = SoundFacts.model_validate(facts)
+        answers = answer_asked(predictor, listed, known)
+        return total, (class_prediction(*answer, known.classes) for answer in answers)
+
+    def evaluate(self, predictor, split, facts, progress) -> Evaluation:
+        answers = answer_split(predictor, split, progress, "testing")
+        return self.evaluation(answers, split.labels, split.files, facts["classes"])
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        rate = facts["rate_hz"]
+        rows = [
+            ("heard at", f"{rate:,} Hz, one channel"),
+            ("window", duration(settings["samples"] / rate)),
+            ("front end", WORDS[settings["front"]].format(size=settings["size"])),
+        ]
+        mean, std = (" ".join(f"{v:.4g}" for v in settings[key]) for key in ("mean", "std"))
+        return [*rows, ("mean; deviation", f"{mean}; {std}")]
+
+    def show(self, evaluation: Evaluation, data: SoundData, scan) -> ReportContent:
+        return show_sounds(evaluation, data, scan)
+
+    def runtime_code(self, path: Path, run) -> str:
+        return sound_runtime_code(path, SoundFacts.model_validate(run.facts).rate_hz)
+
+
+WORDS = {
+    "log_mel": "logarithms of {size} mel bands in {size} columns",
+    CEPSTRA: "20 cepstral coefficients (MFCC) every 10 ms",
+    "three_bands": "three bands of a spectrogram, {size} x {size} each, in decibels",
+    "three_windows": "log-mel spectrograms of three windows, {size} x {size} each",
+}
+
+
+class _Settings(BaseModel):
+    """What `SoundFeatures` takes beside the rate."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    front: str = Field(pattern=f"^({'|'.join(FRONTS)})$")
+    samples: int = Field(ge=1, le=round(MAX_WINDOW_S * MAX_RATE_HZ))
+    size: int = Field(ge=0, le=1024)
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+def _word(value: Any) -> str:
+    whole = isinstance(value, float) and math.isfinite(value) and value == int(value)
+    return str(int(value)) if whole else str(value)
+
+
+TASK = Audio()

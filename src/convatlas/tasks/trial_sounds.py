@@ -1,0 +1,196 @@
+"""The sounds of the trials as the features of their networks: computed once for each, then kept."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from convatlas.data.audio.augment import change, mix
+from convatlas.data.audio.features import LOG_MEL, SoundFeatures
+from convatlas.data.audio.sound_data import Clips, SoundData
+from convatlas.data.audio.windows import cut_windows, overlapping_windows
+from convatlas.data.free_memory import free_memory_bytes
+from convatlas.data.threads import in_threads
+from convatlas.metric import ACCURACY, Metric
+from convatlas.progress import Progress
+from convatlas.search.space import Candidate
+from convatlas.tasks.audio_networks import form_of
+from convatlas.train.recipe import Recipe
+from convatlas.train.tasks.sounds import ClassifySounds
+
+MAX_WINDOWS = 16  # of one training sound
+SHARE = 0.25  # of the free memory, that the features of a split may take
+FEW_SOUNDS = 2000  # for training, up to which they are mixed with each other
+MIN_REPORTED_SOUNDS = 16  # progress is reported once in this many sounds
+Form = tuple[str, int, int]  # front end, samples of a window, size
+
+
+class Windows(Dataset[tuple[Tensor, int]]):
+    """The features of a split's windows, as a dataset.
+
+    In training an item is a random window of a sound, with its label; else each window is one,
+    with the place of its sound.
+
+    Args:
+        features: of all windows. Shape: (windows, c, ...)
+        first: the first window of each sound, and behind the last one their number.
+    """
+
+    def __init__(self, features: Tensor, first: Sequence[int], labels: Tensor, *, training: bool):
+        self.features, self.first, self.labels = features, list(first), labels
+        self.training = training
+        counts = torch.tensor(self.first).diff()
+        self.sounds = torch.arange(len(counts)).repeat_interleave(counts)
+
+    def __len__(self) -> int:
+        return len(self.labels) if self.training else len(self.features)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if not self.training:
+            return self.features[index], int(self.sounds[index])
+        start, end = self.first[index], self.first[index + 1]
+        row = start if end == start + 1 else int(torch.randint(start, end, ()))
+        return self.features[row], int(self.labels[index])
+
+    def judged(self, count: int | None, seed: int) -> "Windows":
+        """Return the windows of `count` sounds, the same each time."""
+        total = len(self.labels)
+        if count is None or count >= total:
+            return self
+        order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+        chosen = order[:count].tolist()
+        parts = [self.features[self.first[i] : self.first[i + 1]] for i in chosen]
+        first = [0, *torch.tensor([len(part) for part in parts]).cumsum(0).tolist()]
+        return Windows(torch.cat(parts), first, self.labels[chosen], training=False)
+
+
+class TrialSounds:
+    """Training and validation sounds of a data set, by the features that networks take.
+
+    Args:
+        level: of augmentation, `none masks mixup`; `auto` decides by the number of sounds.
+        label_smoothing: share of the target spread evenly over the classes.
+        metric: that decides between networks.
+        class_weights: how much a sound of each class counts in the loss. Shape: (classes,)
+    """
+
+    def __init__(
+        self,
+        data: SoundData,
+        level: str,
+        progress: Progress,
+        label_smoothing: float = 0.0,
+        *,
+        metric: Metric = ACCURACY,
+        class_weights: Tensor | None = None,
+    ):
+        self.data, self.progress, self.label_smoothing = data, progress, label_smoothing
+        self.metric, self.class_weights = metric, class_weights
+        few = len(data.splits["train"]) <= FEW_SOUNDS
+        self.level = ("mixup" if few else "masks") if level == "auto" else level
+        self._windows: dict[tuple[str, Form], Windows] = {}
+        self._features: dict[Form, SoundFeatures] = {}
+
+    def training_options(self) -> dict[str, Any]:
+        """Return augmentation, label smoothing and class weights if there are any, for JSON."""
+        options = {"augmentation": self.level, "label_smoothing": self.label_smoothing}
+        if self.class_weights is None:
+            return options
+        return {**options, "class_weights": [round(w, 4) for w in self.class_weights.tolist()]}
+
+    def settings(self, candidate: Candidate) -> dict[str, Any]:
+        """Return how sounds are prepared, for JSON."""
+        return self._prepare(candidate).settings()
+
+    def read(self, candidate: Candidate) -> None:
+        """Compute the features that the network takes."""
+        self._prepare(candidate)
+        self._split("val", self._form(candidate))
+
+    def is_read(self, candidate: Candidate) -> bool:
+        """Return whether the features are there already."""
+        return ("val", self._form(candidate)) in self._windows
+
+    def all_read(self) -> None:
+        """Forget the sounds themselves."""
+        self.data.forget_decoded()
+
+    def keep(self, candidates: Iterable[Candidate]) -> None:
+        """Free the features that none of the candidates takes."""
+        wanted = {self._form(candidate) for candidate in candidates}
+        self._windows = {key: each for key, each in self._windows.items() if key[1] in wanted}
+
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> ClassifySounds:
+        """Return batches, loss and validation; `judged` sounds validate, the same each time."""
+        features, form = self._prepare(candidate), self._form(candidate)
+        validate = self._split("val", form).judged(judged, recipe.seed)
+        changed = partial(change, gain=form[0] == LOG_MEL)
+        return ClassifySounds(
+            self._split("train", form),
+            validate,
+            num_classes=len(self.data.classes),
+            augment=_same if self.level == "none" else changed,
+            normalise=features.normalise,
+            label_smoothing=self.label_smoothing,
+            metric=self.metric,
+            class_weights=self.class_weights,
+            labels=validate.labels,
+            mixed=mix if self.level == "mixup" else None,
+        )
+
+    def _form(self, candidate: Candidate) -> Form:
+        form = form_of(candidate.name, candidate.example, self.data.rate_hz)
+        return form["front"], form["samples"], form["size"]
+
+    def _prepare(self, candidate: Candidate) -> SoundFeatures:
+        """Measure mean and deviation of the training sounds' features."""
+        form = self._form(candidate)
+        if form not in self._features:
+            named = form_of(candidate.name, candidate.example, self.data.rate_hz)
+            features = self._split("train", form).features
+            self._features[form] = SoundFeatures.fit(features, self.data.rate_hz, named)
+        return self._features[form]
+
+    def _split(self, name: str, form: Form) -> Windows:
+        if (name, form) not in self._windows:
+            self._windows[name, form] = self._computed(name, form)
+        return self._windows[name, form]
+
+    @torch.no_grad()
+    def _computed(self, name: str, form: Form) -> Windows:
+        split: Clips = self.data.splits[name]  # pyright: ignore[reportAssignmentType]
+        kind, samples, size = form
+        front = SoundFeatures(self.data.rate_hz, kind, samples, size).front
+        training = name == "train"
+
+        def compute(index: int) -> Tensor:
+            sound = split.read(index)
+            if training:
+                return front(overlapping_windows(sound, samples, most)).half()
+            return front(cut_windows(sound[None], samples)[0]).half()
+
+        most = self._most_windows(split, front, samples)
+        bar = self.progress.bar(f"features of {name}", len(split), unit="sounds")
+        parts: list[Tensor] = []
+        with closing(in_threads(compute, range(len(split)))) as computed:
+            for part in computed:
+                parts.append(part)
+                if len(parts) % MIN_REPORTED_SOUNDS == 0 or len(parts) == len(split):
+                    bar.update(len(parts))
+        bar.close()
+        first = [0, *torch.tensor([len(part) for part in parts]).cumsum(0).tolist()]
+        return Windows(torch.cat(parts), first, torch.tensor(split.labels), training=training)
+
+    def _most_windows(self, split: Clips, front: torch.nn.Module, samples: int) -> int:
+        """As many windows of each sound as memory has room for, at least one."""
+        bytes_each = 2 * front(torch.zeros(1, samples)).numel()
+        room = SHARE * free_memory_bytes() / max(1, len(split) * bytes_each)
+        return int(min(MAX_WINDOWS, max(1, room)))
+
+
+def _same(batch: Tensor) -> Tensor:
+    return batch
