@@ -32,6 +32,7 @@ def sounds() -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
+    """Write the picture."""
     front = LogMelImage(RATE_HZ, round(SECONDS * RATE_HZ), SIZE)
     side = SIZE * SCALE
     made = sounds()
