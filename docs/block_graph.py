@@ -33,10 +33,13 @@ WORDS = {
     "local response norm": "response norm",
     "transpose": "reorder",
     "permute": "reorder",
+    "group norm": "norm over channels and time",
+    "prelu": "PReLU",
 }
 # Steps that stand in the box of the step before them.
 FOLLOWERS = ("ReLU", "ReLU6", "leaky ReLU", "swish", "h-swish", "h-sigmoid", "sigmoid", "tanh")
-FOLLOWERS += ("batch norm", "response norm", "softmax", "prelu", "elu")
+FOLLOWERS += ("batch norm", "response norm", "softmax", "PReLU", "elu")
+FOLLOWERS += ("norm over channels and time",)
 # Calls that compute nothing: a line runs through them.
 SILENT = ("dropout", "contiguous", "view", "reshape", "flatten", "getitem", "clone")
 SILENT += (
@@ -50,6 +53,10 @@ SILENT += (
     "float",
     "tensor split",
     "as tensor",
+    "pad",
+    "chunk",
+    "narrow",
+    "rsqrt",
 )
 
 
@@ -62,7 +69,7 @@ class Box:
     reads: list[int] = field(default_factory=list)
 
 
-def block_graph(name: str, path: str) -> list[Box]:
+def block_graph(name: str, path: str, options: Mapping[str, int] | None = None) -> list[Box]:
     """The steps of `path` inside the registered network `name`, at its published size.
 
     A normalisation or activation that alone reads a step stands in that step's box. The first
@@ -72,7 +79,7 @@ def block_graph(name: str, path: str) -> list[Box]:
         AttributeError: the network has no such path.
     """
     with torch.device("meta"):
-        model = create_model(name).eval()
+        model = create_model(name, **(options or {})).eval()
         block = model.get_submodule(path)
         watch = _Watch()
         before = block.register_forward_pre_hook(lambda _, args: watch.begin(args))
@@ -139,7 +146,7 @@ def _words(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, A
     name = path.rsplit(".", 1)[-1].strip("_").replace("_", " ")
     if name in SILENT or "__get__" in path:
         return ""
-    if name == "conv2d":
+    if name in ("conv1d", "conv2d"):
         x, weight, _, stride = _given(("input", "weight", "bias", "stride"), args, options)
         return _conv_words(x, weight, stride)
     if "pool2d" in name and "adaptive" not in name:

@@ -17,7 +17,7 @@ from convatlas.models.registry import Entry
 from convatlas.text import shape_text
 
 FAMILIES = Path(__file__).parent / "families"
-BLOCK = re.compile(r"^<!-- block: (\S+) (\S+) -->\n", re.MULTILINE)
+BLOCK = re.compile(r"^<!-- block: (\S+) (\S+)((?: \w+=\d+)*) -->\n", re.MULTILINE)
 COUNTED = ("params", "macs")
 
 
@@ -45,10 +45,11 @@ def members(family: str) -> list[Entry]:
 def family_page(family: str) -> str:
     """The whole page; its picture is `family_picture`, beside it as NAME.svg."""
     words = (FAMILIES / f"{family}.md").read_text("utf-8")
-    network, path = block_of(words)
+    network, path, _ = block_of(words)
     drawing = (
         f"![`{path}` of {network}]({family}.svg)\n\n*`{path}` of `{network}`, drawn from the "
-        "module itself; below each step its output: channels, height, width.*\n"
+        "module itself; below each step its output: channels, then height and width or steps of "
+        "time.*\n"
     )
     head, use, tail = BLOCK.sub("", words).partition("## When to choose it")
     body, source, last = (use + tail).partition("\nSource:")
@@ -65,8 +66,8 @@ def family_page(family: str) -> str:
     )
 
 
-def block_of(words: str) -> tuple[str, str]:
-    """The network and the path that a page wants drawn.
+def block_of(words: str) -> tuple[str, str, dict[str, int]]:
+    """The network and the path that a page wants drawn, and the options of the network.
 
     Raises:
         ValueError: the page does not say.
@@ -74,13 +75,14 @@ def block_of(words: str) -> tuple[str, str]:
     found = BLOCK.search(words)
     if found is None:
         raise ValueError("a family's page must have a line <!-- block: NETWORK PATH -->")
-    return found[1], found[2]
+    options = (word.split("=") for word in found[3].split())
+    return found[1], found[2], {name: int(value) for name, value in options}
 
 
 def family_picture(family: str) -> str:
     """The family's block as SVG."""
-    network, path = block_of((FAMILIES / f"{family}.md").read_text("utf-8"))
-    return draw(block_graph(network, path), f"{path} of {network}")
+    network, path, options = block_of((FAMILIES / f"{family}.md").read_text("utf-8"))
+    return draw(block_graph(network, path, options), f"{path} of {network}")
 
 
 def networks_table(entries: Sequence[Entry]) -> str:

@@ -15,7 +15,12 @@ from convatlas.text import format_number, shape_text
 
 REFERENCE = {
     "Top level": ["convatlas"],
-    "Models": ["convatlas.models.registry", "convatlas.models.features"],
+    "Models": [
+        "convatlas.models.registry",
+        "convatlas.models.features",
+        "convatlas.models.audio.densenet_audio",
+        "convatlas.models.speech.streaming",
+    ],
     "Public weights": [
         "convatlas.pretrained.create",
         "convatlas.pretrained.checkpoint",
@@ -70,7 +75,11 @@ REFERENCE = {
         "convatlas.pipeline.config",
     ],
     "Deploy": ["convatlas.deploy.classifier", "convatlas.deploy.onnx_file"],
-    "Explain": ["convatlas.explain.classes.confusion", "convatlas.explain.classes.mistakes"],
+    "Explain": [
+        "convatlas.explain.classes.confusion",
+        "convatlas.explain.classes.mistakes",
+        "convatlas.explain.weight_change",
+    ],
     "Errors and progress": ["convatlas.errors", "convatlas.progress"],
 }
 

@@ -92,7 +92,22 @@ def test_building_allocates_the_network_once(built):
     assert built.allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)
 
 
+def test_example_is_one_input_that_the_network_answers(built):
+    """A task of its own takes inputs of its own form; the network's own tests say which."""
+    with torch.device("meta"):
+        inputs = built.model.example()
+        answer = built.model.eval()(*inputs)
+    with on_shapes():
+        more = create_model(built.entry.name).example(batch=3)
+    assert [x.shape for x in more] == [(3, *x.shape[1:]) for x in inputs]
+    assert {x.shape[0] for x in (*inputs, answer)} == {1}
+    if "num_classes" in built.entry.defaults:
+        assert answer.shape == (1, built.entry.defaults["num_classes"])
+
+
 def test_example_is_one_image_of_the_size_that_the_name_says(built):
+    if built.entry.task != "classify":
+        pytest.skip("no image classifier")
     entry, side = built.entry, published_side(built.entry.name)
     with torch.device("meta"):
         (x,) = built.model.example()

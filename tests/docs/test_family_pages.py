@@ -31,7 +31,7 @@ def docs():
 def test_every_network_stands_on_a_page(docs):
     pages = docs["family_pages"]
     shown = {entry.name for family in FAMILIES for entry in pages.members(family)}
-    registered = {n for n in model_names() if find_entry(n).task == "classify"}
+    registered = {n for n in model_names() if find_entry(n).ours}
     assert registered - shown == set()
 
 
@@ -46,12 +46,13 @@ def test_page_has_its_sections_in_order(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_drawing_has_every_convolution_of_the_block(family, docs):
     pages, graph = docs["family_pages"], docs["block_graph"]
-    network, path = pages.block_of((DOCS / "families" / f"{family}.md").read_text("utf-8"))
+    words = (DOCS / "families" / f"{family}.md").read_text("utf-8")
+    network, path, options = pages.block_of(words)
     assert network in {entry.name for entry in pages.members(family)}
-    boxes = graph.block_graph(network, path)
+    boxes = graph.block_graph(network, path, options)
     with torch.device("meta"):
-        block = create_model(network).get_submodule(path)
-    layers = [m for m in block.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        block = create_model(network, **options).get_submodule(path)
+    layers = [m for m in block.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
     words = [line for box in boxes for line in box.lines]
     drawn = sum("conv, " in w or "depthwise, " in w or w.startswith("linear ") for w in words)
     assert drawn >= len(layers) or not layers

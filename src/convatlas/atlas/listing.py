@@ -19,6 +19,7 @@ from convatlas.errors import UsageError, nearest
 from convatlas.pretrained.checkpoint import names_with_weights
 
 _ERRORS = "_error_percent"
+_OTHERS = ("top5", "gain")  # in the name of a percentage that is no accuracy of the first answer
 
 
 @dataclass(frozen=True)
@@ -162,12 +163,16 @@ def published_accuracies() -> Mapping[str, Accuracy]:
     """Return one accuracy a name: of the oldest paper, tested in the plain way if there is one."""
     chosen: dict[str, Claim] = {}
     for claim in load_claims():
-        if claim.options or claim.check != "train" or "top5" in claim.quantity:
+        if claim.options or claim.check != "train" or not _is_accuracy(claim.quantity):
             continue
         kept = chosen.setdefault(claim.model, claim)
         if kept.setting is not None and claim.setting is None:
             chosen[claim.model] = claim
     return {name: _accuracy(claim) for name, claim in chosen.items()}
+
+
+def _is_accuracy(quantity: str) -> bool:
+    return quantity.endswith("_percent") and not any(word in quantity for word in _OTHERS)
 
 
 def _accuracy(claim: Claim) -> Accuracy:

@@ -25,6 +25,7 @@ from convatlas.blocks.response_norm import local_response_norm_layer
 from convatlas.blocks.reversible import Coupling, ReversibleSequence
 from convatlas.blocks.same_conv import SameConv
 from convatlas.blocks.shortcuts import SHORTCUTS, ShortcutA, new_shortcut
+from convatlas.blocks.signal_shape import check_frames, check_waveform
 
 __all__ = [
     "SHORTCUTS",
@@ -45,8 +46,10 @@ __all__ = [
     "Step",
     "TrainingOutputs",
     "check_exact_image",
+    "check_frames",
     "check_image",
     "check_option",
+    "check_waveform",
     "conv_without_bias",
     "draw_he_normal",
     "local_response_norm_layer",

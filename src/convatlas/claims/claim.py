@@ -12,7 +12,8 @@ SOURCES = {
     "T": "read in a stored text of the paper or its authors' repository",
     "P": "known from the paper, not re-read here",
 }
-_UNITS = {"percent": "%", "s": "s", "bytes": "bytes"}
+_UNITS = {"percent": "%", "s": "s", "bytes": "bytes", "db": "dB"}
+_QUANTITY = r"params|macs|pesq|\w+_(percent|s|bytes|db|factor)"
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -35,7 +36,8 @@ class Claim:
     Args:
         paper: the file that prints or quotes it.
         model: registered name, or the paper's own name of a variant that is not built here.
-        quantity: `params`, `macs`, or a name that ends in its unit: `_percent`, `_s`, `_bytes`.
+        quantity: `params`, `macs`, or a name that ends in its unit: `_percent`, `_s`, `_bytes`,
+            `_db`, or `_factor` of a bare quotient; `pesq` is a scale of its own.
         printed: as the paper prints it.
         value: the same in plain numbers, seconds, bytes or percent.
         where: table, figure or section.
@@ -72,7 +74,7 @@ class Claim:
 
     @property
     def unit(self) -> str:
-        """`%`, `s`, `bytes`, or nothing for a bare count."""
+        """`%`, `s`, `bytes`, `dB`, or nothing for a bare count."""
         return _UNITS.get(self.quantity.rpartition("_")[2], "")
 
     @property
@@ -91,7 +93,7 @@ def contradictions(claim: Claim, face_value: float) -> Iterable[str]:
         yield f"check must be one of {', '.join(CHECKS)}, got '{claim.check}'"
     if claim.source not in SOURCES:
         yield f"source must be one of {', '.join(SOURCES)}, got '{claim.source}'"
-    if not re.fullmatch(r"params|macs|\w+_(percent|s|bytes)", claim.quantity):
+    if not re.fullmatch(_QUANTITY, claim.quantity):
         yield f"quantity must be params, macs or end in its unit, got '{claim.quantity}'"
     if claim.note is None and abs(face_value - claim.value) > 1e-9 * abs(face_value):
         yield f"value must be what is printed or have a note, got {claim.value} of {claim.printed}"

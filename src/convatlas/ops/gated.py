@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convatlas.errors import UsageError
 from convatlas.ops.arithmetic import Padding
 from convatlas.ops.convolution import conv
+from convatlas.ops.tracing import is_traced
 from convatlas.ops.weights import new_filters
 
 
@@ -110,7 +111,7 @@ class GatedConv(nn.Module):
 
 
 def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    if x.shape[1] % 2:
+    if not is_traced(x) and x.shape[1] % 2:
         raise UsageError(f"gate: channels must be even, got {x.shape[1]}")
     values, gates = torch.chunk(x, 2, dim=1)
     return values, gates

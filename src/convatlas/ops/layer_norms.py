@@ -8,9 +8,11 @@ Source: Ba, Kiros, Hinton, 2016, arXiv:1607.06450, equation 3, for the channels 
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+from convatlas.ops.tracing import is_traced
 
 
 def channel_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float = 1e-5) -> Tensor:
@@ -23,8 +25,9 @@ def channel_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float = 
     Raises:
         UsageError: gain or offset is not one number a channel.
     """
-    variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
-    return _scale("channel_layer_norm", (x - mean) * (variance + eps).rsqrt(), gain, offset)
+    _check_scale("channel_layer_norm", x, gain, offset)
+    last = x.transpose(1, -1)
+    return F.layer_norm(last, gain.shape, gain, offset, eps).transpose(1, -1)
 
 
 def global_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float = 1e-8) -> Tensor:
@@ -37,9 +40,8 @@ def global_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float = 1
     Raises:
         UsageError: gain or offset is not one number a channel.
     """
-    axes = tuple(range(1, x.dim()))
-    variance, mean = torch.var_mean(x, dim=axes, correction=0, keepdim=True)
-    return _scale("global_layer_norm", (x - mean) * (variance + eps).rsqrt(), gain, offset)
+    _check_scale("global_layer_norm", x, gain, offset)
+    return F.group_norm(x, 1, gain, offset, eps)
 
 
 def cumulative_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float = 1e-8) -> Tensor:
@@ -52,15 +54,15 @@ def cumulative_layer_norm(x: Tensor, gain: Tensor, offset: Tensor, *, eps: float
     Raises:
         UsageError: not one axis of time, or gain or offset is not one number a channel.
     """
-    if x.dim() != 3:
+    if not is_traced(x) and x.dim() != 3:
         raise UsageError(f"cumulative_layer_norm: input must be (n, c, t), got {tuple(x.shape)}")
-    steps = torch.arange(1, x.shape[2] + 1, device=x.device, dtype=x.dtype)
-    values = steps * x.shape[1]
+    _check_scale("cumulative_layer_norm", x, gain, offset)
+    values = torch.ones_like(x).sum(1, keepdim=True).cumsum(2)  # how many each step has seen
     mean = x.sum(1, keepdim=True).cumsum(2) / values
     square = x.square().sum(1, keepdim=True).cumsum(2) / values
     # Rounding can take the difference of two near numbers below zero.
     variance = (square - mean.square()).clamp(min=0)
-    return _scale("cumulative_layer_norm", (x - mean) * (variance + eps).rsqrt(), gain, offset)
+    return (x - mean) * (variance + eps).rsqrt() * gain[:, None] + offset[:, None]
 
 
 class ChannelLayerNorm(nn.Module):
@@ -117,12 +119,12 @@ class CumulativeLayerNorm(nn.Module):
         return cumulative_layer_norm(x, self.weight, self.bias, eps=self.eps)
 
 
-def _scale(where: str, x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+def _check_scale(where: str, x: Tensor, gain: Tensor, offset: Tensor) -> None:
+    if is_traced(x):
+        return
     channels = x.shape[1]
     if gain.shape != (channels,) or offset.shape != (channels,):
         raise UsageError(
             f"{where}: gain and offset must be one number for each of {channels} channels, got "
             f"{tuple(gain.shape)} and {tuple(offset.shape)}"
         )
-    shape = (channels, *[1] * (x.dim() - 2))
-    return x * gain.view(shape) + offset.view(shape)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import check_image, check_option, draw_he_normal
 from convatlas.models.classify.dense_layers import DenseBlock, dense_stages, scaled, stem
-from convatlas.models.example import image_example, tiny_build
+from convatlas.models.example import Size, image_example, tiny_build
 from convatlas.models.registry import register
 
 FORMS = {  # table 1: growth, layers in each of the four blocks
@@ -39,6 +39,7 @@ class DenseNet(nn.Module):
         dropout: share of the values zeroed after each convolution of the blocks and transitions.
         stem_stride: 4 as published; 2 leaves out the pooling after the first convolution; 1 also
             makes that convolution 3 x 3 without stride, for images under 64 pixels.
+        image_size: side of the image that `example` makes, or its height and width.
         memory_efficient: in training, make the concatenations and their norms anew in the backward
             pass instead of keeping them; same outputs and gradients, less memory, more time.
 
@@ -55,11 +56,12 @@ class DenseNet(nn.Module):
         num_classes: int = 1000,
         dropout: float = 0.0,
         stem_stride: int = 4,
+        image_size: Size = 224,
         memory_efficient: bool = False,
     ):
         super().__init__()
         check_option("DenseNet", "depth", depth, FORMS)
-        self.in_channels = in_channels
+        self.in_channels, self.image_size = in_channels, image_size
         # Three transitions need two pixels for one; the stem rounds up.
         self.min_size = 7 * stem_stride + 1
         growth, repeats = FORMS[depth]
@@ -81,7 +83,7 @@ class DenseNet(nn.Module):
         check_image(x, "DenseNet", channels=self.in_channels, min_size=self.min_size)
         return self.classifier(self.stages(x).mean((2, 3)))
 
-    example = image_example(224)
+    example = image_example("image_size")
     tiny = tiny_build(64, width=0.125)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option, round_channels
-from convatlas.models.example import image_example, tiny_build
+from convatlas.models.example import Size, image_example, tiny_build
 from convatlas.models.registry import register
 
 LAYOUT = (  # table 1: channels, stride
@@ -60,12 +60,14 @@ class MobileNetV1(nn.Module):
         in_channels: channels of the image.
         num_classes: length of the output.
         stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
-        image_size: side of the image that `example` makes, rho * 224 in the paper; the network
-            is the same for every size.
+        image_size: side of the image that `example` makes, rho * 224 in the paper, or its height
+            and width; the network is the same for every size.
         shallow: leave out the five equal units in the middle (table 5).
         full_convs: 3 x 3 convolutions over all channels instead of separable ones (table 4).
         relu6: activations clipped at 6, as in the authors' code and in public weights, instead of
             the ReLU that the paper states.
+        hidden: units of a layer with ReLU between the features and the classes; 0 for none, as
+            published.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -79,10 +81,11 @@ class MobileNetV1(nn.Module):
         in_channels: int = 3,
         num_classes: int = 1000,
         stem_stride: int = 2,
-        image_size: int = 224,
+        image_size: Size = 224,
         shallow: bool = False,
         full_convs: bool = False,
         relu6: bool = False,
+        hidden: int = 0,
     ):
         super().__init__()
         check_option("MobileNetV1", "stem_stride", stem_stride, (2, 1))
@@ -101,7 +104,10 @@ class MobileNetV1(nn.Module):
             into, channels = channels, round_channels(out * width)
             stages[-1].append(unit(into, channels, stride=stride, act=act))
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-        self.classifier = nn.Linear(channels, num_classes)
+        self.classifier = nn.Linear(hidden or channels, num_classes)
+        if hidden:
+            between = (nn.Linear(channels, hidden), nn.ReLU())
+            self.classifier = nn.Sequential(*between, self.classifier)
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(x, "MobileNetV1", channels=self.in_channels, min_size=self.min_size)
