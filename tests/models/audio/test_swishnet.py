@@ -13,7 +13,7 @@ def test_counts_are_those_of_the_layers():
     assert counted == {
         "swishnet_slim": 4_899,
         "swishnet_wide": 15_819,
-        "swishnet_teacher": 217_235,  # as published
+        "mobilenet_v1_audio": 217_235,  # as published
     }
 
 
@@ -88,6 +88,6 @@ def test_other_coefficients_are_refused_and_other_classes_and_features_can_be_ha
 
 
 def test_the_teacher_takes_spectrograms_of_any_length():
-    model = create_model("swishnet_teacher").eval()
+    model = create_model("mobilenet_v1_audio").eval()
     for frames in (48, 98, 198):
         assert model(torch.rand(1, 3, 64, frames)).shape == (1, 3)

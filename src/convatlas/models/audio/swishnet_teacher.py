@@ -10,7 +10,7 @@ from convatlas.models.classify.mobilenet_v1 import MobileNetV1
 from convatlas.models.registry import register
 
 register(
-    "swishnet_teacher",
+    "mobilenet_v1_audio",
     MobileNetV1,
     "audio",
     width=0.25,

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from convatlas.data.audio.mixtures import Mixtures, mix_at_levels
+
+
+def tones(*hertz, samples=400):
+    time = torch.arange(samples) / 8000
+    return [0.3 * torch.sin(2 * torch.pi * f * time) for f in hertz]
+
+
+def level(voice):
+    return 10 * voice.square().mean().log10()
+
+
+def test_voices_stand_at_their_levels_and_add_up_to_the_mixture():
+    torch.manual_seed(0)
+    voices = torch.randn(3, 500) * torch.tensor([[0.01], [1.0], [30.0]])
+    mixture, scaled = mix_at_levels(voices, [0.0, -5.0, 2.5])
+    torch.testing.assert_close(scaled.sum(0), mixture)
+    assert mixture.abs().max().item() == pytest.approx(0.9)
+    levels = [level(voice) - level(scaled[0]) for voice in scaled]
+    assert [x.item() for x in levels] == pytest.approx([0, -5, 2.5], abs=1e-4)
+    for before, after in zip(voices, scaled, strict=True):
+        torch.testing.assert_close(after / after.norm(), before / before.norm())
+
+
+def test_a_number_always_gives_the_same_mixture_of_two_speakers():
+    speakers = {
+        name: tones(*hertz) for name, hertz in {"a": [100, 120], "b": [900], "c": [2000]}.items()
+    }
+    mixtures = Mixtures(speakers, 300, 50)
+    assert len(mixtures) == len(list(mixtures)) == 50
+    again = Mixtures(speakers, 300, 50)
+    for index in (0, 7, 49):
+        for a, b in zip(mixtures[index], again[index], strict=True):
+            assert torch.equal(a, b)
+    assert not torch.equal(mixtures[0][0], mixtures[1][0])
+    assert not torch.equal(mixtures[0][0], Mixtures(speakers, 300, 50, seed=1)[0][0])
+    for mixture, voices in mixtures:
+        torch.testing.assert_close(voices.sum(0), mixture)
+        assert abs(level(voices[0]) - level(voices[1])) <= 5.001
+        peaks = torch.fft.rfft(voices, 8000).abs().argmax(1)
+        assert sum(peak < 200 for peak in peaks) <= 1  # never the same speaker twice
+
+
+def test_the_vector_is_of_the_first_voice_and_of_another_utterance():
+    speakers = {"a": tones(100, 150, samples=8000), "b": tones(900, 950, samples=8000)}
+
+    def pitch(x):
+        return torch.fft.rfft(x).abs().argmax()[None].float()
+
+    for mixture, told, voice in Mixtures(speakers, 4000, 20, describe=pitch):
+        heard = 2 * torch.fft.rfft(voice).abs().argmax()
+        assert mixture.shape == voice.shape == (4000,)
+        assert abs(heard - told) == 50
+
+
+def test_a_short_utterance_is_filled_and_silence_is_not_mixed():
+    speakers = {"a": tones(100, samples=50), "b": [torch.cat([torch.zeros(5000), tones(500)[0]])]}
+    for _, voices in Mixtures(speakers, 200, 20, levels_db=(0, 0)):
+        assert (voices.abs().amax(1) > 0).all()
+    with pytest.raises(ValueError, match="pieces of one utterance were silent"):
+        Mixtures({"a": tones(100), "b": [torch.zeros(900)]}, 200, 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "describe", "message"),
+    [
+        ({"a": [torch.ones(9)]}, None, "2 voices must be of different speakers, got 1"),
+        (
+            {"a": [torch.ones(9)], "b": [torch.ones(9)] * 2},
+            torch.mean,
+            "2 utterances or more; 'a' has 1",
+        ),
+    ],
+)
+def test_too_few_speakers_or_utterances_are_refused(speakers, describe, message):
+    with pytest.raises(ValueError, match=message):
+        Mixtures(speakers, 5, 3, describe=describe)
+
+
+def test_levels_must_fit_and_silence_has_none():
+    with pytest.raises(ValueError, match="each of 2 voices must have a level, got 1"):
+        mix_at_levels(torch.ones(2, 5), [0.0])
+    with pytest.raises(ValueError, match="a voice is silent"):
+        mix_at_levels(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), [0.0, 0.0])
