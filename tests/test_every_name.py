@@ -94,6 +94,8 @@ def test_building_allocates_the_network_once(built):
 
 def test_example_is_one_input_that_the_network_answers(built):
     """A task of its own takes inputs of its own form; the network's own tests say which."""
+    if built.entry.task == "classify":
+        pytest.skip("held more closely below")
     with torch.device("meta"):
         inputs = built.model.example()
         answer = built.model.eval()(*inputs)

@@ -35,7 +35,10 @@ def test_limits_take_suffixes(capsys):
     code, out, _ = run(capsys, "--max-params", "100k", "--max-macs", "1M", "--json")
     names = [row["model"] for row in json.loads(out)["models"]]
     assert code == 0
-    assert names == ["lenet5", "lenet5_modern", "linear_classifier", "linear_classifier_cifar"]
+    assert names == [
+        *("lenet5", "lenet5_modern", "linear_classifier", "linear_classifier_cifar"),
+        *("swishnet_slim", "swishnet_wide"),
+    ]
 
 
 def test_json_holds_plain_numbers(capsys):

@@ -148,7 +148,7 @@ def test_answers_equal_a_plain_form_written_from_the_paper(samples):
         ({}, {"norm_type": "gLN", "mask_act": "sigmoid"}),
         ({"mask": "softmax", "speakers": 3}, {"norm_type": "gLN", "mask_act": "softmax"}),
         ({"norm": "cumulative", "causal": True}, {"norm_type": "cgLN", "mask_act": "sigmoid"}),
-        ({"norm": "batch", "mask": "relu"}, {"norm_type": "BN", "mask_act": "relu"}),
+        ({"norm": "batch", "mask": "relu"}, {"norm_type": "bN", "mask_act": "relu"}),
     ],
 )
 def test_masks_equal_those_of_asteroid(options, theirs):

@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
 
 def pool_to(x: Tensor, y: Tensor) -> Tensor:
-    """Pool by the largest value to the height and width of `y`: the same, half of it, or 1.
+    """Bring `x` to the height and width of `y`, the same, half or 1, by the largest value.
 
     As adaptive pooling, which exporters do not know where the sizes do not divide: half of an odd
     number is windows of three that overlap, of which the first and the last hang over the edge.

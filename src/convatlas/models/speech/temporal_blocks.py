@@ -165,7 +165,8 @@ class TemporalNet(nn.Module):
             mix, norms, filter = self.parts(place)
             read = x if beside is None or place else torch.cat([x, beside], dim=1)
             y = norms.before(mix.widen(read))
-            y = norms.behind(filter(y, self.dilation(place)))
+            y = filter(y, self.dilation(place))
+            y = norms.behind(y)
             if mix.skip is not None:
                 skip = mix.skip(y)
                 total = skip if total is None else total + skip
