@@ -211,7 +211,8 @@ def _choose(
     counting, deadline.slowdown = COUNTING_SHARE * deadline.seconds, slowdown()
     seconds = deadline.for_training(first=counting)
     candidates = (candidate for sweeps in rows.values() for sweep in sweeps for candidate in sweep)
-    known = outlook(job.task.name, candidates, len(job.data.splits["train"]), seconds, job.extent)
+    tasks = (job.task.name, *job.task.borrows)
+    known = outlook(tasks, candidates, len(job.data.splits["train"]), seconds, job.extent)
     counted = count_all(
         rows,
         job.budget,

@@ -1,7 +1,7 @@
 """What a job knows of its candidates before it trains them: recorded curves, and its own time."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,12 +66,18 @@ class Outlook:
 
 
 def outlook(
-    task: str,
+    tasks: Sequence[str],
     candidates: Iterable[Candidate],
     examples: int,
     seconds: float,
     extent: Extent = TIME_ONLY,
 ) -> Outlook | None:
-    """Return what is known of these candidates; None where nothing was recorded for such data."""
-    known = known_curves(task, list(candidates))
+    """Return what is known of these candidates; None where nothing was recorded for such data.
+
+    Args:
+        tasks: the one at hand, and those whose networks it borrows: the first with records counts.
+    """
+    listed = list(candidates)
+    found = (known_curves(task, listed) for task in tasks)
+    known = next((curves for curves in found if curves is not None), None)
     return None if known is None else Outlook(known, examples, seconds, extent)

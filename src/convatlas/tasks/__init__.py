@@ -54,15 +54,14 @@ def recognise_task(source: str | Path) -> AnyTask:
     """Return the task that some data look like.
 
     Raises:
-        DataError: there are no such data, or they have the layout of no task.
+        DataError: they have the layout of no task.
         UsageError: they have those of several; the message lists the layouts of every task.
     """
     tasks = [find_task(name) for name in TASKS]
     takers = [task for task in tasks if task.takes(source)]
-    if len(takers) == 1 or len(tasks) == 1:
-        return (takers or tasks)[0]  # the only task has the better words for what is wrong
-    if not takers and not Path(true_name(str(source))).exists() and not Path(source).exists():
-        raise DataError(f"{printable(source)}: no such file or folder")
+    gone = not Path(true_name(str(source))).exists() and not Path(source).exists()
+    if len(takers) == 1 or len(tasks) == 1 or (gone and not takers):
+        return (takers or tasks)[0]  # the first task has the better words for what is wrong
     layouts = "\n".join(f"  {task.name}: {layout}" for task in tasks for layout in task.layouts)
     place = printable(source)
     if not takers:

@@ -1,12 +1,13 @@
 """The sounds of the trials as the features of their networks: computed once for each, then kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from convatlas.data.audio.augment import change, mix
@@ -20,11 +21,13 @@ from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.tasks.audio_networks import form_of
 from convatlas.train.recipe import Recipe
+from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 from convatlas.train.tasks.sounds import ClassifySounds
 
 MAX_WINDOWS = 16  # of one training sound
 SHARE = 0.25  # of the free memory, that the features of a split may take
 FEW_SOUNDS = 2000  # for training, up to which they are mixed with each other
+FROZEN_SOUNDS = 16  # asked at a time: their maps stay in the processor's cache
 MIN_REPORTED_SOUNDS = 16  # progress is reported once in this many sounds
 Form = tuple[str, int, int]  # front end, samples of a window, size
 
@@ -141,6 +144,39 @@ class TrialSounds:
             labels=validate.labels,
             mixed=mix if self.level == "mixup" else None,
         )
+
+    def frozen_batches(
+        self, candidate: Candidate, split: str, rows: Sequence[int] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the middle window of each sound of a split as the network takes it, not changed."""
+        features, windows = self._prepare(candidate), self._split(split, self._form(candidate))
+        chosen = range(len(windows.labels)) if rows is None else rows
+        for start in range(0, len(chosen), FROZEN_SOUNDS):
+            places = list(chosen[start : start + FROZEN_SOUNDS])
+            middle = [(windows.first[i] + windows.first[i + 1] - 1) // 2 for i in places]
+            yield features.normalise(windows.features[middle]), windows.labels[places]
+
+    def training_on(self, train: Dataset, val: Dataset) -> Classify:
+        """Return batches, loss and validation for the rest of a network, as nothing is prepared."""
+        return Classify(
+            train,
+            val,
+            num_classes=len(self.data.classes),
+            augment=_same,
+            normalise=_same,
+            label_smoothing=self.label_smoothing,
+            metric=self.metric,
+            class_weights=self.class_weights,
+        )
+
+    def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
+        """Return cross-entropy, accuracy (0..1) and the metric."""
+        loss = float(functional.cross_entropy(logits, labels))
+        return answer_figures(*hits_by_class(logits, labels), loss, self.metric)
+
+    def example_weights(self, labels: Tensor) -> Tensor | None:
+        """Return how much each example counts in the loss; None where all count alike."""
+        return None if self.class_weights is None else self.class_weights[labels]
 
     def _form(self, candidate: Candidate) -> Form:
         form = form_of(candidate.name, candidate.example, self.data.rate_hz)
