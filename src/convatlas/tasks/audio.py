@@ -139,7 +139,7 @@ class Audio(ClassTask[SoundData]):
 
     def input_words(self, example) -> str:
         heard = duration(example["seconds"])
-        return f"{example['size']} bands, {heard}" if "size" in example else heard
+        return f"{example['size']} bands, {heard}" if "size" in example else f"{heard} of MFCC"
 
     def trial_data(self, data: SoundData, recipe, options, progress) -> TrialSounds:
         labels = data.splits["train"].labels

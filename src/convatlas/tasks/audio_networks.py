@@ -58,7 +58,7 @@ def _sweeps(entry: Entry, data: SoundData, *, fixed_width: bool) -> list[list[Ca
         frame, step = (round(s * data.rate_hz) for s in (MFCC_FRAME_S, MFCC_STEP_S))
         frames = 1 + (samples - frame) // step
         forms = [({"frames": frames, "seconds": seconds}, {})]
-        return width_sweeps(entry, options=options, forms=forms, fixed_width=True)
+        return width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
     sweeps = at_sizes(entry, options, [f["size"] for f in _forms(seconds)], fixed_width=fixed_width)
     return [[_with_seconds(candidate, seconds) for candidate in sweep] for sweep in sweeps]
 

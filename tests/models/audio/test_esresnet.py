@@ -70,6 +70,13 @@ def test_each_branch_multiplies_what_its_stage_gives():
         torch.testing.assert_close(model(x), model.classifier(features))
 
 
+@pytest.mark.parametrize("stem_stride", [4, 2, 1])
+def test_attention_suits_small_spectrograms(stem_stride):
+    options = {"stem_stride": stem_stride, "width": 0.25, "num_classes": 3}
+    network = create_model("esresnet_attention", **options).eval()
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 3)
+
+
 def test_weights_of_images_fit():
     resnet = create_model("resnet50", width=0.125, stride_in_3x3=True, num_classes=10)
     plain = create_model("esresnet", width=0.125, num_classes=10)

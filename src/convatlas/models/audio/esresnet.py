@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.blocks import (
+    ConvNormAct,
     check_image,
     draw_he_normal,
     residual_stages,
@@ -161,7 +162,7 @@ class ESResNet(nn.Module):
             x = stage(x)
         for stage, attention in zip(stages[-len(branches) :], branches, strict=True):
             layers = list(cast(nn.Sequential, stage))
-            if isinstance(layers[0], nn.MaxPool2d):
+            if isinstance(layers[0], nn.MaxPool2d | ConvNormAct):  # of the stem
                 x = layers.pop(0)(x)
             y = x
             for layer in layers:
