@@ -1,8 +1,8 @@
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
-from convatlas.data import CachedImages, Preprocess, free_memory, open_images
+from convatlas.data import CachedImages, Preprocess, free_memory, open_images, threads
 
 
 def test_images_of_the_right_size_are_kept_as_they_are():
@@ -31,6 +31,24 @@ def test_what_does_not_fit_is_decoded_when_asked_for(photos):
     assert kept.images is not None
     assert fresh.images is None
     assert all(torch.equal(kept.read(i), fresh.read(i)) for i in range(len(split)))
+
+
+def test_a_batch_is_decoded_by_as_many_threads_as_asked_for(photos, monkeypatch):
+    split, used = open_images(photos).splits["train"], []
+    real = threads.ThreadPoolExecutor
+
+    def pool(count):
+        used.append(count)
+        return real(count)
+
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", pool)
+    fresh = CachedImages(split, 24, share=0.0)
+    with threads.reading_threads(3):
+        batches = list(DataLoader(Subset(fresh, range(9, 19)), batch_size=5))
+    assert used == [3, 3]
+    images = torch.cat([images for images, _ in batches])
+    assert torch.equal(images, torch.stack([fresh.read(i) for i in range(9, 19)]))
+    assert torch.cat([labels for _, labels in batches]).tolist() == split.labels[9:19]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")  # Python 3.12 on the loader

@@ -53,3 +53,54 @@ def test_a_crop_or_filter_that_cannot_be_is_refused():
         Resize(1.5)
     with pytest.raises(ValueError, match="filter must be one of bilinear, bicubic, got 'cubic'"):
         Resize(filter="cubic")
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("sides", [*SIDES, (1, 300), (301, 2), (64, 63), (40, 64)])
+def test_a_letterbox_is_torchs_resize_of_the_longer_side_between_borders(sides, filter):
+    x, pad = noise(*sides), (10, 128, 250)
+    longer = max(sides)
+    height, width = (max(1, int(56 * side / longer + 0.5)) for side in sides)
+    expected = torch.tensor(pad).float()[:, None, None].repeat(1, 56, 56)
+    top, left = (56 - height + 1) // 2, (56 - width + 1) // 2
+    inner = x[None].float()
+    for pair in ((height, sides[1]), (height, width)):  # torch errs in one pass to a width of 1
+        inner = torch.nn.functional.interpolate(inner, pair, mode=filter, antialias=True)
+    inner = inner[0]
+    expected[:, top : top + height, left : left + width] = inner.clamp(0, 255)
+    how = Resize(filter=filter, pad=pad)
+    torch.testing.assert_close(resize(x.float(), 56, how), expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(resize_image(x, 56, how), expected, atol=2e-3, rtol=0)
+
+
+def test_a_large_image_has_the_borders_of_its_channels(monkeypatch):
+    x, how = noise(20, 50), Resize(pad=(1, 2, 3))
+    expected = resize_image(x, 24, how)
+    monkeypatch.setattr("convatlas.data.images.resize.MAX_NUMBERS", 100)  # a plane at a time
+    assert torch.equal(resize_image(x, 24, how), expected)
+
+
+def test_borders_have_the_mean_which_the_network_sees_as_nothing():
+    module = Preprocess(3, 20, [0.2, 0.4, 0.6], [0.25] * 3, crop=0.875).letterboxed()
+    assert module.settings()["pad"] == [51, 102, 153]
+    assert module.settings()["crop"] is None
+    out = module(noise(10, 40).permute(1, 2, 0)[None])[0]
+    assert out[:, [0, 6, 13, 19]].abs().max() < 1e-5
+    assert out[:, 8].abs().max() > 0.1
+    again = Preprocess(**module.settings())
+    x = noise(33, 12).permute(1, 2, 0)[None]
+    assert torch.equal(again(x), module(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"pad": (0, 256)}, "pad must be values from 0 to 255"),
+        ({"pad": (0,), "crop": 0.5}, "must either crop or pad, not both"),
+    ],
+)
+def test_borders_that_cannot_be_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        Resize(**options)
+    with pytest.raises(ValueError, match="pad must have 1 values"):
+        Preprocess(1, 8, [0.5], [0.5], pad=(1, 2))

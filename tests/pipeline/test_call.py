@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from convatlas.cli.fit import fit_command
+from convatlas.cli.training_options import given_once, recipe_options
 from convatlas.errors import UsageError
 from convatlas.pipeline.call import NOT_RECORDED, record_call
 from convatlas.pipeline.fit import fit
@@ -32,6 +33,16 @@ GIVEN = {
     "--max-pixels": ["20M"],
     "--value-range": ["-100.5", "3071"],
     "--task": ["classify"],
+    "--metric": ["balanced_accuracy"],
+    "--class-weights": ["1,2.5"],
+    "--device": ["cpu"],
+    "--batch": ["48"],
+    "--learning-rate": ["0.0025"],
+    "--precision": ["bf16"],
+    "--freeze": ["stages.2"],
+    "--recipe": ["weight_decay=0.25"],
+    "--workers": ["3"],
+    "--folds": ["4"],
     "--out": ["a folder"],
     "--save-front": [],
     "--force": [],
@@ -67,6 +78,11 @@ def test_the_command_repeats_every_option_that_was_given(arguments, config, tmp_
     line = [word for option, values in GIVEN.items() for word in (option, *values)]
     given = arguments(["photos", *line])
     assert given["value_range"] == (-100.5, 3071)
+    assert given["class_weights"] == (1.0, 2.5)
+    assert given["recipe"] == {
+        **{"batch_size": 48, "lr": 0.0025, "precision": "bf16", "freeze": "stages.2"},
+        "weight_decay": 0.25,
+    }
     config.source, config.budget, config.seed = given["data"], given["budget"], given["seed"]
     config.call = record_call(fit, given)
     again = shlex.split(dict(commands(tmp_path, config))["Repeat the whole job"])
@@ -93,3 +109,12 @@ def test_every_argument_of_fit_is_recorded_or_stands_elsewhere():
     recorded = record_call(fit, given | {"max_pixels": 9})
     assert recorded.keys() == named.keys() - NOT_RECORDED
     assert recorded["options"] == {"max_pixels": 9}
+
+
+def test_one_option_under_two_names_is_refused():
+    with pytest.raises(UsageError, match="--batch and --recipe batch_size are one option"):
+        recipe_options(["batch_size=3"], 4, None, None, None)
+    with pytest.raises(UsageError, match="no option 'lrr'"):
+        recipe_options(["lrr=3"], None, None, None, None)
+    with pytest.raises(UsageError, match="--metric and --set metric are one option"):
+        given_once({"metric": "accuracy"}, ["metric=balanced_accuracy"])

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from convatlas.cli.fit import front_lines
+from convatlas.cli.fit_result import front_lines
 from convatlas.metric import ACCURACY, Metric
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.front import front_of

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import convatlas as ca
+from convatlas.data import make_images
 from convatlas.pretrained import checkpoint as table
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
 
@@ -87,7 +89,6 @@ def from_hub() -> Callable[[str], Checkpoint]:
 @pytest.fixture
 def weights(cache, put, hub_only) -> Checkpoint:
     """MobileNet V2's weights under the peer's names, as our own network drew them."""
-    import convatlas as ca
     from convatlas.pretrained.translate import key_paths
 
     torch.manual_seed(0)
@@ -103,3 +104,8 @@ def weights(cache, put, hub_only) -> Checkpoint:
 @pytest.fixture
 def changed() -> Callable[..., Checkpoint]:
     return replace
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return make_images(tmp_path / "photos", classes=2, per_class=20, size=64)

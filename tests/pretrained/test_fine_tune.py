@@ -134,3 +134,17 @@ def test_other_cuts_get_the_same_maps_as_the_network_itself(head):
         with torch.no_grad():
             expected, found = whole(kept.train[:8][0]), rest(train[:8][0])
         torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("freeze", ["4", "all-but-head"])
+def test_parts_that_shall_stay_as_they_are_are_not_trained_on(head, monkeypatch, freeze):
+    runner, trial = head
+    before = state_of(trial)
+    runner.recipe = runner.recipe.with_options(freeze=freeze)
+    pretend(monkeypatch, accuracy=2.0)
+    fine_tune(runner, trial, Deadline(120.0), RunLog())
+    moved = {name.rpartition(".")[0] for name in changed_since(trial, before)}
+    assert not any(
+        name.startswith(("stages.0", "stages.1", "stages.2", "stages.3")) for name in moved
+    )
+    assert bool(moved) == (freeze == "4")

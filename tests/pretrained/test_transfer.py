@@ -8,18 +8,20 @@ import torch
 from PIL import Image
 
 import convatlas as ca
-from convatlas.data import make_images, open_images
+from convatlas.data import open_images
 from convatlas.deadline import Deadline
 from convatlas.deploy.onnx_file import OnnxFile
 from convatlas.errors import UsageError, WeightsError
 from convatlas.pipeline.config import FILE_NAMES
-from convatlas.pipeline.frozen_trial import MIN_JUDGED
+from convatlas.pipeline.extent import Extent
+from convatlas.pipeline.frozen_trial import MIN_JUDGED, FrozenTrial
 from convatlas.pipeline.initial_checkpoints import initial_checkpoints, pretrained_word
 from convatlas.pipeline.keeping import Job
 from convatlas.pipeline.transfer import choose_for_heads, compete_by_heads, fitting_checkpoints
 from convatlas.pipeline.trials import TrialRunner
 from convatlas.progress import Silent
 from convatlas.tasks.classify import TASK
+from convatlas.train.linear_head import LinearHead
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
@@ -35,11 +37,6 @@ class Said(Silent):
 
     def say(self, text):
         self.lines.append(text)
-
-
-@pytest.fixture
-def photos(tmp_path):
-    return make_images(tmp_path / "photos", classes=2, per_class=20, size=64)
 
 
 def test_those_on_this_machine_may_be_started_from(weights):
@@ -189,3 +186,76 @@ def test_grey_images_start_from_public_weights_too(weights, photos, tmp_path):
     assert run.config.weights == weights.source
     assert run.config.settings["mean"] == pytest.approx([sum(weights.mean) / 3])
     assert run.evaluate().accuracy == run.config.value
+
+
+def test_the_best_is_tried_with_its_aspect_ratio_kept_where_images_are_not_square(weights, photos):
+    for path in photos.rglob("*.png"):
+        with Image.open(path) as image:
+            wide = image.resize((128, 64))
+        wide.save(path)
+    data = open_images(photos)
+    with StopRequest() as stop:
+        runner = TrialRunner(TASK, data, Recipe(), stop, Silent())
+        job = Job(TASK, data, ca.Budget(macs=30e6), Recipe(), {})
+        deadline = Deadline(60.0)
+        trials, _ = choose_for_heads(job, runner, TASK.pretrained([weights], data), deadline)
+        ranked = compete_by_heads(runner, trials, deadline, RunLog())
+    forms = [t for t in ranked if t.record.input.endswith("letterbox")]
+    assert [bool(t.record.figures) for t in forms] == [True]
+    assert runner.trial_data.settings(forms[0].counted.candidate)["pad"] == [124, 116, 104]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_heads_than_trials_that_are_allowed(weights, photos, most):
+    data = open_images(photos)
+    with StopRequest() as stop:
+        runner = TrialRunner(TASK, data, Recipe(), stop, Silent())
+        job = Job(TASK, data, ca.Budget(), Recipe(), {}, Extent(trials=most))
+        rows = TASK.pretrained([weights], data)
+        trials, others = choose_for_heads(job, runner, rows, Deadline(60.0))
+    macs = sorted(
+        t.counted.cost.macs
+        for t in choose_for_heads(
+            Job(TASK, data, ca.Budget(), Recipe(), {}), runner, rows, Deadline(60.0)
+        )[0]
+    )
+    half = min(macs, key=lambda each: abs(each - macs[-1] / 2))
+    assert {t.counted.cost.macs for t in trials} == {half, *macs[-1:] * (most > 1)}
+    assert any("--max-trials" in record.reason for record in others) == (most < len(macs))
+
+
+@pytest.mark.slow
+def test_public_weights_by_epochs_are_trained_wholly_and_can_be_repeated(
+    weights, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("convatlas.pipeline.fit.finish", lambda *_: None)
+    once, again = (
+        ca.fit(photos, epochs=1, max_trials=1, budget=ca.Budget(macs=25e6), out=tmp_path / name)
+        for name in "ab"
+    )
+    assert once.config.weights == weights.source
+    trained = [t for t in once.leaderboard if t.figures]
+    assert [(t.status, round(t.epochs, 1)) for t in trained] == [("chosen", 1.0)]
+    states = [run.model().state_dict() for run in (once, again)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    start = ca.create_model(NAME, pretrained=True).state_dict()["stages.0.0.weight"]
+    assert not torch.equal(states[0]["stages.0.0.weight"], start)
+
+
+def test_a_head_on_more_examples_that_validates_worse_is_not_kept(weights, photos, monkeypatch):
+    data = open_images(photos)
+    runner = TrialRunner(TASK, data, Recipe(), StopRequest(), Silent())
+    job = Job(TASK, data, ca.Budget(macs=20e6), Recipe(), {})
+    trials, _ = choose_for_heads(job, runner, TASK.pretrained([weights], data), Deadline(60.0))
+    probe = FrozenTrial(runner, trials[0])
+    probe.advance(1e-3)
+    trial, left = probe.trial, probe.left
+    first, figures = trial.head, dict(trial.record.figures)
+    assert left > 0
+    worse = LinearHead(-10 * first.weight, -10 * first.bias, 1.0)
+    monkeypatch.setattr("convatlas.pipeline.frozen_trial.fit_linear_head", lambda *_, **__: worse)
+    probe.advance(60.0)
+    assert probe.left == 0
+    assert trial.head is first
+    assert trial.record.figures == figures
+    assert torch.equal(trial.model.classifier[-1].weight.flatten(), first.weight.flatten())

@@ -8,13 +8,19 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from convatlas.data import Preprocess, open_images
+from convatlas.errors import UsageError
 from convatlas.pipeline.trials import TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
 from convatlas.search.costed import count_candidate
 from convatlas.search.space import Candidate
 from convatlas.tasks.classify import TASK
-from convatlas.train.device import on_training_device, training_device
+from convatlas.train.device import (
+    on_training_device,
+    training_device,
+    usable_precision,
+    using_device,
+)
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
@@ -118,6 +124,43 @@ def test_accelerates_own_settings_choose_the_device(setting, device, monkeypatch
             assert accelerator.device == training_device()
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_a_device_can_be_named_for_a_while(monkeypatch):
+    monkeypatch.setattr(PartialState, "default_device", torch.device("meta"))  # as if it were there
+    try:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with using_device("auto"):
+            assert training_device() == torch.device("meta")
+        with using_device("cpu"):
+            assert training_device() == torch.device("cpu")
+            assert train(network(), task(), RECIPE.with_options(epochs=1)).ended == "epochs"
+        assert training_device() == torch.device("meta")
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    says = r"must be auto or one of cpu, (mps, )?cuda, cuda:0, cuda:1, got 'cuda:2'"
+    with pytest.raises(UsageError, match=says), using_device("cuda:2"):
+        pass
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UsageError, match="several processes"), using_device("cuda:1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("device", "bf16", "precision"),
+    [("cuda", True, "bf16"), ("cuda", False, "fp16"), ("cpu", True, "no"), ("mps", True, "no")],
+)
+def test_auto_takes_short_numbers_where_a_gpu_has_units_for_them(
+    device, bf16, precision, monkeypatch
+):
+    monkeypatch.setattr("convatlas.train.device.training_device", lambda: torch.device(device))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    assert usable_precision("auto") == precision
+    assert usable_precision("bf16") == "bf16"
 
 
 class Recorded(torch.overrides.TorchFunctionMode):

@@ -1,21 +1,14 @@
 """The verb `fit`: data and a budget in, the best network that fits out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+from convatlas.cli.fit_result import print_result
 from convatlas.cli.numbers import bytes_option, count_option, seconds_option
-from convatlas.cli.options import task_options
-from convatlas.cli.output import print_json, say, table
-from convatlas.text import format_number, shell_word
+from convatlas.cli.output import print_json
+from convatlas.cli.training_options import class_weight_values, given_once, recipe_options
 
-if TYPE_CHECKING:
-    from convatlas.pipeline.leaderboard import Leaderboard
-    from convatlas.pipeline.run import Run
-
-FRONT_SHOWN = 4
-SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
 DATA_HELP = (
     "`digits` (embedded), or a folder or file in a layout of the task. Images with classes: a "
     "folder CLASS/files, a folder with train/ val/ test/, or a CSV file with a column of files and "
@@ -70,6 +63,65 @@ def fit_command(
     max_trials: int | None = typer.Option(
         None, "--max-trials", help="Maximum number of networks that are trained.", metavar="N"
     ),
+    metric: str | None = typer.Option(
+        None,
+        help="What decides between networks, of those that the task offers; for images with "
+        "classes: accuracy (default) or balanced_accuracy.",
+        metavar="NAME",
+    ),
+    class_weights: str | None = typer.Option(
+        None,
+        "--class-weights",
+        help="How much each class counts in the loss: none, balanced (each the same in all), or a "
+        "number for each class.",
+        metavar="none|balanced|A,B,...",
+    ),
+    device: str = typer.Option(
+        "auto",
+        "--device",
+        help="Where networks are trained; auto: a GPU if there is one. cuda:1 is the second GPU.",
+        metavar="auto|cpu|cuda[:N]|mps",
+    ),
+    batch: int | None = typer.Option(
+        None, "--batch", help="Examples a training step; the data decide if not given.", metavar="N"
+    ),
+    learning_rate: float | None = typer.Option(
+        None, "--learning-rate", help="Highest learning rate; 0.004 if not given.", metavar="X"
+    ),
+    precision: str | None = typer.Option(
+        None,
+        "--precision",
+        help="Numbers that training computes with: no (float32, default), bf16, fp16 (GPU only), "
+        "or auto, the shorter ones on a GPU that has units for them.",
+        metavar="no|bf16|fp16|auto",
+    ),
+    freeze: str | None = typer.Option(
+        None,
+        "--freeze",
+        help="Part of the public weights that stays as it is: the first N stages, everything up "
+        "to a part such as stages.2, or all but the last layer.",
+        metavar="N|PART|all-but-head",
+    ),
+    recipe: list[str] = typer.Option(
+        [],
+        "--recipe",
+        help="Another option of training, such as weight_decay=0.05; may be repeated.",
+        metavar="NAME=VALUE",
+    ),
+    folds: int | None = typer.Option(
+        None,
+        "--folds",
+        help="Validate the chosen network by N folds, training it anew for each in a share of the "
+        "time limit; heads on frozen features are all validated so.",
+        metavar="N",
+    ),
+    workers: int | None = typer.Option(
+        None,
+        "--workers",
+        help="Threads that read, decode and resize files; one for each core, at most 8, if not "
+        "given.",
+        metavar="N",
+    ),
     out: Path | None = typer.Option(None, help="The folder to write the run to.", metavar="DIR"),
     seed: int = typer.Option(0, help="Random seed for split, weights and augmentation."),
     max_broken: float = typer.Option(
@@ -123,6 +175,10 @@ def fit_command(
         time_limit_s=time_limit,
         epochs=epochs,
         max_trials=max_trials,
+        recipe=recipe_options(recipe, batch, learning_rate, precision, freeze),
+        device=device,
+        workers=workers,
+        folds=folds,
         out=out,
         seed=seed,
         force=force,
@@ -130,107 +186,21 @@ def fit_command(
         max_broken=max_broken,
         progress=progress_on_stderr(Clock(limit, STARTED)),
         started=STARTED,
-        **{"max_pixels": max_pixels, "value_range": value_range, **task_options(settings)},
+        **given_once(
+            {
+                "max_pixels": max_pixels,
+                "value_range": value_range,
+                "metric": metric,
+                "class_weights": class_weight_values(class_weights),
+            },
+            settings,
+        ),
     )
     if as_json:
         print_json(run.summary())
     else:
-        _print(run)
+        print_result(run)
     if run.stopped is not None:
         raise typer.Exit(128 + run.stopped)
     if run.config.finished != "yes":
         raise typer.Exit(1)
-
-
-def _print(run: "Run") -> None:
-    config = run.config
-    _print_leaderboard(run.leaderboard)
-    for line in front_lines(run):
-        say(line)
-    say()
-    say(f"chosen: {config.model} ({_options(config.options)}) at {config.input_words}")
-    if config.weights is not None:
-        say(f"started from: {config.weights} (licence {config.weights_licence})")
-    limits = config.budget.model_dump()
-    rows = [
-        ("params", format_number(config.params), _limit(limits["params"])),
-        ("macs", format_number(config.macs), _limit(limits["macs"])),
-        ("latency", format_number(config.latency_s, "s"), _limit(limits["latency_s"], "s")),
-        (
-            "file",
-            format_number(config.file_bytes, "bytes"),
-            _limit(limits["file_bytes"], "bytes"),
-        ),
-        (
-            "memory",
-            format_number(config.memory_bytes, "bytes") if config.memory_bytes else "-",
-            _limit(limits["memory_bytes"], "bytes"),
-        ),
-    ]
-    if config.throughput is not None:
-        asked = f"at least {_limit(limits['throughput'])}"
-        rows.append(("inputs a second", format_number(config.throughput), asked))
-    table(rows, ("cost", "value", "limit"), right=("value", "limit"))
-    if config.test is not None:
-        say(f"test {config.metric.words}: {config.test.words}, held out")
-    for doubt in run.doubts:
-        say(f"warning: {doubt}")
-    if config.proof is not None:
-        say(f"ONNX agrees with the network: {config.proof.figures()}")
-    if config.finished == "interrupted":
-        say("training was interrupted; these are the results so far")
-    for name, how in config.steps.items():
-        if how != "done":
-            say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` repeats it")
-    if "report" in run.files:
-        say(f"report: {run.files['report']}")
-    say(f"next: convatlas predict {shell_word(run.path)} FILES")
-
-
-def _print_leaderboard(leaderboard: "Leaderboard") -> None:
-    metric = leaderboard.metric
-    numbers = ("input", "params", "macs", "latency", metric.words)
-    rows = [
-        (
-            entry.model,
-            _options(entry.options),
-            entry.input,
-            None if entry.params is None else format_number(entry.params),
-            None if entry.macs is None else format_number(entry.macs),
-            None if entry.latency_s is None else format_number(entry.latency_s, "s"),
-            metric.text(entry.value(metric)) if entry.figures else None,
-            f"{entry.status}: {entry.reason}" if entry.reason else entry.status,
-        )
-        for entry in leaderboard[:SHOWN]
-    ]
-    table(rows, ("network", "options", *numbers, "outcome"), right=numbers)
-    if len(leaderboard) > SHOWN:
-        say(f"and {len(leaderboard) - SHOWN} more, in the report and in run.json")
-
-
-def front_lines(run: "Run") -> list[str]:
-    """Return what cheaper networks reached, a line each, the best first."""
-    config, metric = run.config, run.config.metric
-    lines = []
-    for trial in run.pareto():
-        if trial.status == "chosen" or not trial.macs or not trial.params:
-            continue
-        cheaper = trial.macs < config.macs or trial.params < config.params
-        place = f": {shell_word(run.path / trial.folder)}" if trial.folder else ""
-        if cheaper:
-            lines.append(
-                f"with {trial.macs / max(1, config.macs):.2g} x the macs and "
-                f"{trial.params / max(1, config.params):.2g} x the params: {trial.model} at "
-                f"{trial.input}, {metric.text(trial.value(metric))} on validation after "
-                f"{trial.epochs:.1f} epochs{place}"
-            )
-    return lines[:FRONT_SHOWN]
-
-
-def _options(options: dict) -> str:
-    own = {k: v for k, v in options.items() if k not in ("in_channels", "num_classes")}
-    return " ".join(f"{key}={value}" for key, value in own.items()) or "as published"
-
-
-def _limit(value: float | None, unit: str = "") -> str:
-    return "none" if value is None else format_number(value, unit) if unit else format_number(value)

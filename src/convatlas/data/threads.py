@@ -2,15 +2,37 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 MAX_THREADS = 8
 PIXELS_AT_ONCE = 64_000_000  # that all threads together decode; about 20 bytes each
+_THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+
+@contextmanager
+def reading_threads(count: int | None) -> Iterator[None]:
+    """Let files be read, decoded and resized by that many threads inside the block.
+
+    Args:
+        count: None takes one for each processor core, at most 8.
+    """
+    token = _THREADS.set(count)
+    try:
+        yield
+    finally:
+        _THREADS.reset(token)
+
+
+def thread_count() -> int:
+    """Return by how many threads files are read now."""
+    return _THREADS.get() or min(MAX_THREADS, os.cpu_count() or 1)
 
 
 class PixelGate:
@@ -78,7 +100,7 @@ def in_threads(
             gate.give(_WORKER.pixels)
             _WORKER.gate, _WORKER.pixels = None, 0
 
-    pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(thread_count())
     try:
         yield from pool.map(gated, items)
     finally:

@@ -47,7 +47,7 @@ def reset_classifier(model: nn.Module, num_classes: int) -> None:
         raise UsageError(
             f"reset_classifier: num_classes must be a whole number from 0 up, got {num_classes!r}"
         )
-    path = _last_layer(model)
+    path = last_layer(model)
     if num_classes == 0 and _is_whole_model(model, path):
         raise UsageError(
             f"reset_classifier: {type(model).__name__} has no features (num_classes=0), because "
@@ -73,7 +73,7 @@ def set_classifier(model: nn.Module, weight: Tensor, bias: Tensor) -> None:
     Raises:
         UsageError: the network has no single last layer, or one of another shape or without bias.
     """
-    layer = model.get_submodule(_last_layer(model))
+    layer = model.get_submodule(last_layer(model))
     own = getattr(layer, "weight", None)
     fits = isinstance(layer, nn.Linear | nn.Conv2d) and isinstance(layer.bias, Tensor)
     if not fits or not isinstance(own, Tensor) or own.flatten(1).shape != weight.shape:
@@ -89,14 +89,18 @@ def set_classifier(model: nn.Module, weight: Tensor, bias: Tensor) -> None:
 def num_features(model: nn.Module) -> int | None:
     """Return how many numbers the last layer reads; None where there is no such single layer."""
     try:
-        layer = model.get_submodule(_last_layer(model))
+        layer = model.get_submodule(last_layer(model))
     except UsageError:
         return None
     return _kind_and_features(layer)[1]
 
 
-def _last_layer(model: nn.Module) -> str:
-    """Find the path of the last layer."""
+def last_layer(model: nn.Module) -> str:
+    """Find the path of the last layer.
+
+    Raises:
+        UsageError: the network has no single one.
+    """
     paths = [path for path, _ in model.named_modules() if path.rpartition(".")[2] in HEADS]
     if len(paths) != 1:
         raise UsageError(

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from convatlas.pipeline.training_recipe import OPTION_NAMES as RECIPE_OPTIONS
 from convatlas.text import shell_word
 
 # Stored elsewhere, or not meant to be repeated: the old run stays, so it is not replaced either.
@@ -16,7 +17,8 @@ def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that differ from the defaults of `function`, by name.
 
     An argument that is added to the function later is recorded without a change here. Options of
-    the task, which the function takes by any name, are recorded under `options`.
+    the task, which the function takes by any name, are recorded under `options`; of a recipe the
+    options that were named, under `recipe`.
     """
     parameters = inspect.signature(function).parameters
     options = {key: v for key, v in given.items() if key not in parameters and v is not None}
@@ -28,6 +30,9 @@ def record_call(function: Callable, given: Mapping[str, Any]) -> dict[str, Any]:
         and name in given
         and given[name] != parameter.default
     }
+    recipe = given.get("recipe")
+    if isinstance(recipe, Mapping) and recipe:
+        call["recipe"] = dict(recipe)
     return {**call, **({"options": options} if options else {})}
 
 
@@ -37,6 +42,8 @@ def call_options(call: Mapping[str, Any]) -> str:
 
 
 def _option(name: str, value: Any) -> str:
+    if name == "recipe":
+        return "".join(_recipe_option(key, each) for key, each in value.items())
     if isinstance(value, Mapping):  # options of the task
         return "".join(f" --set {key}={_joined(each)}" for key, each in value.items())
     option = OPTION_NAMES.get(name, "--" + name.replace("_", "-"))
@@ -46,6 +53,12 @@ def _option(name: str, value: Any) -> str:
         return ""
     values = value if isinstance(value, list | tuple) else [value]
     return f" {option} " + " ".join(_word(item) + UNITS.get(name, "") for item in values)
+
+
+def _recipe_option(name: str, value: Any) -> str:
+    if name in RECIPE_OPTIONS:
+        return f" {RECIPE_OPTIONS[name]} {_word(value)}"
+    return f" --recipe {name}={_word(value)}"
 
 
 def _joined(value: Any) -> str:

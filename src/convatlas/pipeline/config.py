@@ -32,10 +32,25 @@ FILE_NAMES = {
 FRONT = "front"  # folder of runs, a network of the front each
 STEPS = ("test", "export", "report")  # after training
 DONE = "done"
+FEW_VALIDATED = 150  # validation examples: with fewer most differences between networks are chance
 
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
+
+
+class FoldNotes(BaseModel):
+    """What a metric is where all examples but the test ones were judged, each fold by itself."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    count: Annotated[int, Field(ge=2)]  # of folds
+    items: Count  # that were judged
+    mean: float  # over the folds
+    standard_error: float  # of the mean
+    values: list[float]  # of each fold
+    loss: float  # over the folds
+    words: str = ""  # what was trained for each fold
 
 
 class Trial(BaseModel):
@@ -55,6 +70,7 @@ class Trial(BaseModel):
     throughput: float | None = None  # inputs a second in batches; measured only where it is limited
     file_bytes: int | None = None
     figures: dict[str, float] = {}  # on the validation split; none before any training
+    folds: FoldNotes | None = None  # where it was validated by folds as well
     validated: int | None = None  # items that gave its figures; None in older runs: all
     epochs: float = 0.0
     kept_epoch: float | None = None  # after which the weights that are kept were validated
@@ -72,6 +88,10 @@ class Trial(BaseModel):
     def value(self, metric: Metric) -> float | None:
         """Return its figure on the validation split; None before any training."""
         return self.figures.get(metric.key)
+
+    def judged(self, metric: Metric) -> float | None:
+        """Return what it is ranked by: the mean over the folds, where there are any."""
+        return self.folds.mean if self.folds is not None else self.value(metric)
 
 
 class ResultNotes(BaseModel):
@@ -160,6 +180,24 @@ class RunConfig(BaseModel):
     def value(self) -> float | None:
         """The metric on the test split; None before the test."""
         return self.figures.get(self.metric.key)
+
+    @property
+    def folds(self) -> FoldNotes | None:
+        """What validation by folds found of the chosen network."""
+        return next((t.folds for t in self.leaderboard if t.status == "chosen"), None)
+
+    @property
+    def folds_words(self) -> str | None:
+        """The same in a line: `91.2 % ± 1.3 points (standard error) ...`."""
+        if self.folds is None:
+            return None
+        error = self.folds.standard_error
+        spread = f"{100 * error:.1f} points" if self.metric.is_fraction else f"{error:.2g}"
+        return (
+            f"{self.metric.text(self.folds.mean)} ± {spread} (mean and standard error of "
+            f"{self.folds.count} folds, {self.folds.items:,} {find_task(self.task).items}; "
+            f"{self.folds.words})"
+        )
 
     @property
     def input_words(self) -> str:

@@ -28,6 +28,7 @@ from convatlas.pipeline.cut_shares import cut_shares, smallest_alike
 from convatlas.pipeline.frozen_trial import MAX_MAPS_BYTES
 from convatlas.pipeline.trials import VALIDATE_SHARE, KeptMaps, LiveTrial, TrialRunner
 from convatlas.tasks.trial_data import FeatureData
+from convatlas.train.frozen_parts import frozen_parts
 from convatlas.train.log import RunLog
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
@@ -93,7 +94,7 @@ def _trained_on(
     result = train(
         freeze_norms(layers_between(model, plan.cut.name, None)),
         data.training_on(*maps),
-        _recipe(runner.recipe, len(maps[0]), plan.passes),
+        _recipe(runner, len(maps[0]), plan.passes),
         limit_s=seconds,
         log=log,
         stop=runner.stop,
@@ -101,7 +102,7 @@ def _trained_on(
         title=f"fine-tuning {name}",
         validate_every_s=VALIDATE_SHARE * seconds,
     )
-    metric, old = runner.task.metric, record.figures
+    metric, old = runner.metric, record.figures
     reached = {key.removeprefix(VALIDATED): value for key, value in result.figures.items()}
     better = bool(reached) and _rank(reached, metric) > _rank(old, metric)
     if reached:
@@ -137,10 +138,12 @@ def _plan(runner: TrialRunner, trial: LiveTrial, model: nn.Module, seconds: floa
         else:
             frozen_s = (1 - share) * trial.frozen_s * asked + EXPORT_S
         passes[cut] = (seconds - frozen_s) / (step_s * share * count)
+    kept_as_is = frozen_parts(model, runner.recipe.freeze).modules
+    free = {cut: share for cut, share in shares.items() if not kept_as_is & {*cut.layers}}
     least = max(LEAST_PASSES, MIN_STEPS * BATCH / count)
     good = max(GOOD_PASSES, least)
     for wanted in (good, least):
-        possible = {cut: share for cut, share in shares.items() if passes[cut] >= wanted}
+        possible = {cut: share for cut, share in free.items() if passes[cut] >= wanted}
         if possible:
             break
     else:
@@ -210,8 +213,11 @@ def _asked(
     return TensorDataset(torch.cat(maps), torch.cat(labels))
 
 
-def _recipe(recipe: Recipe, examples: int, passes: float) -> Recipe:
-    return recipe.with_options(lr=LR, batch_size=min(BATCH, max(1, examples // 2)), epochs=passes)
+def _recipe(runner: TrialRunner, examples: int, passes: float) -> Recipe:
+    """Return the recipe of training on; what the user asked for stays."""
+    options = {"lr": LR, "batch_size": min(BATCH, max(1, examples // 2)), "epochs": passes}
+    own = {name: value for name, value in options.items() if name not in runner.fixed}
+    return runner.recipe.with_options(**own)
 
 
 def _rank(figures: Mapping[str, float], metric: Metric) -> tuple[float, float]:

@@ -2,11 +2,12 @@
 
 import math
 import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from convatlas.data.dataset import Dataset
+from convatlas.data.threads import reading_threads
 from convatlas.deadline import Deadline, slowdown
 from convatlas.errors import ConvatlasError, UsageError
 from convatlas.models.registry import find_entry
@@ -18,6 +19,14 @@ from convatlas.pipeline.extent import Extent
 from convatlas.pipeline.fine_tune import fine_tune
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.folder import claimed, claimed_free
+from convatlas.pipeline.folding import (
+    check_folds,
+    contest_seconds,
+    few_examples,
+    folds_of_heads,
+    validate_by_folds,
+)
+from convatlas.pipeline.freezing import check_freeze, starts_that_freeze
 from convatlas.pipeline.front_folders import save_front as save_front_of
 from convatlas.pipeline.initial_checkpoints import (
     AUTO,
@@ -30,6 +39,7 @@ from convatlas.pipeline.opening import open_data
 from convatlas.pipeline.outlook import outlook
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
+from convatlas.pipeline.training_recipe import checked_recipe, fixed_options, suited
 from convatlas.pipeline.transfer import (
     choose_for_heads,
     compete_by_heads,
@@ -43,6 +53,7 @@ from convatlas.search.priority import pareto_front
 from convatlas.search.space import distinct_architectures
 from convatlas.tasks import TASKS, find_task, recognise_task, task_of_network
 from convatlas.tasks.task import AnyTask
+from convatlas.train.device import using_device
 from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import Stoppable, StopRequest
@@ -57,12 +68,7 @@ WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes 
 USUAL_TEST = 0.05  # of the limit, which the time that is kept for what follows training includes
 TOLERANCE = 0.1  # of the limit: an end so much later is said beforehand
 BUSY = 1.2  # times slower than alone, from which other programs are named as a cause
-MIN_RECIPE_BATCH = 16  # examples: with fewer, batch norm has too little to go by
-STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
-MIN_RECIPE_STEPS = (
-    4000  # a run without a time limit takes this many steps, however few the examples
-)
-TRANSFER = Recipe()  # from public weights
+MAX_WORKERS = 256  # threads that read
 
 
 def fit(
@@ -80,7 +86,10 @@ def fit(
     save_front: bool = False,
     force: bool = False,
     max_broken: float = 0.05,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    folds: int | None = None,
     progress: Progress | None = None,
     started: float | None = None,
     **options: Any,
@@ -110,15 +119,30 @@ def fit(
             own in `front/<n>-<model>/` of the run folder.
         force: replace a run that the folder holds.
         max_broken: share of unreadable files that is skipped; above it the job stops.
-        recipe: how to train; the default suits every registered network, or its public weights.
+        recipe: how to train; the default suits every registered network, or its public weights. A
+            mapping such as `{"batch_size": 32, "lr": 1e-3, "precision": "bf16"}` changes these
+            options of the default and keeps them as they are; a whole `Recipe` has its batch and
+            passes adapted to the number of examples, as the default has. `freeze` keeps a part of
+            the public weights as they are: a number of stages, the name of the last part to keep
+            (`stages.2`), or `all-but-head`; norms of these parts stay in evaluation mode.
+        device: that networks train on: `auto` (a GPU, if there is one), `cpu`, `mps`, `cuda`, or
+            `cuda:1` for the second GPU. Latency, test and export are always those of the CPU.
+        workers: threads that read, decode and resize files; None takes one for each core, at most
+            8. Augmentation needs none: it runs on whole batches where the network trains.
+        folds: validate the chosen network by so many folds of training and validation examples, for
+            each of which it is trained anew as long as it was itself: a time limit is shared out
+            between them. Heads on frozen features are all validated so, and compared by it. Below
+            150 validation examples that is done with 5 folds where it takes no other work's time.
         started: `time.perf_counter()` when the job began, from which the limit counts; now where
             not given.
         options: of the task, stored with the run. For images with classes: `augmentation`, one of
             `none digits tiny photo` (the data decide where not given); `label_smoothing` (0.1
-            where not given); `max_pixels` of one image (64 million where not given; a larger JPEG
-            is read at a reduced size, a larger image of any other format counts as broken);
-            `value_range`, the values that mean black and white in files deeper than 8 bits (the
-            depth that the files state, or else that of the training images, where not given).
+            where not given); `metric`, `accuracy` or `balanced_accuracy`, which decides;
+            `class_weights` of the loss, `none`, `balanced` or a number for each class;
+            `max_pixels` of one image (64 million where not given; a larger JPEG is read at a
+            reduced size, a larger image of any other format counts as broken); `value_range`, the
+            values that mean black and white in files deeper than 8 bits (the depth that the files
+            state, or else that of the training images, where not given).
 
     Raises:
         DataError: the data cannot be used.
@@ -132,16 +156,21 @@ def fit(
     call = record_call(fit, {**locals(), **options})
     extent = Extent(epochs, max_trials, timed=epochs is None or time_limit_s is not None)
     limit = time_limit_s or (USUAL_LIMIT_S if extent.timed else NO_LIMIT_S)
-    _check_options(limit if time_limit_s is None else time_limit_s, seed, max_broken)
+    _check_options(limit if time_limit_s is None else time_limit_s, seed, max_broken, workers)
     deadline = Deadline(limit, started)
     progress, budget = progress or Silent(), budget or Budget()
     chosen = _task(task, model, data)
     options = {name: value for name, value in options.items() if value is not None}
     chosen.check_options(options)
+    check_folds(folds, chosen)
     networks = [e for each in (chosen.name, *chosen.borrows) for e in distinct_architectures(each)]
     entries = [find_entry(model)] if model else pareto_front(networks)
 
     with StopRequest() as stop, ExitStack() as held:
+        held.enter_context(using_device(device))
+        held.enter_context(reading_threads(workers))
+        freeze = checked_recipe(recipe).freeze
+        check_freeze(freeze, pretrained, model)
         early = Stoppable(progress, stop)  # until there is something to keep
         claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
         starts = initial_checkpoints(model, early) if pretrained == YES else []
@@ -157,10 +186,15 @@ def fit(
         claim = claim or held.enter_context(claimed_free(opened.name))
         if pretrained == AUTO:
             starts = fitting_checkpoints(chosen, opened, model, budget, early)
-        recipe = _suited(recipe or (TRANSFER if starts else Recipe()), opened, seed)
-        job = Job(chosen, opened, budget, recipe, call, extent)
-        runner = TrialRunner(chosen, opened, recipe, stop, early, options)
-        runner.speeds.timed = extent.timed
+        starts = starts_that_freeze(starts, freeze)
+        whole = suited(recipe, opened, seed, transfer=bool(starts))
+        job = Job(chosen, opened, budget, whole, call, extent)
+        runner = TrialRunner(chosen, opened, whole, stop, early, options)
+        runner.speeds.timed, runner.fixed = extent.timed, fixed_options(recipe)
+        if (line := few_examples(chosen, opened)) is not None:
+            early.say(line)
+        runner.most = max_trials
+        runner.folds = folds_of_heads(folds, chosen, opened)
         heads = bool(starts) and epochs is None and takes_heads(runner)
         if starts:
             rows = chosen.pretrained(starts, opened)
@@ -183,10 +217,12 @@ def fit(
             ranked = compete_by_heads(runner, trials, deadline, log)
             fine_tune(runner, ranked[0], deadline, log)
         else:
-            seconds = deadline.for_training() if extent.timed else None
+            seconds = contest_seconds(deadline.for_training(), folds) if extent.timed else None
             ranked = compete(runner, trials, seconds, log, extent.epochs)
         log.close()
         winner = _winner(ranked, stop)
+        if not heads:
+            winner.record.folds = validate_by_folds(runner, winner, folds, deadline)
         leaderboard = [e.record for e in ranked] + others
         run = keep_winner(job, runner, claim, winner, leaderboard)
         if runner.dropped is not None:
@@ -211,8 +247,9 @@ def _choose(
     counting, deadline.slowdown = COUNTING_SHARE * deadline.seconds, slowdown()
     seconds = deadline.for_training(first=counting)
     candidates = (candidate for sweeps in rows.values() for sweep in sweeps for candidate in sweep)
-    tasks = (job.task.name, *job.task.borrows)
-    known = outlook(tasks, candidates, len(job.data.splits["train"]), seconds, job.extent)
+    tasks, count = (job.task.name, *job.task.borrows), len(job.data.splits["train"])
+    # The curves were recorded from fresh weights: public ones begin elsewhere.
+    known = None if transfer else outlook(tasks, candidates, count, seconds, job.extent)
     counted = count_all(
         rows,
         job.budget,
@@ -225,9 +262,11 @@ def _choose(
         outlook=known,
     )
     left = deadline.for_training()
-    return choose_trials(
+    trials, others = choose_trials(
         job.task, counted, job.budget, runner.speeds, left, known, extent=job.extent
     )
+    # Other forms of the most promising one compete from the start; time is short for them first.
+    return [*trials, *runner.other_forms(trials[0], len(trials))], others
 
 
 def _get_ready(
@@ -266,13 +305,15 @@ def _winner(ranked: list[LiveTrial], stop: StopRequest) -> LiveTrial:
     return winner
 
 
-def _check_options(time_limit_s: float, seed: int, max_broken: float) -> None:
+def _check_options(time_limit_s: float, seed: int, max_broken: float, workers: int | None) -> None:
     if not 0 < time_limit_s < math.inf:
         raise UsageError(f"--time-limit must be above zero and finite, got {time_limit_s}")
     if not 0 <= seed < 2**32:  # what every library that draws numbers takes
         raise UsageError(f"--seed must be from 0 to {2**32 - 1}, got {seed}")
     if not 0 <= max_broken <= 1:  # not-a-number fails, too
         raise UsageError(f"--max-broken must be a fraction from 0 to 1, got {max_broken}")
+    if workers is not None and not 1 <= workers <= MAX_WORKERS:
+        raise UsageError(f"--workers must be a whole number from 1 to {MAX_WORKERS}, got {workers}")
 
 
 def _task(name: str | None, model: str | None, data: str | Path) -> AnyTask:
@@ -302,14 +343,6 @@ def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline
             f"the limit of {deadline.seconds:.0f} s cannot be met, the job takes about "
             f"{deadline.seconds + deadline.late():.0f} s: {', '.join(causes)}"
         )
-
-
-def _suited(recipe: Recipe, data: Dataset, seed: int) -> Recipe:
-    """Batches small enough for small data to give many steps, and as many passes as they need."""
-    count = len(data.splits["train"])
-    batch = min(recipe.batch_size, max(MIN_RECIPE_BATCH, count // STEPS_A_PASS))
-    epochs = max(recipe.epochs, MIN_RECIPE_STEPS * batch / count)
-    return recipe.with_options(batch_size=batch, epochs=epochs, seed=seed)
 
 
 def _weight_bytes(trials: list[LiveTrial], *, every: bool) -> int:

@@ -13,9 +13,11 @@ from convatlas.deploy.frozen_network import Frozen, frozen_network
 from convatlas.errors import UsageError
 from convatlas.models.headless import reset_classifier, set_classifier
 from convatlas.models.split_network import Cut, layers_between
+from convatlas.pipeline.config import FoldNotes
 from convatlas.pipeline.cut_shares import cut_shares, smallest_alike
+from convatlas.pipeline.folding import head_by_folds, notes_of
 from convatlas.pipeline.trials import KeptMaps, LiveTrial, TrialRunner
-from convatlas.tasks.trial_data import FeatureData
+from convatlas.tasks.trial_data import FeatureData, FoldData
 from convatlas.train.linear_head import LinearHead, fit_linear_head
 
 VALIDATION_SHARE = 0.25  # of the first time, at most, for asking about the validation examples
@@ -138,7 +140,7 @@ class FrozenTrial:
         runner, record = self._runner, self.trial.record
         assert self._asked is not None
         count = len(runner.data.splits[split])
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(runner.recipe.seed))
+        order = _order(count, runner.recipe.seed)
         known = self._known.get(split)
         parts = [] if known is None else [known]
         done = 0 if known is None else len(known[1])
@@ -164,16 +166,27 @@ class FrozenTrial:
         return True
 
     def _note(self, asked: _Asked, head: LinearHead) -> None:
-        """Give the trial its network, and its record what the head reaches."""
+        """Give the trial its network, and its record what the head reaches.
+
+        An earlier one, found on fewer examples, stays where it is the better one.
+        """
         model = asked.model
         trial, record = self.trial, self.trial.record
         features, labels = self._known["train"]
         judged = self._known["val"]
-        trial.model, trial.head = model, head
         if asked.cut is not None and not self.left:
             trial.maps = KeptMaps(asked.cut, *map(self._with_labels, ("train", "val")))
+        figures = self._data.figures(head.logits(judged[0]), judged[1])
+        folds = self._by_folds(head)
+        found = record.model_copy(update={"figures": figures, "folds": folds})
+        metric = self._runner.metric
+        reached, best = LiveTrial(trial.counted, found).score(metric), trial.score(metric)
+        if trial.head is not None and reached is not None and best is not None and reached < best:
+            _assemble(asked, trial.head)
+            return
+        record.figures, record.folds = figures, folds
+        trial.model, trial.head = model, head
         trial.pretrained_names = frozenset(key for key, _ in model.named_parameters())
-        record.figures = self._data.figures(head.logits(judged[0]), judged[1])
         trial.head_loss = self._data.figures(head.logits(features), labels)["loss"]
         record.validated, record.status = len(judged[1]), "trained"
         trial.head_words = f"on frozen features of {len(labels):,} {self._runner.task.items}"
@@ -181,6 +194,35 @@ class FrozenTrial:
 
     def _with_labels(self, split: str) -> TensorDataset:
         return TensorDataset(torch.cat(self._maps[split]), self._known[split][1])
+
+    def _by_folds(self, head: LinearHead) -> FoldNotes | None:
+        """Validate the head by folds of all examples that were asked about, if that is asked for.
+
+        The split that judges is too small for it where there are few examples.
+        """
+        runner, data = self._runner, self._runner.trial_data
+        if runner.folds is None or not isinstance(data, FoldData):
+            return None
+        numbers, seed = data.folds(runner.folds, runner.recipe.seed), runner.recipe.seed
+        parts = []
+        for split, (features, labels) in self._known.items():
+            rows = _order(len(numbers[split]), seed)[: len(labels)]
+            parts.append((features, labels, torch.tensor(numbers[split])[rows]))
+        features, labels, of = (torch.cat(each) for each in zip(*parts, strict=True))
+        if len(of.unique()) < runner.folds:
+            return None
+        weights = self._data.example_weights(labels)
+        with limited_threads(1):
+            found = head_by_folds(features, labels, of, head, weights=weights, seed=seed)
+        figures = [self._data.figures(*each) for each in found]
+        values = [each[runner.metric.key] for each in figures]
+        losses = [each["loss"] for each in figures]
+        return notes_of(values, losses, len(labels), "a linear head for each")
+
+
+def _order(count: int, seed: int) -> Tensor:
+    """Return the rows of a split in the order in which they are asked about."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def _joined(parts: list[tuple[Tensor, Tensor]]) -> Any:

@@ -50,7 +50,17 @@ class Leaderboard(list[Trial]):
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the lines for JSON; the metric stands under its own name, too."""
-        keys = ("model", "options", "example", "params", "macs", "latency_s", "figures", "status")
+        keys = (
+            "model",
+            "options",
+            "example",
+            "input",
+            "params",
+            "macs",
+            "latency_s",
+            "figures",
+            "status",
+        )
         further = ("validated", "reason")
         return [
             {

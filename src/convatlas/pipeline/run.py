@@ -14,7 +14,7 @@ from convatlas.deploy.parity import Parity
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.models.registry import find_entry
-from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
+from convatlas.pipeline.config import DONE, FEW_VALIDATED, FILE_NAMES, RunConfig
 from convatlas.pipeline.exporting import check_target, export_proved
 from convatlas.pipeline.front import front_of
 from convatlas.pipeline.leaderboard import Leaderboard
@@ -133,15 +133,20 @@ class Run:
         config, metric = self.config, self.config.metric
         found = list(config.test.doubts) if config.test is not None else []
         trained = [c for c in self.leaderboard if c.value(metric) is not None]
-        ranked = sorted(trained, key=lambda c: metric.rank(c.value(metric)), reverse=True)[:2]
-        judged = [c.validated or config.counts.get("val", 0) for c in ranked]
+        ranked = sorted(trained, key=lambda c: metric.rank(c.judged(metric)), reverse=True)[:2]
+        judged = [
+            c.folds.items if c.folds else c.validated or config.counts.get("val", 0) for c in ranked
+        ]
         if len(ranked) > 1 and min(judged):
-            first, second = (c.value(metric) or 0.0 for c in ranked)
+            first, second = (c.judged(metric) or 0.0 for c in ranked)
             if self.task.cannot_tell(first, second, min(judged)):
+                few = min(judged) < FEW_VALIDATED
+                noise = self.task.noise(min(judged), first) if few else None
                 found.append(
                     f"{min(judged):,} validation {self.task.items} are too few to rank the best "
                     f"networks: {metric.text(first)} and {metric.text(second)} lie within each "
                     "other's 95 % interval"
+                    + (f"; differences of less than {noise} are chance" if noise else "")
                 )
         return found
 
@@ -357,6 +362,7 @@ class Run:
             if config.test and config.test.interval
             else None,
             "test": test,
+            "folds": config.folds.model_dump() if config.folds else None,
             "warnings": [*self.warnings, *self.doubts],
             "finished": config.finished,
             "steps": config.steps,

@@ -9,7 +9,7 @@ from convatlas.pipeline.config import Trial
 from convatlas.pipeline.exporting import exported_bytes
 from convatlas.pipeline.extent import TIME_ONLY, Extent
 from convatlas.pipeline.measure import Speeds
-from convatlas.pipeline.outlook import Outlook
+from convatlas.pipeline.outlook import UNTIMED_PLACES, Outlook
 from convatlas.pipeline.trials import LiveTrial
 from convatlas.progress import Progress
 from convatlas.search.budget import AT_LEAST, Budget
@@ -133,6 +133,8 @@ def choose_trials(
     if not fitting:
         raise _nothing_fits(task, counted)
     most = int(min(MAX_PLACES, max(MIN_PLACES, seconds / SECONDS_A_PLACE)))
+    if not extent.timed:
+        most = UNTIMED_PLACES
     most, least = (min(n, extent.trials or n) for n in (most, MIN_PLACES))
     transfer = any(c.candidate.checkpoint is not None for c in fitting)
     measured = _Measured(task, speeds, budget, records, PROBE_SHARE * seconds)
@@ -268,7 +270,7 @@ def _record(task: AnyTask, counted: CostedCandidate) -> Trial:
         model=candidate.name,
         options={k: v for k, v in candidate.options.items() if k not in hidden},
         example=dict(candidate.example),
-        input=task.input_words(candidate.example),
+        input=task.form_words(candidate),
         params=cost.params if cost else None,
         macs=cost.macs if cost else None,
         peak_bytes=cost.peak_bytes if cost else None,

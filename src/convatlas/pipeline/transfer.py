@@ -93,10 +93,30 @@ def choose_for_heads(
     """
     deadline.slowdown = slowdown()
     counted = [each for sweeps in rows.values() for each in count_network(sweeps, job.budget)]
-    trials, others = all_that_fit(job.task, counted, job.budget, runner.speeds)
+    fitting, others = all_that_fit(job.task, counted, job.budget, runner.speeds)
+    trials = _at_most(fitting, job.extent.trials)
+    for trial in fitting:
+        if trial not in trials:
+            trial.record.reason = "fits; --max-trials allows no more"
+            others.insert(0, trial.record)
     costs = [trial.counted.cost for trial in trials]
     deadline.expect_export(max(len(cost.layers) for cost in costs if cost is not None))
     return trials, others
+
+
+def _at_most(trials: list[LiveTrial], most: int | None) -> list[LiveTrial]:
+    """Return as many as may be trained: each network's first form, then its largest.
+
+    Networks with the most work come first: of public weights they usually know most.
+    """
+    if most is None or most >= len(trials):
+        return trials
+    names = dict.fromkeys(trial.record.model for trial in trials)
+    forms = [[t for t in trials if t.record.model == name] for name in names]
+    firsts = sorted(map(_half_form, forms), key=_macs, reverse=True)
+    largest = sorted((max(each, key=_macs) for each in forms), key=_macs, reverse=True)
+    order = firsts + [trial for trial in largest if trial not in firsts]
+    return [trial for trial in trials if trial in order[:most]]
 
 
 def compete_by_heads(
@@ -121,6 +141,7 @@ def compete_by_heads(
     _second_round(runner, best, trials, deadline, WORTH_BEST)
     for probe in others:
         _second_round(runner, probe, trials, deadline, WORTH_OTHERS)
+    trials += _other_forms(runner, trials, deadline)
     ranked = sorted(trials, key=lambda t: t.score(metric) or (), reverse=True)
     for trial in ranked[1:]:
         runner.let_go(trial)
@@ -174,6 +195,20 @@ def _second_round(
             continue
         _advance(runner, FrozenTrial(runner, trial), deadline, left)
         return
+
+
+def _other_forms(
+    runner: TrialRunner, trials: Sequence[LiveTrial], deadline: Deadline
+) -> list[LiveTrial]:
+    """Try the best one with its inputs prepared in other ways, as far as there is time."""
+    best = max(trials, key=lambda trial: trial.score(runner.metric) or ())
+    if not best.record.figures or best.record.seconds > deadline.for_training():
+        return []
+    forms = runner.other_forms(best, sum(bool(trial.record.figures) for trial in trials))
+    for trial in forms:
+        if not runner.stop.requested:
+            _advance(runner, FrozenTrial(runner, trial), deadline, deadline.for_training())
+    return forms
 
 
 def _advance(runner: TrialRunner, probe: FrozenTrial, deadline: Deadline, seconds: float) -> None:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from convatlas.search.costed import CostedCandidate
 from convatlas.search.known_curves import Expected
 from convatlas.tasks.task import AnyTask
 from convatlas.train.device import training_device
+from convatlas.train.frozen_parts import NOTHING, frozen_parts
 from convatlas.train.linear_head import LinearHead
 from convatlas.train.log import RunLog
 from convatlas.train.loop import Trained, train
@@ -80,9 +81,11 @@ class LiveTrial:
     def score(self, metric: Metric) -> tuple[float, float] | None:
         """Return what sorts trials from worst to best: the metric, then the loss.
 
-        None before any training.
+        By folds, where it was validated so. None before any training.
         """
-        figures = self.record.figures
+        figures, folds = self.record.figures, self.record.folds
+        if folds is not None:
+            figures = {metric.key: folds.mean, "loss": folds.loss}
         return _rank(figures, metric) if figures else None
 
 
@@ -93,6 +96,9 @@ class TrialRunner:
         metric: that decides between the trials.
         trial_data: the data in the form of each network.
         speeds: what was measured of the candidates.
+        fixed: options of the recipe that nothing measured may change.
+        most: trials that may be trained; None sets no limit.
+        folds: by which a head on frozen features is validated; None: by the validation split.
         dropped: keeps the weights of trials that drop out; None keeps none.
     """
 
@@ -106,11 +112,33 @@ class TrialRunner:
         options: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.task, self.data, self.recipe, self.stop = task, data, recipe, stop
-        self.metric = task.metric_for(options)
+        self.metric, self.options = task.metric_for(options), options
         self.trial_data = task.trial_data(data, recipe, options, progress)
         self.speeds = Speeds(data, recipe)
         self.progress = progress
         self.dropped: DroppedWeights | None = None
+        self.fixed: frozenset[str] = frozenset()
+        self.folds: int | None = None
+        self.most: int | None = None
+
+    def other_forms(self, trial: LiveTrial, trained: int) -> list[LiveTrial]:
+        """Return trials of the same network whose inputs are prepared in other ways.
+
+        Args:
+            trained: trials that are trained anyway; with these there are no more than `most`.
+        """
+        found: list[LiveTrial] = []
+        for form in self.task.other_forms(trial.counted.candidate, self.data, self.options):
+            if self.most is not None and trained + len(found) >= self.most:
+                break
+            record = trial.record.model_copy(
+                update={"input": self.task.form_words(form), "status": "not trained"}
+            )
+            record.figures, record.folds, record.reason = {}, None, ""
+            record.validated, record.epochs, record.seconds = None, 0.0, 0.0
+            counted = replace(trial.counted, candidate=form)
+            found.append(LiveTrial(counted, record, way=trial.way, expected=trial.expected))
+        return found
 
     def let_go(self, trial: LiveTrial) -> None:
         """Give up the network of a trial; its weights stay on disk where the front is saved."""
@@ -150,7 +178,8 @@ class TrialRunner:
         A step is measured in both of torch's memory formats and with the CPU kernels, as far as
         that many seconds allow: kernels that have to be compiled first may take most of them.
         """
-        on_cpu = training_device().type == "cpu" and self.recipe.precision == "no"
+        whole = self.recipe.precision == "no" and self.recipe.freeze == NOTHING
+        on_cpu = training_device().type == "cpu" and whole
         end = time.perf_counter() + seconds
         for trial in trials if on_cpu and seconds >= MIN_MEASURING_S else ():
             left = end - time.perf_counter()
@@ -227,6 +256,8 @@ class TrialRunner:
         trial.recipe = recipe
         task = self.trial_data.training(trial.counted.candidate, recipe, record.validated)
         count = self.speeds.threads(trial.counted.candidate, trial.model, trial.way)
+        started = trial.counted.candidate.checkpoint is not None
+        frozen = frozen_parts(trial.model, recipe.freeze) if started else None
         before = copy.deepcopy(trial.model.state_dict())
         if seconds is not None:  # getting ready is part of the slot, but does not eat it up
             seconds = max(seconds / 2, seconds - (time.perf_counter() - start))
@@ -248,13 +279,14 @@ class TrialRunner:
                 validate_every_s=VALIDATE_SHARE * (seconds or 0.0) if log is not None else 3600.0,
                 pretrained_names=trial.pretrained_names,
                 way=trial.way,
+                frozen=frozen,
             )
         trained_before = record.epochs
         record.seconds = round(record.seconds + time.perf_counter() - start, 2)
         if result.ended != "diverged":
             record.epochs = round(record.epochs + result.epochs, 2)
         figures = {key.removeprefix(VALIDATED): each for key, each in result.figures.items()}
-        best = trial.score(task.metric)
+        best = _rank(record.figures, task.metric) if record.figures else None
         if figures and (best is None or _rank(figures, task.metric) >= best):
             record.figures = figures
             record.kept_epoch = round(trained_before + result.kept_epoch, 2)
@@ -283,6 +315,8 @@ class TrialRunner:
                 record.reason = f"validated on {record.validated} of {total} {self.task.items}"
                 rate = f"{1 / (FORWARD_FRACTION * step_s):.1f} {self.task.items} a second"
                 self.progress.say(f"{record.model} answers {rate} here: {record.reason}")
+        if "batch_size" in self.fixed:
+            return recipe
         batch = batch_within(recipe.batch_size, seconds, step_s)
         return recipe.with_options(batch_size=batch)
 

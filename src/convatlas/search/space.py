@@ -27,13 +27,15 @@ class Candidate:
     `options` hold what the data decides too (channels, classes), so that
     `create_model(name, **options)` builds it. `example` holds the arguments of the network's
     `example(batch, ...)` that say how large its input is, such as `{"size": 32}` for square images
-    of 32 pixels a side. `checkpoint` is the public weights that it starts from, if any.
+    of 32 pixels a side. `checkpoint` is the public weights that it starts from, if any. `prepare`
+    is how the task brings inputs into that form, where it has a choice.
     """
 
     name: str
     options: Mapping[str, Any] = field(hash=False)
     example: Mapping[str, Any] = field(hash=False)
     checkpoint: Checkpoint | None = None
+    prepare: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def build(self) -> nn.Module:
         """Build the network with fresh weights."""

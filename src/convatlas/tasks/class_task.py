@@ -11,7 +11,7 @@ from convatlas.data.dataset import Dataset
 from convatlas.errors import DataError, UsageError, nearest
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.prediction import COLUMNS, Prediction, csv_columns
-from convatlas.explain.classes.score import close_race
+from convatlas.explain.classes.score import close_race, least_gap
 from convatlas.metric import ACCURACY, Metric
 from convatlas.tasks import class_options
 from convatlas.tasks.task import Task
@@ -35,6 +35,9 @@ class ClassTask(Task[D, Evaluation]):
 
     def cannot_tell(self, first: float, second: float, count: int) -> bool:
         return close_race(first, second, count)
+
+    def noise(self, count: int, around: float) -> str:
+        return f"{100 * least_gap(around, count):.0f} points"
 
     def csv_columns(self, top: int) -> list[str]:
         return csv_columns(top)

@@ -1,6 +1,7 @@
 """Images in, one class of several out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from convatlas.data import ImageData, Preprocess, load_split, open_images, open_test
 from convatlas.data.images.asked import find_asked
+from convatlas.data.images.aspect import NOT_SQUARE, usual_aspect
 from convatlas.data.images.augment import LEVELS
 from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
@@ -30,10 +32,17 @@ from convatlas.tasks.images import answer_asked, answer_split, middle, sample_im
 from convatlas.tasks.onnx_snippet import runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.classes import show_classes
-from convatlas.tasks.trial_images import TrialImages, prepared
+from convatlas.tasks.trial_images import (
+    LETTERBOX,
+    LETTERBOXED,
+    STRETCH,
+    TrialImages,
+    prepared,
+)
 from convatlas.text import printable
 
-AUTO = "auto"  # of augmentation: the data decide
+AUTO = "auto"  # of augmentation: the data decide; of resize: if images are not square
+RESIZES = (AUTO, STRETCH, LETTERBOX)
 
 
 class Classify(ClassTask[ImageData]):
@@ -49,17 +58,22 @@ class Classify(ClassTask[ImageData]):
     )
     next = "photo.png"
     asking = "Classify new images"
+    by_folds = True
 
     def takes(self, source: str | Path) -> bool:
         return takes_images(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation"))
+        check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation", "resize"))
         _reading(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
             raise UsageError(
                 f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'"
+            )
+        if options.get("resize", AUTO) not in RESIZES:
+            raise UsageError(
+                f"resize must be one of {', '.join(RESIZES)}, got '{options['resize']}'"
             )
         class_options.check_class_options(options)
 
@@ -102,6 +116,8 @@ class Classify(ClassTask[ImageData]):
         if not len(prepare.mean) == len(prepare.std) == known.channels:
             raise ValueError(f"mean and std must have {known.channels} values")
         check_class_run(known.classes, known.channels, run)
+        if prepare.pad is not None and (len(prepare.pad) != known.channels or prepare.crop):
+            raise ValueError(f"pad must have {known.channels} values, and there is no crop then")
 
     def fresh(self, entries: Sequence[Entry], data: ImageData, *, fixed_width: bool) -> Rows:
         area = data.height * data.width
@@ -116,6 +132,16 @@ class Classify(ClassTask[ImageData]):
     def input_words(self, example) -> str:
         return f"{example['size']} px"
 
+    def form_words(self, candidate: Candidate) -> str:
+        words = self.input_words(candidate.example)
+        return f"{words} {LETTERBOX}" if candidate.prepare == LETTERBOXED else words
+
+    def other_forms(self, candidate: Candidate, data: ImageData, options) -> list[Candidate]:
+        known = options.get("resize", AUTO) != AUTO or candidate.prepare
+        if known or usual_aspect(data) < NOT_SQUARE:
+            return []
+        return [replace(candidate, prepare=LETTERBOXED)]
+
     def trial_data(self, data: ImageData, recipe, options, progress) -> TrialImages:
         labels = data.splits["train"].labels
         return TrialImages(
@@ -123,6 +149,7 @@ class Classify(ClassTask[ImageData]):
             options.get("augmentation", AUTO),
             progress,
             class_options.label_smoothing(options),
+            resize=options.get("resize", AUTO),
             metric=class_options.metric_of(options),
             class_weights=class_options.class_weights(options, labels, data.classes),
         )
@@ -161,11 +188,11 @@ class Classify(ClassTask[ImageData]):
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
         size, crop = settings["size"], settings["crop"]
-        how = (
-            f"shorter side to {int(size / crop)} pixels, then the square in the middle"
-            if crop
-            else "stretched to the square"
-        )
+        how = "stretched to the square"
+        if crop:
+            how = f"shorter side to {int(size / crop)} pixels, then the square in the middle"
+        elif settings.get("pad"):
+            how = "longer side to the square's, aspect ratio kept by borders (letterbox)"
         mean, std = (" ".join(f"{v:.4f}" for v in settings[key]) for key in ("mean", "std"))
         return [("resize", f"{settings['filter']}, {how}"), ("mean, deviation", f"{mean}; {std}")]
 
@@ -187,6 +214,7 @@ class _Settings(BaseModel):
     std: list[Annotated[float, Field(gt=0)]]
     crop: float | None = Field(default=None, gt=0, le=1)
     filter: str = Field(pattern="^(bilinear|bicubic)$")
+    pad: list[Annotated[int, Field(ge=0, le=255)]] | None = None
 
 
 def _reading(options: Mapping[str, Any]) -> Reading:

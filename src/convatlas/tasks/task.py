@@ -43,6 +43,7 @@ class Task(ABC, Generic[D, E]):
         right: those of them that are flush right.
         next: what a new file is called in a command: `photo.png`.
         asking: what `predict` does, for the report: `Classify new images`.
+        by_folds: whether its `TrialData` is a `FoldData` as well.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Task(ABC, Generic[D, E]):
     right: Sequence[str] = ()
     next: str
     asking: str
+    by_folds: bool = False
 
     # Its data
 
@@ -161,6 +163,16 @@ class Task(ABC, Generic[D, E]):
             options: of the task, as `check_options` let them pass.
         """
 
+    def form_words(self, candidate: Candidate) -> str:
+        """Return the form of a candidate's input in words, with how it is prepared."""
+        return self.input_words(candidate.example)
+
+    def other_forms(
+        self, candidate: Candidate, data: D, options: Mapping[str, Any]
+    ) -> list[Candidate]:
+        """Return the candidate with inputs prepared in other ways that are worth trying as well."""
+        return []
+
     @abstractmethod
     def settings(self, candidate: Candidate, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings of a predictor as far as they are known without the data."""
@@ -210,6 +222,16 @@ class Task(ABC, Generic[D, E]):
     def cannot_tell(self, first: float, second: float, count: int) -> bool:
         """Return whether `count` examples cannot tell two values of the metric apart."""
         return False
+
+    def noise(self, count: int, around: float) -> str | None:
+        """Return the difference below which `count` examples tell no two networks apart.
+
+        Args:
+            around: the metric of the better one.
+
+        Returns it in words, such as `20 points`; None where it is not known.
+        """
+        return None
 
     # What is shown
 

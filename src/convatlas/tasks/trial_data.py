@@ -51,6 +51,24 @@ class TrialData(Protocol):
 
 
 @runtime_checkable
+class FoldData(Protocol):
+    """What a `TrialData` offers where training and validation examples together can be folded."""
+
+    def folds(self, count: int, seed: int) -> dict[str, list[int]]:
+        """Return the fold of each example of `train` and of `val`, from 0 to `count` - 1."""
+        ...
+
+    def fold(self, candidate: Candidate, numbers: dict[str, list[int]], held: int) -> TrainTask:
+        """Return batches and loss of all folds but one, and validation on that one.
+
+        Args:
+            numbers: as `folds` gave them.
+            held: the fold that is not trained on.
+        """
+        ...
+
+
+@runtime_checkable
 class FeatureData(Protocol):
     """What a `TrialData` offers where a linear classifier on frozen features answers the task."""
 

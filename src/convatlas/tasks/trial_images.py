@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from convatlas.data import (
     CachedImages,
@@ -22,11 +22,14 @@ from convatlas.data import (
 from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.train.folds import fold_numbers
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 
 # A random crop of a photograph is cut from a larger picture, so that it need not be blown up.
 CROP_MARGIN = 1.25
+STRETCH, LETTERBOX = "stretch", "letterbox"
+LETTERBOXED = {"resize": LETTERBOX}  # of a candidate: its way to prepare images
 FROZEN_BATCH = 16  # images: their maps stay in the processor's cache
 
 
@@ -37,6 +40,7 @@ class TrialImages:
         level: of augmentation, `none digits tiny photo`; `auto` decides by the data.
         label_smoothing: share of the target spread evenly over the classes.
         metric: that decides between networks.
+        resize: `letterbox` keeps every image's aspect ratio; else only candidates that ask for it.
         class_weights: how much an image of each class counts in the loss. Shape: (classes,)
     """
 
@@ -47,11 +51,12 @@ class TrialImages:
         progress: Progress,
         label_smoothing: float = 0.0,
         *,
+        resize: str = STRETCH,
         metric: Metric = ACCURACY,
         class_weights: Tensor | None = None,
     ):
         self.data, self.progress, self.label_smoothing = data, progress, label_smoothing
-        self.metric, self.class_weights = metric, class_weights
+        self.resize, self.metric, self.class_weights = resize, metric, class_weights
         self.level = choose_augmentation(data) if level == "auto" else level
         self._caches: dict[tuple[str, int, Resize], CachedImages] = {}
         self._statistics: Preprocess | None = None
@@ -91,12 +96,35 @@ class TrialImages:
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Classify:
         """Return batches, loss and validation; `judged` images validate, the same each time."""
         preprocess = self.preprocess(candidate)
-        images, size = self.train(preprocess), preprocess.size
-        background = 0 if images.images is None else background_value(images.images)
-        transform = augmentation(self.level, self.data.channels, size, fill=background)
+        judging = _part(self.validation(preprocess), judged, recipe.seed)
+        return self._classify(preprocess, self.train(preprocess), judging)
+
+    def folds(self, count: int, seed: int) -> dict[str, list[int]]:
+        """Return the fold of each image of `train` and `val`; copies of a picture share one."""
+        train, val = self.data.splits["train"], self.data.splits["val"]
+        known = self.data.digests
+        groups = [known.get(file) or file for file in (*train.files, *val.files)]
+        numbers = fold_numbers([*train.labels, *val.labels], groups, count, seed)
+        return {"train": numbers[: len(train)], "val": numbers[len(train) :]}
+
+    def fold(self, candidate: Candidate, numbers: dict[str, list[int]], held: int) -> Classify:
+        """Return batches and loss of all folds but one, and validation on that one."""
+        preprocess = self.preprocess(candidate)
+        learn, judge = [], []
+        for split, own in numbers.items():
+            kept = [row for row, number in enumerate(own) if number != held]
+            rest = [row for row, number in enumerate(own) if number == held]
+            learn.append(Subset(self.train(preprocess, split), kept))
+            judge.append(Subset(self._images(split, preprocess.size, preprocess.resize), rest))
+        return self._classify(preprocess, ConcatDataset(learn), ConcatDataset(judge))
+
+    def _classify(self, preprocess: Preprocess, learn: Dataset, judge: Dataset) -> Classify:
+        pixels = self.train(preprocess).images
+        background = 0 if pixels is None else background_value(pixels)
+        transform = augmentation(self.level, self.data.channels, preprocess.size, fill=background)
         return Classify(
-            images,
-            _part(self.validation(preprocess), judged, recipe.seed),
+            learn,
+            judge,
             num_classes=len(self.data.classes),
             augment=lambda batch: augment(batch, transform),
             normalise=preprocess.normalise,
@@ -124,6 +152,8 @@ class TrialImages:
             augment=_unchanged,
             normalise=_unchanged,
             label_smoothing=self.label_smoothing,
+            metric=self.metric,
+            class_weights=self.class_weights,
         )
 
     def figures(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -137,6 +167,11 @@ class TrialImages:
 
     def preprocess(self, candidate: Candidate) -> Preprocess:
         """Build it as public weights expect, else with the mean and deviation of the images."""
+        made = self._stretched(candidate)
+        kept = LETTERBOX in (self.resize, candidate.prepare.get("resize"))
+        return made.letterboxed() if kept else made
+
+    def _stretched(self, candidate: Candidate) -> Preprocess:
         channels, size = self.data.channels, candidate.example["size"]
         if candidate.checkpoint is not None:
             return candidate.checkpoint.preprocess(channels, size)
@@ -145,12 +180,12 @@ class TrialImages:
         mean, std = (t.flatten().tolist() for t in (self._statistics.mean, self._statistics.std))
         return Preprocess(channels, size, mean, std)
 
-    def train(self, preprocess: Preprocess) -> CachedImages:
-        """Return training images; larger than the input where random crops are cut from them."""
+    def train(self, preprocess: Preprocess, split: str = "train") -> CachedImages:
+        """Return images to train on; larger than the input where random crops are cut from them."""
         how = preprocess.resize
         if self.level == "photo" and how.crop is not None:
             how = replace(how, crop=1.0)  # the random crop does the cutting
-        return self._images("train", self._train_size(preprocess.size), how)
+        return self._images(split, self._train_size(preprocess.size), how)
 
     def validation(self, preprocess: Preprocess) -> CachedImages:
         """Return validation images as the network takes them."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from convatlas.kernels.layers.choose import CHANNELS_LAST, TORCH
 from convatlas.metric import Metric
 from convatlas.progress import Bar, Progress, Silent
 from convatlas.train.best import BestWeights
 from convatlas.train.device import on_training_device
 from convatlas.train.ema import weight_average
+from convatlas.train.frozen_parts import FrozenParts, hold_still, holding
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer
 from convatlas.train.recipe import Recipe
@@ -58,6 +60,7 @@ def train(
     validate_every_s: float = 0.0,
     pretrained_names: Collection[str] = (),
     way: str | None = None,
+    frozen: FrozenParts | None = None,
 ) -> Trained:
     """Train in place; the model ends with the averaged weights that were validated best.
 
@@ -83,15 +86,21 @@ def train(
             on from there.
         validate_every_s: at least so long between validations; 0 validates every epoch.
         pretrained_names: names of parameters that were trained before, which move more slowly.
+        frozen: parts that keep their weights and, as they stay in evaluation mode, the running
+            statistics of their norms; such a network is not trained by the CPU kernels.
         way: None finds out how the network trains fastest; "torch" leaves it as it is; others are
             in `convatlas.kernels.layers.choose`.
     """
     from accelerate.utils import set_seed
 
     set_seed(recipe.seed)
+    frozen = frozen or FrozenParts()
+    if frozen.modules and way != CHANNELS_LAST:
+        way = TORCH
     progress = progress or Silent()
     with (
         on_training_device(model, recipe.precision) as accelerator,
+        holding(model, frozen),
         FastestWay(model, way, progress.say) as fastest_way,
     ):
         return _train(
@@ -107,6 +116,7 @@ def train(
             validate_every_s=validate_every_s,
             pretrained_names=pretrained_names,
             fastest_way=fastest_way,
+            frozen=frozen,
         )
 
 
@@ -124,6 +134,7 @@ def _train(
     validate_every_s: float,
     pretrained_names: Collection[str],
     fastest_way: FastestWay,
+    frozen: FrozenParts,
 ) -> Trained:
     model = accelerator.prepare(model)
     bare = accelerator.unwrap_model(model)
@@ -149,6 +160,7 @@ def _train(
 
     while done < 1:
         model.train()
+        hold_still(bare, frozen.modules)
         for batch in batches:
             if stop is not None and stop.requested:
                 result.ended, done = "interrupted", 1.0
@@ -197,7 +209,13 @@ def _train(
             break
         if done >= 1 or now - validated >= validate_every_s:
             most_s = math.inf if limit_s is None else STATISTICS_SHARE * limit_s
-            update_bn(kept, batches, lambda batch: task.loss(kept, batch), most_s=most_s)
+            update_bn(
+                kept,
+                batches,
+                lambda batch: task.loss(kept, batch),
+                most_s=most_s,
+                frozen=frozen.modules,
+            )
             figures = task.validate(kept, validation, accelerator.gather_for_metrics)
             closing = time.perf_counter() - now
             best.consider(kept, figures, result.epochs)

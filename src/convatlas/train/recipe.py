@@ -24,7 +24,10 @@ class Recipe:
         ema_decay: of the moving average of weights that is evaluated and kept; 0 keeps the last.
         clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
         seed: of the weights, the order of the examples and what is drawn at random.
-        precision: `no`, `bf16` or `fp16`, as accelerate names them.
+        precision: `no`, `bf16` or `fp16`, as accelerate names them; `auto` takes bf16 or fp16 on a
+            GPU that has units for it, else `no`.
+        freeze: what keeps the weights that it starts from, as `frozen_parts` reads it: `none`, a
+            number of stages, the name of a part, or `all-but-head`.
     """
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
@@ -39,16 +42,19 @@ class Recipe:
     ema_decay: float = 0.99
     clip_norm: float = 1.0
     seed: int = 0
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    freeze: str = "none"
 
     def __post_init__(self) -> None:
         checks = {
-            "lr": self.lr > 0,
+            "optimizer": self.optimizer in ("sgd", "adamw"),
+            "lr": 0 < self.lr < math.inf,
             "pretrained_lr_fraction": 0 <= self.pretrained_lr_fraction <= 1,
             "epochs": self.epochs > 0,
             "batch_size": self.batch_size >= 1,
             "warmup": 0 <= self.warmup < 1,
             "ema_decay": 0 <= self.ema_decay < 1,
+            "precision": self.precision in ("no", "bf16", "fp16", "auto"),
         }
         for name, holds in checks.items():
             if not holds:

@@ -10,7 +10,7 @@ batch norm").
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any
 
@@ -29,6 +29,7 @@ def update_bn(
     forward: Callable[[Any], Any],
     *,
     most_s: float = math.inf,
+    frozen: Collection[str] = (),
 ) -> None:
     """Set running means and variances to their plain average over some batches.
 
@@ -38,9 +39,14 @@ def update_bn(
         batches: the first 16 are used.
         forward: runs the model on one batch.
         most_s: seconds after which no further batch is taken; two are in any case.
+        frozen: paths of modules that keep their statistics.
     """
     model.eval()
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [
+        module
+        for path, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats and path not in frozen
+    ]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

@@ -1,5 +1,6 @@
 """Training images at the network's size: decoded once and kept, where memory allows."""
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import torch
@@ -21,7 +22,8 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
 
     Resized with the filter of `Preprocess` and rounded back to 8 bits. Where all images fit
     into a share of the free memory they are decoded now and kept in `images`; else `images`
-    is None and each is decoded when asked for, also in the workers of a DataLoader.
+    is None and each is decoded when asked for, the images of a batch in threads, also in the
+    workers of a DataLoader.
 
     Args:
         split: the images.
@@ -56,8 +58,7 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         """Decode and resize every image into its row."""
 
         def place(index: int) -> None:
-            image = self.split.store.read(self.split.files[index])
-            images[index] = square(image, self.size, self.how)
+            images[index] = self._decoded(index)
 
         total = len(self.split)
         with quiet_pillow(), closing(in_threads(place, range(total))) as places:
@@ -76,6 +77,17 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self.read(index), self.split.labels[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, int]]:
+        """Return the images of a batch, as a DataLoader asks for them."""
+        if self.images is not None:
+            return [self[index] for index in indices]
+        with quiet_pillow(), closing(in_threads(self._decoded, indices)) as images:
+            return [(x, self.split.labels[i]) for x, i in zip(images, indices, strict=True)]
+
+    def _decoded(self, index: int) -> Tensor:
+        image = self.split.store.read(self.split.files[index])
+        return square(image, self.size, self.how)
 
 
 def square(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:

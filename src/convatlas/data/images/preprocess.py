@@ -29,9 +29,9 @@ class Readable(Protocol):
 class Preprocess(nn.Module):
     """Resize to a square, scale to 0..1, subtract the mean and divide by the deviation.
 
-    Unless the weights of the network ask for a crop the image is stretched to the square, and
-    nothing is cut away. The resize is antialiased and written as two matrix products, so it
-    exports with free height and width and answers the same everywhere.
+    Unless the weights of the network ask for a crop, or the aspect ratio is to be kept, the image
+    is stretched to the square, and nothing is cut away. The resize is antialiased and written as
+    two matrix products, so it exports with free height and width and answers the same everywhere.
 
     Args:
         channels: of the network's input, 1 or 3.
@@ -40,11 +40,12 @@ class Preprocess(nn.Module):
         std: per channel, of the same values.
         crop: as in `Resize`; None stretches.
         filter: as in `Resize`.
+        pad: as in `Resize`; None stretches or crops.
 
     Shape: uint8 (n, h, w, channels), as image libraries give -> (n, channels, size, size)
 
     Raises:
-        ValueError: mean or std do not fit the channels, or the images are not of that form.
+        ValueError: mean, std or pad do not fit the channels, or the images are not of that form.
     """
 
     mean: Tensor
@@ -59,16 +60,19 @@ class Preprocess(nn.Module):
         *,
         crop: float | None = None,
         filter: Literal["bilinear", "bicubic"] = "bilinear",
+        pad: Sequence[int] | None = None,
     ):
         super().__init__()
         if not len(mean) == len(std) == channels:
             raise ValueError(
                 f"Preprocess: mean and std must have {channels} values, got {mean} and {std}"
             )
+        if pad is not None and len(pad) != channels:
+            raise ValueError(f"Preprocess: pad must have {channels} values, got {pad}")
         if min(std) <= 0:
             raise ValueError(f"Preprocess: std must be above 0, got {std}")
         self.channels, self.size = channels, size
-        self.resize = Resize(crop, filter)
+        self.resize = Resize(crop, filter, None if pad is None else tuple(pad))
         self.register_buffer("mean", torch.tensor(mean).reshape(channels, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(channels, 1, 1))
 
@@ -98,7 +102,13 @@ class Preprocess(nn.Module):
         """Return the arguments that build this module again, for JSON."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
         made = {"channels": self.channels, "size": self.size, "mean": mean, "std": std}
-        return made | {"crop": self.resize.crop, "filter": self.resize.filter}
+        made |= {"crop": self.resize.crop, "filter": self.resize.filter}
+        return made if self.resize.pad is None else made | {"pad": list(self.resize.pad)}
+
+    def letterboxed(self) -> "Preprocess":
+        """Return the same but for the aspect ratio, which is kept; the borders have the mean."""
+        pad = [round(255 * mean) for mean in self.mean.flatten().tolist()]
+        return Preprocess(**self.settings() | {"crop": None, "pad": pad})
 
     @classmethod
     def fit(cls, images: Readable, channels: int, size: int) -> "Preprocess":

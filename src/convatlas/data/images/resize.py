@@ -1,10 +1,10 @@
-"""Resizing to a square: by stretching, or by the centre crop that published networks expect.
+"""Resizing to a square: stretched, with borders, or by the crop that published networks expect.
 
 One filter in two forms: matrix products, which export with free height and width and answer the
 same everywhere, and torch's own operator, which takes a third of the time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,13 +27,17 @@ class Resize:
         crop: None stretches the whole image. A number resizes the shorter side to `size / crop`
             and cuts the square out of the middle: 0.875 gives the usual 224 out of 256.
         filter: `bilinear` or `bicubic`, both antialiased, as Pillow has them.
+        pad: None, or the 8-bit value of each channel on both sides of an image that keeps its
+            aspect ratio: its longer side becomes the square's (letterbox).
 
     Raises:
-        ValueError: the crop is not within (0, 1], or no such filter.
+        ValueError: the crop is not within (0, 1], no such filter, values that no pixel has, or
+            both a crop and a letterbox.
     """
 
     crop: float | None = None
     filter: Literal["bilinear", "bicubic"] = "bilinear"
+    pad: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.crop is not None and not 0 < self.crop <= 1:
@@ -42,10 +46,18 @@ class Resize:
             raise ValueError(
                 f"Resize: filter must be one of {', '.join(FILTERS)}, got {self.filter!r}"
             )
+        if self.pad is not None and not all(0 <= value <= 255 for value in self.pad):
+            raise ValueError(f"Resize: pad must be values from 0 to 255, got {self.pad}")
+        if self.pad is not None and self.crop is not None:
+            raise ValueError("Resize: must either crop or pad, not both")
 
     def clean(self, pixels: Tensor) -> Tensor:
         """Clamp to 0..255: the cubic filter overshoots at edges."""
         return pixels if self.filter == "bilinear" else pixels.clamp(0, 255)
+
+    def for_channel(self, channel: int) -> "Resize":
+        """Return the same for one channel alone."""
+        return self if self.pad is None else replace(self, pad=(self.pad[channel],))
 
 
 STRETCH = Resize()
@@ -61,7 +73,11 @@ def resize(images: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
     height, width = images.shape[-2:]
     rows = resize_weights(height, size, images.device, how, other=width)
     columns = resize_weights(width, size, images.device, how, other=height)
-    return how.clean(rows @ (images @ columns.T))
+    pixels = how.clean(rows @ (images @ columns.T))
+    if how.pad is None:
+        return pixels
+    inside = (rows.sum(1) > 0.5).to(pixels)[:, None] * (columns.sum(1) > 0.5).to(pixels)
+    return pixels + (1 - inside) * pixels.new_tensor(how.pad)[:, None, None]
 
 
 def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
@@ -70,7 +86,11 @@ def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
     Shape: uint8 (c, h, w) -> float32 (c, size, size)
     """
     if len(image) > 1 and image.numel() > MAX_NUMBERS:
-        return torch.cat([resize_image(plane[None], size, how) for plane in image])
+        return torch.cat(
+            [resize_image(plane[None], size, how.for_channel(i)) for i, plane in enumerate(image)]
+        )
+    if how.pad is not None:
+        return _letterbox(image, size, how)
     floats = image.float()
     height, width = image.shape[-2:]
     sides, top, left = (size, size), 0, 0
@@ -85,15 +105,38 @@ def resize_image(image: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
     return how.clean(floats[..., top : top + size, left : left + size])
 
 
+def _letterbox(image: Tensor, size: int, how: Resize) -> Tensor:
+    """Resize the longer side to the square's, and fill what is left on both sides of the shorter.
+
+    Shape: uint8 (c, h, w) -> float32 (c, size, size)
+    """
+    assert how.pad is not None
+    longer = max(image.shape[-2:])
+    # Rounded as in `resize_weights`.
+    height, width = (max(1, (2 * size * s + longer) // (2 * longer)) for s in image.shape[-2:])
+    floats = image.float()
+    sides = [(height, width)]
+    if 1 in sides[0]:  # one after the other: torch mixes up rows where the other side becomes 1
+        sides = [(height, image.shape[-1]), (height, width)]
+    for pair in sides:
+        if pair != tuple(floats.shape[-2:]):
+            floats = functional.interpolate(floats[None], pair, mode=how.filter, antialias=True)[0]
+    square = floats.new_tensor(how.pad)[:, None, None].repeat(1, size, size)
+    top, left = (-((side - size) // 2) for side in (height, width))
+    square[:, top : top + height, left : left + width] = how.clean(floats)
+    return square
+
+
 def resize_weights(
     length: int, size: int, device: torch.device, how: Resize = STRETCH, *, other: int = 1
 ) -> Tensor:
     """Return weight of each of `length` input pixels in each of `size` output pixels.
 
-    A filter around the output pixel's centre, wider where the image shrinks; each row sums to 1.
+    A filter around the output pixel's centre, wider where the image shrinks; each row sums to 1,
+    or to 0 where a letterbox has its border.
 
     Args:
-        other: length of the image's other side; without a crop it does not matter.
+        other: length of the image's other side; where the image is stretched it does not matter.
 
     Shape: (size, length)
 
@@ -110,11 +153,18 @@ def resize_weights(
         # Torchvision's rounding, of the longer side and of where the cut begins.
         resized = torch.floor(int(size / how.crop) * total / shorter)
         first = torch.round((resized - size) / 2)
+    if how.pad is not None:
+        longer = torch.maximum(total, _places(other, device)[-1:] + 0.5)
+        resized = torch.floor(size * total / longer + 0.5).clamp(min=1)
+        first = torch.floor((resized - size) / 2)  # below 0: the border comes before the image
     shrink = total / resized
-    centres = (_places(size, device) + first) * shrink
-    distance = (pixels - centres[:, None]).abs() / shrink.clamp(min=1)
+    places = _places(size, device) + first
+    distance = (pixels - (places * shrink)[:, None]).abs() / shrink.clamp(min=1)
     weights = (_triangle if how.filter == "bilinear" else _cubic)(distance)
-    return weights / weights.sum(1, keepdim=True)
+    if how.pad is None:
+        return weights / weights.sum(1, keepdim=True)
+    inside = ((places > 0) & (places < resized)).to(weights)[:, None]
+    return weights * inside / torch.where(inside > 0, weights.sum(1, keepdim=True), 1.0)
 
 
 def _places(count: int, device: torch.device) -> Tensor:

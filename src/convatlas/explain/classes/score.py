@@ -117,3 +117,10 @@ def close_race(first: float, second: float, images: int) -> bool:
     low, _ = wilson_interval(round(first * images), images)
     _, high = wilson_interval(round(second * images), images)
     return low <= high
+
+
+def least_gap(first: float, images: int) -> float:
+    """Return how far below an accuracy another must be, to be told apart on that many images."""
+    right = round(first * images)
+    lower = next((r for r in range(right, -1, -1) if not close_race(first, r / images, images)), 0)
+    return (right - lower) / images
