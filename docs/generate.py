@@ -18,8 +18,9 @@ REFERENCE = {
     "Models": [
         "convatlas.models.registry",
         "convatlas.models.features",
-        "convatlas.models.audio.densenet_audio",
+        "convatlas.models.ensemble",
         "convatlas.models.speech.streaming",
+        "convatlas.models.speech.speaker_statistics",
     ],
     "Public weights": [
         "convatlas.pretrained.create",
@@ -79,6 +80,15 @@ REFERENCE = {
         "convatlas.explain.classes.confusion",
         "convatlas.explain.classes.mistakes",
         "convatlas.explain.weight_change",
+    ],
+    "Signals": [
+        "convatlas.data.audio.mixtures",
+        "convatlas.train.signal_losses",
+        "convatlas.train.distillation",
+        "convatlas.train.tasks.separate",
+        "convatlas.train.tasks.extract",
+        "convatlas.deploy.overlap_add",
+        "convatlas.deploy.segment_frames",
     ],
     "Errors and progress": ["convatlas.errors", "convatlas.progress"],
 }

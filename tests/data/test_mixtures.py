@@ -44,6 +44,16 @@ def test_a_number_always_gives_the_same_mixture_of_two_speakers():
         assert sum(peak < 200 for peak in peaks) <= 1  # never the same speaker twice
 
 
+def test_fresh_mixtures_are_others_each_time_and_yet_the_same_in_the_next_run():
+    speakers = {"a": tones(100, 120), "b": tones(900)}
+    mixtures = Mixtures(speakers, 300, 5, fresh=True)
+    first, second = mixtures[2][0], mixtures[2][0]
+    assert not torch.equal(first, second)
+    again = Mixtures(speakers, 300, 5, fresh=True)
+    assert torch.equal(again[2][0], first)
+    assert torch.equal(again[2][0], second)
+
+
 def test_the_vector_is_of_the_first_voice_and_of_another_utterance():
     speakers = {"a": tones(100, 150, samples=8000), "b": tones(900, 950, samples=8000)}
 

@@ -199,6 +199,24 @@ def test_a_block_says_by_itself_that_norms_may_pass_through_it(kind, taken):
     torch.testing.assert_close(model(x), copy.deepcopy(restore_layers(model))(x))
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"dilation": 4, "padding": 4}, {"stride": 2, "bias": False}]
+)
+def test_a_depthwise_layer_along_time_takes_the_kernel(options):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv1d(6, 6, 3, groups=6, **options), nn.Conv1d(6, 4, 1))
+    fast = fast_layers(copy.deepcopy(plain))
+    x = torch.randn(2, 6, 40)
+    aim = torch.randn_like(plain(x))
+    for model in (plain, fast):
+        (model(x) * aim).sum().backward()
+    torch.testing.assert_close(fast(x), plain(x))
+    for a, b in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
+    assert any("_Depthwise" in name for name in graph_of(fast(x)))
+    assert not any("_Depthwise" in name for name in graph_of(plain(x)))
+
+
 def test_weights_are_the_same_objects_and_layers_keep_their_kind():
     model = network()
     before, kinds = list(model.parameters()), [type(m).__name__ for m in model.modules()]

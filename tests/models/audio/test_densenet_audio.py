@@ -1,12 +1,7 @@
-"""The image network unchanged, its sizes, and the mean of several networks' probabilities."""
-
-import pytest
-import torch
-from torch import nn
+"""The image network unchanged, with another last layer."""
 
 from convatlas.atlas.index import read_index
 from convatlas.models import create_model
-from convatlas.models.audio.densenet_audio import ProbabilityMean
 from convatlas.models.on_shapes import on_shapes
 
 
@@ -21,16 +16,3 @@ def test_it_is_densenet_201_with_another_last_layer():
         "classifier.bias",
     }
     assert list(ours) == list(images)
-
-
-def test_an_ensemble_averages_probabilities_and_not_logits():
-    torch.manual_seed(0)
-    members = [nn.Linear(6, 4) for _ in range(3)]
-    x = 5 * torch.randn(8, 6)
-    ensemble = ProbabilityMean(members)
-    expected = sum(member(x).softmax(1) for member in members) / 3
-    torch.testing.assert_close(ensemble(x).softmax(1), expected)
-    torch.testing.assert_close(ensemble(x).exp(), expected)
-    torch.testing.assert_close(torch.fx.symbolic_trace(ensemble)(x), ensemble(x))
-    with pytest.raises(ValueError, match="one member or more"):
-        ProbabilityMean([])

@@ -196,6 +196,8 @@ def test_what_the_options_exclude_is_refused():
         create_model("conv_tasnet", causal=True)
     with pytest.raises(ValueError, match="length must be an even number, got 15"):
         create_model("conv_tasnet", filter_length=15)
+    with pytest.raises(ValueError, match="kernel must be odd where causal=False, got 4"):
+        create_model("conv_tasnet", kernel=4)
     model = create_model("conv_tasnet_causal", **SMALL)
     with pytest.raises(
         ValueError, match=r"waveforms \(n, t\) with t from 8 samples up, got \(1, 7\)"

@@ -45,7 +45,7 @@ def mix_at_levels(voices: Tensor, levels_db: Sequence[float] | Tensor) -> tuple[
 
 
 class Mixtures(Dataset):
-    """Pieces of different speakers at drawn levels; one number always gives the same mixture.
+    """Pieces of different speakers at drawn levels.
 
     Args:
         speakers: utterances of each speaker, (t,) at one rate.
@@ -54,6 +54,8 @@ class Mixtures(Dataset):
         voices: in each.
         levels_db: between which a level is drawn for each voice.
         seed: another one gives other mixtures.
+        fresh: a number gives another mixture each time that it is asked for, as training likes it;
+            without it always the same.
         describe: an utterance of the first voice's speaker, another one than is mixed, becomes
             the vector that an extractor is told; without it there is none.
 
@@ -72,6 +74,7 @@ class Mixtures(Dataset):
         voices: int = 2,
         levels_db: tuple[float, float] = LEVELS_DB,
         seed: int = 0,
+        fresh: bool = False,
         describe: Callable[[Tensor], Tensor] | None = None,
     ):
         if len(speakers) < voices:
@@ -88,6 +91,7 @@ class Mixtures(Dataset):
         self._speakers = [list(utterances) for utterances in speakers.values()]
         self._samples, self._count, self._voices = samples, count, voices
         self._levels_db, self._seed, self._describe = levels_db, seed, describe
+        self._asked = [0] * count if fresh else None
 
     def __len__(self) -> int:
         return self._count
@@ -95,7 +99,11 @@ class Mixtures(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         if not 0 <= index < self._count:
             raise IndexError(index)
-        draw = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
+        number = index
+        if self._asked is not None:
+            number += self._asked[index] * self._count
+            self._asked[index] += 1
+        draw = torch.Generator().manual_seed(self._seed * 1_000_000_007 + number)
         order = torch.randperm(len(self._speakers), generator=draw)[: self._voices].tolist()
         chosen = [self._speakers[speaker] for speaker in order]
         places = [self._draw(0, len(utterances), draw) for utterances in chosen]

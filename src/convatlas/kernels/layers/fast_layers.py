@@ -16,7 +16,7 @@ from torch.nn.modules import module as hooks
 from convatlas.kernels.launch.workspace import NOT_RUNNING, Running
 from convatlas.kernels.layers.batch_norm_act import batch_norm_act
 from convatlas.kernels.layers.deferred_norm import DeferredNorm, convolve
-from convatlas.kernels.layers.depthwise import depthwise_conv2d
+from convatlas.kernels.layers.depthwise import depthwise_conv1d, depthwise_conv2d
 from convatlas.kernels.layers.fused_conv import Norm
 from convatlas.kernels.layout.activations import LAYERS as ACTIVATION_LAYERS
 from convatlas.kernels.runtime.dispatch import usable
@@ -55,6 +55,9 @@ def _fast_form(layer: nn.Module) -> type | None:
         return None
     if type(layer) is nn.Conv2d and layer.padding_mode == "zeros":
         return _FastConv2d if not isinstance(layer.padding, str) else None
+    if type(layer) is nn.Conv1d and layer.padding_mode == "zeros":
+        alone = layer.groups == layer.in_channels == layer.out_channels > 1
+        return _FastConv1d if alone and not isinstance(layer.padding, str) else None
     if type(layer) is nn.BatchNorm2d:
         return _FastBatchNorm2d
     if type(layer).forward is nn.Sequential.forward:
@@ -113,6 +116,18 @@ class _FastConv2d(_Fast):
             )
             return y if layer.bias is None else y + layer.bias[:, None, None]
         return nn.Conv2d.forward(layer, x.contiguous(memory_format=torch.channels_last))
+
+
+class _FastConv1d(_Fast):
+    """Depthwise along time by our kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = cast(nn.Conv1d, self)
+        if not usable(x) or x.dim() != 3:
+            return nn.Conv1d.forward(layer, x)
+        (stride,), (padding,), (dilation,) = layer.stride, cast(Any, layer.padding), layer.dilation
+        y = depthwise_conv1d(x, layer.weight, stride=stride, padding=padding, dilation=dilation)
+        return y if layer.bias is None else y + layer.bias[:, None]
 
 
 class _FastBatchNorm2d(_Fast):

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convatlas.blocks import check_option
+from convatlas.errors import UsageError
 from convatlas.ops.layer_norms import CumulativeLayerNorm, GlobalLayerNorm
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -65,20 +66,36 @@ class TimeFilter(nn.Module):
     """Filter each channel alone over time, at a dilation that each call gives.
 
     Args:
+        kernel: frames that a filter reads, an odd number where it is not causal.
+        dilation: the usual one; calls with it run through the layer `conv`, and through the fast
+            kernels where that layer has taken them.
         causal: a frame sees itself and earlier ones only.
 
     Shape: (n, channels, k) -> (n, channels, k)
     """
 
-    def __init__(self, channels: int, kernel: int, *, causal: bool, bias: bool = True):
+    def __init__(
+        self, channels: int, kernel: int, *, dilation: int, causal: bool, bias: bool = True
+    ):
         super().__init__()
-        self.conv = nn.Conv1d(channels, channels, kernel, groups=channels, bias=bias)
         self.reach, self.causal = kernel - 1, causal
+        self.conv = nn.Conv1d(
+            channels,
+            channels,
+            kernel,
+            padding=0 if causal else self.reach * dilation // 2,
+            dilation=dilation,
+            groups=channels,
+            bias=bias,
+        )
 
     def forward(self, x: Tensor, dilation: int) -> Tensor:
         reach = self.reach * dilation
-        before = reach if self.causal else reach // 2
-        return self.valid(F.pad(x, (before, reach - before)), dilation)
+        if self.causal:
+            x = F.pad(x, (reach, 0))
+        if (dilation,) == self.conv.dilation:
+            return self.conv(x)
+        return self.valid(x if self.causal else F.pad(x, (reach // 2, reach // 2)), dilation)
 
     def valid(self, x: Tensor, dilation: int) -> Tensor:
         """Filter where the whole window lies inside.
@@ -132,6 +149,8 @@ class TemporalNet(nn.Module):
         super().__init__()
         check_option("TemporalNet", "norm", norm, NORMS)
         check_option("TemporalNet", "sharing", sharing, SHARING)
+        if kernel % 2 == 0 and not causal:
+            raise UsageError(f"TemporalNet: kernel must be odd where causal=False, got {kernel}")
         self.dilations = [2**x for x in range(blocks)]
         places = [(r, x) for r in range(repeats) for x in range(blocks)]
         filter_key, mix_key = SHARING[sharing]
@@ -143,8 +162,14 @@ class TemporalNet(nn.Module):
         last = self.mix_of.count(self.mix_of[-1]) == 1 and skip_channels and not last_residual
         mixes = max(self.mix_of) + 1
         self.filters = nn.ModuleList(
-            TimeFilter(hidden, kernel, causal=causal, bias=bias)
-            for _ in range(max(self.filter_of) + 1)
+            TimeFilter(
+                hidden,
+                kernel,
+                dilation=self.dilation(self.filter_of.index(number)),
+                causal=causal,
+                bias=bias,
+            )
+            for number in range(max(self.filter_of) + 1)
         )
         self.norms = nn.ModuleList(Norms(hidden, norm) for _ in range(max(self.norms_of) + 1))
         self.beside = beside
