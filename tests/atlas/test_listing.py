@@ -47,6 +47,14 @@ def test_a_row_carries_the_published_accuracy_of_one_plain_pass():
     assert row.to_dict()["accuracy"] == 0.753
 
 
+def test_decibels_and_relative_gains_are_no_accuracies():
+    shown = {
+        row.name: row.published for row in rows(filter=["tsenet", "conv_tasnet", "swishnet_slim"])
+    }
+    assert shown["conv_tasnet"] is shown["tsenet"] is None
+    assert shown["swishnet_slim"].dataset == "musan"
+
+
 def test_networks_with_public_weights_are_listed_where_asked():
     names = list_models(filter="mobilenet_v2*", pretrained=True)
     assert names == ["mobilenet_v2", "mobilenet_v2_w0.5", "mobilenet_v2_w1.4"]

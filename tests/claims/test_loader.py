@@ -49,6 +49,12 @@ def test_the_tolerance_follows_the_print_unless_it_is_given(tmp_path):
     assert given.admits(3_700_000)
 
 
+def test_signals_are_measured_in_decibels(tmp_path):
+    change = {"quantity": '"sdri_db"', "printed": '"13.3"', "value": "13.3", "dataset": '"speech"'}
+    (claim,) = load_claims(write(tmp_path, ROW | change | {"check": '"train"'}))
+    assert (claim.unit, claim.value) == ("dB", 13.3)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -208,3 +208,21 @@ def test_what_the_options_exclude_is_refused():
 def test_silence_has_no_voices_and_no_nan():
     model = create_model("conv_tasnet", **SMALL).eval()
     assert torch.equal(model(torch.zeros(1, 100)), torch.zeros(1, 2, 100))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_one_exported_file_takes_recordings_of_any_length(tmp_path, onnx_operators_read_once):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = SMALL | {"blocks": 2, "repeats": 1}
+    model = create_model("conv_tasnet_causal", **options).eval()
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(model, model.example(2, 203), dynamic_shapes=(free,))
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(program, dynamo=True, verbose=False).save(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch, samples in ((3, 203), (1, 517), (2, 8)):
+        (x,) = model.example(batch, samples)
+        (got,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(got), model(x), rtol=1e-4, atol=1e-5)

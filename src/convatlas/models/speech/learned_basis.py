@@ -35,8 +35,8 @@ class LearnedBasis(nn.Module):
 
         Shape: (n, t), t from `length` up -> (n, filters, k)
         """
-        x = F.pad(x, (0, (self.length - x.size(1)) % self.hop))
-        y = self.encoder(x.unsqueeze(1))
+        # Enough for the last window, and too little for one more: no size has to be known.
+        y = self.encoder(F.pad(x, (0, self.hop - 1)).unsqueeze(1))
         return y.relu() if self.relu else y
 
     def decode(self, weights: Tensor, samples: int) -> Tensor:
