@@ -59,7 +59,7 @@ def segment_frames(
 
 
 def median_filter(x: Tensor, length: int) -> Tensor:
-    """Replace each value by the middle one of those around it, the ends repeated.
+    """Return for each value the middle one of those around it, the ends repeated.
 
     Shape: (c, t) -> (c, t)
     """
