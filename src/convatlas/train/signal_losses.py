@@ -30,8 +30,8 @@ def si_snr(
 ) -> Tensor:
     """Return the scale-invariant signal-to-noise ratio in dB: the loudness does not count.
 
-    10 log10(s.s / (e - s).(e - s)) of the estimate e, with s the target scaled to what e has of it. A
-    silent target has no meaningful value.
+    10 log10(s.s / (e - s).(e - s)) of the estimate e, with s the target scaled to what e has of it.
+    A silent target has no meaningful value.
 
     Args:
         estimate: signals; the target's axes are broadcast against theirs.
