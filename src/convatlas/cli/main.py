@@ -50,6 +50,7 @@ VERBS = {
         "predict",
         "Ask a trained network about files; unreadable ones are named and the rest goes on.",
     ),
+    "separate": Verb("separate", "Write each voice of recordings as a sound file of its own."),
     "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
         "report", "Test a run again, export it if it was not exported, and rewrite its report."
@@ -61,7 +62,15 @@ VERBS = {
 }
 
 STARTED = time.perf_counter()  # of the job, from which time limits count
-_SLOW = ("fit", "evaluate", "predict", "export", "report", "bench")  # verbs that load torch
+_SLOW = (
+    "fit",
+    "evaluate",
+    "predict",
+    "separate",
+    "export",
+    "report",
+    "bench",
+)  # verbs that load torch
 _WIDE = 200  # columns where no terminal sets a limit
 _STOPPED = 130  # as shells report Ctrl-C
 

@@ -39,7 +39,12 @@ from convatlas.pipeline.opening import open_data
 from convatlas.pipeline.outlook import outlook
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
-from convatlas.pipeline.training_recipe import checked_recipe, fixed_options, suited
+from convatlas.pipeline.training_recipe import (
+    TRANSFER,
+    checked_recipe,
+    fixed_options,
+    suited,
+)
 from convatlas.pipeline.transfer import (
     choose_for_heads,
     compete_by_heads,
@@ -187,7 +192,8 @@ def fit(
         if pretrained == AUTO:
             starts = fitting_checkpoints(chosen, opened, model, budget, early)
         starts = starts_that_freeze(starts, freeze)
-        whole = suited(recipe, opened, seed, transfer=bool(starts))
+        usual = TRANSFER if starts else chosen.recipe
+        whole = suited(recipe, opened, seed, usual)
         job = Job(chosen, opened, budget, whole, call, extent)
         runner = TrialRunner(chosen, opened, whole, stop, early, options)
         runner.speeds.timed, runner.fixed = extent.timed, fixed_options(recipe)

@@ -268,7 +268,7 @@ class Run:
                 f"an older version made this run: which {items} it was trained on is not known"
             )
             return split, 0
-        fresh = [i for i, file in enumerate(split.files) if opened.digests.get(file) not in known]
+        fresh = self.task.unseen(opened, split, known)
         seen = len(split) - len(fresh)
         if not seen:
             return split, 0

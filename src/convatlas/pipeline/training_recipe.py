@@ -59,7 +59,7 @@ def checked_recipe(given: Recipe | Mapping[str, Any] | None) -> Recipe:
 
 
 def suited(
-    given: Recipe | Mapping[str, Any] | None, data: Dataset, seed: int, *, transfer: bool
+    given: Recipe | Mapping[str, Any] | None, data: Dataset, seed: int, usual: Recipe
 ) -> Recipe:
     """Return a recipe with batches and passes that suit the data, and all that was asked for.
 
@@ -68,9 +68,9 @@ def suited(
 
     Args:
         given: as `checked_recipe` let it pass.
-        transfer: whether public weights are what training starts from.
+        usual: what is not asked for comes from it.
     """
-    whole = given if isinstance(given, Recipe) else TRANSFER if transfer else Recipe()
+    whole = given if isinstance(given, Recipe) else usual
     asked = _asked(given)
     whole = whole.with_options(**asked)
     count = len(data.splits["train"])

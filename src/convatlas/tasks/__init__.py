@@ -16,6 +16,7 @@ from convatlas.text import printable, true_name
 TASKS: dict[str, str | AnyTask] = {
     "classify": "convatlas.tasks.classify",
     "audio": "convatlas.tasks.audio",
+    "separate": "convatlas.tasks.separate",
 }
 
 

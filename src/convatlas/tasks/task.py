@@ -44,6 +44,7 @@ class Task(ABC, Generic[D, E]):
         next: what a new file is called in a command: `photo.png`.
         asking: what `predict` does, for the report: `Classify new images`.
         by_folds: whether its `TrialData` is a `FoldData` as well.
+        recipe: how its networks are trained, unless the user says otherwise.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Task(ABC, Generic[D, E]):
     next: str
     asking: str
     by_folds: bool = False
+    recipe: Recipe = Recipe()
 
     # Its data
 
@@ -111,6 +113,14 @@ class Task(ABC, Generic[D, E]):
 
         None where a run of an older version stored none. The data themselves may be gone.
         """
+
+    def unseen(self, data: D, split: Any, known: set[str]) -> list[int]:
+        """Return the places of a split's examples that a run did not learn from.
+
+        Args:
+            known: digests of what it learnt from.
+        """
+        return [i for i, file in enumerate(split.files) if data.digests.get(file) not in known]
 
     @abstractmethod
     def with_options(self, facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

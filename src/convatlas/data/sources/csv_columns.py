@@ -17,6 +17,7 @@ FILE_NAMES = (  # in order of preference
 LABEL_NAMES = (
     *("label", "class", "class_name", "classname", "category", "category_name", "target"),
     *("label_name", "class_label", "species", "breed", "y", "class_id", "category_id", "label_id"),
+    *("speaker", "speaker_id"),
 )
 SPLIT_NAMES = ("split", "set", "subset", "partition", "data_set", "dataset")
 SAMPLE_ROWS = 50  # that are asked whether their files exist

@@ -1,0 +1,63 @@
+"""Writing voices as sound files, piece by piece, whole or not at all."""
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from torch import Tensor
+
+from convatlas.data.audio.packages import soundfile
+from convatlas.data.names import printable
+from convatlas.errors import DataError, WriteError
+
+
+def voice_paths(folder: Path, stem: str, voices: int) -> list[Path]:
+    """Return the files that `write_voices` writes."""
+    return [folder / f"{stem}-voice{number}.wav" for number in range(1, voices + 1)]
+
+
+def write_voices(folder: Path, stem: str, pieces: Iterable[Tensor], rate_hz: int) -> list[Path]:
+    """Write each voice as a WAV file of 16 bits, as the pieces come.
+
+    Files of these names are replaced, but only once all pieces are there.
+
+    Args:
+        folder: is made where it does not exist.
+        pieces: one after the other. Shape: float32 (voices, samples)
+
+    Raises:
+        DataError: there is no piece.
+        WriteError: a file cannot be written.
+    """
+    library = soundfile()
+    fresh: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as open_files:
+            files = []
+            for piece in pieces:
+                if not files:
+                    fresh = [
+                        path.with_name(f".{path.name}.part")
+                        for path in voice_paths(folder, stem, len(piece))
+                    ]
+                    for path in fresh:
+                        opened = library.SoundFile(
+                            path, "w", rate_hz, 1, subtype="PCM_16", format="WAV"
+                        )
+                        files.append(open_files.enter_context(opened))
+                for file, voice in zip(files, piece.clamp(-1, 1), strict=True):
+                    file.write(voice.numpy())
+        if not fresh:
+            raise DataError(f"{printable(stem)}: there are no samples to write")
+        targets = voice_paths(folder, stem, len(fresh))
+        for path, target in zip(fresh, targets, strict=True):
+            os.replace(path, target)
+        return targets
+    except (OSError, library.LibsndfileError) as error:
+        raise WriteError(f"{printable(folder)}: cannot write ({printable(error)})") from None
+    finally:
+        for path in fresh:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What separated signals are worth: evaluation on mixtures whose voices are known."""

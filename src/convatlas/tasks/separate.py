@@ -1,0 +1,225 @@
+"""A mixture of voices in, each voice alone out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.data.audio.asked import AskedSound, find_asked
+from convatlas.data.audio.kept_sounds import KeptSounds
+from convatlas.data.audio.list_voices import LAYOUTS, holds_mixtures
+from convatlas.data.audio.open_voices import Mixing, open_voice_test, open_voices
+from convatlas.data.audio.read import MAX_SECONDS
+from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
+from convatlas.data.audio.stored_voices import learnt_from, load_voices
+from convatlas.data.audio.voice_data import MAX_VOICES, VoiceData, VoiceFacts, VoiceSplit
+from convatlas.deploy.separator import Separator
+from convatlas.errors import DataError, UsageError, nearest
+from convatlas.explain.signals.separation import SeparationEvaluation
+from convatlas.explain.signals.voices import COLUMNS, Voices, csv_columns
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.search.space import width_sweeps
+from convatlas.tasks.onnx_voices_snippet import voices_runtime_code
+from convatlas.tasks.report_content import ReportContent
+from convatlas.tasks.sections.voices import show_voices
+from convatlas.tasks.task import Task
+from convatlas.tasks.trial_voices import TrialVoices
+from convatlas.text import printable
+from convatlas.train.recipe import Recipe
+from convatlas.train.signal_losses import separation, si_snr
+from convatlas.train.tasks.separate import SI_SNRI
+
+LIMITS = {  # of an option that is a number: from, to
+    "rate": (MIN_RATE_HZ, MAX_RATE_HZ),
+    "voices": (2, MAX_VOICES),
+    "level_db": (0.0, 40.0),
+    "seconds": (0.1, 60.0),
+    "max_seconds": (0.05, 1e6),
+}
+WHOLE = ("rate", "voices")
+MAX_KEPT_S = 4.0  # of a mixture that a run folder keeps
+RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=16, clip_norm=5.0)
+
+
+class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
+    """Separate the voices of a mixture."""
+
+    name = "separate"
+    metric = SI_SNRI
+    items = "mixtures"
+    layouts = LAYOUTS
+    columns = COLUMNS
+    right = ("length", "loudness")
+    next = "mixture.wav"
+    asking = "Separate new mixtures"
+    recipe = RECIPE
+
+    def takes(self, source: str | Path) -> bool:
+        return holds_mixtures(Path(source))
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        for name, value in options.items():
+            if name not in LIMITS:
+                raise UsageError(
+                    f"'{name}' is no option here{nearest(name, LIMITS)}; there are "
+                    f"{', '.join(LIMITS)}"
+                )
+            low, high = LIMITS[name]
+            whole = name not in WHOLE or value == round(value)
+            if not isinstance(value, int | float) or not low <= value <= high or not whole:
+                raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
+
+    def open(self, source, *, seed, max_broken, options, progress) -> VoiceData:
+        given = {"rate_hz" if k == "rate" else k: _number(k, v) for k, v in options.items()}
+        return open_voices(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            mixing=Mixing(**given),
+            progress=progress,
+            kept=KeptSounds(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> VoiceData:
+        known = VoiceFacts.model_validate(facts)
+        return open_voice_test(source, known, max_broken=max_broken, progress=progress)
+
+    def reopen(self, stored, source, facts) -> VoiceData:
+        data = load_voices(stored, source)
+        if data.facts() != dict(facts):
+            raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def unseen(self, data: VoiceData, split: VoiceSplit, known) -> list[int]:
+        """A mixture is new if none of its recordings is known."""
+        return [
+            place
+            for place in range(len(split))
+            if not any(data.digests.get(file) in known for file in split.behind(place))
+        ]
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        given = {key: value for key, value in options.items() if value is not None}
+        for name in given:
+            if name != "max_seconds":
+                raise UsageError(f"'{name}' is no option here; there is max_seconds")
+        self.check_options(given)
+        return {**facts, **given}
+
+    def check(self, facts, settings, run) -> None:
+        known = VoiceFacts.model_validate(facts)
+        if settings:
+            raise ValueError("settings: must be empty")
+        if run.options.get("speakers", known.voices) != known.voices:
+            raise ValueError(f"options: speakers is {run.options['speakers']}, not {known.voices}")
+
+    def fresh(self, entries: Sequence[Entry], data: VoiceData, *, fixed_width: bool):
+        samples = round(data.seconds * data.rate_hz)
+        forms = [({"samples": samples}, {})]
+        options = {"speakers": data.voices}
+        return {
+            entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
+            for entry in entries
+        }
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: VoiceData):
+        raise UsageError("there are no public weights for separation")
+
+    def input_words(self, example) -> str:
+        return f"{example['samples']:,} samples"
+
+    def trial_data(self, data: VoiceData, recipe, options, progress) -> TrialVoices:
+        return TrialVoices(data, progress)
+
+    def settings(self, candidate, facts) -> dict[str, Any]:
+        return {}
+
+    def predictor(self, network: nn.Module, settings, facts) -> Separator:
+        known = VoiceFacts.model_validate(facts)
+        return Separator(network, known.rate_hz, known.voices, known.seconds)
+
+    def sample(self, split: VoiceSplit, count: int) -> list[Tensor]:
+        places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
+        return [split.read(place) for place in places]
+
+    def small(self, item: Tensor) -> Tensor:
+        return item[: round(MAX_KEPT_S * MIN_RATE_HZ * 8)].contiguous()
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_asked(asked, progress)
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = VoiceFacts.model_validate(facts)
+        return total, (self._voices(predictor, sound, known) for sound in listed)
+
+    def _voices(self, predictor, sound: AskedSound, facts: VoiceFacts) -> Voices:
+        if sound.error is not None:
+            return Voices(sound.name, facts.rate_hz, error=sound.error)
+        try:
+            mixture = sound.read(facts.rate_hz, facts.max_seconds)
+        except DataError as error:
+            return Voices(sound.name, facts.rate_hz, error=str(error))
+        voices = predictor().predict([mixture])[0]
+        if not bool(torch.isfinite(voices).all()):
+            reason = f"{sound.name}: the network's answer is not a finite number"
+            return Voices(sound.name, facts.rate_hz, error=reason)
+        return Voices.of(sound.name, voices, facts.rate_hz)
+
+    def evaluate(self, predictor, split: VoiceSplit, facts, progress) -> SeparationEvaluation:
+        bar = progress.bar("testing", len(split), unit=self.items)
+        before, after, all_voices = [], [], {}
+        for place in range(len(split)):
+            mixture, voices = split.pair(place)
+            found = predictor.predict([mixture])[0]
+            if len(mixture) <= MAX_KEPT_S * predictor.rate_hz:
+                all_voices[place] = found.half()  # a report plays some of them
+            if not bool(torch.isfinite(found).all()):
+                raise DataError(
+                    "the network's answer is not a finite number for "
+                    f"{printable(split.files[place])}"
+                )
+            before.append(si_snr(mixture, voices).mean())
+            after.append(separation(found[None], voices[None]).value[0])
+            bar.update(place + 1)
+        bar.close()
+        gains = torch.stack(after) - torch.stack(before)
+        order = gains.argsort().tolist()
+        kept = {
+            place: all_voices[place].float()
+            for place in (order[0], order[len(order) // 2], order[-1])
+            if place in all_voices
+        }
+        return SeparationEvaluation(
+            split.files, torch.stack(before), torch.stack(after), shown=kept
+        )
+
+    def csv_columns(self, top: int) -> list[str]:
+        return csv_columns(top)
+
+    def describe_facts(self, facts) -> list[tuple[str, str]]:
+        return [("voices", str(facts["voices"]))]
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        return [
+            ("heard at", f"{facts['rate_hz']:,} Hz, one channel"),
+            ("learnt in pieces of", duration(facts["seconds"])),
+        ]
+
+    def show(self, evaluation: SeparationEvaluation, data: VoiceData, scan) -> ReportContent:
+        return show_voices(evaluation, data)
+
+    def runtime_code(self, path: Path, run) -> str:
+        return voices_runtime_code(path, VoiceFacts.model_validate(run.facts).rate_hz)
+
+
+def _number(name: str, value: Any) -> float | int:
+    return round(value) if name in WHOLE else float(value)
+
+
+TASK = SeparateVoices()
