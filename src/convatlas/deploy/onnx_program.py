@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from torch.export import Dim
 from torch.onnx.errors import OnnxExporterError
 
 from convatlas.deploy.fold_norm import fold_norm
@@ -19,7 +18,7 @@ from convatlas.errors import ExportError
 if TYPE_CHECKING:
     import onnx
 
-LOUD = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+LOUD = ("torch.onnx", "torch.export", "torch._guards", "onnxscript", "onnx_ir")
 
 
 def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
@@ -33,10 +32,8 @@ def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
     """
     model = copy.deepcopy(predictor).cpu().eval()
     fold_norm(model.network)  # the exporter would do it, after three traces of twice the graph
-    dims = {axis: Dim(axis) for axes in predictor.inputs.values() for axis in axes.values()}
-    free = tuple(
-        {place: dims[axis] for place, axis in axes.items()} for axes in predictor.inputs.values()
-    )
+    # Names alone: the exporter finds the lengths that a network takes, where these are not all.
+    free = tuple(dict(axes) for axes in predictor.inputs.values())
     name = type(predictor.network).__name__
     try:
         with quiet(), torch.no_grad():

@@ -11,7 +11,6 @@ from convatlas.data.audio.asked import AskedSound, find_asked
 from convatlas.data.audio.kept_sounds import KeptSounds
 from convatlas.data.audio.list_voices import LAYOUTS, holds_mixtures
 from convatlas.data.audio.open_voices import Mixing, open_voice_test, open_voices
-from convatlas.data.audio.read import MAX_SECONDS
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
 from convatlas.data.audio.stored_voices import learnt_from, load_voices
 from convatlas.data.audio.voice_data import MAX_VOICES, VoiceData, VoiceFacts, VoiceSplit
@@ -73,7 +72,10 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
                 raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
 
     def open(self, source, *, seed, max_broken, options, progress) -> VoiceData:
-        given = {"rate_hz" if k == "rate" else k: _number(k, v) for k, v in options.items()}
+        given: dict[str, Any] = {
+            "rate_hz" if name == "rate" else name: round(value) if name in WHOLE else float(value)
+            for name, value in options.items()
+        }
         return open_voices(
             source,
             seed=seed,
@@ -177,7 +179,7 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         for place in range(len(split)):
             mixture, voices = split.pair(place)
             found = predictor.predict([mixture])[0]
-            if len(mixture) <= MAX_KEPT_S * predictor.rate_hz:
+            if len(mixture) <= MAX_KEPT_S * facts["rate_hz"]:
                 all_voices[place] = found.half()  # a report plays some of them
             if not bool(torch.isfinite(found).all()):
                 raise DataError(
@@ -216,10 +218,6 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
 
     def runtime_code(self, path: Path, run) -> str:
         return voices_runtime_code(path, VoiceFacts.model_validate(run.facts).rate_hz)
-
-
-def _number(name: str, value: Any) -> float | int:
-    return round(value) if name in WHOLE else float(value)
 
 
 TASK = SeparateVoices()

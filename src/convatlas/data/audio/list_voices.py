@@ -1,6 +1,6 @@
 """Which files hold clean speech, and of whom, or mixtures and their voices."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from convatlas.data.audio.open import list_sounds
@@ -8,7 +8,7 @@ from convatlas.data.audio.tables import Folds
 from convatlas.data.formats import SOUNDS
 from convatlas.data.names import printable, printable_few
 from convatlas.data.sources.folders import find_splits
-from convatlas.data.sources.listing import SPLITS, Item, Listing
+from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.sources.walk import look, walk
 from convatlas.errors import DataError
 

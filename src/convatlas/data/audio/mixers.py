@@ -25,7 +25,7 @@ class Utterances(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return Utterances(self._store, self._files[index])
         return self._store.read(self._files[index])
