@@ -10,7 +10,6 @@ from convatlas.data.audio.read import MONO, Resampler, mix
 from convatlas.data.audio.sound_file import UnreadableSound, read_blocks
 from convatlas.data.audio.write import write_voices
 from convatlas.data.names import printable
-from convatlas.deploy.overlap_add import separate_long
 from convatlas.deploy.separator import Separator
 from convatlas.errors import DataError
 
@@ -31,9 +30,7 @@ def separate_file(
         DataError: it cannot be read.
         WriteError: a file cannot be written; what was there before stays.
     """
-    pieces = separate_long(
-        predictor, _samples(path, predictor.rate_hz, max_seconds), predictor.window
-    )
+    pieces = predictor.in_pieces(_samples(path, predictor.rate_hz, max_seconds))
     try:
         return write_voices(folder, stem, pieces, predictor.rate_hz)
     except UnreadableSound as error:

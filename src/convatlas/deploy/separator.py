@@ -1,6 +1,7 @@
 """From a mixture of voices to the voices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -65,17 +66,41 @@ class Separator(Predictor):
 
     def answers(self, items: Sequence[Tensor], run: Callable[[Tensor], Any]) -> list[Tensor]:
         """Separate mixtures of any lengths, long ones window by window."""
-        return [self._whole(item, run) for item in items]
+        return [torch.cat(list(self.in_pieces([item], run)), dim=1) for item in items]
 
-    def _whole(self, mixture: Tensor, run: Callable[[Tensor], Any]) -> Tensor:
-        if len(mixture) <= self.window:
-            short = max(0, MIN_SAMPLES - len(mixture))
-            padded = torch.nn.functional.pad(mixture, (0, short))
-            return run(padded[None])[0][:, : len(mixture)]
-        pieces = separate_long(run, [mixture], self.window)
-        return torch.cat(list(pieces), dim=1)
+    def in_pieces(
+        self, samples: Iterable[Tensor], run: Callable[[Tensor], Any] | None = None
+    ) -> Iterator[Tensor]:
+        """Yield the voices of a recording piece by piece; memory holds a few windows of it.
+
+        A recording that fits into a window is separated at once.
+
+        Args:
+            samples: the recording in order, in pieces of any length. Shape: each (t,)
+            run: takes a batch as `forward` does; this module where not given.
+
+        Shape: yields (voices, u)
+        """
+        run, rest = run or self, iter(samples)
+        first = torch.cat([torch.zeros(0), *_until(rest, self.window)])
+        if len(first) > self.window:
+            yield from separate_long(run, chain([first], rest), self.window)
+        elif len(first):
+            padded = torch.nn.functional.pad(first, (0, max(0, MIN_SAMPLES - len(first))))
+            with torch.no_grad():
+                yield run(padded[None])[0][:, : len(first)]
 
     @property
     def window(self) -> int:
         """Samples that are separated at once; a longer recording goes window by window."""
         return 2 * round(WINDOW_SECONDS * self.rate_hz / 2)
+
+
+def _until(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
+    """Yield pieces until there are more than so many samples."""
+    seen = 0
+    for piece in pieces:
+        yield piece
+        seen += len(piece)
+        if seen > samples:
+            return

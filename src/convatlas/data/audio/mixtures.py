@@ -88,7 +88,7 @@ class Mixtures(Dataset):
                 f"Mixtures: each speaker must have {least} utterances or more; '{few[0]}' has "
                 f"{len(speakers[few[0]])}"
             )
-        self._speakers = [list(utterances) for utterances in speakers.values()]
+        self._speakers = list(speakers.values())  # each reads its utterances when asked, perhaps
         self._samples, self._count, self._voices = samples, count, voices
         self._levels_db, self._seed, self._describe = levels_db, seed, describe
         self._asked = [0] * count if fresh else None
@@ -103,18 +103,33 @@ class Mixtures(Dataset):
         if self._asked is not None:
             number += self._asked[index] * self._count
             self._asked[index] += 1
-        draw = torch.Generator().manual_seed(self._seed * 1_000_000_007 + number)
-        order = torch.randperm(len(self._speakers), generator=draw)[: self._voices].tolist()
-        chosen = [self._speakers[speaker] for speaker in order]
-        places = [self._draw(0, len(utterances), draw) for utterances in chosen]
+        draw = self._draws(number)
+        picked = self._picked(draw)
+        chosen = [self._speakers[speaker] for speaker, _ in picked]
+        places = [place for _, place in picked]
         pieces = [self._piece(u[place], draw) for u, place in zip(chosen, places, strict=True)]
         low, high = self._levels_db
         levels = low + (high - low) * torch.rand(self._voices, generator=draw)
         mixture, voices = mix_at_levels(torch.stack(pieces), levels)
         if self._describe is None:
             return mixture, voices
-        others = [u for place, u in enumerate(chosen[0]) if place != places[0]]
-        return mixture, self._describe(others[self._draw(0, len(others), draw)]), voices[0]
+        others = [place for place in range(len(chosen[0])) if place != places[0]]
+        other = chosen[0][others[self._draw(0, len(others), draw)]]
+        return mixture, self._describe(other), voices[0]
+
+    def chosen(self, index: int) -> list[tuple[int, int]]:
+        """Return for each voice of a mixture the place of its speaker, and of the utterance.
+
+        With `fresh`, those of the first time that it is asked for.
+        """
+        return self._picked(self._draws(index))
+
+    def _draws(self, number: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed * 1_000_000_007 + number)
+
+    def _picked(self, draw: torch.Generator) -> list[tuple[int, int]]:
+        order = torch.randperm(len(self._speakers), generator=draw)[: self._voices].tolist()
+        return [(who, self._draw(0, len(self._speakers[who]), draw)) for who in order]
 
     def _piece(self, utterance: Tensor, draw: torch.Generator) -> Tensor:
         """Return a piece of an utterance that is no silence, filled to the length asked for."""

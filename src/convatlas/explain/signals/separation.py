@@ -78,8 +78,16 @@ class SeparationEvaluation:
             "words": f"{SI_SNRI.text(float(self.gains.mean()))} on {len(self)} mixtures "
             f"(95 % interval {low:.2f} to {high:.2f}{failed})",
             "interval": [low, high],
-            "doubts": [],
+            "doubts": self._doubts(),
         }
+
+    def _doubts(self) -> list[str]:
+        if self.not_separated <= len(self) / 2:
+            return []
+        return [
+            f"{self.not_separated} of {len(self)} mixtures are made less than {FAILED_DB:.0f} dB "
+            "clearer: it hardly separates voices; more time or more speakers may help"
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything for `evaluate --json`."""
