@@ -45,6 +45,7 @@ COLUMNS = [
     "clock",
     "load",
 ]
+MIN_TRIED = 16  # structures: with fewer, their best is no measure yet
 MACHINE = ["device", "threads", "torch", "convatlas", "date"]
 BUDGETS = {  # parameters, multiply-adds: tight, generous
     "digits": {"tight": ("20k", "1M"), "generous": ("500k", "20M")},
@@ -294,7 +295,7 @@ def table():
         if plain:
             best_plain = max(plain, key=plain.get)
             line += f"  plain {100 * plain[best_plain]:.1f} % ({best_plain})"
-        if fit and tried:
+        if fit and len(tried) >= MIN_TRIED:
             regrets.append(100 * (max(tried.values()) - fit[0]))
             line += f"  regret {regrets[-1]:.1f}"
         if fit and plain:
