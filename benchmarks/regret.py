@@ -157,7 +157,7 @@ def opened(source, seed):
 def run_exhaustive(cell, source, seed, clock, part):
     """Every structure that the budget allows, each for the whole limit."""
     from convatlas.pipeline.config import Trial
-    from convatlas.pipeline.fit import _suited
+    from convatlas.pipeline.training_recipe import suited
     from convatlas.pipeline.trials import LiveTrial, TrialRunner
     from convatlas.progress import Silent
     from convatlas.search.budget import Budget
@@ -197,7 +197,7 @@ def run_exhaustive(cell, source, seed, clock, part):
         network = f"{words}:{chosen.candidate.example['size']}"
         if network in known:
             continue
-        recipe = _suited(Recipe(), data, seed)
+        recipe = suited(None, data, seed, Recipe())
         with StopRequest() as stop:
             runner = TrialRunner(task, data, recipe, stop, Silent())
             trial = LiveTrial(

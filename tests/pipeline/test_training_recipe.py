@@ -8,7 +8,7 @@ from convatlas.data import open_images
 from convatlas.data.threads import thread_count
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import Trial
-from convatlas.pipeline.training_recipe import fixed_options, suited
+from convatlas.pipeline.training_recipe import TRANSFER, fixed_options, suited
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
@@ -45,18 +45,18 @@ def test_what_cannot_be_is_refused_by_the_name_of_its_option(options, says, tmp_
 def test_short_numbers_that_the_device_cannot_use_are_refused(tmp_path):
     with pytest.raises(UsageError, match="--precision fp16 needs a GPU"):
         ca.fit(tmp_path / "nothing", task="classify", recipe={"precision": "fp16"}, device="cpu")
-    assert suited({"precision": "auto"}, open_images("digits"), 0, transfer=False).precision == "no"
+    assert suited({"precision": "auto"}, open_images("digits"), 0, Recipe()).precision == "no"
 
 
 def test_what_was_asked_for_stays_and_the_rest_suits_the_data():
     data = open_images("digits")
     few = type("Few", (), {"splits": {"train": range(60)}})()
-    assert suited(None, data, 3, transfer=False).seed == 3
-    assert suited(None, few, 0, transfer=False).batch_size == 16
+    assert suited(None, data, 3, Recipe()).seed == 3
+    assert suited(None, few, 0, Recipe()).batch_size == 16
     asked = {"batch_size": 500, "lr": 1e-3, "freeze": 2}
-    recipe = suited(asked, few, 0, transfer=True)
+    recipe = suited(asked, few, 0, TRANSFER)
     assert (recipe.batch_size, recipe.lr, recipe.freeze) == (500, 1e-3, "2")
-    assert suited(Recipe(batch_size=500), few, 0, transfer=False).batch_size == 16
+    assert suited(Recipe(batch_size=500), few, 0, Recipe()).batch_size == 16
     assert fixed_options(asked) == {"batch_size", "lr", "freeze"}
     assert fixed_options(Recipe()) == frozenset()
 

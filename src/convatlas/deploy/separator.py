@@ -97,7 +97,7 @@ class Separator(Predictor):
 
 
 def _until(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
-    """Yield pieces until there are more than so many samples."""
+    """Yield pieces until there are more samples than this."""
     seen = 0
     for piece in pieces:
         yield piece

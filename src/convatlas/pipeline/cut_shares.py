@@ -8,7 +8,7 @@ from convatlas.errors import UsageError
 from convatlas.models.split_network import Cut, find_cuts
 from convatlas.search.costed import CostedCandidate
 
-LEAST_SHARE = 0.05
+MIN_TRAINED_SHARE = 0.05
 CLOSE = 0.85  # cuts with so much of the same work are alike: the one with the smaller maps is taken
 
 
@@ -31,7 +31,7 @@ def cut_shares(
     return {
         cut: share / total
         for cut, share in work.items()
-        if share >= LEAST_SHARE * total and cut.elements <= most_elements
+        if share >= MIN_TRAINED_SHARE * total and cut.elements <= most_elements
     }
 
 

@@ -34,16 +34,16 @@ from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
 from convatlas.train.task import VALIDATED, validation_rank
 
-GOOD_PASSES, LEAST_PASSES, MOST_PASSES = 6, 3, 20  # over the training examples
-MIN_STEPS = 150  # also with few examples
+GOOD_PASSES, MIN_PASSES, MAX_PASSES = 6, 3, 20  # over the training examples
+MIN_TUNING_STEPS = 150  # also with few examples
 BATCH, LR = 32, 1e-3
-MIN_SECONDS = 4.0  # with less it is not begun
+MIN_TUNING_S = 4.0  # with less it is not begun
 EXPORT_S = 3.0  # seconds, about, until a runtime answers for other frozen layers
 PROBE = 16  # examples of the step that is timed
 
 
-class Plan(NamedTuple):
-    """What is trained: the layers after `cut`, for about so many passes."""
+class FineTuning(NamedTuple):
+    """What is trained: the layers after `cut`, for about `passes`."""
 
     cut: Cut
     share: float  # of the network's work that comes after the cut
@@ -57,7 +57,7 @@ def fine_tune(runner: TrialRunner, trial: LiveTrial, deadline: Deadline, log: Ru
     and its record are as they were.
     """
     model, start = trial.model, time.perf_counter()
-    if model is None or runner.stop.requested or deadline.for_training() < MIN_SECONDS:
+    if model is None or runner.stop.requested or deadline.for_training() < MIN_TUNING_S:
         return
     before, kept = copy.deepcopy(model.state_dict()), False
     try:
@@ -90,7 +90,7 @@ def _trained_on(
     maps = _maps_at(runner, trial, model, plan.cut)
     if runner.stop.requested:
         return False
-    seconds = max(MIN_SECONDS, deadline.for_training())
+    seconds = max(MIN_TUNING_S, deadline.for_training())
     result = train(
         freeze_norms(layers_between(model, plan.cut.name, None)),
         data.training_on(*maps),
@@ -118,10 +118,12 @@ def _trained_on(
     return better
 
 
-def _plan(runner: TrialRunner, trial: LiveTrial, model: nn.Module, seconds: float) -> Plan | None:
+def _plan(
+    runner: TrialRunner, trial: LiveTrial, model: nn.Module, seconds: float
+) -> FineTuning | None:
     """Choose the earliest cut after which layers can be trained for `GOOD_PASSES`.
 
-    Where there is time for that nowhere, the earliest with `LEAST_PASSES`; None without any.
+    Where there is time for that nowhere, the earliest with `MIN_PASSES`; None without any.
     """
     kept = trial.maps
     assert kept is not None
@@ -140,7 +142,7 @@ def _plan(runner: TrialRunner, trial: LiveTrial, model: nn.Module, seconds: floa
         passes[cut] = (seconds - frozen_s) / (step_s * share * count)
     kept_as_is = frozen_parts(model, runner.recipe.freeze).modules
     free = {cut: share for cut, share in shares.items() if not kept_as_is & {*cut.layers}}
-    least = max(LEAST_PASSES, MIN_STEPS * BATCH / count)
+    least = max(MIN_PASSES, MIN_TUNING_STEPS * BATCH / count)
     good = max(GOOD_PASSES, least)
     for wanted in (good, least):
         possible = {cut: share for cut, share in free.items() if passes[cut] >= wanted}
@@ -149,7 +151,7 @@ def _plan(runner: TrialRunner, trial: LiveTrial, model: nn.Module, seconds: floa
     else:
         return None
     cut = smallest_alike(possible, max(possible.values()))
-    return Plan(cut, shares[cut], min(passes[cut], max(MOST_PASSES, good)))
+    return FineTuning(cut, shares[cut], min(passes[cut], max(MAX_PASSES, good)))
 
 
 def _step_seconds(model: nn.Module, kept: KeptMaps) -> float:

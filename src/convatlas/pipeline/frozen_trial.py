@@ -37,7 +37,7 @@ class _Asked(NamedTuple):
     cut: Cut | None
     example: Tensor
 
-    def answer(self, batch: Tensor) -> tuple[Tensor | None, Tensor]:
+    def features(self, batch: Tensor) -> tuple[Tensor | None, Tensor]:
         """Return the maps at the cut, where there is one, and the features."""
         between = self.first.answer(batch)
         if self.second is None:
@@ -151,7 +151,7 @@ class FrozenTrial:
         for inputs, labels in self._data.frozen_batches(candidate, split, order[done:].tolist()):
             if runner.stop.requested:
                 return False
-            maps, features = self._asked.answer(inputs)
+            maps, features = self._asked.features(inputs)
             parts.append((features, labels))
             if maps is not None:
                 self._maps.setdefault(split, []).append(maps)
@@ -236,7 +236,7 @@ def _assemble(asked: _Asked, head: LinearHead) -> bool:
         set_classifier(asked.model, head.weight, head.bias)
     except UsageError:
         return False
-    expected = head.logits(asked.answer(asked.example)[1])
+    expected = head.logits(asked.features(asked.example)[1])
     with torch.inference_mode():
         found = asked.model(asked.example)
     if found.shape != expected.shape:

@@ -99,7 +99,7 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         return learnt_from(stored)
 
     def unseen(self, data: VoiceData, split: VoiceSplit, known) -> list[int]:
-        """A mixture is new if none of its recordings is known."""
+        """Return the mixtures of which no recording is known."""
         return [
             place
             for place in range(len(split))

@@ -115,10 +115,10 @@ class Task(ABC, Generic[D, E]):
         """
 
     def unseen(self, data: D, split: Any, known: set[str]) -> list[int]:
-        """Return the places of a split's examples that a run did not learn from.
+        """Return the places of a split's examples that a run was not trained on.
 
         Args:
-            known: digests of what it learnt from.
+            known: digests of what it was trained on.
         """
         return [i for i, file in enumerate(split.files) if data.digests.get(file) not in known]
 

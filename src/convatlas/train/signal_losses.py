@@ -10,9 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from convatlas.data.audio.voice_data import MAX_VOICES
 from convatlas.errors import UsageError
-
-MAX_VOICES = 6  # 720 orders; each is tried
 
 
 class BestOrder(NamedTuple):

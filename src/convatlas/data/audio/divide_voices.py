@@ -1,4 +1,4 @@
-"""Which speakers, or which mixtures, are learnt from and which are held out."""
+"""Which speakers, or which mixtures, are trained on and which are held out."""
 
 import random
 from collections.abc import Callable

@@ -71,7 +71,7 @@ class SpeechMixer:
         return self.pieces(round(JUDGED_SECONDS * self.store.rate_hz))
 
     def pieces(self, samples: int) -> Mixtures:
-        """Return mixtures (t,) and their voices (s, t), all so many samples long."""
+        """Return mixtures (t,) and their voices (s, t), all of this many samples."""
         speech = {who: Utterances(self.store, files) for who, files in self._by_speaker.items()}
         half = self.level_db / 2
         return Mixtures(
@@ -135,7 +135,7 @@ class FileMixer:
         return len(self.mixtures)
 
     def pieces(self, samples: int) -> "_Pieces":
-        """Return pieces of the mixtures (t,) and of their voices (s, t), so many samples long."""
+        """Return pieces of mixtures (t,) and their voices (s, t), all of this many samples."""
         return _Pieces(self, samples)
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ from convatlas.errors import DataError
 
 Progress = Callable[[int, int], None]
 TRAIN_MIXTURES, EACH_USED = 1000, 4  # made for training: at least; each recording about so often
-MOST_MIXTURES = 20_000
+MAX_MIXTURES = 20_000
 JUDGED_MIXTURES = {"val": 100, "test": 200}
 SILENT = "silent throughout"
 
@@ -191,7 +191,7 @@ class _Opening:
         files = [item.file for item in members]
         if self.references:
             return FileMixer(store, files, [self.references[file] for file in files], seed)
-        made = min(MOST_MIXTURES, max(TRAIN_MIXTURES, EACH_USED * len(files)))
+        made = min(MAX_MIXTURES, max(TRAIN_MIXTURES, EACH_USED * len(files)))
         return SpeechMixer(
             store,
             files,

@@ -17,7 +17,7 @@ from convatlas.data.sources.stored_parts import FORMAT
 from convatlas.replacing import replacing
 
 SPEAKERS, MIXTURES = "speakers", "mixtures"  # the two layouts
-MAX_VOICES = 6
+MAX_VOICES = 6  # a loss tries all 720 orders of them
 STORED_FIELDS = ("name", "source", "layout", "rate_hz", "voices", "seconds", "max_seconds", "seed")
 
 
@@ -52,7 +52,7 @@ class Mixer(Protocol):
     def __len__(self) -> int: ...
 
     def pieces(self, samples: int) -> Dataset[tuple[Tensor, Tensor]]:
-        """Return mixtures (t,) and their voices (s, t), all so many samples long."""
+        """Return mixtures (t,) and their voices (s, t), all of this many samples."""
         ...
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ class VoiceSplit:
         return self.mixer.whole(self.rows[index])
 
     def pieces(self, samples: int) -> Dataset[tuple[Tensor, Tensor]]:
-        """Return all mixtures with their voices, so many samples long."""
+        """Return all mixtures with their voices, each of this many samples."""
         return Subset(self.mixer.pieces(samples), self.rows)
 
     def behind(self, index: int) -> list[str]:
