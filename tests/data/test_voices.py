@@ -116,6 +116,9 @@ def test_mixtures_beside_their_voices(mixed):
     assert (piece.shape, parts.shape) == ((200,), (2, 200))
     assert torch.equal(piece, again)
     torch.testing.assert_close(parts.sum(0), piece, atol=1e-3, rtol=0)
+    fresh = data.splits["train"].pieces(200, fresh=True)
+    assert torch.equal(fresh[3][0], piece)
+    assert not torch.equal(fresh[3][0], piece)
     assert data.splits["train"].pieces(4000)[0][0].shape == (4000,)  # filled with silence
 
 

@@ -50,4 +50,4 @@ class TrialVoices:
         if judged is not None and judged < count:
             order = torch.randperm(count, generator=torch.Generator().manual_seed(recipe.seed))
             val = Subset(val, order[:judged].tolist())
-        return Separate(self.data.splits["train"].pieces(samples), val)
+        return Separate(self.data.splits["train"].pieces(samples, fresh=True), val)

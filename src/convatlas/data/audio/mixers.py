@@ -32,7 +32,7 @@ class Utterances(Sequence[Tensor]):
 
 
 class SpeechMixer:
-    """Mixes clean speech of different speakers; one number always gives the same mixture.
+    """Mixes clean speech of different speakers.
 
     Args:
         files: recordings, relative to the source; `speakers` says whose each is.
@@ -70,8 +70,12 @@ class SpeechMixer:
     def _judged(self) -> Mixtures:
         return self.pieces(round(JUDGED_SECONDS * self.store.rate_hz))
 
-    def pieces(self, samples: int) -> Mixtures:
-        """Return mixtures (t,) and their voices (s, t), all of this many samples."""
+    def pieces(self, samples: int, *, fresh: bool = False) -> Mixtures:
+        """Return mixtures (t,) and their voices (s, t), all of this many samples.
+
+        Args:
+            fresh: a number gives another mixture each time that it is asked for.
+        """
         speech = {who: Utterances(self.store, files) for who, files in self._by_speaker.items()}
         half = self.level_db / 2
         return Mixtures(
@@ -81,6 +85,7 @@ class SpeechMixer:
             voices=self.voices,
             levels_db=(-half, half),
             seed=self.seed,
+            fresh=fresh,
         )
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
@@ -134,9 +139,13 @@ class FileMixer:
     def __len__(self) -> int:
         return len(self.mixtures)
 
-    def pieces(self, samples: int) -> "_Pieces":
-        """Return pieces of mixtures (t,) and their voices (s, t), all of this many samples."""
-        return _Pieces(self, samples)
+    def pieces(self, samples: int, *, fresh: bool = False) -> "_Pieces":
+        """Return pieces of mixtures (t,) and their voices (s, t), all of this many samples.
+
+        Args:
+            fresh: a number gives another piece each time that it is asked for.
+        """
+        return _Pieces(self, samples, fresh=fresh)
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
         """Return one mixture and its voices, as long as the shortest of them.
@@ -168,8 +177,9 @@ class FileMixer:
 
 
 class _Pieces(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, mixer: FileMixer, samples: int):
+    def __init__(self, mixer: FileMixer, samples: int, *, fresh: bool):
         self._mixer, self._samples = mixer, samples
+        self._asked = [0] * len(mixer) if fresh else None
 
     def __len__(self) -> int:
         return len(self._mixer)
@@ -180,6 +190,10 @@ class _Pieces(Dataset[tuple[Tensor, Tensor]]):
         if spare < 0:
             pad = torch.nn.functional.pad
             return pad(mixture, (0, -spare)), pad(voices, (0, -spare))
-        draw = torch.Generator().manual_seed(self._mixer.seed * 1_000_003 + index)
+        number = index
+        if self._asked is not None:
+            number += self._asked[index] * len(self)
+            self._asked[index] += 1
+        draw = torch.Generator().manual_seed(self._mixer.seed * 1_000_000_007 + number)
         at = int(torch.randint(0, spare + 1, (), generator=draw))
         return mixture[at : at + self._samples], voices[:, at : at + self._samples]

@@ -51,8 +51,12 @@ class Mixer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def pieces(self, samples: int) -> Dataset[tuple[Tensor, Tensor]]:
-        """Return mixtures (t,) and their voices (s, t), all of this many samples."""
+    def pieces(self, samples: int, *, fresh: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """Return mixtures (t,) and their voices (s, t), all of this many samples.
+
+        Args:
+            fresh: a number gives another mixture each time that it is asked for.
+        """
         ...
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
@@ -95,9 +99,14 @@ class VoiceSplit:
         """Return one mixture and its voices. Shape: float32 (samples,) and (voices, samples)"""
         return self.mixer.whole(self.rows[index])
 
-    def pieces(self, samples: int) -> Dataset[tuple[Tensor, Tensor]]:
-        """Return all mixtures with their voices, each of this many samples."""
-        return Subset(self.mixer.pieces(samples), self.rows)
+    def pieces(self, samples: int, *, fresh: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """Return all mixtures with their voices, each of this many samples.
+
+        Args:
+            fresh: a number gives another mixture each time that it is asked for, as training
+                likes it.
+        """
+        return Subset(self.mixer.pieces(samples, fresh=fresh), self.rows)
 
     def behind(self, index: int) -> list[str]:
         """Return the files behind one mixture."""
