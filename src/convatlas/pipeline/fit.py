@@ -135,7 +135,7 @@ def fit(
         workers: threads that read, decode and resize files; None takes one for each core, at most
             8. Augmentation needs none: it runs on whole batches where the network trains.
         folds: validate the chosen network by that many folds of training and validation examples,
-            for each of which it is trained anew as long as it was itself: a time limit is shared out
+            for each of which it is trained anew as long as it was itself: a limit is shared out
             between them. Heads on frozen features are all validated so, and compared by it. Below
             150 validation examples that is done with 5 folds where it takes no other work's time.
         started: `time.perf_counter()` when the job began, from which the limit counts; now where
