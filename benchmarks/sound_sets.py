@@ -74,25 +74,25 @@ def speech_music_noise(data: Path) -> Iterator[tuple[str, Clip]]:
             yield "noise", (FOLDS.get(row["fold"], "train"), f"{path.stem}_{n}", clip)
 
 
-def main(name: str, out: str) -> None:
-    data = data_folder()
-    sets = {
+def lay_out(name: str, data: Path, out: Path) -> dict[str, int]:
+    """Write the files of a set by split and class; return how many each folder holds."""
+    clips = {
         "spoken_digits": lambda: spoken_digits(data / "fsdd"),
         "speech_music_noise": lambda: speech_music_noise(data),
     }
-    if name not in sets:
-        raise SystemExit(f"no set '{name}'; there are {', '.join(sets)}")
+    if name not in clips:
+        raise SystemExit(f"no set '{name}'; there are {', '.join(clips)}")
     counts: dict[str, int] = {}
-    for label, (split, file, clip) in sets[name]():
-        place = Path(out) / split / label
+    for label, (split, file, clip) in clips[name]():
+        place = out / split / label
         place.mkdir(parents=True, exist_ok=True)
         soundfile.write(place / f"{file}.wav", clip, RATE_HZ)
         counts[f"{split}/{label}"] = counts.get(f"{split}/{label}", 0) + 1
-    for key in sorted(counts):
-        print(f"{key}: {counts[key]:,}")
+    return counts
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    main(*sys.argv[1:])
+    for folder, count in sorted(lay_out(sys.argv[1], data_folder(), Path(sys.argv[2])).items()):
+        print(f"{folder}: {count:,}")

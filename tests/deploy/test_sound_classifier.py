@@ -1,15 +1,10 @@
-"""From a waveform to probabilities, inside the package and in the exported file."""
+"""From a waveform to probabilities; the exported file is tested with the task's run."""
 
-import json
-
-import pytest
 import torch
 from torch import nn
 
 from convatlas.data.audio.features import SoundFeatures
 from convatlas.deploy import sound_classifier
-from convatlas.deploy.onnx_file import OnnxFile, export_onnx
-from convatlas.deploy.parity import check_parity
 from convatlas.deploy.sound_classifier import SoundClassifier
 
 RATE = 8000
@@ -46,18 +41,3 @@ def test_a_long_sound_in_parts_has_the_answer_of_the_whole(monkeypatch):
     parts = model.answers(sounds, lambda batch: seen.append(batch.shape[1]) or model(batch))
     torch.testing.assert_close(parts.detach(), whole, atol=1e-6, rtol=0)
     assert max(seen) <= 4000
-
-
-@pytest.mark.slow
-def test_the_exported_file_takes_waveforms_of_any_length(tmp_path):
-    model, path = classifier(), tmp_path / "model.onnx"
-    export_onnx(model, path, metadata={"model": "test"})
-    silence = [torch.zeros(300), torch.zeros(2500)]
-    parity = check_parity(model, path, noise(1, 300, 2000, 2001, 7777, 31_234) + silence)
-    assert parity.passed
-    assert parity.items == "sounds"
-    file = OnnxFile(path)
-    assert file.classes == ["a", "b", "ü"]
-    assert file.metadata["rate_hz"] == "8000"
-    assert json.loads(file.metadata["window_samples"]) == 2000
-    assert path.stat().st_size < 100_000

@@ -95,7 +95,7 @@ def audio(tmp_path_factory, onnx_operators_read_once):
     for name, start in (("sounds", 0), ("others", 30)):
         write_sounds(folder / name, start)
     data, other = folder / "sounds", folder / "others"
-    run = ca.fit(data, model="lenet5_modern", epochs=12, max_trials=1, out=folder / "run")
+    run = ca.fit(data, model="lenet5_modern", epochs=6, max_trials=1, out=folder / "run")
     return Case(find_task("audio"), run, data, other, next((other / "tone").glob("*.wav")))
 
 

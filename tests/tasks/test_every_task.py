@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 import convatlas as ca
 from convatlas.cli.main import main
+from convatlas.deploy.onnx_file import OnnxFile
+from convatlas.deploy.parity import check_parity
 from convatlas.errors import DataError, UsageError
 from convatlas.pipeline.run import open_run
 from convatlas.tasks import TASKS, recognise_task
@@ -130,6 +133,19 @@ def test_it_is_exported_and_timed_by_the_same_commands(case, capsys, tmp_path):
     assert out.stat().st_size == exported["file_bytes"]
     timed = told(capsys, "bench", case.run.path, "--seconds", "0.05")
     assert {each["runtime"] for each in timed["runtimes"]} >= {"torch eager", "ONNX Runtime"}
+
+
+def test_the_exported_file_takes_sounds_of_any_length(audio, tmp_path):
+    copied = shutil.copy(audio.run.files["onnx"], tmp_path / "model.onnx")
+    predictor = audio.run.predictor()
+    window, random = predictor.window, torch.Generator().manual_seed(0)
+    lengths = (1, window // 3, window, window + 1, 4 * window - 5, 9 * window)
+    sounds = [0.1 * torch.randn(n, generator=random) for n in lengths]
+    sounds += [torch.zeros(window // 2), torch.zeros(2 * window)]
+    assert check_parity(predictor, copied, sounds).passed
+    file = OnnxFile(copied)
+    assert file.classes == ["noise", "tone"]
+    assert file.metadata["rate_hz"] == "8000"
 
 
 def test_its_report_is_rebuilt_and_its_export_checked_without_the_data(case, capsys, tmp_path):

@@ -10,9 +10,9 @@ from convatlas.cli.output import print_json
 from convatlas.cli.training_options import class_weight_values, given_once, recipe_options
 
 DATA_HELP = (
-    "`digits` (embedded), or a folder or file in a layout of the task. Images with classes: a "
-    "folder CLASS/files, a folder with train/ val/ test/, or a CSV file with a column of files and "
-    "one of classes, such as file_name,label."
+    "`digits` (embedded), or a folder or file in a layout of the task. Images or sounds with "
+    "classes: a folder CLASS/files, a folder with train/ val/ test/, or a CSV file with a column "
+    "of files and one of classes, such as file_name,label."
 )
 
 

@@ -75,7 +75,7 @@ def suggestion(model: str | None, budget: Budget) -> str | None:
         return None
     best = afar[0] if model is not None else max(afar, key=lambda c: read_index()[c.model].macs)
     return (
-        f"photographs: public weights are likely to do better; --pretrained yes --model "
+        f"public weights are likely to do better on such data; --pretrained yes --model "
         f"{best.model} downloads {best.bytes / 1e6:.0f} MB ({best.source})"
     )
 

@@ -201,6 +201,8 @@ class Run:
             asked: of images a path, a folder (searched to the end), a pattern such as
                 `"shots/*.jpg"`, a Pillow image, an array (h, w) or (h, w, c), a tensor (h, w) or
                 (c, h, w), a batch of these with one more axis in front, or any iterable of them.
+                Other tasks take what suits them: of sounds a waveform, alone or in a pair with its
+                rate.
             progress: shows how many are done.
 
         Raises:

@@ -41,6 +41,9 @@ from convatlas.tasks.trial_sounds import TrialSounds
 from convatlas.text import printable
 
 AUTO = "auto"  # of augmentation: the data decide
+# Training sounds of a class, up to which weights of photographs are expected to help spectrograms:
+# they did with 24 (ESC-10), and not with 200 (spoken digits; `benchmarks/results/sounds.csv`).
+FEW_A_CLASS = 50
 LIMITS = {  # of an option that is a number: from, to
     "rate": (MIN_RATE_HZ, MAX_RATE_HZ),
     "window": (0.05, MAX_WINDOW_S),
@@ -137,6 +140,9 @@ class Audio(ClassTask[SoundData]):
 
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: SoundData) -> Rows:
         return transfer_networks(checkpoints, data)
+
+    def suits_public_weights(self, data: SoundData) -> bool:
+        return len(data.splits["train"]) <= FEW_A_CLASS * len(data.classes)
 
     def input_words(self, example) -> str:
         heard = duration(example["seconds"])

@@ -9,6 +9,8 @@ from convatlas.pipeline.config import RunConfig
 from convatlas.pipeline.outcomes import QUANTITIES
 from convatlas.text import printable
 
+PIXEL_SIDES = {"width", "height"}
+
 
 @dataclass(frozen=True)
 class CostLine:
@@ -91,8 +93,13 @@ def _remarks(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def sizes(scan: Mapping[str, Any]) -> str:
-    """Return `width 28, height 20 to 31 (median 28)`; empty where it is not known."""
-    return ", ".join(
+    """Return `width 28, height 20 to 31 (median 28) pixels`; empty where it is not known.
+
+    What is not measured in pixels says its unit in its name.
+    """
+    found = [
         f"{side} {least}" if least == most else f"{side} {least} to {most} (median {middle})"
         for side, (least, middle, most) in scan["sizes"].items()
-    )
+    ]
+    pixels = " pixels" if found and PIXEL_SIDES.issuperset(scan["sizes"]) else ""
+    return ", ".join(found) + pixels
