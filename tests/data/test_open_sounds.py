@@ -81,6 +81,33 @@ def test_folds_are_never_cut(tmp_path, given):
     assert sizes(judged) == {"test": 20}
 
 
+@pytest.mark.parametrize("column", ["group", "speaker"])
+def test_sounds_of_one_source_are_never_split(tmp_path, column):
+    lines = [f"file,label,{column}"]
+    for speaker in range(8):
+        for label in ("yes", "no"):
+            for n in range(2):
+                file = f"{speaker}{label}{n}.wav"
+                write(tmp_path / file, 10 * speaker + n + 5 * (label == "no"))
+                lines.append(f"{file},{label},{speaker}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    asked = Hearing(group=None if column == "group" else column)
+    data = open_sounds(tmp_path / "list.csv", hearing=asked)
+    speakers = {name: {f[0] for f in split.files} for name, split in data.splits.items()}
+    assert sum(map(len, speakers.values())) == 8
+    assert sizes(data) == {"train": 24, "val": 4, "test": 4}
+    assert any(f"one '{column}' are not split, 8 of them" in note for note in data.scan.notes)
+    other = open_sounds(tmp_path / "list.csv", seed=5, hearing=asked)
+    assert other.splits["test"].files != data.splits["test"].files
+    with pytest.raises(DataError, match="has no column take for the groups"):
+        open_sounds(tmp_path / "list.csv", hearing=Hearing(group="take"))
+    few = ["file,label,group", *(f"{n}no0.wav,no,{n}" for n in range(6))]
+    few += [f"{n}yes0.wav,yes,{n % 2}" for n in range(6)]
+    (tmp_path / "few.csv").write_text("\n".join(few))
+    with pytest.raises(DataError, match=r"class yes cannot be in every split.*from 2 sources"):
+        open_sounds(tmp_path / "few.csv")
+
+
 def test_files_in_folders_of_folds_are_found_by_their_names(tmp_path):
     lines = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
     for c, name in enumerate(("siren", "drill")):

@@ -70,7 +70,9 @@ class Audio(ClassTask[SoundData]):
         return takes_sounds(source) and not holds_mixtures(Path(source))
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_names(options, (*LIMITS, *class_options.OPTIONS, "test_fold", "augmentation"))
+        check_names(
+            options, (*LIMITS, *class_options.OPTIONS, "test_fold", "group", "augmentation")
+        )
         for name, (low, high) in LIMITS.items():
             value = options.get(name, low)
             if not isinstance(value, int | float) or not low <= value <= high:
@@ -88,6 +90,7 @@ class Audio(ClassTask[SoundData]):
             rate_hz=None if rate is None else round(rate),
             max_seconds=options.get("max_seconds", MAX_SECONDS),
             test_fold=None if fold is None else _word(fold),
+            group=options.get("group"),
             window_s=options.get("window"),
         )
         return open_sounds(

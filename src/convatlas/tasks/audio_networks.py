@@ -1,6 +1,7 @@
 """Which networks are tried on sounds: in front of which features, at which sizes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convatlas.data.audio.features import CEPSTRA, LOG_MEL, THREE_BANDS, THREE_WINDOWS
@@ -64,8 +65,7 @@ def _sweeps(entry: Entry, data: SoundData, *, fixed_width: bool) -> list[list[Ca
 
 
 def _with_seconds(candidate: Candidate, seconds: float) -> Candidate:
-    example = {**candidate.example, "seconds": seconds}
-    return Candidate(candidate.name, candidate.options, example, candidate.checkpoint)
+    return replace(candidate, example={**candidate.example, "seconds": seconds})
 
 
 def _forms(seconds: float) -> list[dict[str, Any]]:

@@ -41,12 +41,14 @@ class Hearing:
         rate_hz: at which the network hears; the data decide where not given.
         max_seconds: of one file.
         test_fold: of a table with folds.
+        group: the column of a table that says of which source a sound is.
         window_s: that the network hears at a time; the data decide where not given.
     """
 
     rate_hz: int | None = None
     max_seconds: float = MAX_SECONDS
     test_fold: str | None = None
+    group: str | None = None
     window_s: float | None = None
 
 
@@ -76,7 +78,7 @@ def open_sounds(
     """
     hearing = hearing or Hearing()
     source = _real_source(source)
-    listing = list_sounds(source, Folds(hearing.test_fold))
+    listing = list_sounds(source, Folds(hearing.test_fold, group=hearing.group))
     check_share(listing.source, listing.broken, count_named(listing), max_broken)
     named = class_map(listing.source, listing.items, None)  # before minutes of reading
     cut_items(listing, listing.items, seed, [], SOUNDS)
@@ -132,8 +134,9 @@ def list_sounds(source: Path, folds: Folds, *, need_train: bool = True) -> Listi
             table = None if _has_class_folders(source) else find_table(source)
             if table is not None:
                 return list_sound_table(table, source, folds=folds, need_train=need_train)
-            if folds.test is not None:
-                raise DataError(f"{where}: has no table with a column fold, which test_fold needs")
+            if folds.test is not None or folds.group is not None:
+                asked = "fold" if folds.group is None else printable(folds.group)
+                raise DataError(f"{where}: has no table with a column {asked}, which was asked for")
             _check_fold_folders(source)
             return list_folder(source, need_train=need_train, kind=SOUNDS)
         if not source.exists():

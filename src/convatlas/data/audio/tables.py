@@ -27,6 +27,7 @@ from convatlas.data.sources.walk import look, walk
 from convatlas.errors import DataError
 
 FOLD_NAMES = ("fold", "cv_fold", "kfold", "fold_id")
+GROUP_NAME = "group"
 TABLE_FOLDERS = ("meta", "metadata", "annotation", "annotations", "labels")  # beside the sounds
 MIN_VALIDATED_FOLDS = 3  # with fewer, validation is cut off the training folds
 SAMPLE_ROWS = 50  # in which a sound's name tells that a table is one of sounds
@@ -39,10 +40,13 @@ class Folds:
     Args:
         test: the fold that is held out, as the table writes it; the last one where not given.
         used: whether they make the splits at all.
+        group: the column that says of which source a sound is, such as a speaker: where splits are
+            cut, a source stays in one. A column `group` says so by itself.
     """
 
     test: str | None = None
     used: bool = True
+    group: str | None = None
 
 
 def list_sound_table(path: Path, root: Path, *, folds: Folds, need_train: bool = True) -> Listing:
@@ -67,6 +71,8 @@ def list_sound_table(path: Path, root: Path, *, folds: Folds, need_train: bool =
     if columns.split is None or folds.test is not None:
         columns, placed = _with_folds(path, listing, columns, placed, folds)
     add_rows(listing, columns, placed)
+    if folds.used:
+        _add_groups(path, listing, columns, placed, folds.group)
     if finder.by_name:
         listing.notes.append(
             f"{printable(path.name)}: {finder.by_name:,} sounds were found by their bare names "
@@ -229,6 +235,29 @@ def _with_folds(
         f"{val}; --set test_fold=K takes another"
     )
     return replace(columns, split=width), done
+
+
+def _add_groups(
+    path: Path, listing: Listing, columns: Columns, rows: Sequence[Row], asked: str | None
+) -> None:
+    """Note the source of each sound, where a column says it."""
+    names = [column_name(field) for field in rows[0][1]] if columns.header else []
+    wanted = GROUP_NAME if asked is None else column_name(asked)
+    if wanted not in names:
+        if asked is not None:
+            raise DataError(f"{printable(path)}: has no column {printable(asked)} for the groups")
+        return
+    place, named = names.index(wanted), {item.file for item in listing.items}
+    for _, row in rows[1:]:
+        if max(place, columns.file) < len(row) and row[columns.file] in named:
+            listing.groups[row[columns.file]] = row[place].strip() or row[columns.file]
+    for item in listing.items:
+        listing.groups.setdefault(item.file, item.file)
+    count = len(set(listing.groups.values()))
+    listing.notes.append(
+        f"{printable(path.name)}: sounds of one '{printable(rows[0][1][place])}' are not split, "
+        f"{count:,} of them"
+    )
 
 
 def _number(text: str) -> tuple[float, str]:

@@ -31,6 +31,7 @@ class Listing:
         broken: what is named but cannot be used, each with the reason; counts as a broken file.
         notes: sentences on how the source was understood.
         places: where an item stands in its source, such as `line 3`.
+        groups: by file, what it is of one source with: they are not split.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Listing:
     broken: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
 
     @property
     def given(self) -> set[str]:

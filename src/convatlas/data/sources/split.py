@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable
+from convatlas.data.sources.group_split import cut_groups
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.errors import DataError
 
@@ -73,5 +74,8 @@ def cut_items(
             files.setdefault(item.label, []).append(item.file)
     same = {file for group in duplicates for file in group}
     shares = shares_for(listing.given)
+    if listing.groups:
+        split_of = cut_groups(listing.source, files, listing.groups, shares, seed=seed)
+        return [replace(item, split=split_of.get(item.file, item.split)) for item in items]
     split_of = cut(listing.source, files, shares, seed=seed, duplicates=same, kind=kind)
     return [replace(item, split=split_of.get(item.file, item.split)) for item in items]
