@@ -143,6 +143,18 @@ def test_the_same_sound_in_two_classes_or_another_suffix_is_told(tmp_path):
     assert "left out 1 (not named as a sound): rain/notes.txt" in found
 
 
+def test_nine_of_ten_sounds_are_heard_whole(tmp_path):
+    root = class_folders(tmp_path / "sounds", 20)
+    for n in range(12):
+        write(root / "dog" / f"{n}.wav", n, seconds=0.6)
+    assert (data := open_sounds(root)).window_s == 0.6
+    assert data.seconds == 0.1
+    assert open_sounds(root, hearing=Hearing(window_s=2.0)).window_s == 2.0
+    for n in range(8):
+        write(root / "rain" / f"{n}.wav", n, rate=1000, seconds=20)
+    assert open_sounds(root, hearing=Hearing(rate_hz=1000)).window_s == 5.0
+
+
 def test_the_lowest_rate_is_heard_so_that_no_class_is_told_by_its_rate(tmp_path):
     root = class_folders(tmp_path / "sounds")
     for n in range(8):

@@ -29,6 +29,7 @@ from convatlas.errors import DataError
 
 HIGHEST_CHOSEN_HZ = 22_050  # that is chosen: what lies above tells classes apart in few sounds
 MIN_WINDOW_S, USUAL_WINDOW_S = 0.25, 5.0  # heard at a time, where the data decide
+HEARD_WHOLE = 0.9  # fraction of the sounds that fit into a window, if it is not too long then
 FEW = 0.05  # fraction of the sounds that may have a lower rate than the chosen one
 FOLD_FOLDER = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 
@@ -248,15 +249,15 @@ def _build(
     }
     base = source.resolve() if source.is_dir() else source.resolve().parent
     seconds = sorted(fact.seconds for fact in facts)
-    usual = round(median(seconds), 3)
+    most = seconds[int(HEARD_WHOLE * (len(seconds) - 1))]
     return SoundData(
         name=stored_name(source.resolve().stem),
         source=stored_name(source.resolve()),
         root="." if root == base else "..",
         classes=classes,
         rate_hz=rate_hz,
-        seconds=usual,
-        window_s=hearing.window_s or round(min(USUAL_WINDOW_S, max(MIN_WINDOW_S, usual)), 3),
+        seconds=round(median(seconds), 3),
+        window_s=hearing.window_s or round(min(USUAL_WINDOW_S, max(MIN_WINDOW_S, most)), 3),
         splits=splits,
         scan=_report(listing, items, classes, facts, broken, duplicates, per_class, seconds),
         seed=seed,
