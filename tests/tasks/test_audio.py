@@ -15,6 +15,7 @@ from convatlas.progress import Silent
 from convatlas.search.space import Candidate
 from convatlas.tasks import find_task, recognise_task, task_of_network
 from convatlas.tasks.audio_networks import fresh_networks, front_of
+from convatlas.tasks.sound_windows import LazyWindows
 from convatlas.tasks.trial_sounds import TrialSounds
 from convatlas.train.recipe import Recipe
 
@@ -132,6 +133,24 @@ def test_a_pass_hears_each_training_sound_once_and_validation_every_window():
     assert len(few.loaders(4, 0)[1].dataset.labels) == 5
     sounds.keep([])
     assert not sounds.is_read(candidate)
+
+
+def test_features_without_room_in_memory_are_computed_when_asked_for(monkeypatch):
+    kept, candidate = trial()
+    expected = next(iter(kept.frozen_batches(candidate, "val", None)))
+    monkeypatch.setattr("convatlas.tasks.trial_sounds.free_memory_bytes", lambda: 4000)
+    sounds, _ = trial()
+    task = sounds.training(candidate, Recipe(), None)
+    train, validate = task.loaders(4, 0)
+    assert isinstance(train.dataset, LazyWindows)
+    batches = list(train)
+    assert [x.shape for x, _ in batches] == [(4, 1, 32, 32)] * 3
+    assert sorted(torch.cat([labels for _, labels in batches]).tolist()) == [0] * 6 + [1] * 6
+    assert torch.cat([places for _, places in validate]).tolist() == list(range(12))
+    few = sounds.training(candidate, Recipe(), 5).loaders(4, 0)[1].dataset
+    assert [int(few[i][1]) for i in range(5)] == [0, 1, 2, 3, 4]
+    lazy = next(iter(sounds.frozen_batches(candidate, "val", None)))
+    torch.testing.assert_close(lazy, expected, atol=0.5, rtol=0)  # measured on fewer windows
 
 
 def test_what_training_hears_is_what_the_predictor_hears():

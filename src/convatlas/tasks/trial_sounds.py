@@ -20,55 +20,18 @@ from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.tasks.audio_networks import form_of
+from convatlas.tasks.sound_windows import LazyWindows, Windows, joined, spaced
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 from convatlas.train.tasks.sounds import ClassifySounds
 
 MAX_WINDOWS = 16  # of one training sound
+MAX_JUDGED_WINDOWS = 64  # of one validation sound: of a longer one evenly spaced ones
 SHARE = 0.25  # of the free memory, that the features of a split may take
 FEW_SOUNDS = 2000  # for training, up to which they are mixed with each other
 FROZEN_SOUNDS = 16  # asked at a time: their maps stay in the processor's cache
 MIN_REPORTED_SOUNDS = 16  # progress is reported once in this many sounds
 Form = tuple[str, int, int]  # front end, samples of a window, size
-
-
-class Windows(Dataset[tuple[Tensor, int]]):
-    """The features of a split's windows, as a dataset.
-
-    In training an item is a random window of a sound, with its label; else each window is one,
-    with the place of its sound.
-
-    Args:
-        features: of all windows. Shape: (windows, c, ...)
-        first: the first window of each sound, and behind the last one their number.
-    """
-
-    def __init__(self, features: Tensor, first: Sequence[int], labels: Tensor, *, training: bool):
-        self.features, self.first, self.labels = features, list(first), labels
-        self.training = training
-        counts = torch.tensor(self.first).diff()
-        self.sounds = torch.arange(len(counts)).repeat_interleave(counts)
-
-    def __len__(self) -> int:
-        return len(self.labels) if self.training else len(self.features)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        if not self.training:
-            return self.features[index], int(self.sounds[index])
-        start, end = self.first[index], self.first[index + 1]
-        row = start if end == start + 1 else int(torch.randint(start, end, ()))
-        return self.features[row], int(self.labels[index])
-
-    def judged(self, count: int | None, seed: int) -> "Windows":
-        """Return the windows of `count` sounds, the same each time."""
-        total = len(self.labels)
-        if count is None or count >= total:
-            return self
-        order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
-        chosen = order[:count].tolist()
-        parts = [self.features[self.first[i] : self.first[i + 1]] for i in chosen]
-        first = [0, *torch.tensor([len(part) for part in parts]).cumsum(0).tolist()]
-        return Windows(torch.cat(parts), first, self.labels[chosen], training=False)
 
 
 class TrialSounds:
@@ -153,8 +116,7 @@ class TrialSounds:
         chosen = range(len(windows.labels)) if rows is None else rows
         for start in range(0, len(chosen), FROZEN_SOUNDS):
             places = list(chosen[start : start + FROZEN_SOUNDS])
-            middle = [(windows.first[i] + windows.first[i + 1] - 1) // 2 for i in places]
-            yield features.normalise(windows.features[middle]), windows.labels[places]
+            yield features.normalise(windows.middle(places)), windows.labels[places]
 
     def training_on(self, train: Dataset, val: Dataset) -> Classify:
         """Return batches, loss and validation for the rest of a network, as nothing is prepared."""
@@ -187,7 +149,7 @@ class TrialSounds:
         form = self._form(candidate)
         if form not in self._features:
             named = form_of(candidate.name, candidate.example, self.data.rate_hz)
-            features = self._split("train", form).features
+            features = self._split("train", form).sample()
             self._features[form] = SoundFeatures.fit(features, self.data.rate_hz, named)
         return self._features[form]
 
@@ -203,29 +165,31 @@ class TrialSounds:
         front = SoundFeatures(self.data.rate_hz, kind, samples, size).front
         training = name == "train"
 
-        def compute(index: int) -> Tensor:
+        def cut(index: int) -> Tensor:
             sound = split.read(index)
             if training:
-                return front(overlapping_windows(sound, samples, most)).half()
-            return front(cut_windows(sound[None], samples)[0]).half()
+                return overlapping_windows(sound, samples, most or MAX_WINDOWS)
+            windows = cut_windows(sound[None], samples)[0]
+            return windows[spaced(len(windows), MAX_JUDGED_WINDOWS)]
 
-        most = self._most_windows(split, front, samples)
+        most, labels = self._most_windows(split, front, samples), torch.tensor(split.labels)
+        if most < 1:
+            return LazyWindows(cut, front, labels, training=training)
         bar = self.progress.bar(f"features of {name}", len(split), unit="sounds")
         parts: list[Tensor] = []
-        with closing(in_threads(compute, range(len(split)))) as computed:
+        with closing(in_threads(lambda i: front(cut(i)).half(), range(len(split)))) as computed:
             for part in computed:
                 parts.append(part)
                 if len(parts) % MIN_REPORTED_SOUNDS == 0 or len(parts) == len(split):
                     bar.update(len(parts))
         bar.close()
-        first = [0, *torch.tensor([len(part) for part in parts]).cumsum(0).tolist()]
-        return Windows(torch.cat(parts), first, torch.tensor(split.labels), training=training)
+        return joined(parts, labels, training=training)
 
     def _most_windows(self, split: Clips, front: torch.nn.Module, samples: int) -> int:
-        """As many windows of each sound as memory has room for, at least one."""
+        """As many windows of each sound as memory has room for; 0 where not one has."""
         bytes_each = 2 * front(torch.zeros(1, samples)).numel()
         room = SHARE * free_memory_bytes() / max(1, len(split) * bytes_each)
-        return int(min(MAX_WINDOWS, max(1, room)))
+        return int(min(MAX_WINDOWS, room))
 
 
 def _same(batch: Tensor) -> Tensor:
