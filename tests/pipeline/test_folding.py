@@ -10,7 +10,7 @@ from convatlas.data import open_images
 from convatlas.deadline import Deadline
 from convatlas.errors import UsageError
 from convatlas.explain.classes.score import close_race, least_gap
-from convatlas.pipeline.config import Trial
+from convatlas.pipeline.config import RunConfig, Trial
 from convatlas.pipeline.folding import (
     check_folds,
     contest_seconds,
@@ -19,6 +19,7 @@ from convatlas.pipeline.folding import (
     notes_of,
     validate_by_folds,
 )
+from convatlas.pipeline.run import Run
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
@@ -112,6 +113,7 @@ def test_the_same_is_done_unasked_where_examples_are_few_and_time_is_left(traine
     runner, trial = trained
     runner.speeds.timed, trial.record.seconds = True, 5.0
     assert validate_by_folds(runner, trial, None, Deadline(20.0)) is None  # no time for 5 x 5 s
+    trial.record.seconds, trial.record.epochs = 0.5, 0.2
     assert validate_by_folds(runner, trial, None, Deadline(100.0)).count == 5
     runner.speeds.timed = False
     assert validate_by_folds(runner, trial, None, Deadline(1e9)) is None  # nothing was asked for
@@ -128,6 +130,20 @@ def test_trials_are_ranked_by_folds_where_there_are_any():
     assert trial.score(metric) == pytest.approx((0.6, -3.0))
     assert record.judged(metric) == pytest.approx(0.6)
     assert record.value(metric) == 0.9
+
+
+def test_a_run_says_what_the_folds_found(config, tmp_path):
+    config.leaderboard[0].folds = notes_of([0.5, 0.7], [2.0, 4.0], 30, "trained anew for each, 2 s")
+    again = RunConfig.model_validate_json(config.model_dump_json())
+    assert again.folds == config.leaderboard[0].folds
+    assert again.folds_words == (
+        "60.0% ± 10.0 points (mean and standard error of 2 folds, 30 images; "
+        "trained anew for each, 2 s)"
+    )
+    assert Run(tmp_path, again).summary()["folds"]["mean"] == pytest.approx(0.6)
+    again.leaderboard[0].folds = None
+    assert (again.folds, again.folds_words) == (None, None)
+    assert Run(tmp_path, again).summary()["folds"] is None
 
 
 def test_a_head_is_found_anew_without_each_fold():
