@@ -24,6 +24,7 @@ UNKNOWN_LENGTH = 0x7FFF_0000  # bytes: programs that write to a pipe say this or
 SHORT_DATA = re.compile(r"(data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)")
 WHOLE_SIZES = ("riff", "Riff size")  # of formats that do not say this of the samples alone
 OGG_CUT = ("without an End-Of-Stream flag", "Last page lacks an end-of-stream bit")
+MP3_SLACK = 2 * 1152  # samples: what encoders write of the length may be off by a frame or two
 FAR_ABOVE = 64.0  # times full scale: the numbers are no samples between -1 and 1
 
 
@@ -94,7 +95,7 @@ def read_blocks(path: Path, max_seconds: float) -> Iterator[tuple[Header, np.nda
             yield header, block
         if not done:
             raise UnreadableSound("holds no samples")
-        if done < header.frames:
+        if done < header.frames - (MP3_SLACK if header.format == "MP3" else 0):
             raise UnreadableSound(f"truncated ({done:,} of {header.frames:,} samples)")
 
 
