@@ -11,6 +11,7 @@ import convatlas as ca
 from convatlas.data.audio.sound_data import Clips
 from convatlas.errors import DataError, UsageError
 from convatlas.models.registry import find_entry
+from convatlas.pipeline.outlook import outlook
 from convatlas.progress import Silent
 from convatlas.search.space import Candidate
 from convatlas.tasks import find_task, recognise_task, task_of_network
@@ -178,3 +179,19 @@ def test_waveforms_in_memory_are_asked_like_files():
     assert found[4].error == "sound 5: holds samples that are not finite numbers"
     with pytest.raises(UsageError, match="predict takes a path"):
         list(TASK.predict(lambda: predictor, [np.zeros((2, 2, 2))], FACTS, Silent())[1])
+
+
+def test_recorded_curves_of_borrowed_networks_tell_what_to_expect():
+    rows = fresh_networks([find_entry("lenet5_modern")], DATA, fixed_width=False)
+    candidates = [candidate for sweep in rows["lenet5_modern"] for candidate in sweep]
+    assert outlook(("audio",), candidates, 500, 60.0) is None
+    known = outlook((TASK.name, *TASK.borrows), candidates, 500, 60.0)
+    assert known.likely_error("lenet5_modern", 1e6) == pytest.approx(
+        outlook(("classify",), candidates, 500, 60.0).likely_error("lenet5_modern", 1e6)
+    )
+
+
+@pytest.mark.parametrize(("sounds", "helped"), [(40, True), (400, False)])
+def test_weights_of_photographs_are_for_few_sounds(sounds, helped):
+    data = SimpleNamespace(splits={"train": range(sounds)}, classes=("a", "b"))
+    assert TASK.suits_public_weights(data) is helped

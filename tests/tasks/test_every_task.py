@@ -1,11 +1,13 @@
 """What the main job promises holds for each task; the second one stands in the tests alone."""
 
 import csv
+import html
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,6 +148,20 @@ def test_the_exported_file_takes_sounds_of_any_length(audio, tmp_path):
     file = OnnxFile(copied)
     assert file.classes == ["noise", "tone"]
     assert file.metadata["rate_hz"] == "8000"
+
+
+def test_the_code_of_the_report_reads_sounds_as_the_run_does(audio, tmp_path, capsys):
+    soundfile = pytest.importorskip("soundfile")
+    file = tmp_path / "sound.wav"
+    soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, (16_000, 2)), 16_000)
+    code = audio.task.runtime_code(audio.run.files["onnx"], audio.run.config)
+    assert code in html.unescape((audio.run.path / "report.html").read_text(encoding="utf-8"))
+    capsys.readouterr()
+    exec(code.replace('"sound.wav"', repr(str(file))), {})
+    label, probability = capsys.readouterr().out.split()
+    (answer,) = audio.run.predict(file)
+    assert label == answer.label
+    assert float(probability) == pytest.approx(answer.probability, abs=1e-4)
 
 
 def test_its_report_is_rebuilt_and_its_export_checked_without_the_data(case, capsys, tmp_path):
