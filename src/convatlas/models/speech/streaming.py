@@ -134,15 +134,16 @@ class _Cumulative:
         self.square: Tensor | float = 0.0
 
     def __call__(self, x: Tensor) -> Tensor:
-        wide, channels = x.double(), x.shape[1]
+        channels = x.shape[1]
         seen = torch.arange(1, x.shape[2] + 1, device=x.device) * channels + self.values
-        sums = wide.sum(1, keepdim=True).cumsum(2) + self.sum
-        squares = wide.square().sum(1, keepdim=True).cumsum(2) + self.square
+        sums = x.sum(1, keepdim=True).double().cumsum(2) + self.sum
+        squares = x.square().sum(1, keepdim=True).double().cumsum(2) + self.square
         self.values += x.shape[2] * channels
         self.sum, self.square = sums[:, :, -1:], squares[:, :, -1:]
         mean = sums / seen
         variance = (squares / seen - mean.square()).clamp(min=0)
-        y = ((wide - mean) * (variance + self.norm.eps).rsqrt()).to(x.dtype)
+        scale = (variance + self.norm.eps).rsqrt().to(x.dtype)
+        y = (x - mean.to(x.dtype)) * scale
         return y * self.norm.weight[:, None] + self.norm.bias[:, None]
 
 
