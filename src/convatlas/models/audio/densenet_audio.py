@@ -2,8 +2,8 @@
 
 Windows of 25, 50 and 100 ms give three spectrograms of the same sound, which are the three
 channels of a picture. Only the last layer is new, so that weights of images are a start; several
-runs of that start differ enough for the mean of their probabilities to be better than each
-(`models/ensemble.py`).
+runs of that start differ enough for the mean of their probabilities (`models/ensemble.py`) to be
+better on two of the paper's three sets.
 
 Source:  Palanisamy, Singhania, Yao, "Rethinking CNN Models for Audio Classification", 2020,
          arXiv:2007.11154, section 3; sizes from the authors' code.
