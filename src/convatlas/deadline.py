@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 RESERVE_SHARE = 0.3  # of the limit, at most, is kept for what follows training
 LONG_RESERVE_S, LONG_RESERVE_SHARE = 25.0, 0.05  # kept at least: whichever is less
 # Processor seconds, as measured on two cores of a server; another machine differs.
-CLOSING_S = 5.0  # of the last timing, test, proof and report of small photographs
-EXPORT_S, EXPORT_LAYER_S = 3.3, 0.04  # of an export: its libraries, and each counted layer
+CLOSING_S = 7.0  # of the last timing, test, proof and report of small photographs
+EXPORT_S, EXPORT_LAYER_S = 5.0, 0.04  # of an export: its libraries, and each counted layer
 MIN_TRAIN_FRACTION = 0.1  # training gets at least this fraction of the time limit
 PROOF_SHARE, PROOF_S = 0.1, 10.0  # for the proof of an export: whichever is less
 SPIN_S = 0.2  # processor seconds that tell how busy the machine is; fewer tell mostly chance

@@ -1,5 +1,7 @@
 """Training on from a linear head: which layers, from which maps, and that only gains are kept."""
 
+from math import nan
+
 import pytest
 import torch
 
@@ -40,14 +42,14 @@ def changed_since(trial, before):
     return {k for k, v in trial.model.state_dict().items() if not torch.equal(v, before[k])}
 
 
-def pretend(monkeypatch, accuracy):
+def pretend(monkeypatch, accuracy, loss=0.1):
     """Let training take a step away from the head, and claim a validation result."""
 
     def train(rest, task, recipe, **options):
         batch = next(iter(task.loaders(recipe.batch_size, 0)[0]))
         task.loss(rest.train(), batch).backward()
         torch.optim.SGD(rest.parameters(), lr=1e-3).step()
-        figures = {"val_loss": 0.1, "val_accuracy": accuracy}
+        figures = {"val_loss": loss, "val_accuracy": accuracy}
         return module_trained(figures=figures, epochs=3.0, kept_epoch=2.0)
 
     from convatlas.train.loop import Trained as module_trained
@@ -92,9 +94,11 @@ def test_what_is_no_better_leaves_network_and_record_as_they_were(head, monkeypa
         same = trial.record.figures == record.figures and trial.record.reason == record.reason
         return same and not changed_since(trial, before)
 
-    for accuracy in (-1.0, float("nan")):
-        trial.maps = kept
-        pretend(monkeypatch, accuracy)
+    few = trial.record.validated
+    # Few validation examples judge by the loss, many by the metric.
+    for validated, accuracy, loss in ((few, 1.0, 99.0), (few, 1.0, nan), (500, -1.0, 0.0)):
+        trial.maps, trial.record.validated = kept, validated
+        pretend(monkeypatch, accuracy, loss)
         fine_tune(runner, trial, Deadline(120.0), RunLog())
         assert unchanged()
 

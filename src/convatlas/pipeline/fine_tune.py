@@ -24,6 +24,7 @@ from convatlas.deploy.frozen_network import frozen_network
 from convatlas.errors import UsageError, short_of_memory
 from convatlas.metric import Metric
 from convatlas.models.split_network import Cut, freeze_norms, layers_between
+from convatlas.pipeline.config import FEW_VALIDATED
 from convatlas.pipeline.cut_shares import cut_shares, smallest_alike
 from convatlas.pipeline.frozen_trial import MAX_MAPS_BYTES
 from convatlas.pipeline.trials import VALIDATE_SHARE, KeptMaps, LiveTrial, TrialRunner
@@ -37,6 +38,8 @@ from convatlas.train.task import VALIDATED, validation_rank
 GOOD_PASSES, MIN_PASSES, MAX_PASSES = 6, 3, 20  # over the training examples
 MIN_TUNING_STEPS = 150  # also with few examples
 BATCH, LR = 32, 1e-3
+FEW_EXAMPLES = 1000  # for training, up to which layers are moved less, and fewer of them
+LR_OF_FEW, SHARE_OF_FEW = 3e-4, 0.35
 MIN_TUNING_S = 4.0  # with less it is not begun
 EXPORT_S = 3.0  # seconds, about, until a runtime answers for other frozen layers
 PROBE = 16  # examples of the step that is timed
@@ -105,6 +108,8 @@ def _trained_on(
     metric, old = runner.metric, record.figures
     reached = {key.removeprefix(VALIDATED): value for key, value in result.figures.items()}
     better = bool(reached) and _rank(reached, metric) > _rank(old, metric)
+    if reached and (record.validated or 0) < FEW_VALIDATED:
+        better = reached["loss"] < old["loss"]  # of few examples it tells more than the metric
     if reached:
         runner.progress.say(
             f"{name}: {metric.text(reached[metric.key])} on validation after {result.epochs:.1f} "
@@ -113,6 +118,9 @@ def _trained_on(
     if better:
         record.figures, record.epochs = reached, round(result.epochs, 2)
         record.kept_epoch = round(result.kept_epoch, 2)
+        if record.folds is not None:
+            words_of = f"{record.folds.words}, before the last layers were trained on"
+            record.folds = record.folds.model_copy(update={"words": words_of})
         trial.tuned_words = f"{words}, for {record.kept_epoch} passes"
         record.reason = f"{record.reason}; then {trial.tuned_words}"
     return better
@@ -141,7 +149,12 @@ def _plan(
             frozen_s = (1 - share) * trial.frozen_s * asked + EXPORT_S
         passes[cut] = (seconds - frozen_s) / (step_s * share * count)
     kept_as_is = frozen_parts(model, runner.recipe.freeze).modules
-    free = {cut: share for cut, share in shares.items() if not kept_as_is & {*cut.layers}}
+    most = SHARE_OF_FEW if count <= FEW_EXAMPLES else 1.0
+    free = {
+        cut: share
+        for cut, share in shares.items()
+        if not kept_as_is & {*cut.layers} and share <= most
+    }
     least = max(MIN_PASSES, MIN_TUNING_STEPS * BATCH / count)
     good = max(GOOD_PASSES, least)
     for wanted in (good, least):
@@ -217,7 +230,8 @@ def _asked(
 
 def _recipe(runner: TrialRunner, examples: int, passes: float) -> Recipe:
     """Return the recipe of training on; what the user asked for stays."""
-    options = {"lr": LR, "batch_size": min(BATCH, max(1, examples // 2)), "epochs": passes}
+    lr = LR_OF_FEW if examples <= FEW_EXAMPLES else LR
+    options = {"lr": lr, "batch_size": min(BATCH, max(1, examples // 2)), "epochs": passes}
     own = {name: value for name, value in options.items() if name not in runner.fixed}
     return runner.recipe.with_options(**own)
 
