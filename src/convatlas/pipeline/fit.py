@@ -15,6 +15,7 @@ from convatlas.pipeline.call import record_call
 from convatlas.pipeline.compete import compete
 from convatlas.pipeline.config import FRONT, Trial
 from convatlas.pipeline.dropped_weights import DroppedWeights
+from convatlas.pipeline.expect_end import expect_end
 from convatlas.pipeline.extent import Extent
 from convatlas.pipeline.fine_tune import fine_tune
 from convatlas.pipeline.finishing import finish
@@ -70,9 +71,6 @@ COUNTED_NETWORKS = 24  # that fit, where no time limits the counting
 COUNTING_SHARE = 0.08  # of the limit, for counting candidates
 READING_SHARE = 0.25  # of what is left, for reading the data in the forms of the trials
 WAYS_SHARE = 0.05  # of what is left, for finding out how each network computes fastest
-USUAL_TEST = 0.05  # of the limit, which the time that is kept for what follows training includes
-TOLERANCE = 0.1  # of the limit: an end so much later is said beforehand
-BUSY = 1.2  # times slower than alone, from which other programs are named as a cause
 MAX_WORKERS = 256  # threads that read
 
 
@@ -217,7 +215,7 @@ def fit(
         if not heads:
             _get_ready(runner, trials, others, deadline)
         runner.progress = runner.trial_data.progress = progress
-        _expect_end(runner, trials, deadline)
+        expect_end(runner, trials, deadline)
         log = RunLog(claim.building)
         if heads:
             ranked = compete_by_heads(runner, trials, deadline, log)
@@ -328,27 +326,6 @@ def _task(name: str | None, model: str | None, data: str | Path) -> AnyTask:
         return find_task(name)
     of_model = find_entry(model).task if model is not None else None
     return task_of_network(of_model, data) if of_model in TASKS else recognise_task(data)
-
-
-def _expect_end(runner: TrialRunner, trials: list[LiveTrial], deadline: Deadline) -> None:
-    """Keep time for testing a slow network, and say beforehand where the limit will not hold."""
-    count = len(runner.data.splits["test"])
-    slowest = max(runner.answer_seconds(e, count) for e in trials)
-    deadline.test_s = max(0.0, slowest - USUAL_TEST * deadline.seconds)
-    costs = [e.counted.cost for e in trials if e.counted.cost is not None]
-    deadline.expect_export(max((len(cost.layers) for cost in costs), default=0))
-    deadline.slowdown = (deadline.slowdown + slowdown()) / 2  # two looks tell less of chance
-    if deadline.late() > TOLERANCE * deadline.seconds:
-        causes = [f"{deadline.spent():.0f} s have passed before training"]
-        if deadline.slowdown > BUSY:
-            causes.append(f"other programs slow this one down {deadline.slowdown:.1f} times")
-        if deadline.test_s:
-            items = runner.task.items
-            causes.append(f"answering {count:,} test {items} takes about {slowest:.0f} s")
-        runner.progress.say(
-            f"the limit of {deadline.seconds:.0f} s cannot be met, the job takes about "
-            f"{deadline.seconds + deadline.late():.0f} s: {', '.join(causes)}"
-        )
 
 
 def _weight_bytes(trials: list[LiveTrial], *, every: bool) -> int:

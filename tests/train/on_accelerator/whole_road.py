@@ -89,7 +89,7 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize("model", ROADS)
 def test_from_pictures_to_answers(model, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("convatlas.pipeline.fit.MIN_RECIPE_STEPS", 1)
+    monkeypatch.setattr("convatlas.pipeline.training_recipe.MIN_RECIPE_STEPS", 1)
     monkeypatch.setattr("convatlas.pipeline.measure.ACCELERATOR_MATRIX_SIDE", 256)
     recipe, level, expected = ROADS[model]
     recipe = recipe.with_options(epochs=2)
