@@ -1,8 +1,11 @@
 """MiTAS: what is shared is one object, its gradient is the sum, and nothing else changes."""
 
+import copy
+
 import pytest
 import torch
 
+from convatlas.kernels import enabled, fast_layers
 from convatlas.models import create_model
 from convatlas.models.on_shapes import on_shapes
 
@@ -82,6 +85,23 @@ def test_answers_and_gradients_are_those_of_an_unshared_network_with_copies(shar
             sums[source[name]] += parameter.grad
     for path, weight in weights.items():
         torch.testing.assert_close(weight.grad, sums[path], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_kernels_filter_at_each_dilation_of_a_shared_layer(causal):
+    torch.manual_seed(0)
+    norm = "cumulative" if causal else "global"
+    options = dict(sharing="hybrid", norm=norm, causal=causal, skip_channels=7, **SMALL)
+    plain = create_model("conv_tasnet", **options)
+    fast = fast_layers(copy.deepcopy(plain))
+    x = torch.randn(2, 100)
+    for model in (plain, fast):
+        model(x).square().sum().backward()
+    torch.testing.assert_close(fast(x), plain(x))
+    for a, b in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
+    with enabled(False):
+        torch.testing.assert_close(fast(x), plain(x), rtol=0, atol=0)
 
 
 def test_which_blocks_share():

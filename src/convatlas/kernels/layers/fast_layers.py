@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
@@ -125,7 +126,17 @@ class _FastConv1d(_Fast):
         layer = cast(nn.Conv1d, self)
         if not usable(x) or x.dim() != 3:
             return nn.Conv1d.forward(layer, x)
-        (stride,), (padding,), (dilation,) = layer.stride, cast(Any, layer.padding), layer.dilation
+        (padding,), (dilation,) = cast(Any, layer.padding), layer.dilation
+        return self.at(x, padding, dilation)
+
+    def at(self, x: Tensor, padding: int, dilation: int) -> Tensor:
+        """Convolve at another dilation: networks that share a layer among dilations ask for it."""
+        layer = cast(nn.Conv1d, self)
+        if not usable(x):
+            return F.conv1d(
+                x, layer.weight, layer.bias, layer.stride, padding, dilation, layer.groups
+            )
+        (stride,) = layer.stride
         y = depthwise_conv1d(x, layer.weight, stride=stride, padding=padding, dilation=dilation)
         return y if layer.bias is None else y + layer.bias[:, None]
 

@@ -65,10 +65,11 @@ class Norms(nn.Module):
 class TimeFilter(nn.Module):
     """Filter each channel alone over time, at a dilation that each call gives.
 
+    Where `conv` has taken the fast kernels (`fast_layers`), they filter at every dilation.
+
     Args:
         kernel: frames that a filter reads, an odd number where it is not causal.
-        dilation: the usual one; calls with it run through the layer `conv`, and through the fast
-            kernels where that layer has taken them.
+        dilation: the usual one; calls with it run through the layer `conv`.
         causal: a frame sees itself and earlier ones only.
 
     Shape: (n, channels, k) -> (n, channels, k)
@@ -95,7 +96,10 @@ class TimeFilter(nn.Module):
             x = F.pad(x, (reach, 0))
         if (dilation,) == self.conv.dilation:
             return self.conv(x)
-        return self.valid(x if self.causal else F.pad(x, (reach // 2, reach // 2)), dilation)
+        padding = 0 if self.causal else reach // 2
+        if (by_kernel := getattr(self.conv, "at", None)) is not None:
+            return by_kernel(x, padding, dilation)
+        return self.valid(F.pad(x, (padding, padding)), dilation)
 
     def valid(self, x: Tensor, dilation: int) -> Tensor:
         """Filter where the whole window lies inside.
