@@ -2,7 +2,9 @@
 
     python benchmarks/suite_durations.py                     the whole suite, in one process
     python benchmarks/suite_durations.py tests/cli -m slow   a part: any arguments of pytest
-    python benchmarks/suite_durations.py --read one.xml ...  what `pytest --junitxml` has written
+    python benchmarks/suite_durations.py --cases a.csv tests/cli   a part, case by case, into a file
+    python benchmarks/suite_durations.py --read a.csv ...    such files, or what `--junitxml` wrote
+    python benchmarks/suite_durations.py --read a.csv ... --result NAME    into `results/NAME.csv`
 
 `results/suite_durations_before.csv` is the suite as it was before its builds were merged.
 
@@ -13,6 +15,7 @@ the clock but not them. A fixture counts for the first test that asks for it.
 
 import argparse
 import collections
+import csv
 import os
 import sys
 import time
@@ -56,8 +59,19 @@ def run(arguments):
     return watch.cases, code
 
 
+def keep(path, cases):
+    """Write cases to a file that `read` reads."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(cases)
+
+
 def read(path):
-    """The cases of a junit file, which knows the clock only."""
+    """The cases of a file of `keep`, or of a junit file, which knows the clock only."""
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            for *place, clock, processor in csv.reader(file):
+                yield *place, float(clock), float(processor)
+        return
     for case in ET.parse(path).iter("testcase"):
         file = case.get("classname", "").replace(".", "/") + ".py"
         seconds = float(case.get("time", 0))
@@ -102,12 +116,19 @@ def main():
     """Run or read, print, and keep the table of the whole suite."""
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--read", nargs="+", type=Path, metavar="XML", default=[])
+    parser.add_argument("--cases", type=Path)
+    parser.add_argument("--result")
     options, arguments = parser.parse_known_args()
     if options.read:
-        show(table([case for path in options.read for case in read(path)]))
+        rows = table([case for path in options.read for case in read(path)])
+        show(rows)
+        if options.result:
+            write_results(options.result, rows)
         return 0
     cases, code = run(arguments)
     rows = table(cases)
+    if options.cases:
+        keep(options.cases, cases)
     if arguments or code:
         show(rows)
     else:

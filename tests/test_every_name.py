@@ -18,6 +18,7 @@ from convatlas.atlas.index import INDEX
 from convatlas.cost import count
 from convatlas.models import create_model, find_entry, model_names
 from convatlas.models.on_shapes import on_shapes
+from quick_shapes import QuickShapes
 
 # Sides of the published input where a name does not say it and it is not 224 pixels.
 SIZES = {
@@ -113,7 +114,8 @@ def test_example_is_one_image_of_the_size_that_the_name_says(built):
     entry, side = built.entry, published_side(built.entry.name)
     with torch.device("meta"):
         (x,) = built.model.example()
-        logits = built.model.eval()(x)
+        with QuickShapes():
+            logits = built.model.eval()(x)
     with on_shapes():
         (other,) = create_model(entry.name, in_channels=2).example(batch=3)
     assert x.shape == (1, entry.defaults["in_channels"], side, side)

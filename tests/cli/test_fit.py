@@ -134,7 +134,7 @@ def test_missing_data_is_exit_3(convatlas, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_what_was_reached(number, convatlas, shapes, tmp_path):
     out = tmp_path / "run"
-    command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "10m"]
+    command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "2m"]
     job = subprocess.Popen(
         [*command, "--out", out],
         stderr=subprocess.PIPE,

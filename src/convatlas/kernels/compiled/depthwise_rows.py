@@ -3,6 +3,7 @@
 Weights are held tap by tap (`depthwise_weights.py`).
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ def end_tap(place, step, size, taps):
     return min(taps, (size - 1 - place) // step + 1)
 
 
+# Functions are made once for what they are made for: kernels that share them compile them once.
+@cache
 def _strips(strip, way):
     """The function that writes output rows in strips of one kind, which end in one way."""
     columns, h_taps, h_stride, w_taps, w_stride = strip
@@ -87,11 +90,15 @@ def _strips(strip, way):
     return write_strips
 
 
+@cache
 def _choice(strips, way):
     """The function that writes rows in whichever of these strips they have."""
     if not strips:
         return _no_strip
-    strip, rest = _strips(strips[0], way), _choice(strips[1:], way)
+    strip = _strips(strips[0], way)
+    if len(strips) == 1:
+        return strip
+    rest = _choice(strips[1:], way)
     columns, h_taps, _, w_taps, _ = strips[0]
 
     @inner
@@ -174,6 +181,7 @@ def row_of(q, x, w, padded, j):
     return FilterRow(inputs, xrow, weights, q[p.H_WEIGHT_STEP] * wrow, wcol, rows)
 
 
+@cache
 def finishing_rows(strips, way):
     """Compile `depthwise_rows` for whole vectors of channels and another epilogue.
 
@@ -189,6 +197,7 @@ def finishing_rows(strips, way):
     return write_rows
 
 
+@cache
 def depthwise_rows(strips, plain):
     """Return the function that writes output rows, compiled for these strips.
 

@@ -5,6 +5,8 @@ filled up with zeros to whole vectors, so that no load needs a mask. Over rows o
 (n, h, w, c) in memory, the gradient is summed in float64 in the same order.
 """
 
+from functools import cache
+
 import numpy as np
 
 from convatlas.kernels.codegen.memory import (
@@ -44,6 +46,7 @@ def clear_sums(sums, count):
         store(sums + i, splat(ZERO), FLOAT32)
 
 
+@cache
 def _wide(taps, stride):
     """Whether a row is best taken in wide tiles: in fewer steps, and without unknown padding."""
     lefts, rights = PADDING[taps, stride]
@@ -67,6 +70,7 @@ def _wide(taps, stride):
     return wide
 
 
+@cache
 def _tiled_sums(taps, stride, edges):
     """The function that adds up the weight gradient for one number of taps and stride."""
     wide = _wide(taps, stride)
@@ -151,6 +155,7 @@ def _no_plain_sums(q, x, xrow, dy, rows, lanes, target, pitch, dtype):
     """Tiles take all channels."""
 
 
+@cache
 def weight_rows(tiles, plain, edges):
     """Return the function that adds up the weight gradient, compiled for these tiles.
 
