@@ -35,14 +35,17 @@ def test_a_file_that_does_not_import_says_so(shelf):
         import_all("a_shelf", [str(shelf)])
 
 
-def test_every_network_of_the_atlas_declares_the_task_of_its_shelf():
+def test_every_network_of_the_atlas_declares_a_task_of_its_shelf():
+    shelves = {"classify": "classify", "audio": "audio", "separate": "speech", "extract": "speech"}
     for entry in map(find_entry, model_names()):
         if entry.ours:
-            assert entry.module.startswith(f"convatlas.models.{entry.task}."), entry.name
+            shelf = shelves[entry.task]
+            assert entry.module.startswith(f"convatlas.models.{shelf}."), entry.name
 
 
 def test_the_names_come_in_the_order_of_the_files():
-    files = [find_entry(name).module.rpartition(".")[2] for name in model_names()]
+    entries = [find_entry(name) for name in model_names()]
+    files = [e.module.rpartition(".")[2] for e in entries if e.task == "classify"]
     assert {"lenet", "resnet", "xception"} <= set(files) <= set(classify.__all__)
     assert files[0] == "alexnet"
     assert files[-1] == "xception"

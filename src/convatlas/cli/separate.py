@@ -23,10 +23,11 @@ def separate_command(
     force: bool = typer.Option(False, "--force", help="Replace voices that are there already."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
-    """Write each voice of recordings as a WAV file: NAME-voice1.wav, NAME-voice2.wav and so on.
+    """Write each voice of recordings as a sound file of its own.
 
-    A recording may last for hours: memory holds a few seconds of it. Unreadable files are named and
-    the rest goes on; the exit code is 3 only if no file could be read.
+    The files are NAME-voice1.wav, NAME-voice2.wav and so on, at the rate of the run. A recording
+    may last for hours: memory holds a few seconds of it. Unreadable files are named and the rest
+    goes on; the exit code is 3 only if no file could be read.
     """
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.data.audio.asked import find_asked
