@@ -60,7 +60,7 @@ def pretend(monkeypatch, accuracy, loss=0.1):
 def test_the_maps_are_what_the_layers_before_the_cut_give(head):
     runner, trial = head
     kept = trial.maps
-    shares = cut_shares(trial.model, trial.counted, torch.rand(2, 3, 96, 96), 1e9)
+    shares = cut_shares(trial.model, trial.counted, torch.rand(2, 3, 96, 96), 48)
     assert 0.2 < shares[kept.cut] < 0.4
     rest = layers_between(trial.model, kept.cut.name, None).eval()
     order = torch.randperm(len(kept.train), generator=torch.Generator().manual_seed(0)).tolist()
@@ -70,6 +70,17 @@ def test_the_maps_are_what_the_layers_before_the_cut_give(head):
     assert kept_labels.tolist() == labels.tolist()
     with torch.no_grad():
         torch.testing.assert_close(rest(maps), trial.model(images), atol=1e-2, rtol=1e-2)
+
+
+def test_maps_take_a_share_of_the_free_memory_and_no_more(head, monkeypatch):
+    _, trial = head
+    example, free = torch.rand(2, 3, 96, 96), 4 * 48 * 4 * 3000
+    monkeypatch.setattr("convatlas.pipeline.cut_shares.free_memory_bytes", lambda: free)
+    found = cut_shares(trial.model, trial.counted, example, 48)
+    assert found
+    assert max(cut.elements for cut in found) <= 3000
+    held = cut_shares(trial.model, trial.counted, example, 48, held=9000)
+    assert 3000 < max(cut.elements for cut in held) <= 9000
 
 
 def test_what_is_better_is_kept_and_told(head, monkeypatch):
@@ -125,7 +136,7 @@ def test_what_is_no_better_leaves_network_and_record_as_they_were(head, monkeypa
 
 def test_other_cuts_get_the_same_maps_as_the_network_itself(head):
     runner, trial = head
-    shares = cut_shares(trial.model, trial.counted, torch.rand(2, 3, 96, 96), 1e9)
+    shares = cut_shares(trial.model, trial.counted, torch.rand(2, 3, 96, 96), 48)
     kept = trial.maps
     for share in (0.1, 0.6):
         trial.maps = kept

@@ -8,7 +8,7 @@ import torch
 
 import convatlas as ca
 from convatlas.cli.main import main
-from convatlas.errors import UsageError
+from convatlas.errors import DataError, UsageError
 from convatlas.explain.signals.separation import SeparationEvaluation
 from convatlas.models import registry
 from convatlas.models.speech.conv_tasnet import ConvTasNet
@@ -132,10 +132,15 @@ def test_mixtures_are_recognised_and_options_are_checked(tmp_path):
         (tmp_path / name).mkdir()
         soundfile.write(tmp_path / name / "a.wav", np.ones(900) / 2, RATE)
     assert recognise_task(tmp_path).name == "separate"
+    (tmp_path / "mix_clean").mkdir()  # two kinds of mixtures are named, not taken for classes
+    assert recognise_task(tmp_path).name == "separate"
+    with pytest.raises(DataError, match="one folder of mixtures, got mix, mix_clean"):
+        find_task("separate").open(tmp_path, seed=0, max_broken=0, options={}, progress=None)
     task = find_task("separate")
     for options, words in (
         ({"voices": 1}, "voices must be from 2 to 6, got 1"),
         ({"voices": 2.5}, "voices must be"),
+        ({"voices": "two"}, "voices must be"),
         ({"seconds": "long"}, "seconds must be"),
         ({"augmentation": "none"}, "'augmentation' is no option here"),
     ):

@@ -4,22 +4,30 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from convatlas.data.free_memory import free_memory_bytes
 from convatlas.errors import UsageError
 from convatlas.models.split_network import Cut, find_cuts
 from convatlas.search.costed import CostedCandidate
 
 MIN_TRAINED_SHARE = 0.05
+MAX_MAPS_BYTES, MEMORY_SHARE, FLOAT_BYTES = 1 << 30, 0.25, 4  # share: of the free memory
 CLOSE = 0.85  # cuts with so much of the same work are alike: the one with the smaller maps is taken
 
 
 def cut_shares(
-    model: nn.Module, counted: CostedCandidate, example: Tensor, most_elements: float
+    model: nn.Module, counted: CostedCandidate, example: Tensor, examples: int, *, held: int = 0
 ) -> dict[Cut, float]:
     """Return the share of a network's multiply-adds that comes after each cut, earliest first.
 
-    Cuts with little but the last layer after them are left out, and so are those whose maps are
-    larger than `most_elements` for each example. Empty where the network cannot be cut.
+    Cuts with little but the last layer after them are left out, and so are those whose maps memory
+    has no room for. Empty where the network cannot be cut.
+
+    Args:
+        examples: whose maps are kept.
+        held: elements of the maps of an example that are in memory already.
     """
+    room = min(MAX_MAPS_BYTES, MEMORY_SHARE * free_memory_bytes())
+    most_elements = max(held, room / (FLOAT_BYTES * examples))
     assert counted.cost is not None
     macs = {layer.name: layer.macs for layer in counted.cost.layers}
     try:

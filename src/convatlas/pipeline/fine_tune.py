@@ -26,7 +26,6 @@ from convatlas.metric import Metric
 from convatlas.models.split_network import Cut, freeze_norms, layers_between
 from convatlas.pipeline.config import FEW_VALIDATED
 from convatlas.pipeline.cut_shares import cut_shares, smallest_alike
-from convatlas.pipeline.frozen_trial import MAX_MAPS_BYTES
 from convatlas.pipeline.trials import VALIDATE_SHARE, KeptMaps, LiveTrial, TrialRunner
 from convatlas.tasks.trial_data import FeatureData
 from convatlas.train.frozen_parts import frozen_parts
@@ -74,6 +73,7 @@ def fine_tune(runner: TrialRunner, trial: LiveTrial, deadline: Deadline, log: Ru
     finally:
         if not kept:
             model.load_state_dict(before)
+        trial.maps = None  # what follows needs the memory
     trial.record.seconds = round(trial.record.seconds + time.perf_counter() - start, 2)
 
 
@@ -139,7 +139,7 @@ def _plan(
     assert isinstance(data, FeatureData)
     images, _ = next(iter(data.frozen_batches(trial.counted.candidate, "train", range(2))))
     count, asked = len(kept.train), len(kept.train) + len(kept.val)
-    shares = cut_shares(model, trial.counted, images, MAX_MAPS_BYTES / 4 / asked)
+    shares = cut_shares(model, trial.counted, images, asked, held=kept.cut.elements)
     step_s = _step_seconds(model, kept) / shares[kept.cut]  # an example, all layers
     passes = {}
     for cut, share in shares.items():

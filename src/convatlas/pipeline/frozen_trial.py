@@ -24,7 +24,6 @@ VALIDATION_SHARE = 0.25  # of the first time, at most, for asking about the vali
 FITTING_SHARE = 0.15  # of the time, for finding the head, before it was measured
 MIN_JUDGED = 64  # validation examples: fewer cannot tell networks apart at all
 TUNED_SHARE = 0.3  # of the work, about, comes after the maps that are kept for training on
-MAX_MAPS_BYTES = 1 << 30
 SAME = 1e-2  # largest difference of the assembled network from its head, of the largest logit
 
 
@@ -112,7 +111,7 @@ class FrozenTrial:
         example, _ = next(iter(self._data.frozen_batches(candidate, "val", None)))
         splits = runner.data.splits
         count = len(splits["train"]) + len(splits["val"])
-        shares = cut_shares(model, self.trial.counted, example[:2], MAX_MAPS_BYTES / 4 / count)
+        shares = cut_shares(model, self.trial.counted, example[:2], count)
         if not shares:
             parts = _Asked(model, frozen_network(backbone, example, count), None, None, example)
         else:

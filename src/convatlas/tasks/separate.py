@@ -1,6 +1,7 @@
 """A mixture of voices in, each voice alone out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from convatlas.search.space import width_sweeps
 from convatlas.tasks.onnx_voices_snippet import voices_runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.voices import show_voices
+from convatlas.tasks.sounds import MAX_KEPT
 from convatlas.tasks.task import Task
 from convatlas.tasks.trial_voices import TrialVoices
 from convatlas.text import printable
@@ -39,7 +41,6 @@ LIMITS = {  # of an option that is a number: from, to
     "max_seconds": (0.05, 1e6),
 }
 WHOLE = ("rate", "voices")
-MAX_KEPT_S = 4.0  # of a mixture that a run folder keeps
 RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=16, clip_norm=5.0)
 
 
@@ -67,8 +68,8 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
                     f"{', '.join(LIMITS)}"
                 )
             low, high = LIMITS[name]
-            whole = name not in WHOLE or value == round(value)
-            if not isinstance(value, int | float) or not low <= value <= high or not whole:
+            number = isinstance(value, int | float) and low <= value <= high
+            if not number or (name in WHOLE and value != round(value)):
                 raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
 
     def open(self, source, *, seed, max_broken, options, progress) -> VoiceData:
@@ -151,7 +152,7 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         return [split.read(place) for place in places]
 
     def small(self, item: Tensor) -> Tensor:
-        return item[: round(MAX_KEPT_S * MIN_RATE_HZ * 8)].contiguous()
+        return item[:MAX_KEPT].contiguous()
 
     def predict(self, predictor, asked, facts, progress):
         found = find_asked(asked, progress)
@@ -175,12 +176,10 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
 
     def evaluate(self, predictor, split: VoiceSplit, facts, progress) -> SeparationEvaluation:
         bar = progress.bar("testing", len(split), unit=self.items)
-        before, after, all_voices = [], [], {}
+        before, after = [], []
         for place in range(len(split)):
             mixture, voices = split.pair(place)
             found = predictor.predict([mixture])[0]
-            if len(mixture) <= MAX_KEPT_S * facts["rate_hz"]:
-                all_voices[place] = found.half()  # a report plays some of them
             if not bool(torch.isfinite(found).all()):
                 raise DataError(
                     "the network's answer is not a finite number for "
@@ -190,16 +189,9 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
             after.append(separation(found[None], voices[None]).value[0])
             bar.update(place + 1)
         bar.close()
-        gains = torch.stack(after) - torch.stack(before)
-        order = gains.argsort().tolist()
-        kept = {
-            place: all_voices[place].float()
-            for place in (order[0], order[len(order) // 2], order[-1])
-            if place in all_voices
-        }
-        return SeparationEvaluation(
-            split.files, torch.stack(before), torch.stack(after), shown=kept
-        )
+        judged = SeparationEvaluation(split.files, torch.stack(before), torch.stack(after))
+        shown = {place: predictor.predict([split.read(place)])[0] for place in judged.telling}
+        return replace(judged, shown=shown)
 
     def csv_columns(self, top: int) -> list[str]:
         return csv_columns(top)

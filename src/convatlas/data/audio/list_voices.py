@@ -34,9 +34,7 @@ def holds_mixtures(source: Path) -> bool:
     try:
         if not source.is_dir():
             return False
-        return any(
-            _mix_folder(each) is not None for each in (source, *look(source, source).folders)
-        )
+        return any(map(_mix_folders, (source, *look(source, source).folders)))
     except (OSError, DataError):
         return False
 
@@ -51,14 +49,14 @@ def list_mixtures(root: Path, voices: int | None) -> MixedFiles:
         DataError: the folders do not agree, or hold another number of voices.
     """
     found = MixedFiles(Listing(printable(root), root, []))
-    if _mix_folder(root) is not None:
+    if _mix_folders(root):
         _add(found, root, None, voices)
         return found
     folders = look(root, root, SOUNDS).folders
     splits = find_splits(root, folders, SOUNDS, need_train=False)
     splits |= {SHORT_SPLITS[f.name]: f for f in folders if f.name in SHORT_SPLITS}
     for split, folder in splits.items():
-        if _mix_folder(folder) is not None:
+        if _mix_folders(folder):
             _add(found, folder, split, voices)
     return found
 
@@ -72,20 +70,21 @@ def list_speech(source: Path, *, need_train: bool) -> Listing:
     return list_sounds(source, Folds(used=False), need_train=need_train)
 
 
-def _mix_folder(folder: Path) -> Path | None:
-    found = [folder / name for name in MIX_FOLDERS if (folder / name).is_dir()]
-    if len(found) > 1 and (folder / "s1").is_dir():
-        names = printable_few(each.name for each in found)
-        raise DataError(
-            f"{printable(folder)}: must hold one folder of mixtures, got {names}; keep one"
-        )
-    return found[0] if found and (folder / "s1").is_dir() else None
+def _mix_folders(folder: Path) -> list[Path]:
+    """Folders of mixtures that stand beside one of first voices."""
+    if not (folder / "s1").is_dir():
+        return []
+    return [folder / name for name in MIX_FOLDERS if (folder / name).is_dir()]
 
 
 def _add(found: MixedFiles, folder: Path, split: str | None, voices: int | None) -> None:
     root, listing = found.listing.root, found.listing
-    mix = _mix_folder(folder)
-    assert mix is not None
+    mix, *others = _mix_folders(folder)
+    if others:
+        names = printable_few(each.name for each in (mix, *others))
+        raise DataError(
+            f"{printable(folder)}: must hold one folder of mixtures, got {names}; move the others"
+        )
     sources = []
     while (folder / f"s{len(sources) + 1}").is_dir():
         sources.append(folder / f"s{len(sources) + 1}")

@@ -14,10 +14,11 @@ from convatlas.data.sources.stored_parts import (
     check_present,
     first_fault,
     learnt_digests,
+    no_split,
     parsed,
     parts_disagree,
+    stored_root,
 )
-from convatlas.errors import DataError
 
 
 class StoredSounds(BaseModel):
@@ -52,7 +53,7 @@ def load_sounds(path: str | Path, source: str | Path | None = None) -> SoundData
     """
     stored, scan = read_stored(Path(path))
     place = Path(true_name(stored.source) if source is None else source).resolve()
-    root = ((place if place.is_dir() or not place.suffix else place.parent) / stored.root).resolve()
+    root = stored_root(place, stored.root)
     splits = stored.model_dump()["splits"]
     check_present(path, root, splits)
     store = SoundStore(root, stored.rate_hz, stored.max_seconds)
@@ -85,13 +86,9 @@ def read_stored(path: Path) -> tuple[StoredSounds, ScanReport]:
         scan = ScanReport.from_dict(stored.scan)
         fault = parts_disagree(stored.source, stored.classes, stored.splits)
     except ValidationError as error:
-        raise _no_split(path, first_fault(error)) from None
+        raise no_split(path, first_fault(error)) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _no_split(path, f"scan: {printable(error)}") from None
+        raise no_split(path, f"scan: {printable(error)}") from None
     if fault:
-        raise _no_split(path, fault)
+        raise no_split(path, fault)
     return stored, scan
-
-
-def _no_split(path: Path, fault: str) -> DataError:
-    return DataError(f"{printable(path)}: must be a split stored by convatlas ({fault})")

@@ -23,9 +23,10 @@ from convatlas.data.sources.stored_parts import (
     first_fault,
     learnt_digests,
     may_name,
+    no_split,
     parsed,
+    stored_root,
 )
-from convatlas.errors import DataError
 
 
 class StoredVoices(BaseModel):
@@ -74,7 +75,7 @@ def load_voices(path: str | Path, source: str | Path | None = None) -> VoiceData
     """
     stored, scan = _read(Path(path))
     place = Path(true_name(stored.source) if source is None else source).resolve()
-    root = ((place if place.is_dir() or not place.suffix else place.parent) / stored.root).resolve()
+    root = stored_root(place, stored.root)
     behind = {
         name: {"files": [*part.files, *(f for each in part.references or [] for f in each)]}
         for name, part in stored.splits.items()
@@ -124,11 +125,11 @@ def _read(path: Path) -> tuple[StoredVoiceData, ScanReport]:
         scan = ScanReport.from_dict(stored.scan)
         fault = _disagree(stored)
     except ValidationError as error:
-        raise _no_split(path, first_fault(error)) from None
+        raise no_split(path, first_fault(error)) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _no_split(path, f"scan: {printable(error)}") from None
+        raise no_split(path, f"scan: {printable(error)}") from None
     if fault:
-        raise _no_split(path, fault)
+        raise no_split(path, fault)
     return stored, scan
 
 
@@ -152,7 +153,3 @@ def _disagree(stored: StoredVoiceData) -> str:
         if outside:
             return f"{printable(name)} names {printable(outside[0])}, which is not in the source"
     return ""
-
-
-def _no_split(path: Path, fault: str) -> DataError:
-    return DataError(f"{printable(path)}: must be a split stored by convatlas ({fault})")

@@ -93,6 +93,21 @@ def check_format(path: Path, stored: Any) -> None:
         raise DataError(f"{printable(path)}: must be a split stored by convatlas (format: missing)")
 
 
+def stored_root(source: Path, root: str) -> Path:
+    """Return where the files of a stored split lie, by where its source lies now.
+
+    Args:
+        root: relative to the folder of the source, or of the file that it is.
+    """
+    folder = source if source.is_dir() or not source.suffix else source.parent
+    return (folder / root).resolve()
+
+
+def no_split(path: Path, fault: str) -> DataError:
+    """Return the error of a file that is no stored split, with the first thing wrong."""
+    return DataError(f"{printable(path)}: must be a split stored by convatlas ({fault})")
+
+
 def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
     """Refuse a stored split some files of which have vanished."""
     gone = [

@@ -66,6 +66,12 @@ class SeparationEvaluation:
         return mean - half, mean + half
 
     @property
+    def telling(self) -> list[int]:
+        """Places of the worst, a middling and the best mixture, each once."""
+        order = self.gains.argsort().tolist()
+        return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+
+    @property
     def not_separated(self) -> int:
         """Mixtures whose voices are less than 1 dB clearer than the mixture was."""
         return int((self.gains < FAILED_DB).sum())

@@ -33,8 +33,7 @@ def show_voices(evaluation: SeparationEvaluation, data: VoiceData) -> ReportCont
 
 
 def _voices(evaluation: SeparationEvaluation, data: VoiceData) -> Section:
-    order = evaluation.gains.argsort().tolist()
-    places = dict.fromkeys((order[0], order[len(order) // 2], order[-1]))
+    places = evaluation.telling
     shown = [each for place in places if (each := _mixture(evaluation, data, place)) is not None]
     values: Mapping[str, Any] = {"total": len(evaluation), "shown": shown}
     return Section("voices", "Voices", lambda pictures: render("voices.html.j2", values))
