@@ -93,8 +93,8 @@ def test_every_parameter_gets_a_gradient(cls):
     if hasattr(model, "loss"):
         training_loss(model, *inputs, torch.tensor([0, 3])).backward()
     else:
-        answer = model.train()(*inputs)
-        (answer * torch.randn_like(answer)).sum().backward()
+        parts = tree_leaves(model.train()(*inputs))
+        sum((part * torch.randn_like(part)).sum() for part in parts).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

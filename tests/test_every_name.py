@@ -17,6 +17,7 @@ from convatlas.atlas.counting import index_entry
 from convatlas.atlas.index import INDEX
 from convatlas.cost import count
 from convatlas.models import create_model, find_entry, model_names
+from convatlas.models.detect.detector import Detector
 from convatlas.models.on_shapes import on_shapes
 from quick_shapes import QuickShapes
 
@@ -99,13 +100,15 @@ def test_example_is_one_input_that_the_network_answers(built):
         pytest.skip("held more closely below")
     with torch.device("meta"):
         inputs = built.model.example()
-        answer = built.model.eval()(*inputs)
+        answers = tree_leaves(built.model.eval()(*inputs))
     with on_shapes():
         more = create_model(built.entry.name).example(batch=3)
     assert [x.shape for x in more] == [(3, *x.shape[1:]) for x in inputs]
-    assert {x.shape[0] for x in (*inputs, answer)} == {1}
-    if "num_classes" in built.entry.defaults:
-        assert answer.shape == (1, built.entry.defaults["num_classes"])
+    assert {x.shape[0] for x in (*inputs, *answers)} == {1}
+    if isinstance(built.model, Detector):  # places, each with its classes and an offset
+        assert answers[0].shape[-1] - built.entry.defaults["num_classes"] in (0, 1)
+    elif "num_classes" in built.entry.defaults:
+        assert answers[0].shape == (1, built.entry.defaults["num_classes"])
 
 
 def test_example_is_one_image_of_the_size_that_the_name_says(built):
