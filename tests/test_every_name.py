@@ -19,6 +19,7 @@ from convatlas.cost import count
 from convatlas.models import create_model, find_entry, model_names
 from convatlas.models.detect.detector import Detector
 from convatlas.models.on_shapes import on_shapes
+from convatlas.models.segment.segmenter import Segmenter
 from quick_shapes import QuickShapes
 
 # Sides of the published input where a name does not say it and it is not 224 pixels.
@@ -107,6 +108,8 @@ def test_example_is_one_input_that_the_network_answers(built):
     assert {x.shape[0] for x in (*inputs, *answers)} == {1}
     if isinstance(built.model, Detector):  # places, each with its classes and an offset
         assert answers[0].shape[-1] - built.entry.defaults["num_classes"] in (0, 1)
+    elif isinstance(built.model, Segmenter):  # a map a class; sizes in tests/models/segment
+        assert answers[0].shape[:2] == (1, built.entry.defaults["num_classes"])
     elif "num_classes" in built.entry.defaults:
         assert answers[0].shape == (1, built.entry.defaults["num_classes"])
 
