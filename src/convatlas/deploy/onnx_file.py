@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convatlas.deploy.onnx_program import to_onnx
 from convatlas.deploy.onnx_session import open_session, unreadable
-from convatlas.deploy.predictor import Predictor, answer_by_size
+from convatlas.deploy.predictor import Item, Predictor, answer_by_size
 from convatlas.errors import ExportError
 from convatlas.replacing import replacing
 
@@ -97,15 +97,15 @@ class OnnxFile:
         answers = tuple(map(torch.from_numpy, self.session.run(self.outputs, feed)))
         return answers[0] if len(answers) == 1 else answers
 
-    def predict(self, items: Sequence[Tensor]) -> Tensor:
-        """Answer inputs of any sizes, in their order, where there is one input and one output.
+    def predict(self, items: Sequence[Item]) -> Tensor:
+        """Answer inputs of any sizes, in their order, where there is one output.
 
         Shape: each as the file takes it, without the batch
         """
         return answer_by_size(items, self.run)
 
 
-def run_onnx(path: str | Path, items: Sequence[Tensor]) -> Tensor:
+def run_onnx(path: str | Path, items: Sequence[Item]) -> Tensor:
     """Load a file and ask it once; keep an `OnnxFile` to ask again.
 
     Shape: each as the file takes it, without the batch

@@ -10,9 +10,7 @@ from pydantic import BaseModel, model_validator
 from convatlas.errors import ExportError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from convatlas.deploy.predictor import Predictor
+    from convatlas.deploy.predictor import Item, Predictor
 
 TOLERANCE = 1e-4  # the largest difference of a number that rounding may cause
 
@@ -60,7 +58,7 @@ class Parity(BaseModel):
 def check_parity(
     predictor: "Predictor",
     path: str | Path,
-    items: "Sequence[Tensor]",
+    items: "Sequence[Item]",
     *,
     tolerance: float = TOLERANCE,
     name: Path | None = None,

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 BATCH = 64
 BATCH_ELEMENTS = 3 << 24  # of inputs: large ones make small batches
 
+Item = Tensor | tuple[Tensor, ...]  # one input without the batch: a tensor for each argument
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -62,8 +64,11 @@ class Predictor(nn.Module):
         raise NotImplementedError
 
     @torch.no_grad()
-    def predict(self, items: Sequence[Tensor]) -> Any:
+    def predict(self, items: Sequence[Item]) -> Any:
         """Answer inputs of any sizes, in evaluation mode, in their order.
+
+        Args:
+            items: a tensor each, or a tuple of tensors where `forward` takes several.
 
         Shape: each as `forward` takes it, without the batch
         """
@@ -71,39 +76,47 @@ class Predictor(nn.Module):
         home = next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
         self.eval()
         try:
-            return self.answers(items, lambda batch: self(batch.to(home)).cpu())
+            return self.answers(items, lambda *batch: self(*(x.to(home) for x in batch)).cpu())
         finally:
             self.train(training)
 
-    def answers(self, items: Sequence[Tensor], run: Callable[[Tensor], Any]) -> Any:
+    def answers(self, items: Sequence[Any], run: Callable[..., Any]) -> Any:
         """Answer inputs through `run`: this module, or an exported file.
 
         Args:
-            run: takes a batch as `forward` does, and returns what it returns.
+            run: takes batches as `forward` does, and returns what it returns.
         """
         return answer_by_size(items, run)
 
 
-def answer_by_size(items: Sequence[Tensor], answer: Callable[[Tensor], Tensor]) -> Tensor:
-    """Batch inputs of equal shape, answer each batch, put the answers into the inputs' order.
+def parts_of(item: Item) -> tuple[Tensor, ...]:
+    """Return the tensors of one input, in the order of the arguments that they are for."""
+    return item if isinstance(item, tuple) else (item,)
+
+
+def answer_by_size(items: Sequence[Item], answer: Callable[..., Tensor]) -> Tensor:
+    """Batch inputs of equal shapes, answer each batch, put the answers into the inputs' order.
 
     Args:
-        items: at least one, of any shapes.
-        answer: takes a stack of equal shapes along a new first axis, which its answer keeps.
+        items: at least one, of any shapes; tuples of tensors where `answer` takes several.
+        answer: takes a stack for each tensor of an input, along a new first axis, which its answer
+            keeps.
 
     Raises:
         ValueError: there are no inputs.
     """
     if not items:
         raise ValueError("answer_by_size: must be given inputs, got none")
+    parts = [parts_of(item) for item in items]
     places = defaultdict(list)
-    for place, item in enumerate(items):
-        places[item.shape].append(place)
+    for place, each in enumerate(parts):
+        places[tuple(x.shape for x in each)].append(place)
     answers: dict[int, Tensor] = {}
-    for shape, same in places.items():
-        step = max(1, min(BATCH, BATCH_ELEMENTS // max(1, shape.numel())))
+    for shapes, same in places.items():
+        step = max(1, min(BATCH, BATCH_ELEMENTS // max(1, sum(s.numel() for s in shapes))))
         for start in range(0, len(same), step):
             chunk = same[start : start + step]
-            rows = answer(torch.stack([items[place] for place in chunk]))
+            stacks = zip(*(parts[place] for place in chunk), strict=True)
+            rows = answer(*(torch.stack(stack) for stack in stacks))
             answers.update(zip(chunk, rows, strict=True))
     return torch.stack([answers[place] for place in range(len(items))])

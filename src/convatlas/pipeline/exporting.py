@@ -2,17 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from convatlas.cost.latency import limited_threads
 from convatlas.deploy.onnx_file import export_onnx
 from convatlas.deploy.parity import Parity, check_parity
-from convatlas.deploy.predictor import Predictor
+from convatlas.deploy.predictor import Item, Predictor
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import FILE_NAMES, RunConfig
 from convatlas.replacing import replacing
@@ -24,7 +23,7 @@ OURS = "convatlas"  # the note that tells an export of ours, with the version th
 
 
 def export_proved(
-    predictor: Predictor, config: RunConfig, path: Path, sample: list[Tensor]
+    predictor: Predictor, config: RunConfig, path: Path, sample: Sequence[Item]
 ) -> Parity:
     """Write an ONNX file and prove it on real inputs before it takes its name.
 

@@ -1,17 +1,17 @@
 """A finished run: load it, ask it, test it, export it again."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from convatlas.cost import Cost, count
 from convatlas.data.dataset import Dataset, Split
 from convatlas.data.scan_report import ScanReport
 from convatlas.deploy.parity import Parity
-from convatlas.deploy.predictor import Predictor
+from convatlas.deploy.predictor import Item, Predictor
 from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.config import DONE, FEW_VALIDATED, FILE_NAMES, RunConfig
@@ -24,7 +24,7 @@ from convatlas.search.space import Candidate
 from convatlas.tables import html_table
 from convatlas.tasks import find_task
 from convatlas.tasks.answers import Evaluation, Prediction
-from convatlas.text import format_number, printable
+from convatlas.text import format_number, printable, shape_text
 from convatlas.train.weights import load_weights
 
 FORMATS = ("onnx",)
@@ -97,7 +97,7 @@ class Run:
         tested = f"on {config.counts.get('test', 0):,} test {self.task.items}"
         rows = [
             ("run", printable(self.path)),
-            ("model", f"{config.model} at {'x'.join(map(str, config.input))}"),
+            ("model", f"{config.model} at {shape_text(config.input)}"),
             (metric.words, "" if value is None else f"{metric.text(value)} {tested}"),
             ("params", f"{format_number(config.params)} params"),
             ("macs", f"{format_number(config.macs)} macs"),
@@ -375,7 +375,7 @@ class Run:
             "files": {kind: str(path) for kind, path in self.files.items()},
         }
 
-    def _sample(self, source: str | Path | None) -> list[Tensor]:
+    def _sample(self, source: str | Path | None) -> Sequence[Item]:
         """Inputs to compare an export on: of the test split, or else those that the run kept."""
         try:
             return self.task.sample(self.data(source).splits["test"], SAMPLE)

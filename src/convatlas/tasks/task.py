@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from convatlas.data.dataset import Dataset
-from convatlas.deploy.predictor import Predictor
+from convatlas.deploy.predictor import Item, Predictor
 from convatlas.metric import Metric
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
@@ -196,10 +196,10 @@ class Task(ABC, Generic[D, E]):
     # Its answers
 
     @abstractmethod
-    def sample(self, split: Any, count: int) -> list[Tensor]:
+    def sample(self, split: Any, count: int) -> Sequence[Item]:
         """Read evenly spaced inputs for the predictor, fewer where they are large."""
 
-    def small(self, item: Tensor) -> Tensor:
+    def small(self, item: Any) -> Item:
         """Return an input cut to what a run folder may keep."""
         return item
 
