@@ -23,6 +23,7 @@ class ScanReport:
         per_class: files per class, for each split.
         reading: how files deeper than 8 bits are read, a line for each kind of number.
         notes: sentences on how the source was understood.
+        answers: what is wrong with annotations such as boxes, a line for each kind of thing.
         kind: what the files are, in the plural.
     """
 
@@ -38,6 +39,7 @@ class ScanReport:
     per_class: dict[str, dict[str, int]] = field(default_factory=dict)
     reading: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
     kind: str = IMAGES.many  # older runs knew no other
 
     def to_dict(self) -> dict:
@@ -57,11 +59,15 @@ class ScanReport:
 
     def warnings(self) -> list[str]:
         """Return a sentence for each kind of thing to know before trusting a result."""
-        return self.reading + findings(
-            broken=self.broken,
-            renamed=self.renamed,
-            ignored=self.ignored,
-            leaks=self.leaks,
-            conflicts=self.conflicts,
-            kind=KINDS.get(self.kind, IMAGES),
+        return (
+            self.reading
+            + self.answers
+            + findings(
+                broken=self.broken,
+                renamed=self.renamed,
+                ignored=self.ignored,
+                leaks=self.leaks,
+                conflicts=self.conflicts,
+                kind=KINDS.get(self.kind, IMAGES),
+            )
         )

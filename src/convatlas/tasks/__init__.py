@@ -60,6 +60,8 @@ def recognise_task(source: str | Path) -> AnyTask:
     """
     tasks = [find_task(name) for name in TASKS]
     takers = [task for task in tasks if task.takes(source)]
+    closer = {name for task in takers for name in task.before}
+    takers = [task for task in takers if task.name not in closer]
     gone = not Path(true_name(str(source))).exists() and not Path(source).exists()
     if len(takers) == 1 or len(tasks) == 1 or (gone and not takers):
         return (takers or tasks)[0]  # the first task has the better words for what is wrong

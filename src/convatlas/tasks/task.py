@@ -37,6 +37,8 @@ class Task(ABC, Generic[D, E]):
         name: as `register` and `--task` take it.
         metric: decides between networks, unless an option asks for another.
         borrows: further tasks whose networks suit this one: those of images suit spectrograms.
+        before: tasks whose looser layouts such data have as well: an image folder with boxes is
+            one of images, too.
         items: what an example is called, in the plural: `images`.
         layouts: of data that it takes, a line each.
         columns: headings of `Prediction.rows`.
@@ -50,6 +52,7 @@ class Task(ABC, Generic[D, E]):
     name: str
     metric: Metric
     borrows: Sequence[str] = ()
+    before: Sequence[str] = ()
     items: str
     layouts: Sequence[str]
     columns: Sequence[str]

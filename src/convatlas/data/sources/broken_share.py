@@ -10,8 +10,13 @@ def count_named(listing: Listing) -> int:
     return len(listing.items) + len(listing.broken)
 
 
-def check_share(source: str, broken: list[tuple[str, str]], total: int, most: float) -> None:
+def check_share(
+    source: str, broken: list[tuple[str, str]], total: int, most: float, what: str = "files"
+) -> None:
     """Stop where more than the stated share of the files is broken.
+
+    Args:
+        what: is counted, if not files.
 
     Raises:
         DataError: with the first few files and the way out.
@@ -20,6 +25,6 @@ def check_share(source: str, broken: list[tuple[str, str]], total: int, most: fl
         return
     named = printable_few(f"{file} ({reason})" for file, reason in broken)
     raise DataError(
-        f"{source}: at most {most:.0%} of the files may be broken, got {len(broken)} of "
+        f"{source}: at most {most:.0%} of the {what} may be broken, got {len(broken)} of "
         f"{total}: {named}; fix or remove them, or allow more with --max-broken"
     )

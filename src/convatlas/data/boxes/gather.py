@@ -1,0 +1,139 @@
+"""From what a format says, row by row, to `Annotations`: classes, image files, what is wrong."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convatlas.data.boxes.boxes import Boxes
+from convatlas.data.formats import IMAGES
+from convatlas.data.images.annotated import Annotations
+from convatlas.data.names import printable, printable_few, stored_name
+from convatlas.data.sources.listing import Item, Listing
+from convatlas.data.sources.target_findings import TargetFindings
+from convatlas.errors import DataError
+
+IMAGE_FOLDERS = ("images", "JPEGImages", "imgs", "img", "data")
+MISSING = "no such file"
+
+
+@dataclass
+class Marked:
+    """One image as a format names it.
+
+    Args:
+        rows: corners, name of the class, name of the box.
+        place: where the image stands in its source, such as `image 17`.
+    """
+
+    file: str
+    split: str | None
+    rows: list[tuple[tuple[float, ...], str, str]] = field(default_factory=list)
+    unit: str = "pixels"
+    stated: tuple[int, int] | None = None
+    place: str = ""
+
+
+@dataclass
+class Source:
+    """What a format has said so far.
+
+    Args:
+        where: the source as messages name it.
+        root: the folder that files are relative to.
+        classes: in the order of the source; empty where it has none, and they are sorted then.
+    """
+
+    where: str
+    root: Path
+    classes: list[str] = field(default_factory=list)
+    marked: list[Marked] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    found: TargetFindings = field(default_factory=TargetFindings)
+
+
+def find_image(root: Path, name: str, folders: Sequence[Path]) -> str | None:
+    """Return the file that a name means, relative to the root; None where there is none.
+
+    Args:
+        folders: where it may lie, the likeliest first; `images/` and its like in each as well.
+    """
+    plain = name.replace("\\", "/")
+    for folder in folders:
+        for place in (folder, *(folder / each for each in IMAGE_FOLDERS)):
+            path = place / plain
+            if path.is_file():
+                try:
+                    return stored_name(Path(os.path.relpath(path, root)).as_posix())
+                except ValueError:  # another drive
+                    return stored_name(path.as_posix())
+    return None
+
+
+def annotations(source: Source) -> Annotations[Boxes]:
+    """Return what was said, with the classes that have boxes and the files that are there.
+
+    Raises:
+        DataError: no image is named.
+    """
+    _check_twice(source)
+    if not source.marked:
+        raise DataError(f"{source.where}: must name images with boxes, got none")
+    used = {label for image in source.marked for _, label, _ in image.rows}
+    classes = [label for label in source.classes if label in used] or sorted(used)
+    unused = [label for label in source.classes if label not in used]
+    notes = list(source.notes)
+    if unused:
+        notes.append(
+            f"{len(unused)} of {len(source.classes)} classes have no box and are left out: "
+            f"{printable_few(unused)}"
+        )
+    empty = sum(not image.rows for image in source.marked)
+    if empty:
+        notes.append(f"{empty:,} of {len(source.marked):,} images have no box: nothing is on them")
+    place = {label: i for i, label in enumerate(classes)}
+    items, targets, places = [], {}, {}
+    for image in source.marked:
+        items.append(Item(image.file, "", image.split))
+        rows = [(corners, place[label], name) for corners, label, name in image.rows]
+        unit = "share" if image.unit == "share" else "pixels"
+        targets[image.file] = Boxes.of(rows, unit, image.stated)
+        if image.place:
+            places[image.file] = image.place
+    listing = Listing(
+        source.where,
+        source.root,
+        items,
+        ignored=source.ignored,
+        broken=source.broken,
+        notes=notes,
+        places=places,
+    )
+    return Annotations(listing, targets, tuple(classes), source.found)
+
+
+def _check_twice(source: Source) -> None:
+    """Put together what is said twice of one image, unless its splits differ."""
+    by_file: dict[str, Marked] = {}
+    for image in source.marked:
+        first = by_file.setdefault(image.file, image)
+        if first is image:
+            continue
+        if first.split != image.split:
+            raise DataError(
+                f"{source.where}: {printable(image.file)} must be in one split, got "
+                f"{first.split} and {image.split}"
+            )
+        first.rows.extend(image.rows)
+    source.marked[:] = by_file.values()
+
+
+def unnamed_images(source: Source, folder: Path, reason: str) -> None:
+    """Note the images in a folder that nothing was said of."""
+    named = {image.file for image in source.marked}
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        file = stored_name(Path(os.path.relpath(entry, source.root)).as_posix())
+        if IMAGES.holds(entry.name) and file not in named:
+            source.ignored.append((file, reason))
