@@ -4,6 +4,7 @@ A lister (`data/boxes`, `data/masks`) says which files there are and what is dra
 `Annotations`; `open_annotated.py` scans and splits them; what comes out is `AnnotatedData`.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,9 @@ from convatlas.data.images.read import quiet_pillow
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.listing import Listing
+from convatlas.data.sources.stored_parts import FORMAT
 from convatlas.data.sources.target_findings import TargetFindings
+from convatlas.replacing import replacing
 
 T = TypeVar("T")
 
@@ -205,11 +208,27 @@ class AnnotatedData(Generic[T]):
                 split.store.kept.forget()
 
     def save(self, path: Path) -> None:
-        """Write class map, seed, scan, files and targets of each split as JSON.
+        """Write class map, seed, scan, files and targets of each split, whole or not at all.
 
         Raises:
             WriteError: the file cannot be written.
         """
-        from convatlas.data.images.stored_annotated import save_annotated
+        stored = {
+            "format": FORMAT,
+            **{key: getattr(self, key) for key in STORED_FIELDS},
+            "reading": self.reading.model_dump(),
+            "scan": self.scan.to_dict(),
+            "splits": {
+                name: {
+                    "files": split.files,
+                    "targets": [self.kind.pack(target) for target in split.targets],
+                    "digests": [self.digests.get(file, "") for file in split.files],
+                }
+                for name, split in self.splits.items()
+            },
+        }
+        with replacing(path) as fresh:
+            fresh.write_text(json.dumps(stored), encoding="utf-8")
 
-        save_annotated(self, path)
+
+STORED_FIELDS = ("name", "source", "root", "classes", "channels", "height", "width", "seed")

@@ -1,20 +1,18 @@
 """Annotated images by the split that a run stored, so its test set is exactly its own."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from convatlas.data.images.annotated import AnnotatedData, AnnotatedSplit, TargetKind
+from convatlas.data.images.annotated import STORED_FIELDS, AnnotatedData, AnnotatedSplit, TargetKind
 from convatlas.data.images.image_data import FileStore
 from convatlas.data.images.stored_form import CHANNELS, SCAN, Side
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
-    FORMAT,
     check_format,
     check_present,
     first_fault,
@@ -23,10 +21,8 @@ from convatlas.data.sources.stored_parts import (
     parsed,
     stored_root,
 )
-from convatlas.replacing import replacing
 
 T = TypeVar("T")
-FIELDS = ("name", "source", "root", "classes", "channels", "height", "width", "seed")
 MAX_NAME = 4096  # bytes: no file's path is longer
 
 
@@ -56,30 +52,6 @@ class _Stored(BaseModel):
     splits: dict[StrictStr, _Part]
 
 
-def save_annotated(data: AnnotatedData[Any], path: Path) -> None:
-    """Write class map, seed, scan, files and targets of each split, whole or not at all.
-
-    Raises:
-        WriteError: the file cannot be written.
-    """
-    stored = {
-        "format": FORMAT,
-        **{key: getattr(data, key) for key in FIELDS},
-        "reading": data.reading.model_dump(),
-        "scan": data.scan.to_dict(),
-        "splits": {
-            name: {
-                "files": part.files,
-                "targets": [data.kind.pack(target) for target in part.targets],
-                "digests": [data.digests.get(file, "") for file in part.files],
-            }
-            for name, part in data.splits.items()
-        },
-    }
-    with replacing(path) as fresh:
-        fresh.write_text(json.dumps(stored), encoding="utf-8")
-
-
 def load_annotated(
     path: str | Path, kind: TargetKind[T], source: str | Path | None = None
 ) -> AnnotatedData[T]:
@@ -107,7 +79,7 @@ def load_annotated(
         except (ValueError, TypeError, KeyError) as error:
             raise no_split(path, f"{printable(name)}: {printable(error)}") from None
         splits[name] = AnnotatedSplit(part.files, targets, store)
-    fields = {key: getattr(stored, key) for key in FIELDS}
+    fields = {key: getattr(stored, key) for key in STORED_FIELDS}
     fields |= {"classes": tuple(stored.classes), "source": stored_name(place)}
     scan = ScanReport.from_dict(stored.scan)
     return AnnotatedData(**fields, kind=kind, splits=splits, scan=scan, reading=stored.reading)
