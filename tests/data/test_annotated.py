@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from convatlas.data.boxes.boxes import BOXES
-from convatlas.data.boxes.made_up import make_boxes
 from convatlas.data.boxes.open import open_boxes, takes_boxes
+from convatlas.data.boxes.synthetic import make_boxes
 from convatlas.data.images.stored_annotated import learnt_from, load_annotated
 from convatlas.errors import DataError
 

@@ -131,7 +131,7 @@ def _check_twice(source: Source) -> None:
 
 
 def unnamed_images(source: Source, folder: Path, reason: str) -> None:
-    """Note the images in a folder that nothing was said of."""
+    """List, among what is ignored, the images in a folder that nothing was said of."""
     named = {image.file for image in source.marked}
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         file = stored_name(Path(os.path.relpath(entry, source.root)).as_posix())

@@ -23,11 +23,11 @@ class TargetFindings:
     mended: dict[str, Named] = field(default_factory=lambda: defaultdict(list))
 
     def skip(self, file: str, name: str, reason: str) -> None:
-        """Note an annotation that is left out."""
+        """Remember an annotation that is left out."""
         self.skipped[reason].append((file, name))
 
     def mend(self, file: str, name: str, change: str) -> None:
-        """Note an annotation that is used otherwise than it stands."""
+        """Remember an annotation that is used otherwise than it stands."""
         self.mended[change].append((file, name))
 
     def broken(self) -> list[tuple[str, str]]:
