@@ -1,6 +1,8 @@
 """Two voices of strangers: small Conv-TasNet, its MiTAS twin and TseNet on librispeech_mini.
 
-    python speech_separation.py conv_tasnet --minutes 20
+    python speech_separation.py conv_tasnet --steps 8000
+
+Steps end the training, no clock: a busy machine gives the same figures.
 
 `CONVATLAS_DATA` names the folder that holds librispeech_mini/. Training mixes the training speakers
 on the fly; the figures are of mixtures of the test speakers, whom the network has never heard. A
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from convatlas.cli.progress import progress_on_stderr
 from convatlas.data.audio.mixtures import Mixtures
 from convatlas.data.audio.read import read_sound
 from convatlas.models import create_model
@@ -36,6 +39,7 @@ NETWORKS = {
     "tsenet": {"encoder_filters": 128, "channels": 64, "speaker_channels": 64} | SMALL,
 }
 TESTED = 200  # mixtures
+EPOCH = 200  # steps between two validations
 
 
 def speakers(split):
@@ -64,7 +68,7 @@ def speaker_vector():
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("network", choices=NETWORKS)
-    words.add_argument("--minutes", type=float, default=20)
+    words.add_argument("--steps", type=int, default=8000, help=f"of {BATCH} mixtures each")
     given = words.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -78,19 +82,24 @@ def main():
     names = sorted(heard)
     held = {name: heard.pop(name) for name in names[:: len(names) // 25]}
     samples = RATE_HZ * SECONDS
-    training = Mixtures(heard, samples, 400, fresh=True, describe=describe)
+    training = Mixtures(heard, samples, BATCH * EPOCH, fresh=True, describe=describe)
     validation = Mixtures(held, samples, 60, seed=1, describe=describe)
     task = (Extract if extracts else Separate)(training, validation)
     recipe = Recipe(
-        lr=2e-3, weight_decay=0.0, epochs=10_000, batch_size=BATCH, warmup=0.03, clip_norm=5.0
+        lr=2e-3,
+        weight_decay=0.0,
+        epochs=given.steps / EPOCH,
+        batch_size=BATCH,
+        warmup=0.03,
+        clip_norm=5.0,
     )
     start = time.process_time()
-    train(model, task, recipe, limit_s=60 * given.minutes)
+    train(model, task, recipe, progress=progress_on_stderr())
     figures = test(model.eval(), Mixtures(strangers, samples, TESTED, seed=2, describe=describe))
     row = {
         "network": given.network,
         "params": sum(p.numel() for p in model.parameters()),
-        "minutes": given.minutes,
+        "steps": given.steps,
         "processor_minutes": round((time.process_time() - start) / 60, 1),
         **figures,
     }
