@@ -8,17 +8,19 @@ from typing import Any
 from torch import nn
 
 from convatlas.cost import Cost, count
-from convatlas.data.dataset import Dataset, Split
+from convatlas.data.dataset import Dataset
 from convatlas.data.scan_report import ScanReport
 from convatlas.deploy.parity import Parity
 from convatlas.deploy.predictor import Item, Predictor
 from convatlas.errors import ConvatlasError, DataError, UsageError, nearest
 from convatlas.models.registry import find_entry
-from convatlas.pipeline.config import DONE, FEW_VALIDATED, FILE_NAMES, RunConfig
+from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
+from convatlas.pipeline.doubtful_ranking import doubtful_ranking
 from convatlas.pipeline.exporting import check_target, export_proved
 from convatlas.pipeline.front import front_of
 from convatlas.pipeline.leaderboard import Leaderboard
 from convatlas.pipeline.sample import load_sample
+from convatlas.pipeline.unseen import unseen_part
 from convatlas.progress import Progress, Silent
 from convatlas.search.space import Candidate
 from convatlas.tables import html_table
@@ -130,25 +132,8 @@ class Run:
     @property
     def doubts(self) -> list[str]:
         """What speaks against trusting the figures, a sentence each."""
-        config, metric = self.config, self.config.metric
-        found = list(config.test.doubts) if config.test is not None else []
-        trained = [c for c in self.leaderboard if c.value(metric) is not None]
-        ranked = sorted(trained, key=lambda c: metric.rank(c.judged(metric)), reverse=True)[:2]
-        judged = [
-            c.folds.items if c.folds else c.validated or config.counts.get("val", 0) for c in ranked
-        ]
-        if len(ranked) > 1 and min(judged):
-            first, second = (c.judged(metric) or 0.0 for c in ranked)
-            if self.task.cannot_tell(first, second, min(judged)):
-                few = min(judged) < FEW_VALIDATED
-                noise = self.task.noise(min(judged), first) if few else None
-                found.append(
-                    f"{min(judged):,} validation {self.task.items} are too few to rank the best "
-                    f"networks: {metric.text(first)} and {metric.text(second)} lie within each "
-                    "other's 95 % interval"
-                    + (f"; differences of less than {noise} are chance" if noise else "")
-                )
-        return found
+        found = list(self.config.test.doubts) if self.config.test is not None else []
+        return [*found, *doubtful_ranking(self.task, self.config)]
 
     def model(self) -> nn.Module:
         """Return the trained network in evaluation mode, without what stands around it."""
@@ -254,39 +239,13 @@ class Run:
             )
             bar.close()
             found = [*opened.scan.notes, *opened.scan.warnings()]
-            split, seen = self._unseen(opened, found, with_seen=with_seen)
+            known = self.task.learnt_from(self.path / FILE_NAMES["split"])
+            split, seen = unseen_part(self.task, opened, known, found, with_seen=with_seen)
             for line in found:
                 progress.say(line)
         judged = self.task.evaluate(self.predictor(), split, self.config.facts, progress)
         judged = self.task.judged_by(judged, self.config.metric)
         return judged.with_findings(found, seen)
-
-    def _unseen(self, opened: Dataset, found: list[str], *, with_seen: bool) -> tuple[Split, int]:
-        """What the run did not learn from, told by its content; and how much it did."""
-        split, items = opened.splits["test"], self.task.items
-        known = self.task.learnt_from(self.path / FILE_NAMES["split"])
-        if known is None:
-            found.append(
-                f"an older version made this run: which {items} it was trained on is not known"
-            )
-            return split, 0
-        fresh = self.task.unseen(opened, split, known)
-        seen = len(split) - len(fresh)
-        if not seen:
-            return split, 0
-        if with_seen:
-            found.append(f"{seen:,} of the {len(split):,} {items} were used to train this run")
-            return split, seen
-        if not fresh:
-            raise DataError(
-                f"{printable(opened.source)}: all {seen:,} {items} were used to train this run, so "
-                "they say nothing about new ones; --with-seen counts them anyway"
-            )
-        found.append(
-            f"left out {seen:,} of {len(split):,} {items}, which were used to train this run; "
-            "--with-seen counts them too"
-        )
-        return split.subset(fresh), seen
 
     def export(
         self,
