@@ -204,7 +204,7 @@ def test_any_width_builds_and_a_wider_network_is_not_smaller(cls):
 def test_float16_is_finite_once_the_norms_have_seen_images(cls):
     model, inputs = tiny(cls)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.momentum = 1.0  # one batch is all that the statistics see
     images = tuple(torch.rand(8, *x.shape[1:]) for x in inputs)
     with torch.no_grad():
