@@ -127,10 +127,10 @@ def test_weights_survive_save_and_load(cls, tmp_path):
 def test_memory_format_does_not_change_the_answer(cls):
     model, inputs = tiny(cls)
     expected = answers(model, inputs)
-    last = tuple(
-        x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in inputs
-    )
-    assert_close(answers(model.to(memory_format=torch.channels_last), last), expected)
+    volumes = any(x.dim() == 5 for x in inputs)
+    form = torch.channels_last_3d if volumes else torch.channels_last
+    last = tuple(x.contiguous(memory_format=form) if x.dim() in (4, 5) else x for x in inputs)
+    assert_close(answers(model.to(memory_format=form), last), expected)
 
 
 @every_class

@@ -128,8 +128,8 @@ def _kind_and_features(layer: nn.Module) -> tuple[type[nn.Module], int]:
     """Return the class of a layer and the length of what it reads; 0 if it makes no classes."""
     if isinstance(layer, Features):
         return layer.kind, layer.features
-    if isinstance(layer, nn.Conv2d):
-        return nn.Conv2d, layer.in_channels
+    if isinstance(layer, nn.Conv2d | nn.Conv3d):
+        return type(layer), layer.in_channels
     return type(layer), cast(int, getattr(layer, "in_features", 0))
 
 
@@ -140,8 +140,8 @@ def _replace(model: nn.Module, path: str, num_classes: int) -> None:
         return
     like = next(model.parameters())
     with torch.device(like.device):
-        if kind is nn.Conv2d:
-            layer = nn.Conv2d(features, num_classes, 1)
+        if issubclass(kind, nn.Conv2d | nn.Conv3d):
+            layer = kind(features, num_classes, 1)
             nn.init.normal_(layer.weight, std=0.01)  # as both families with class maps begin
             nn.init.ones_(cast(Tensor, layer.bias))  # behind them is a ReLU that must not sleep
         else:

@@ -9,8 +9,8 @@ Source:  Sun, Darbehani, Zaidi, Wang, "SAUNet: Shape Attentive U-Net for Interpr
          Segmentation", MICCAI 2020, arXiv:2001.07645, and the authors' code.
 Claims:  claims/sau_net.toml
 Differs: Canny's edges are taken inside the network, of the mean of the channels stretched to 0..255
-         for each image, and followed for `edge_steps` pixels at most (`canny.py`); the code takes them of the
-         standardised image cast to 8 bits, where negative numbers wrap around.
+         for each image, and followed for `edge_steps` pixels at most (`canny.py`); the code takes
+         them of the standardised image cast to 8 bits, where negative numbers wrap around.
 """
 
 from collections.abc import Sequence

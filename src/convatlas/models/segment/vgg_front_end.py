@@ -18,7 +18,7 @@ from convatlas.errors import UsageError
 from convatlas.models.classify.vgg import CHANNELS, CONFIGS, HIDDEN
 
 KERNELS = CONFIGS["D"]
-POOLED = 3  # stages that end in a pooling; the two behind them keep the resolution
+POOLED = 3  # poolings that are kept; the fourth and the fifth are left out
 HEADS = ("dense", "large_fov", "aspp")
 PADDINGS = ("valid", "same")
 FIELD_HIDDEN = 1024  # channels of fc6 and fc7 in DeepLab's heads
@@ -69,13 +69,14 @@ class VGGFrontEnd(nn.Module):
             )
         stages, channels = [], in_channels
         for index, (base, kernels) in enumerate(zip(CHANNELS, KERNELS, strict=True)):
+            # Layers stand where the classifier has them, so that its weights have the same names.
             layers: list[nn.Module] = []
+            if index > 0:
+                layers.append(nn.MaxPool2d(2) if index <= POOLED else nn.Identity())
             dilation = 1 if index <= POOLED else 2
             for kernel in kernels:
                 into, channels = channels, round_channels(base * width)
                 layers += [_conv(into, channels, kernel, dilation, padding), nn.ReLU()]
-            if index < POOLED:
-                layers.append(nn.MaxPool2d(2))
             stages.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*stages)
         if head == "dense":
