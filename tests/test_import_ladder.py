@@ -4,6 +4,7 @@ The imports are read, not run: those inside functions and under TYPE_CHECKING co
 """
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,20 +74,28 @@ def upward(module: str, imported: str) -> bool:
     return HEIGHT[there] >= HEIGHT[here]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_downward(module):
-    tree = ast.parse(MODULES[module].read_text("utf-8"))
-    own = [name for name in imports(tree, MODULES) if name.split(".")[0] == PACKAGE]
-    assert [name for name in own if upward(module, name)] == []
+@functools.cache
+def imported_by(module: str) -> frozenset[str]:
+    return frozenset(imports(ast.parse(MODULES[module].read_text("utf-8")), MODULES))
+
+
+def test_imports_run_downward():
+    found = {
+        module: [
+            name
+            for name in imported_by(module)
+            if name.split(".")[0] == PACKAGE and upward(module, name)
+        ]
+        for module in MODULES
+    }
+    assert {module: names for module, names in found.items() if names} == {}
 
 
 def test_no_imports_run_in_a_circle():
     graph = {}
-    for module, path in MODULES.items():
-        if module == PACKAGE:
-            continue
-        names = set(imports(ast.parse(path.read_text("utf-8")), MODULES))
-        graph[module] = (names & set(MODULES)) - {PACKAGE}
+    for module in MODULES:
+        if module != PACKAGE:
+            graph[module] = (imported_by(module) & set(MODULES)) - {PACKAGE}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -96,15 +105,18 @@ def test_no_imports_run_in_a_circle():
 LIGHT = [module for module in MODULES if room(module) in LIGHT_ROOMS]
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_the_lower_rooms_need_torch_and_the_standard_library_only(module):
-    path = MODULES[module]
+def test_the_lower_rooms_need_torch_and_the_standard_library_only():
+    found = {module: others(module) for module in LIGHT}
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+def others(module: str) -> set[str]:
+    """Packages that a file imports beside those that the lower rooms may have."""
     allowed = {"torch", PACKAGE} | set(sys.stdlib_module_names)
     for folder, names in ALSO_ALLOWED.items():
-        if folder in path.as_posix():
+        if folder in MODULES[module].as_posix():
             allowed |= names
-    tops = {name.split(".")[0] for name in imports(ast.parse(path.read_text("utf-8")), MODULES)}
-    assert tops - allowed == set()
+    return {name.split(".")[0] for name in imported_by(module)} - allowed
 
 
 @pytest.mark.parametrize(
@@ -130,7 +142,6 @@ def test_importing_the_package_does_not_import_torch():
 
 def test_files_and_labels_know_nothing_of_what_is_in_the_files():
     """`data/sources` serves every kind of input, so it imports none."""
-    for module, path in MODULES.items():
+    for module in MODULES:
         if module.startswith(f"{PACKAGE}.data.sources"):
-            found = imports(ast.parse(path.read_text("utf-8")), MODULES)
-            assert [name for name in found if ".data.images" in name] == [], module
+            assert [name for name in imported_by(module) if ".data.images" in name] == [], module
