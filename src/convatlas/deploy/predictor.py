@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 BATCH = 64
 BATCH_ELEMENTS = 3 << 24  # of inputs: large ones make small batches
@@ -76,7 +77,7 @@ class Predictor(nn.Module):
         home = next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
         self.eval()
         try:
-            return self.answers(items, lambda *batch: self(*(x.to(home) for x in batch)).cpu())
+            return self.answers(items, lambda *batch: _on_cpu(self(*(x.to(home) for x in batch))))
         finally:
             self.train(training)
 
@@ -87,6 +88,11 @@ class Predictor(nn.Module):
             run: takes batches as `forward` does, and returns what it returns.
         """
         return answer_by_size(items, run)
+
+
+def _on_cpu(answer: Any) -> Any:
+    """Move what `forward` gives, a tensor or several."""
+    return tree_map_only(Tensor, Tensor.cpu, answer)
 
 
 def parts_of(item: Item) -> tuple[Tensor, ...]:
