@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,7 @@ class MaskPredictor(Predictor):
 
     mean: Tensor
     std: Tensor
+    reduce: int
 
     def __init__(
         self,
@@ -127,7 +128,8 @@ class MaskPredictor(Predictor):
             pool = functional.avg_pool3d if self.dims == 3 else functional.avg_pool2d
             x = pool(x, self._reductions)
         y = self.network((x / 255 - self.mean) / self.std)
-        scale = [float(self.network.output_stride * r) for r in self._reductions]
+        stride = cast(Segmenter, self.network).output_stride
+        scale = [float(stride * reduction) for reduction in self._reductions]
         if max(scale) > 1:
             mode = "trilinear" if self.dims == 3 else "bilinear"
             y = functional.interpolate(y, scale_factor=scale, mode=mode, align_corners=False)
@@ -137,10 +139,10 @@ class MaskPredictor(Predictor):
 
     def _places(self, side: int, axis: int, device: torch.device) -> Tensor:
         """Return the pixel that stands at each place of the network's input, mirrored outside."""
-        reduce = self._reductions[axis]
+        network, reduce = cast(Segmenter, self.network), self._reductions[axis]
         reduced = (side + reduce - 1) // reduce
-        length = self.network.input_length(reduced, axis) * reduce
-        places = torch.arange(length, device=device) - of_axis(self.network.margin, axis) * reduce
+        length = network.input_length(reduced, axis) * reduce
+        places = torch.arange(length, device=device) - of_axis(network.margin, axis) * reduce
         inside = torch.arange(side, device=device)
         last = inside[-1:]  # the length as a tensor: export keeps it free
         places = torch.remainder(places, 2 * last + 2)  # the image and its mirror, repeated
