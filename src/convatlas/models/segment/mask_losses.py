@@ -56,7 +56,7 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def enlarge_logits(logits: Tensor, masks: Tensor) -> Tensor:
-    """Enlarge logits to the resolution of the masks, where a network answers more coarsely.
+    """Resize logits to the resolution of the masks, where a network answers more coarsely.
 
     Shape: logits (n, k, h / output_stride, w / output_stride), masks (n, h, w) -> (n, k, h, w)
     """
