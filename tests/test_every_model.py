@@ -268,7 +268,8 @@ def test_scripted_traced_and_extracted_networks_agree(cls, shallow):
     assert_close(answers_of(torch.jit.script(traced), inputs), expected)
     assert_close(answers_of(torch.jit.trace(model, inputs, check_trace=False), inputs), expected)
     last = features.get_graph_node_names(model)[1][-1]
-    assert_close(answers_of(features.create_feature_extractor(model, [last]), inputs), expected)
+    extracted = answers_of(features.create_feature_extractor(model, [last]), inputs)
+    assert_close(extracted, expected[-1:])  # one node, where a network has several answers
 
 
 @pytest.mark.slow

