@@ -11,6 +11,7 @@ from convatlas.models.dilation import set_output_stride
 from convatlas.models.features import FeatureMaps
 from convatlas.models.headless import reset_classifier
 from convatlas.models.registry import find_entry
+from convatlas.pretrained.backbone import backbone_name, with_backbone
 from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of, names_with_weights
 from convatlas.pretrained.places import fetch, local_file, say_on_stderr
 from convatlas.pretrained.read import read_tensors
@@ -38,7 +39,8 @@ def create_model(
     With `pretrained=True` the network carries `.public_weights`: source, licence and
     `.preprocess()`, the module that prepares images as these weights expect. Another `num_classes`
     leaves the classifier fresh, and 0 leaves it out; other `in_channels` adapt the first layer,
-    and with it mean and deviation of `.preprocess()`.
+    and with it mean and deviation of `.preprocess()`. A segmenter or detector that holds a
+    classifier gets the weights of that part.
 
     Args:
         name: as `list_models` gives it.
@@ -66,8 +68,8 @@ def create_model(
         set_output_stride(loaded.model, output_stride, name)
     model = FeatureMaps(loaded.model, name) if features_only else loaded.model
     checkpoint = loaded.checkpoint
-    if "in_channels" in options:
-        checkpoint = checkpoint.with_channels(options["in_channels"])
+    if backbone_name(find_entry(name)) is not None or "in_channels" in options:
+        checkpoint = checkpoint.with_channels(options.get("in_channels", loaded.model.in_channels))
     model.public_weights = checkpoint  # pyright: ignore[reportArgumentType]  a plain record
     return model
 
@@ -79,7 +81,7 @@ def load_public(
     checkpoint: Checkpoint | None = None,
     say: Callable[[str], None] = say_on_stderr,
 ) -> Loaded:
-    """Build a network and give it public weights.
+    """Build a network and give it public weights; one that holds a classifier gets them there.
 
     Args:
         checkpoint: which ones; None prefers those that are on this machine.
@@ -92,6 +94,14 @@ def load_public(
     """
     entry = find_entry(name)
     checkpoint = checkpoint or choose_checkpoint(name)
+    if (backbone := backbone_name(entry)) is not None:
+
+        def classifier(channels: int) -> nn.Module:
+            given = {"in_channels": channels}
+            return load_public(backbone, given, checkpoint=checkpoint, say=say).model
+
+        model, fresh = with_backbone(entry, options, classifier)
+        return Loaded(model, checkpoint, fresh)
     for option, value in checkpoint.options.items():
         if options.get(option, value) != value:
             raise UsageError(
@@ -116,7 +126,7 @@ def choose_checkpoint(name: str) -> Checkpoint:
     Raises:
         UsageError: there is none.
     """
-    known = checkpoints_of(name)
+    known = checkpoints_of(backbone_name(find_entry(name)) or name)
     if not known:
         names = names_with_weights()
         near = nearest(name, names)

@@ -63,7 +63,7 @@ class DilatedContext(Segmenter):
     ):
         super().__init__()
         check_option("DilatedContext", "context", context, CONTEXTS)
-        self.in_channels, self.num_classes = in_channels, num_classes
+        self.in_channels, self.num_classes, self.head = in_channels, num_classes, head
         self.front_end = VGGFrontEnd(
             in_channels, num_classes, head=head, padding=padding, width=width, dropout=dropout
         )
@@ -86,6 +86,18 @@ class DilatedContext(Segmenter):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         return self.upsample(self.context(self.front_end(x)))
+
+    backbone_name = "vgg16"
+
+    def backbone_paths(self) -> dict[str, str]:
+        """Return where the parts of VGG-16 stand in the front end.
+
+        Its first two linear layers are fc6 and fc7 as convolutions, unless a head has other ones.
+        """
+        paths = {"stages": "front_end.stages"}
+        if self.head == "dense":
+            paths |= {f"classifier.{i}": f"front_end.heads.0.{i}" for i in (0, 3)}
+        return paths
 
     example = image_example("image_size")
     tiny = tiny_build(64, width=1 / 32, padding="same")

@@ -56,6 +56,7 @@ class SAUNet(Segmenter):
     """
 
     size_multiple = 32
+    backbone_name = "densenet121"
 
     def __init__(
         self,
@@ -133,6 +134,19 @@ class SAUNet(Segmenter):
         of the resolution to a half. The others have the image's resolution.
         """
         return self._run(images)[2]
+
+    def backbone_paths(self) -> dict[str, str]:
+        """Return where the parts of DenseNet-121 stand in the texture stream.
+
+        Its transitions begin the stages behind them; its first pooling, a stage of its own with the
+        first block, has no weights.
+        """
+        paths = {"stages.0.0.0": "encoder.conv1.0", "stages.0.0.1": "encoder.conv1.1"}
+        paths |= {"stages.1.1": "encoder.conv2.0"}
+        for i in (2, 3, 4):
+            paths[f"stages.{i}.0"] = f"encoder.conv{i}.1"
+            paths[f"stages.{i}.1"] = f"encoder.conv{i + 1}.0"
+        return paths | {"stages.4.2": "encoder.conv5.1"}
 
     def _run(self, x: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the logits of the classes, those of the borders, and the maps."""
