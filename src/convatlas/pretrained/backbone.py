@@ -40,7 +40,7 @@ def with_backbone(
 
     Args:
         options: over those of the name.
-        classifier: returns the classifier with its weights, for images of the given number of channels.
+        classifier: returns the classifier with its weights, for images of a number of channels.
 
     Returns:
         the network, and the names of the tensors that keep what it drew.

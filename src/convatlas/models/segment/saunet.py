@@ -168,7 +168,7 @@ class SAUNet(Segmenter):
         return self.classifier(y), border_logits, maps
 
     example = image_example(256)
-    tiny = tiny_build(64, growth=64, layers=(2, 2, 2, 2), width=1 / 16, bias=False, edge_steps=3)
+    tiny = tiny_build(64, growth=64, layers=(1, 1, 1, 1), width=1 / 16, bias=False, edge_steps=2)
 
 
 def dice_loss(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
