@@ -6,6 +6,21 @@ from torch import Tensor, nn
 from convatlas.errors import UsageError
 
 
+def feature_maps(model: nn.Module, name: str) -> nn.Module:
+    """Return what gives the maps inside a classifier: a part of its own, or its stages.
+
+    Args:
+        model: a classifier. If its maps are no chain of stages, it has a part called `backbone`
+            that returns them, with `feature_channels` and `feature_strides`.
+        name: of the network, for the message.
+
+    Raises:
+        UsageError: the network has neither.
+    """
+    own = getattr(model, "backbone", None)
+    return own if hasattr(own, "feature_channels") else FeatureMaps(model, name)
+
+
 class FeatureMaps(nn.Module):
     """Run the stages of a classifier and return the output of each.
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from convatlas.errors import UnknownNameError, UsageError, nearest
 from convatlas.models.dilation import set_output_stride
-from convatlas.models.features import FeatureMaps
+from convatlas.models.features import feature_maps
 from convatlas.models.headless import num_features, reset_classifier
 
 
@@ -144,4 +144,4 @@ def create_model(
     model = find_entry(name).build(**options)
     if output_stride is not None:
         set_output_stride(model, output_stride, name)
-    return FeatureMaps(model, name) if features_only else model
+    return feature_maps(model, name) if features_only else model

@@ -8,7 +8,7 @@ from torch import nn
 from convatlas import models
 from convatlas.errors import UsageError, nearest
 from convatlas.models.dilation import set_output_stride
-from convatlas.models.features import FeatureMaps
+from convatlas.models.features import feature_maps
 from convatlas.models.headless import reset_classifier
 from convatlas.models.registry import find_entry
 from convatlas.pretrained.backbone import backbone_name, with_backbone
@@ -66,7 +66,7 @@ def create_model(
     loaded = load_public(name, options)
     if output_stride is not None:
         set_output_stride(loaded.model, output_stride, name)
-    model = FeatureMaps(loaded.model, name) if features_only else loaded.model
+    model = feature_maps(loaded.model, name) if features_only else loaded.model
     checkpoint = loaded.checkpoint
     if backbone_name(find_entry(name)) is not None or "in_channels" in options:
         checkpoint = checkpoint.with_channels(options.get("in_channels", loaded.model.in_channels))
