@@ -15,6 +15,7 @@ from convatlas.blocks.branch_stages import (
 from convatlas.blocks.branches import Branches, Conv, Fork, Pool, PoolUp, Step, new_layers
 from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
+from convatlas.blocks.feature_pyramid import FeaturePyramid
 from convatlas.blocks.image_size import check_exact_image, check_image
 from convatlas.blocks.initial_weights import draw_he_normal
 from convatlas.blocks.mb_conv import DropConnect, MBConv
@@ -34,6 +35,7 @@ __all__ = [
     "ConvNormAct",
     "Coupling",
     "DropConnect",
+    "FeaturePyramid",
     "Fork",
     "MBConv",
     "NewUnit",

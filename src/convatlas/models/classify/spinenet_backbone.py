@@ -109,7 +109,7 @@ class SpineNetBackbone(nn.Module):
             ConvNormAct(self._out(self.form.graph[i]), endpoint, 1, act=act) for i in self.outputs
         )
         self.feature_channels = [endpoint] * len(OUTPUTS)
-        first = 2**self.form.graph[0].level
+        first = 2 ** self.form.graph[0].level
         self.feature_strides = [stem_stride * 2**level // first for level in OUTPUTS]
 
     def _new_stem(self, in_channels: int, stride: int, act: Act) -> tuple[nn.Sequential, int]:
@@ -152,9 +152,7 @@ class SpineNetBackbone(nn.Module):
         blocks = []
         for _ in range(self.form.repeats):
             channels = self._base(node.level)
-            blocks.append(
-                new_block(in_channels, channels, kind=node.kind, stride=stride, act=act)
-            )
+            blocks.append(new_block(in_channels, channels, kind=node.kind, stride=stride, act=act))
             in_channels, stride = self._out(node), 1
         return nn.Sequential(*blocks)
 
