@@ -18,7 +18,9 @@ def feature_maps(model: nn.Module, name: str) -> nn.Module:
         UsageError: the network has neither.
     """
     own = getattr(model, "backbone", None)
-    return own if hasattr(own, "feature_channels") else FeatureMaps(model, name)
+    if isinstance(own, nn.Module) and hasattr(own, "feature_channels"):
+        return own
+    return FeatureMaps(model, name)
 
 
 class FeatureMaps(nn.Module):

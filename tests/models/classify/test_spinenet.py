@@ -117,7 +117,10 @@ def test_other_forms_run_and_pass_gradients_to_each_parameter(form, width):
     model = SpineNet(form=form, width=width, num_classes=3)
     answer = model(torch.rand(4, 3, 64, 64))
     (answer * torch.randn_like(answer)).sum().backward()
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        # The few units inside a gate may all lie below zero by chance.
+        assert parameter.grad.abs().max() > 0 or ".excite." in name, name
 
 
 def test_classes_are_read_from_the_mean_over_scales():

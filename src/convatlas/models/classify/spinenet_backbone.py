@@ -134,7 +134,8 @@ class SpineNetBackbone(nn.Module):
             return stem, 1
         if len(node.inputs) > 1:
             return self._out(node), 1
-        parent = self.form.graph[node.inputs[0]]
+        (before,) = node.inputs
+        parent = self.form.graph[before]
         return self._out(parent), 2 ** (node.level - parent.level)
 
     def _edge(self, parent: Node, node: Node, act: Act) -> Edge:
