@@ -130,13 +130,12 @@ class SpineNetBackbone(nn.Module):
 
     def _input(self, node: Node, stem: int) -> tuple[int, int]:
         """Return channels and stride of a block's first layer."""
-        if not node.inputs:
-            return stem, 1
         if len(node.inputs) > 1:
             return self._out(node), 1
-        (before,) = node.inputs
-        parent = self.form.graph[before]
-        return self._out(parent), 2 ** (node.level - parent.level)
+        for before in node.inputs:  # of the stem: one, or the image's first maps
+            parent = self.form.graph[before]
+            return self._out(parent), 2 ** (node.level - parent.level)
+        return stem, 1
 
     def _edge(self, parent: Node, node: Node, act: Act) -> Edge:
         return Edge(
