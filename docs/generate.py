@@ -83,6 +83,7 @@ REFERENCE = {
     ],
     "Signals": [
         "convatlas.data.audio.mixtures",
+        "convatlas.data.audio.enrolled_mixtures",
         "convatlas.train.signal_losses",
         "convatlas.train.distillation",
         "convatlas.train.tasks.separate",

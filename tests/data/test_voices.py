@@ -10,7 +10,7 @@ import torch
 from convatlas.data.audio.open_voices import Mixing, open_voice_test, open_voices
 from convatlas.data.audio.stored_voices import learnt_from, load_voices
 from convatlas.data.audio.voice_data import VoiceFacts
-from convatlas.data.audio.write import write_voices
+from convatlas.data.audio.write import voice_paths, write_voices
 from convatlas.errors import DataError, WriteError
 
 soundfile = pytest.importorskip("soundfile")
@@ -201,7 +201,7 @@ def test_other_speech_to_judge_by(speakers):
 
 def test_voices_are_written_whole_or_not_at_all(tmp_path):
     pieces = [torch.full((2, 3), 0.5), torch.tensor([[0.25, 2.0], [-2.0, 0.0]])]
-    first, second = write_voices(tmp_path / "out", "talk", pieces, RATE)
+    first, second = write_voices(voice_paths(tmp_path / "out", "talk", 2), pieces, RATE)
     assert (first.name, second.name) == ("talk-voice1.wav", "talk-voice2.wav")
     np.testing.assert_allclose(soundfile.read(first)[0], [0.5, 0.5, 0.5, 0.25, 1], atol=1e-4)
     assert soundfile.info(second).samplerate == RATE
@@ -211,9 +211,9 @@ def test_voices_are_written_whole_or_not_at_all(tmp_path):
         raise DataError("the file ends here")
 
     with pytest.raises(DataError, match="the file ends here"):
-        write_voices(tmp_path / "out", "talk", broken(), RATE)
+        write_voices(voice_paths(tmp_path / "out", "talk", 2), broken(), RATE)
     assert len(soundfile.read(first)[0]) == 5  # the old one is still there
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [first.name, second.name]
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot write"):
-        write_voices(tmp_path / "file", "talk", pieces, RATE)
+        write_voices(voice_paths(tmp_path / "file", "talk", 2), pieces, RATE)

@@ -51,6 +51,7 @@ VERBS = {
         "Ask a trained network about files; unreadable ones are named and the rest goes on.",
     ),
     "separate": Verb("separate", "Write each voice of recordings as a sound file of its own."),
+    "extract": Verb("extract", "Write the voice of one speaker, told by a clip, as a sound file."),
     "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
         "report", "Test a run again, export it if it was not exported, and rewrite its report."
@@ -67,6 +68,7 @@ _SLOW = (
     "evaluate",
     "predict",
     "separate",
+    "extract",
     "export",
     "report",
     "bench",

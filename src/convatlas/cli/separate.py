@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from convatlas.cli.output import note, print_json, say, table
+from convatlas.cli.voice_files import check_free, file_stems
 from convatlas.errors import DataError, UsageError
 from convatlas.text import printable
 
@@ -45,9 +46,9 @@ def separate_command(
         )
     progress = progress_on_stderr()
     sounds = [sound for sound in find_asked(files, progress)]
-    stems = _stems([sound.name for sound in sounds])
+    stems = file_stems([sound.name for sound in sounds])
     if not force:
-        _check_free([p for stem in stems for p in voice_paths(out, stem, predictor.voices)])
+        check_free([p for stem in stems for p in voice_paths(out, stem, predictor.voices)])
     answers, failed = [], 0
     bar = progress.bar("separating", len(sounds), unit="sounds")
     for done, (sound, stem) in enumerate(zip(sounds, stems, strict=True), start=1):
@@ -77,23 +78,3 @@ def separate_command(
     rows = [(printable(a["file"]), printable(each)) for a in answers for each in a["voices"]]
     table(rows, ("file", "voice"))
     say(f"{len(sounds) - failed:,} recordings at {predictor.rate_hz:,} Hz in {printable(out)}")
-
-
-def _stems(names: list[str]) -> list[str]:
-    """A name for the voices of each file: its own, with a number where two share it."""
-    stems: list[str] = []
-    for name in names:
-        stem, number = Path(name).stem, 2
-        while stem in stems:
-            stem, number = f"{Path(name).stem}-{number}", number + 1
-        stems.append(stem)
-    return stems
-
-
-def _check_free(paths: list[Path]) -> None:
-    there = [path for path in paths if path.exists()]
-    if there:
-        raise UsageError(
-            f"--out: {printable(there[0])} is there already; --force replaces it, --out DIR takes "
-            "another folder"
-        )

@@ -6,6 +6,7 @@ the old ones fade out. One window and what has not filled the next are all that 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -46,6 +47,41 @@ def separate_long(
         return
     last = torch.nn.functional.pad(waiting, (0, window - len(waiting)))
     yield torch.cat([joined.take(last), joined.rest()], dim=1)[:, : len(waiting)]
+
+
+def separate_pieces(
+    separate: Separate,
+    pieces: Iterable[Tensor],
+    window: int,
+    *,
+    min_samples: int,
+    fit_levels: bool = True,
+) -> Iterator[Tensor]:
+    """Yield the voices of a recording of any length: at once where it fits into a window.
+
+    Args:
+        min_samples: a shorter recording is filled with silence for the network.
+
+    Shape: pieces (t,) -> pieces (s, u); the further arguments are those of `separate_long`
+    """
+    rest = iter(pieces)
+    first = torch.cat([torch.zeros(0), *_until(rest, window)])
+    if len(first) > window:
+        yield from separate_long(separate, chain([first], rest), window, fit_levels=fit_levels)
+    elif len(first):
+        padded = torch.nn.functional.pad(first, (0, max(0, min_samples - len(first))))
+        with torch.no_grad():
+            yield separate(padded[None])[0][:, : len(first)]
+
+
+def _until(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
+    """Yield pieces until there are more samples than this."""
+    seen = 0
+    for piece in pieces:
+        yield piece
+        seen += len(piece)
+        if seen > samples:
+            return
 
 
 class _Joined:

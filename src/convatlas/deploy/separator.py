@@ -1,14 +1,13 @@
 """From a mixture of voices to the voices."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from convatlas.deploy.overlap_add import separate_long
+from convatlas.deploy.overlap_add import separate_pieces
 from convatlas.deploy.predictor import Agreement, Predictor
 
 RATE, VOICES = "rate_hz", "voices"  # in the metadata of an exported file
@@ -71,7 +70,7 @@ class Separator(Predictor):
     def in_pieces(
         self, samples: Iterable[Tensor], run: Callable[[Tensor], Any] | None = None
     ) -> Iterator[Tensor]:
-        """Yield the voices of a recording piece by piece; memory holds a few windows of it.
+        """Return the voices of a recording piece by piece; memory holds a few windows of it.
 
         A recording that fits into a window is separated at once.
 
@@ -79,28 +78,11 @@ class Separator(Predictor):
             samples: the recording in order, in pieces of any length. Shape: each (t,)
             run: takes a batch as `forward` does; this module where not given.
 
-        Shape: yields (voices, u)
+        Shape: each (voices, u)
         """
-        run, rest = run or self, iter(samples)
-        first = torch.cat([torch.zeros(0), *_until(rest, self.window)])
-        if len(first) > self.window:
-            yield from separate_long(run, chain([first], rest), self.window)
-        elif len(first):
-            padded = torch.nn.functional.pad(first, (0, max(0, MIN_SAMPLES - len(first))))
-            with torch.no_grad():
-                yield run(padded[None])[0][:, : len(first)]
+        return separate_pieces(run or self, samples, self.window, min_samples=MIN_SAMPLES)
 
     @property
     def window(self) -> int:
         """Samples that are separated at once; a longer recording goes window by window."""
         return 2 * round(WINDOW_SECONDS * self.rate_hz / 2)
-
-
-def _until(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
-    """Yield pieces until there are more samples than this."""
-    seen = 0
-    for piece in pieces:
-        yield piece
-        seen += len(piece)
-        if seen > samples:
-            return

@@ -29,6 +29,11 @@ def spectrogram_uri(sound: Tensor, rate_hz: int) -> str:
     return data_uri(colours(((bands - bands.max()) / RANGE + 1).clamp(0, 1)))
 
 
+def spectrogram_and_sound(sound: Tensor, rate_hz: int) -> tuple[str, str]:
+    """Return both addresses of a sound. Shape: float32 (samples,)"""
+    return spectrogram_uri(sound, rate_hz), sound_uri(sound, rate_hz)
+
+
 def colours(values: Tensor) -> Tensor:
     """Return numbers from 0 to 1 as colours. Shape: (h, w) -> uint8 (3, h, w)"""
     dark, middle, light = (

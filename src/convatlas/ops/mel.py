@@ -63,7 +63,9 @@ def mel_filters(
             f"{rate_hz:g} Hz"
         )
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * (rate_hz / n_fft)
-    first, last = hz_to_mel(torch.tensor([low_hz, high], dtype=torch.float64), scale).tolist()
+    # On the CPU, as its numbers are needed where a network is built on shapes alone, too.
+    ends = torch.tensor([low_hz, high], dtype=torch.float64, device="cpu")
+    first, last = hz_to_mel(ends, scale).tolist()
     edges = mel_to_hz(torch.linspace(first, last, bands + 2, dtype=torch.float64), scale)
     lower, middle, upper = (edges[i : i + bands, None] for i in range(3))
     rising, falling = (bins - lower) / (middle - lower), (upper - bins) / (upper - middle)

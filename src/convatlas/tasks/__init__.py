@@ -17,6 +17,7 @@ TASKS: dict[str, str | AnyTask] = {
     "classify": "convatlas.tasks.classify",
     "audio": "convatlas.tasks.audio",
     "separate": "convatlas.tasks.separate",
+    "extract": "convatlas.tasks.extract",
 }
 
 

@@ -12,6 +12,7 @@ from convatlas.data.audio.asked import find_asked
 from convatlas.data.audio.augment import LEVELS
 from convatlas.data.audio.features import CEPSTRA, FRONTS, SoundFeatures
 from convatlas.data.audio.kept_sounds import KeptSounds
+from convatlas.data.audio.list_extraction import holds_extraction_list
 from convatlas.data.audio.list_voices import holds_mixtures
 from convatlas.data.audio.open import Hearing, open_sound_test, open_sounds, takes_sounds
 from convatlas.data.audio.read import MAX_SECONDS
@@ -67,7 +68,9 @@ class Audio(ClassTask[SoundData]):
     asking = "Classify new sounds"
 
     def takes(self, source: str | Path) -> bool:
-        return takes_sounds(source) and not holds_mixtures(Path(source))
+        path = Path(source)
+        others = holds_mixtures(path) or holds_extraction_list(path)
+        return takes_sounds(source) and not others
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_names(

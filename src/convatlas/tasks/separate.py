@@ -12,11 +12,11 @@ from convatlas.data.audio.asked import AskedSound, find_asked
 from convatlas.data.audio.kept_sounds import KeptSounds
 from convatlas.data.audio.list_voices import LAYOUTS, holds_mixtures
 from convatlas.data.audio.open_voices import Mixing, open_voice_test, open_voices
-from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
+from convatlas.data.audio.sound_file import duration
 from convatlas.data.audio.stored_voices import learnt_from, load_voices
-from convatlas.data.audio.voice_data import MAX_VOICES, VoiceData, VoiceFacts, VoiceSplit
+from convatlas.data.audio.voice_data import VoiceData, VoiceFacts, VoiceSplit
 from convatlas.deploy.separator import Separator
-from convatlas.errors import DataError, UsageError, nearest
+from convatlas.errors import DataError, UsageError
 from convatlas.explain.signals.separation import SeparationEvaluation
 from convatlas.explain.signals.voices import COLUMNS, Voices, csv_columns
 from convatlas.models.registry import Entry
@@ -28,19 +28,17 @@ from convatlas.tasks.sections.voices import show_voices
 from convatlas.tasks.sounds import MAX_KEPT
 from convatlas.tasks.task import Task
 from convatlas.tasks.trial_voices import TrialVoices
+from convatlas.tasks.voice_options import (
+    LIMITS,
+    check_voice_options,
+    given_options,
+    only_max_seconds,
+)
 from convatlas.text import printable
 from convatlas.train.recipe import Recipe
 from convatlas.train.signal_losses import separation, si_snr
 from convatlas.train.tasks.separate import SI_SNRI
 
-LIMITS = {  # of an option that is a number: from, to
-    "rate": (MIN_RATE_HZ, MAX_RATE_HZ),
-    "voices": (2, MAX_VOICES),
-    "level_db": (0.0, 40.0),
-    "seconds": (0.1, 60.0),
-    "max_seconds": (0.05, 1e6),
-}
-WHOLE = ("rate", "voices")
 RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=16, clip_norm=5.0)
 
 
@@ -61,27 +59,14 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         return holds_mixtures(Path(source))
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        for name, value in options.items():
-            if name not in LIMITS:
-                raise UsageError(
-                    f"'{name}' is no option here{nearest(name, LIMITS)}; there are "
-                    f"{', '.join(LIMITS)}"
-                )
-            low, high = LIMITS[name]
-            number = isinstance(value, int | float) and low <= value <= high
-            if not number or (name in WHOLE and value != round(value)):
-                raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
+        check_voice_options(options, LIMITS)
 
     def open(self, source, *, seed, max_broken, options, progress) -> VoiceData:
-        given: dict[str, Any] = {
-            "rate_hz" if name == "rate" else name: round(value) if name in WHOLE else float(value)
-            for name, value in options.items()
-        }
         return open_voices(
             source,
             seed=seed,
             max_broken=max_broken,
-            mixing=Mixing(**given),
+            mixing=Mixing(**given_options(options)),
             progress=progress,
             kept=KeptSounds(),
         )
@@ -108,12 +93,7 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         ]
 
     def with_options(self, facts, options) -> dict[str, Any]:
-        given = {key: value for key, value in options.items() if value is not None}
-        for name in given:
-            if name != "max_seconds":
-                raise UsageError(f"'{name}' is no option here; there is max_seconds")
-        self.check_options(given)
-        return {**facts, **given}
+        return {**facts, **only_max_seconds(options)}
 
     def check(self, facts, settings, run) -> None:
         known = VoiceFacts.model_validate(facts)

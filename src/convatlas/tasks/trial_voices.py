@@ -4,19 +4,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 
+from convatlas.data.audio.extraction_data import ExtractionData
 from convatlas.data.audio.voice_data import VoiceData
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
+from convatlas.train.tasks.extract import Extract
 from convatlas.train.tasks.separate import Separate
 
 
-class TrialVoices:
-    """Training and validation mixtures of a data set."""
+class TrialMixtures:
+    """Mixtures of a data set, whatever is asked of them."""
 
-    def __init__(self, data: VoiceData, progress: Progress):
+    def __init__(self, data: VoiceData | ExtractionData, progress: Progress):
         self.data, self.progress = data, progress
 
     def training_options(self) -> dict[str, Any]:
@@ -42,12 +44,35 @@ class TrialVoices:
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Do nothing: all candidates share what was decoded."""
 
+    def judged_part(self, mixtures: Dataset, judged: int | None, seed: int) -> Dataset:
+        """Return as many mixtures as are to validate, the same each time; all without a number."""
+        count = len(self.data.splits["val"])
+        if judged is None or judged >= count:
+            return mixtures
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        return Subset(mixtures, order[:judged].tolist())
+
+
+class TrialVoices(TrialMixtures):
+    """Training and validation mixtures, and all their voices."""
+
+    data: VoiceData
+
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Separate:
         """Return batches, loss and validation; `judged` mixtures validate, the same each time."""
-        samples = candidate.example["samples"]
-        val = self.data.splits["val"].pieces(samples)
-        count = len(self.data.splits["val"])
-        if judged is not None and judged < count:
-            order = torch.randperm(count, generator=torch.Generator().manual_seed(recipe.seed))
-            val = Subset(val, order[:judged].tolist())
-        return Separate(self.data.splits["train"].pieces(samples, fresh=True), val)
+        samples, splits = candidate.example["samples"], self.data.splits
+        val = self.judged_part(splits["val"].pieces(samples), judged, recipe.seed)
+        return Separate(splits["train"].pieces(samples, fresh=True), val)
+
+
+class TrialExtraction(TrialMixtures):
+    """Training and validation mixtures, each with a clip of the wanted speaker, and that voice."""
+
+    data: ExtractionData
+
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Extract:
+        """Return batches, loss and validation; `judged` mixtures validate, the same each time."""
+        lengths = candidate.example["samples"], candidate.example["clip_samples"]
+        splits = self.data.splits
+        val = self.judged_part(splits["val"].pieces(*lengths), judged, recipe.seed)
+        return Extract(splits["train"].pieces(*lengths, fresh=True), val)

@@ -31,8 +31,8 @@ class Utterances(Sequence[Tensor]):
         return self._store.read(self._files[index])
 
 
-class SpeechMixer:
-    """Mixes clean speech of different speakers.
+class Speech:
+    """Clean speech of different speakers, to be mixed.
 
     Args:
         files: recordings, relative to the source; `speakers` says whose each is.
@@ -60,11 +60,26 @@ class SpeechMixer:
         return self.count
 
     @cached_property
-    def _by_speaker(self) -> dict[str, list[str]]:
+    def by_speaker(self) -> dict[str, list[str]]:
+        """The recordings of each speaker."""
         found: dict[str, list[str]] = {}
         for file, speaker in zip(self.files, self.speakers, strict=True):
             found.setdefault(speaker, []).append(file)
         return found
+
+    def stored(self) -> dict[str, Any]:
+        """Return what makes the same mixtures again, for JSON."""
+        return {
+            "files": self.files,
+            "speakers": self.speakers,
+            "count": self.count,
+            "level_db": self.level_db,
+            "seed": self.seed,
+        }
+
+
+class SpeechMixer(Speech):
+    """Mixes clean speech of different speakers."""
 
     @cached_property
     def _judged(self) -> Mixtures:
@@ -76,7 +91,7 @@ class SpeechMixer:
         Args:
             fresh: a number gives another mixture each time that it is asked for.
         """
-        speech = {who: Utterances(self.store, files) for who, files in self._by_speaker.items()}
+        speech = {who: Utterances(self.store, files) for who, files in self.by_speaker.items()}
         half = self.level_db / 2
         return Mixtures(
             speech,
@@ -95,22 +110,31 @@ class SpeechMixer:
 
     def behind(self, index: int) -> list[str]:
         """Return the recordings that one mixture is made of."""
-        by_place = list(self._by_speaker.values())
+        by_place = list(self.by_speaker.values())
         return [by_place[who][which] for who, which in self._judged.chosen(index)]
 
     def title(self, index: int) -> str:
         """Return the names of the recordings in one mixture."""
         return " + ".join(file.rpartition("/")[2] for file in self.behind(index))
 
-    def stored(self) -> dict[str, Any]:
-        """Return what makes the same mixer again, for JSON."""
-        return {
-            "files": self.files,
-            "speakers": self.speakers,
-            "count": self.count,
-            "level_db": self.level_db,
-            "seed": self.seed,
-        }
+
+def aligned(store: SoundStore, files: Sequence[str]) -> list[Tensor]:
+    """Read a mixture and what is in it, all as long as the shortest of them.
+
+    Args:
+        files: of the mixture, then of the voices.
+
+    Raises:
+        DataError: their lengths differ by more than resampling explains.
+    """
+    sounds = [store.read(file) for file in files]
+    shortest, longest = min(map(len, sounds)), max(map(len, sounds))
+    if longest - shortest > max(2, store.rate_hz // 100):
+        raise DataError(
+            f"{printable(files[0])}: mixture and voices must have one length, got "
+            f"{shortest:,} to {longest:,} samples"
+        )
+    return [sound[:shortest] for sound in sounds]
 
 
 class FileMixer:
@@ -153,14 +177,7 @@ class FileMixer:
         Raises:
             DataError: their lengths differ by more than resampling explains.
         """
-        sounds = [self.store.read(file) for file in self.behind(index)]
-        shortest, longest = min(map(len, sounds)), max(map(len, sounds))
-        if longest - shortest > max(2, self.store.rate_hz // 100):
-            raise DataError(
-                f"{printable(self.mixtures[index])}: mixture and voices must have one length, got "
-                f"{shortest:,} to {longest:,} samples"
-            )
-        mixture, *voices = (sound[:shortest] for sound in sounds)
+        mixture, *voices = aligned(self.store, self.behind(index))
         return mixture, torch.stack(voices)
 
     def behind(self, index: int) -> list[str]:

@@ -4,7 +4,7 @@ Source: the recipe of WSJ0-2mix: two utterances of different speakers, at levels
     between -2.5 and 2.5 dB (Hershey, Chen, Le Roux, Watanabe, 2016, arXiv:1508.04306, section 3).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -56,13 +56,11 @@ class Mixtures(Dataset):
         seed: another one gives other mixtures.
         fresh: a number gives another mixture each time that it is asked for, as training likes it;
             without it always the same.
-        describe: an utterance of the first voice's speaker, another one than is mixed, becomes
-            the vector that an extractor is told; without it there is none.
 
-    Yields (mixture (t,), voices (voices, t)), with `describe` (mixture (t,), vector, voice (t,)).
+    Yields (mixture (t,), voices (voices, t)).
 
     Raises:
-        UsageError: fewer speakers than voices, or with `describe` one with a single utterance.
+        UsageError: fewer speakers than voices, or one without an utterance.
     """
 
     def __init__(
@@ -75,47 +73,43 @@ class Mixtures(Dataset):
         levels_db: tuple[float, float] = LEVELS_DB,
         seed: int = 0,
         fresh: bool = False,
-        describe: Callable[[Tensor], Tensor] | None = None,
     ):
         if len(speakers) < voices:
             raise UsageError(
                 f"Mixtures: {voices} voices must be of different speakers, got {len(speakers)}"
             )
-        least = 1 if describe is None else 2
-        few = [name for name, utterances in speakers.items() if len(utterances) < least]
-        if few:
-            raise UsageError(
-                f"Mixtures: each speaker must have {least} utterances or more; '{few[0]}' has "
-                f"{len(speakers[few[0]])}"
-            )
+        empty = next((name for name, utterances in speakers.items() if not len(utterances)), None)
+        if empty is not None:
+            raise UsageError(f"Mixtures: each speaker must have an utterance; '{empty}' has none")
         self._speakers = list(speakers.values())  # each reads its utterances when asked, perhaps
         self._samples, self._count, self._voices = samples, count, voices
-        self._levels_db, self._seed, self._describe = levels_db, seed, describe
+        self._levels_db, self._seed = levels_db, seed
         self._asked = [0] * count if fresh else None
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        draw = self._draws(self._number(index))
+        return self._mixed(self._picked(draw), draw)
+
+    def _number(self, index: int) -> int:
+        """Return the number of the mixture: with `fresh` another one each time."""
         if not 0 <= index < self._count:
             raise IndexError(index)
-        number = index
-        if self._asked is not None:
-            number += self._asked[index] * self._count
-            self._asked[index] += 1
-        draw = self._draws(number)
-        picked = self._picked(draw)
-        chosen = [self._speakers[speaker] for speaker, _ in picked]
-        places = [place for _, place in picked]
-        pieces = [self._piece(u[place], draw) for u, place in zip(chosen, places, strict=True)]
+        if self._asked is None:
+            return index
+        self._asked[index] += 1
+        return index + (self._asked[index] - 1) * self._count
+
+    def _mixed(
+        self, picked: Sequence[tuple[int, int]], draw: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        utterances = [self._speakers[who][place] for who, place in picked]
+        pieces = [cut_piece(utterance, self._samples, draw) for utterance in utterances]
         low, high = self._levels_db
         levels = low + (high - low) * torch.rand(self._voices, generator=draw)
-        mixture, voices = mix_at_levels(torch.stack(pieces), levels)
-        if self._describe is None:
-            return mixture, voices
-        others = [place for place in range(len(chosen[0])) if place != places[0]]
-        other = chosen[0][others[self._draw(0, len(others), draw)]]
-        return mixture, self._describe(other), voices[0]
+        return mix_at_levels(torch.stack(pieces), levels)
 
     def chosen(self, index: int) -> list[tuple[int, int]]:
         """Return for each voice of a mixture the place of its speaker, and of the utterance.
@@ -129,23 +123,31 @@ class Mixtures(Dataset):
 
     def _picked(self, draw: torch.Generator) -> list[tuple[int, int]]:
         order = torch.randperm(len(self._speakers), generator=draw)[: self._voices].tolist()
-        return [(who, self._draw(0, len(self._speakers[who]), draw)) for who in order]
+        return [(who, draw_number(0, len(self._speakers[who]), draw)) for who in order]
 
-    def _piece(self, utterance: Tensor, draw: torch.Generator) -> Tensor:
-        """Return a piece of an utterance that is no silence, filled to the length asked for."""
-        spare = len(utterance) - self._samples
-        if spare <= 0:
-            piece = torch.zeros(self._samples)
-            at = self._draw(0, 1 - spare, draw)
-            piece[at : at + len(utterance)] = utterance
+
+def cut_piece(utterance: Tensor, samples: int, draw: torch.Generator) -> Tensor:
+    """Return a piece of an utterance that is no silence, filled to the length asked for.
+
+    Shape: (t,) -> (samples,)
+
+    Raises:
+        UsageError: all pieces that were drawn are silent.
+    """
+    spare = len(utterance) - samples
+    if spare <= 0:
+        piece = torch.zeros(samples)
+        at = draw_number(0, 1 - spare, draw)
+        piece[at : at + len(utterance)] = utterance
+        return piece
+    for _ in range(MAX_TRIES):
+        at = draw_number(0, spare + 1, draw)
+        piece = utterance[at : at + samples]
+        if piece.square().mean().sqrt() > SILENCE:
             return piece
-        for _ in range(MAX_TRIES):
-            at = self._draw(0, spare + 1, draw)
-            piece = utterance[at : at + self._samples]
-            if piece.square().mean().sqrt() > SILENCE:
-                return piece
-        raise UsageError(f"Mixtures: {MAX_TRIES} pieces of one utterance were silent; leave it out")
+    raise UsageError(f"Mixtures: {MAX_TRIES} pieces of one utterance were silent; leave it out")
 
-    @staticmethod
-    def _draw(low: int, high: int, draw: torch.Generator) -> int:
-        return int(torch.randint(low, high, (), generator=draw))
+
+def draw_number(low: int, high: int, draw: torch.Generator) -> int:
+    """Draw a whole number from `low` to below `high`."""
+    return int(torch.randint(low, high, (), generator=draw))

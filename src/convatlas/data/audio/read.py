@@ -71,6 +71,22 @@ def collect(
     return sound[0] if channels == MONO else sound
 
 
+def read_in_pieces(path: Path, rate_hz: int, max_seconds: float) -> Iterator[Tensor]:
+    """Yield a file at a rate as one channel, piece by piece, so that it need not fit into memory.
+
+    Shape: yields float32 (samples,)
+
+    Raises:
+        UnreadableSound: it cannot be read, or goes on for longer.
+    """
+    resampler: Resampler | None = None
+    for header, block in read_blocks(path, max_seconds):
+        resampler = resampler or Resampler(header.rate_hz, rate_hz, MONO)
+        yield torch.from_numpy(resampler.take(mix(block, MONO))[:, 0].copy())
+    if resampler is not None:
+        yield torch.from_numpy(resampler.end()[:, 0].copy())
+
+
 def mix(block: np.ndarray, channels: int) -> np.ndarray:
     """Return a block as one channel or two. Shape: (samples, c) -> (samples, channels)"""
     if channels == MONO:

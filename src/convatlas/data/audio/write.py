@@ -1,7 +1,7 @@
 """Writing voices as sound files, piece by piece, whole or not at all."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -17,44 +17,42 @@ def voice_paths(folder: Path, stem: str, voices: int) -> list[Path]:
     return [folder / f"{stem}-voice{number}.wav" for number in range(1, voices + 1)]
 
 
-def write_voices(folder: Path, stem: str, pieces: Iterable[Tensor], rate_hz: int) -> list[Path]:
+def write_voices(targets: Sequence[Path], pieces: Iterable[Tensor], rate_hz: int) -> list[Path]:
     """Write each voice as a WAV file of 16 bits, as the pieces come.
 
-    Files of these names are replaced, but only once all pieces are there.
+    Files of these names are replaced, but only once all pieces are there; their folders are made
+    where they do not exist.
 
     Args:
-        folder: is made where it does not exist.
+        targets: the file of each voice; at least one.
         pieces: one after the other. Shape: float32 (voices, samples)
 
     Raises:
         DataError: there is no piece.
         WriteError: a file cannot be written.
     """
-    library = soundfile()
-    fresh: list[Path] = []
+    library, folder = soundfile(), targets[0].parent
+    fresh = [path.with_name(f".{path.name}.part") for path in targets]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for path in targets:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as open_files:
-            files = []
+            files = [
+                open_files.enter_context(
+                    library.SoundFile(path, "w", rate_hz, 1, subtype="PCM_16", format="WAV")
+                )
+                for path in fresh
+            ]
+            written = 0
             for piece in pieces:
-                if not files:
-                    fresh = [
-                        path.with_name(f".{path.name}.part")
-                        for path in voice_paths(folder, stem, len(piece))
-                    ]
-                    for path in fresh:
-                        opened = library.SoundFile(
-                            path, "w", rate_hz, 1, subtype="PCM_16", format="WAV"
-                        )
-                        files.append(open_files.enter_context(opened))
+                written += piece.shape[1]
                 for file, voice in zip(files, piece.clamp(-1, 1), strict=True):
                     file.write(voice.numpy())
-        if not fresh:
-            raise DataError(f"{printable(stem)}: there are no samples to write")
-        targets = voice_paths(folder, stem, len(fresh))
+        if not written:
+            raise DataError(f"{printable(targets[0])}: there are no samples to write")
         for path, target in zip(fresh, targets, strict=True):
             os.replace(path, target)
-        return targets
+        return list(targets)
     except (OSError, library.LibsndfileError) as error:
         raise WriteError(f"{printable(folder)}: cannot write ({printable(error)})") from None
     finally:

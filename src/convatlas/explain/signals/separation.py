@@ -59,17 +59,12 @@ class SeparationEvaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the mean improvement lies with 95 % confidence, mixtures taken as independent."""
-        mean = float(self.gains.mean())
-        if len(self) < 2:
-            return mean, mean
-        half = NINETY_FIVE * float(self.gains.std()) / len(self) ** 0.5
-        return mean - half, mean + half
+        return mean_interval(self.gains)
 
     @property
     def telling(self) -> list[int]:
         """Places of the worst, a middling and the best mixture, each once."""
-        order = self.gains.argsort().tolist()
-        return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+        return telling_places(self.gains)
 
     @property
     def not_separated(self) -> int:
@@ -123,3 +118,18 @@ class SeparationEvaluation:
     def lines(self) -> list[str]:
         """Return what is said below the table."""
         return [f"improvement of SI-SNR {self.record()['words']}"]
+
+
+def mean_interval(gains: Tensor) -> tuple[float, float]:
+    """Return where the mean of independent values lies with 95 % confidence. Shape: (n,)"""
+    mean = float(gains.mean())
+    if len(gains) < 2:
+        return mean, mean
+    half = NINETY_FIVE * float(gains.std()) / len(gains) ** 0.5
+    return mean - half, mean + half
+
+
+def telling_places(gains: Tensor) -> list[int]:
+    """Return the places of the smallest, a middling and the largest value, each once."""
+    order = gains.argsort().tolist()
+    return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))

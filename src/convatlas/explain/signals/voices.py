@@ -43,13 +43,14 @@ class Voices:
         Raises:
             DataError: there are no voices, or the sound library is missing.
         """
-        from convatlas.data.audio.write import write_voices
+        from convatlas.data.audio.write import voice_paths, write_voices
         from convatlas.errors import DataError
 
         if self.voices is None:
             raise DataError(f"{self.file}: has no voices to write ({self.error})")
-        stem = Path(self.file).stem if Path(self.file).suffix else self.file.replace(" ", "-")
-        return write_voices(Path(folder), stem, [self.voices], self.rate_hz)
+        stem = stem_of(self.file)
+        targets = voice_paths(Path(folder), stem, len(self.voices))
+        return write_voices(targets, [self.voices], self.rate_hz)
 
     def cells(self, top: int) -> list[str]:
         """Return length and loudness of the voices, as many as there are columns."""
@@ -70,6 +71,11 @@ class Voices:
             )
             for place, level in enumerate(self.levels_db)
         ]
+
+
+def stem_of(name: str) -> str:
+    """Return what an answer's file is called after: a recording's path, or `sound 3` in memory."""
+    return Path(name).stem if Path(name).suffix else name.replace(" ", "-")
 
 
 def csv_columns(top: int) -> list[str]:

@@ -8,12 +8,10 @@ Source:  Xu, Rao, Chng, Li, "Time-domain speaker extraction network", ASRU 2019,
          section 3.
 Claims:  claims/tsenet.toml
 Differs: the paper's i-vectors need a background model that was trained on speech; any vector of a
-         speaker fits here, such as the embedding of an enrolment clip. Sizes, and the vector at
-         the start of every stack, are those of the authors' later networks; the paper's own table
-         was not at hand.
+         speaker fits here. With `enrolment` the network makes it itself from a clip. Sizes, and
+         the vector at the start of every stack, are those of the authors' later networks; the
+         paper's own table was not at hand.
 """
-
-from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +19,17 @@ from torch import Tensor, nn
 from convatlas.blocks import check_option, check_waveform
 from convatlas.models.registry import register
 from convatlas.models.speech.learned_basis import LearnedBasis
+from convatlas.models.speech.speaker_encoder import SpeakerEncoder
+from convatlas.models.speech.speaker_statistics import SpeakerStatistics, Standardised
 from convatlas.models.speech.temporal_blocks import NORMS, TemporalNet
 from convatlas.ops.layer_norms import ChannelLayerNorm
 from convatlas.ops.tracing import is_traced
 
 RATE_HZ = 8000
 SECONDS = 4  # of a training example
+CLIP_SECONDS = 3  # of a usual enrolment clip
 SPEAKER_FEATURES = 400  # of an i-vector
+ENROLMENTS = ("vector", "statistics", "trained")
 
 
 class TseNet(nn.Module):
@@ -41,20 +43,21 @@ class TseNet(nn.Module):
         kernel: frames that a filter reads, P.
         blocks: in a stack, b; their dilations are 1, 2, 4 and so on.
         repeats: stacks, r.
-        speaker_features: length of the vector of a speaker.
+        enrolment: what tells the speaker: a `vector`, as published, or a clip of the voice, of
+            which the network takes the `statistics` of mel bands or a `trained` embedding.
+        speaker_features: length of the vector of a speaker, where it is given as such.
         speaker_channels: that the vector becomes beside the channels of a frame.
         inject: lay the vector beside the frames at the start of `every` stack or of the `first`.
         norm: of the blocks: `global` over channels and time, `cumulative` or `batch`.
-        width: multiplies the four channel counts.
+        rate_hz: of the waveforms; matters for clips alone.
+        width: multiplies the four channel counts, and those of a trained embedding.
 
     Shape: (n, t) mixtures, (n, speaker_features) -> (n, t) voices; t from `filter_length` samples
-        up.
+        up. With clips (n, u) in place of vectors, u from a quarter of a second up.
 
     Raises:
         UsageError: an option that has no such form.
     """
-
-    rate_hz: Final = RATE_HZ
 
     def __init__(
         self,
@@ -66,18 +69,30 @@ class TseNet(nn.Module):
         kernel: int = 3,
         blocks: int = 8,
         repeats: int = 4,
+        enrolment: str = "vector",
         speaker_features: int = SPEAKER_FEATURES,
         speaker_channels: int = 256,
         inject: str = "every",
         norm: str = "global",
+        rate_hz: int = RATE_HZ,
         width: float = 1.0,
     ):
         super().__init__()
         check_option("TseNet", "inject", inject, ("every", "first"))
         check_option("TseNet", "norm", norm, NORMS)
+        check_option("TseNet", "enrolment", enrolment, ENROLMENTS)
         u, n, o, d = (
             max(1, round(c * width)) for c in (encoder_filters, channels, hidden, speaker_channels)
         )
+        self.rate_hz, self.takes_clips = rate_hz, enrolment != "vector"
+        self.describe: nn.Module = nn.Identity()
+        if enrolment == "statistics":
+            statistics = SpeakerStatistics(rate_hz)
+            speaker_features = statistics.features
+            self.describe = nn.Sequential(statistics, Standardised(speaker_features))
+        elif enrolment == "trained":
+            self.describe = SpeakerEncoder(rate_hz, channels=d, features=d)
+            speaker_features = d
         self.speaker_features = speaker_features
         self.basis = LearnedBasis(u, filter_length, relu=True)
         self.norm = ChannelLayerNorm(u)
@@ -100,23 +115,30 @@ class TseNet(nn.Module):
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
         check_waveform(x, "TseNet", min_samples=self.basis.length)
-        _check_speaker(speaker, self.speaker_features)
+        vector = self.describe(speaker)
+        _check_speaker(vector, self.speaker_features)
         weights = self.basis.encode(x)
         y = self.bottleneck(self.norm(weights))
-        told = self.speaker(speaker).unsqueeze(2).expand(-1, -1, weights.size(2))
+        told = self.speaker(vector).unsqueeze(2).expand(-1, -1, weights.size(2))
         for stack in self.stacks:
             y = stack(y, told) if stack.beside else stack(y)
         masked = self.mask(y) * weights
         return self.basis.decode(masked.unsqueeze(1), x.size(1)).squeeze(1)
 
-    def example(self, batch: int = 1, samples: int = SECONDS * RATE_HZ) -> tuple[Tensor, Tensor]:
-        """Return random waveforms and vectors, by default of four seconds at 8 kHz.
+    def example(
+        self, batch: int = 1, samples: int | None = None, clip_samples: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return random waveforms and vectors or clips, by default of the published length.
 
         Args:
             batch: number of mixtures.
-            samples: of each.
+            samples: of each; of four seconds where not given.
+            clip_samples: of each clip; of three seconds where not given.
         """
-        return torch.rand(batch, samples) - 0.5, torch.randn(batch, self.speaker_features)
+        mixtures = torch.rand(batch, samples or SECONDS * self.rate_hz) - 0.5
+        if self.takes_clips:
+            return mixtures, torch.rand(batch, clip_samples or CLIP_SECONDS * self.rate_hz) - 0.5
+        return mixtures, torch.randn(batch, self.speaker_features)
 
     @classmethod
     def tiny(cls) -> "tuple[TseNet, tuple[Tensor, Tensor]]":
@@ -135,3 +157,15 @@ def _check_speaker(speaker: Tensor, features: int) -> None:
 
 
 register("tsenet", TseNet, "extract")
+register(
+    "tsenet_small",  # as conv_tasnet_small with longer windows, so that a CPU can train it
+    TseNet,
+    "extract",
+    encoder_filters=128,
+    filter_length=80,
+    channels=128,
+    hidden=256,
+    speaker_channels=128,
+    blocks=7,
+    repeats=2,
+)

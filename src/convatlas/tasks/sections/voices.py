@@ -5,13 +5,16 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from convatlas.data.audio.extraction_data import ExtractionData
 from convatlas.data.audio.voice_data import SPEAKERS, VoiceData
 from convatlas.errors import DataError
 from convatlas.explain.signals.separation import SeparationEvaluation
-from convatlas.explain.sounds import sound_uri, spectrogram_uri
+from convatlas.explain.sounds import spectrogram_and_sound
 from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.sections.page import render
 from convatlas.train.signal_losses import separation
+
+NOTE = "each estimate stands beside the voice that it is nearest to"
 
 
 def show_voices(evaluation: SeparationEvaluation, data: VoiceData) -> ReportContent:
@@ -28,14 +31,14 @@ def show_voices(evaluation: SeparationEvaluation, data: VoiceData) -> ReportCont
         "clearer (SI-SNR).",
         notes=notes,
         sections=[_voices(evaluation, data)],
-        data=_made_of(data),
+        data=made_of(data),
     )
 
 
 def _voices(evaluation: SeparationEvaluation, data: VoiceData) -> Section:
     places = evaluation.telling
     shown = [each for place in places if (each := _mixture(evaluation, data, place)) is not None]
-    values: Mapping[str, Any] = {"total": len(evaluation), "shown": shown}
+    values: Mapping[str, Any] = {"total": len(evaluation), "shown": shown, "note": NOTE}
     return Section("voices", "Voices", lambda pictures: render("voices.html.j2", values))
 
 
@@ -57,12 +60,13 @@ def _mixture(
             sounds.append((f"separated voice {number}", estimates[number - 1]))
         sounds.append((f"true voice {number}", voice))
     rate = data.rate_hz
-    pictures = [(name, spectrogram_uri(s, rate), sound_uri(s, rate)) for name, s in sounds]
+    pictures = [(name, *spectrogram_and_sound(sound, rate)) for name, sound in sounds]
     before, after = float(evaluation.before[place]), float(evaluation.after[place])
     return evaluation.files[place], before, after, pictures
 
 
-def _made_of(data: VoiceData) -> Markup:
+def made_of(data: VoiceData | ExtractionData) -> Markup:
+    """Return what the mixtures of each split are made of."""
     made = "made here of" if data.layout == SPEAKERS else "read from"
     lines = [
         f"{name}: {len(split):,} mixtures, {made} {len(split.mixer.files):,} sounds"

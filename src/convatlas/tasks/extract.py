@@ -1,0 +1,241 @@
+"""A mixture of voices and a clip of one speaker in, that speaker's voice out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from convatlas.data.audio.asked_pairs import AskedPair, find_pairs
+from convatlas.data.audio.enrolled_mixers import Asked
+from convatlas.data.audio.enrolment_clip import MIN_CLIP_SECONDS, check_clip
+from convatlas.data.audio.extraction_data import (
+    ExtractionData,
+    ExtractionFacts,
+    ExtractionSplit,
+    Speaker,
+)
+from convatlas.data.audio.kept_sounds import KeptSounds
+from convatlas.data.audio.list_extraction import holds_extraction_list
+from convatlas.data.audio.open_extraction import (
+    LAYOUTS,
+    Enrolling,
+    open_extraction,
+    open_extraction_test,
+)
+from convatlas.data.audio.sound_file import duration
+from convatlas.data.audio.stored_extraction import learnt_from, load_extraction
+from convatlas.deploy.extractor import Extractor
+from convatlas.errors import DataError, UsageError
+from convatlas.explain.signals.extracted import COLUMNS, ExtractedVoice, csv_columns
+from convatlas.explain.signals.extraction import ExtractionEvaluation
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.search.space import width_sweeps
+from convatlas.tasks.onnx_extract_snippet import extract_runtime_code
+from convatlas.tasks.report_content import ReportContent
+from convatlas.tasks.sections.extracted import show_extracted
+from convatlas.tasks.sounds import MAX_KEPT
+from convatlas.tasks.task import Task
+from convatlas.tasks.trial_voices import TrialExtraction
+from convatlas.tasks.voice_options import (
+    LIMITS,
+    check_voice_options,
+    given_options,
+    only_max_seconds,
+)
+from convatlas.text import printable
+from convatlas.train.recipe import Recipe
+from convatlas.train.signal_losses import si_snr
+from convatlas.train.tasks.extract import SI_SDRI
+
+NUMBERS = {**LIMITS, "clip_seconds": (MIN_CLIP_SECONDS, 60.0)}
+WORDS = {"speaker": get_args(Speaker), "single": ("leave", "halve")}
+SPEAKER_WORDS = {"trained": "a trained embedding", "statistics": "statistics of its mel bands"}
+RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=8, clip_norm=5.0)
+
+
+class ExtractSpeaker(Task[ExtractionData, ExtractionEvaluation]):
+    """Extract the voice of one speaker."""
+
+    name = "extract"
+    metric = SI_SDRI
+    items = "mixtures"
+    layouts = LAYOUTS
+    columns = COLUMNS
+    right = ("length", "loudness")
+    next = "pairs.csv"
+    asking = "Extract from new mixtures, each with a clip of the speaker"
+    recipe = RECIPE
+
+    def takes(self, source: str | Path) -> bool:
+        return holds_extraction_list(Path(source))
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_voice_options(options, NUMBERS, WORDS)
+
+    def open(self, source, *, seed, max_broken, options, progress) -> ExtractionData:
+        return open_extraction(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            enrolling=Enrolling(**given_options(options)),
+            progress=progress,
+            kept=KeptSounds(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> ExtractionData:
+        known = ExtractionFacts.model_validate(facts)
+        return open_extraction_test(source, known, max_broken=max_broken, progress=progress)
+
+    def reopen(self, stored, source, facts) -> ExtractionData:
+        data = load_extraction(stored, source)
+        if data.facts() != dict(facts):
+            raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def unseen(self, data: ExtractionData, split: ExtractionSplit, known) -> list[int]:
+        """Return the mixtures of which no recording is known."""
+        return [
+            place
+            for place in range(len(split))
+            if not any(data.digests.get(file) in known for file in split.behind(place))
+        ]
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        return {**facts, **only_max_seconds(options)}
+
+    def check(self, facts, settings, run) -> None:
+        known = ExtractionFacts.model_validate(facts)
+        if settings:
+            raise ValueError("settings: must be empty")
+        for option, value in (("enrolment", known.speaker), ("rate_hz", known.rate_hz)):
+            if run.options.get(option, value) != value:
+                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+
+    def fresh(self, entries: Sequence[Entry], data: ExtractionData, *, fixed_width: bool):
+        lengths = (("samples", data.seconds), ("clip_samples", data.clip_seconds))
+        forms = [({name: round(each * data.rate_hz) for name, each in lengths}, {})]
+        options = {"enrolment": data.speaker, "rate_hz": data.rate_hz}
+        return {
+            entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
+            for entry in entries
+        }
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: ExtractionData):
+        raise UsageError("there are no public weights for extraction")
+
+    def input_words(self, example) -> str:
+        return f"{example['samples']:,} samples, clip of {example['clip_samples']:,}"
+
+    def trial_data(self, data: ExtractionData, recipe, options, progress) -> TrialExtraction:
+        return TrialExtraction(data, progress)
+
+    def settings(self, candidate, facts) -> dict[str, Any]:
+        return {}
+
+    def predictor(self, network: nn.Module, settings, facts) -> Extractor:
+        known = ExtractionFacts.model_validate(facts)
+        return Extractor(network, known.rate_hz, known.seconds, known.clip_seconds)
+
+    def sample(self, split: ExtractionSplit, count: int) -> list[tuple[Tensor, Tensor]]:
+        places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
+        return [split.read(place) for place in places]
+
+    def small(self, item: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        mixture, clip = (part[:MAX_KEPT].contiguous() for part in item)
+        return mixture, clip
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_pairs(asked)
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = ExtractionFacts.model_validate(facts)
+        return total, (self._voice(predictor, pair, known) for pair in listed)
+
+    def _voice(self, predictor, pair: AskedPair, facts: ExtractionFacts) -> ExtractedVoice:
+        named = (pair.mixture.name, pair.clip.name, facts.rate_hz)
+        if pair.error is not None:
+            return ExtractedVoice(*named, error=pair.error)
+        try:
+            clip = pair.clip.read(facts.rate_hz, facts.max_seconds)
+            check_clip(clip, facts.rate_hz, pair.clip.name)
+            mixture = pair.mixture.read(facts.rate_hz, facts.max_seconds)
+        except DataError as error:
+            return ExtractedVoice(*named, error=str(error))
+        voice = predictor().predict([(mixture, clip)])[0]
+        if not bool(torch.isfinite(voice).all()):
+            reason = f"{pair.mixture.name}: the network's answer is not a finite number"
+            return ExtractedVoice(*named, error=reason)
+        return ExtractedVoice.of(named[0], named[1], voice, facts.rate_hz)
+
+    def evaluate(self, predictor, split: ExtractionSplit, facts, progress) -> ExtractionEvaluation:
+        bar = progress.bar("testing", len(split), unit=self.items)
+        before, after, right, swapped = [], [], [], []
+        names = split.files
+        for place, name in enumerate(names):
+            asked = split.asked(place)
+            found = _answer(predictor, asked.mixture, asked.clip, name)
+            before.append(_near(asked.mixture, asked.voice))
+            after.append(_near(found, asked.voice))
+            right.append(bool(after[-1] > _near(found, asked.other)))
+            if asked.other_clip is None:
+                swapped.append(None)
+            else:
+                other = _answer(predictor, asked.mixture, asked.other_clip, name)
+                swapped.append(bool(_near(other, asked.other) > _near(other, asked.voice)))
+            bar.update(place + 1)
+        bar.close()
+        judged = ExtractionEvaluation(
+            names, torch.stack(before), torch.stack(after), right, swapped
+        )
+        shown = {
+            place: _both(predictor, split.asked(place), names[place]) for place in judged.telling
+        }
+        return replace(judged, shown=shown)
+
+    def csv_columns(self, top: int) -> list[str]:
+        return csv_columns()
+
+    def describe_facts(self, facts) -> list[tuple[str, str]]:
+        return [("voices", str(facts["voices"])), ("speaker", SPEAKER_WORDS[facts["speaker"]])]
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        clip, words = duration(facts["clip_seconds"]), SPEAKER_WORDS[facts["speaker"]]
+        return [
+            ("heard at", f"{facts['rate_hz']:,} Hz, one channel"),
+            ("learnt in pieces of", duration(facts["seconds"])),
+            ("speaker", f"{words}, of clips of {clip} while it learnt"),
+        ]
+
+    def show(self, evaluation: ExtractionEvaluation, data: ExtractionData, scan) -> ReportContent:
+        return show_extracted(evaluation, data)
+
+    def runtime_code(self, path: Path, run) -> str:
+        return extract_runtime_code(path, ExtractionFacts.model_validate(run.facts).rate_hz)
+
+
+def _near(estimate: Tensor, voice: Tensor) -> Tensor:
+    return si_snr(estimate, voice, zero_mean=False)
+
+
+def _answer(predictor, mixture: Tensor, clip: Tensor, name: str) -> Tensor:
+    found = predictor.predict([(mixture, clip)])[0]
+    if not bool(torch.isfinite(found).all()):
+        raise DataError(f"the network's answer is not a finite number for {printable(name)}")
+    return found
+
+
+def _both(predictor, asked: Asked, name: str) -> tuple[Tensor, Tensor | None]:
+    voice = _answer(predictor, asked.mixture, asked.clip, name)
+    if asked.other_clip is None:
+        return voice, None
+    return voice, _answer(predictor, asked.mixture, asked.other_clip, name)
+
+
+TASK = ExtractSpeaker()
