@@ -38,10 +38,14 @@ def pixel_cross_entropy(
     return (losses * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
-def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, masks: Tensor, *, smooth: float = SMOOTH) -> Tensor:
     """Return 1 less the mean over the classes of the soft Dice overlap in the batch.
 
     Pixels without a class count for no class.
+
+    Args:
+        smooth: added to both sides of the quotient; with next to nothing, a class that the masks
+            do not hold counts as missed.
 
     Shape: logits (n, k, ...), masks int64 (n, ...) -> ()
     """
@@ -52,7 +56,7 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
     rest = tuple(axis for axis in range(logits.ndim) if axis != 1)
     both = (found * truth).sum(rest)
     sizes = (found + truth).sum(rest)
-    return 1 - ((2 * both + SMOOTH) / (sizes + SMOOTH)).mean()
+    return 1 - ((2 * both + smooth) / (sizes + smooth)).mean()
 
 
 def enlarge_logits(logits: Tensor, masks: Tensor) -> Tensor:

@@ -28,11 +28,12 @@ from convatlas.models.segment.canny import canny_edges, grey_levels
 from convatlas.models.segment.dense_encoder import DenseEncoder
 from convatlas.models.segment.dual_attention import ConvNormReLU, DualAttention, Enlarge
 from convatlas.models.segment.mask_borders import mask_borders
+from convatlas.models.segment.mask_losses import dice_loss, pixel_cross_entropy
 from convatlas.models.segment.segmenter import IGNORED, Segmenter
 from convatlas.models.segment.shape_stream import CHANNELS, ShapeStream
 
 DECODER = (512, 512, 256, 128, 64, 48, 32)  # channels from the coarsest block to the finest
-EPSILON = 1e-7  # in the quotient of the Dice loss
+EPSILON = 1e-7  # keeps the quotient of the Dice loss from dividing by zero
 
 
 class SAUNet(Segmenter):
@@ -112,17 +113,19 @@ class SAUNet(Segmenter):
             has none -> three numbers
         """
         logits, border_logits, _ = self._run(images)
-        weight = None if self.class_weights is None else logits.new_tensor(self.class_weights)
-        known = masks != IGNORED
-        borders = mask_borders(masks, IGNORED).to(border_logits.dtype)
-        each = F.binary_cross_entropy_with_logits(border_logits[:, 0], borders, reduction="none")
+        weights = self.class_weights
+        known = (masks != IGNORED).to(logits.dtype)
+        borders = mask_borders(masks, IGNORED).to(logits.dtype)
+        edge = F.binary_cross_entropy_with_logits(border_logits[:, 0], borders, reduction="none")
         return {
-            "cross_entropy": _mean(
-                F.cross_entropy(logits, masks, weight, ignore_index=IGNORED, reduction="none"),
-                known if weight is None else _weights(masks, known, weight),
+            "cross_entropy": pixel_cross_entropy(
+                logits,
+                masks,
+                class_weights=None if weights is None else logits.new_tensor(weights),
             ),
-            "dice": dice_loss(logits, masks, known),
-            "edge": _mean(each * known, known),
+            # A class that the batch does not hold counts as missed, as in the authors' code.
+            "dice": dice_loss(logits, masks, smooth=EPSILON),
+            "edge": (edge * known).sum() / known.sum().clamp(min=1),
         }
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
@@ -169,31 +172,6 @@ class SAUNet(Segmenter):
 
     example = image_example(256)
     tiny = tiny_build(64, growth=64, layers=(1, 1, 1, 1), width=1 / 16, bias=False, edge_steps=2)
-
-
-def dice_loss(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
-    """Return one minus the mean over the classes of twice the overlap over both areas.
-
-    Areas are summed over the batch; a class that the batch does not hold counts as missed, as in
-    the authors' code.
-
-    Shape: (n, k, h, w), (n, h, w) int64, (n, h, w) bool -> ()
-    """
-    classes = torch.where(known, masks, 0)
-    counted = known[:, None].to(logits.dtype)
-    share = logits.softmax(1) * counted
-    truth = F.one_hot(classes, logits.shape[1]).movedim(-1, 1) * counted
-    overlap, areas = (share * truth).sum((0, 2, 3)), (share + truth).sum((0, 2, 3))
-    return 1 - (2 * overlap / (areas + EPSILON)).mean()
-
-
-def _weights(masks: Tensor, known: Tensor, weight: Tensor) -> Tensor:
-    return weight[torch.where(known, masks, 0)] * known
-
-
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Divide the sum by that of the weights; 0 where no pixel has a class, not a division by 0."""
-    return values.sum() / weights.sum().clamp(min=1)
 
 
 register("saunet", SAUNet, "segment")
