@@ -21,8 +21,9 @@ from torch.utils.data import TensorDataset
 
 from convatlas.models import create_model
 from convatlas.models.segment.segmenter import IGNORED
-from convatlas.train import Recipe, train
+from convatlas.train.loop import train
 from convatlas.train.mask_figures import MaskFigures, count_pixels
+from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.segment import Segment
 from machine import write_results
 
