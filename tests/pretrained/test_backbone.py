@@ -11,6 +11,7 @@ from convatlas.models.classify.vgg import VGG
 from convatlas.models.on_shapes import on_shapes
 from convatlas.models.segment.dilated_context import DilatedContext
 from convatlas.pretrained.backbone import copied_tensors
+from convatlas.pretrained.checkpoint import backbones, checkpoints_of
 from convatlas.pretrained.create import load_public
 from convatlas.pretrained.translate import key_paths
 
@@ -100,12 +101,21 @@ def test_filters_of_the_fifth_stage_read_every_second_pixel():
     torch.testing.assert_close(dense[:, :, ::2, ::2], coarse)
 
 
-def test_the_published_front_end_has_a_place_for_each_tensor_of_vgg16():
+@pytest.mark.parametrize("name", sorted(backbones()))
+def test_each_named_network_has_a_place_for_each_tensor_of_its_classifier(name):
+    """But for its last layers, which a segmenter has none of."""
     with on_shapes():
-        vgg, ours = create_model("vgg16"), create_model("dilated_context_large")
-        copied = copied_tensors(ours, vgg.state_dict(), "dilated_context_large")
-    fresh = {name for name, _ in ours.named_parameters()} - copied.keys()
-    assert {name.rpartition(".")[0] for name in fresh if "context" not in name} == {
-        "front_end.heads.0.6"
-    }
-    assert len(copied) == len(vgg.state_dict()) - 2
+        classifier, ours = create_model(backbones()[name]), create_model(name)
+        theirs = classifier.state_dict()
+        copied = copied_tensors(ours, theirs, name)
+    assert checkpoints_of(backbones()[name])
+    kept = len([key for key in theirs if not key.startswith("classifier")])
+    front_end = getattr(ours, "front_end", None)
+    filters = 4 if front_end is not None and ours.head == "dense" else 0  # fc6 and fc7
+    assert len(copied) == kept + filters
+    assert name in ca.list_models(pretrained=True)
+
+
+def test_the_card_shows_the_weights_of_the_part():
+    (shown,) = ca.describe("saunet").weights
+    assert shown.model == "densenet121"

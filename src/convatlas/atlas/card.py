@@ -11,7 +11,7 @@ from convatlas.atlas.docstring import arguments, first_line, heading, source
 from convatlas.claims.loader import find_claims
 from convatlas.cost import Cost
 from convatlas.models.registry import Entry, find_entry
-from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of
+from convatlas.pretrained.checkpoint import Checkpoint, backbones, checkpoints_of
 from convatlas.tables import html_table
 from convatlas.text import format_number, shape_text
 
@@ -102,7 +102,7 @@ def describe(name: str, **options: Any) -> Card:
         options=_options(entry, options),
         cost=count_named(name, options),
         claims=compare_all(find_claims([name])),
-        weights=tuple(checkpoints_of(name)),
+        weights=tuple(checkpoints_of(backbones().get(name, name))),
     )
 
 

@@ -16,7 +16,7 @@ from convatlas.atlas.index import Indexed, read_index
 from convatlas.claims.claim import Claim
 from convatlas.claims.loader import load_claims
 from convatlas.errors import UsageError, nearest
-from convatlas.pretrained.checkpoint import names_with_weights
+from convatlas.pretrained.checkpoint import backbones, names_with_weights
 
 _ERRORS = "_error_percent"
 _OTHERS = ("top5", "gain")  # in the name of a percentage that is no accuracy of the first answer
@@ -74,13 +74,14 @@ def list_models(
         max_params: maximum number of parameters.
         max_macs: maximum number of multiply-adds.
         filter: a pattern such as `mobile*`, or several of which one must fit.
-        pretrained: only those that `create_model(name, pretrained=True)` has public weights for.
+        pretrained: only those that `create_model(name, pretrained=True)` has public weights for,
+            all of them or a part.
 
     Raises:
         UsageError: no such task.
     """
     names = [entry.name for entry in _select(task, max_params, max_macs, filter)]
-    known = set(names_with_weights())
+    known = {*names_with_weights(), *backbones()}
     return [name for name in names if name in known] if pretrained else names
 
 
@@ -97,7 +98,7 @@ def rows(
     Raises:
         UsageError: no such task.
     """
-    published, known = published_accuracies(), set(names_with_weights())
+    published, known = published_accuracies(), {*names_with_weights(), *backbones()}
     return [
         Listed(
             name=e.name,

@@ -7,17 +7,14 @@ from torch import Tensor, nn
 
 from convatlas.errors import WeightsError
 from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import backbones
 from convatlas.text import shape_text
 
 
 @runtime_checkable
 class HasBackbone(Protocol):
-    """A network that starts from the weights of a classifier.
+    """A network that starts from the weights of a classifier; `checkpoints.toml` says of which."""
 
-    `backbone_name` is the classifier, as it is registered.
-    """
-
-    backbone_name: str
     in_channels: int
 
     def backbone_paths(self) -> Mapping[str, str]:
@@ -26,11 +23,6 @@ class HasBackbone(Protocol):
         A linear layer may have become a convolution over the same maps.
         """
         ...
-
-
-def backbone_name(entry: Entry) -> str | None:
-    """Return the classifier whose public weights a network's part takes, or None."""
-    return getattr(entry.cls, "backbone_name", None)
 
 
 def with_backbone(
@@ -66,13 +58,13 @@ def copied_tensors(model: nn.Module, theirs: Mapping[str, Tensor], name: str) ->
     wanted, copied = model.state_dict(), {}
     for there, here in model.backbone_paths().items():
         within = [key for key in theirs if key.startswith(f"{there}.")]
-        assert within, f"{model.backbone_name} has no part {there}"
+        assert within, f"the classifier has no part {there}"
         for key in within:
             ours = here + key.removeprefix(there)
             if ours not in wanted or wanted[ours].numel() != theirs[key].numel():
                 size = shape_text(wanted[ours].shape) if ours in wanted else "absent"
                 raise WeightsError(
-                    f"{name}: the public weights of {model.backbone_name} do not fit the network "
+                    f"{name}: the public weights of {backbones()[name]} do not fit the network "
                     f"as it is built here: {ours} must be {size}, got "
                     f"{shape_text(theirs[key].shape)}; leave width and the like as published"
                 )

@@ -117,12 +117,21 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
 
 
 @cache
+def _table() -> dict[str, Any]:
+    text = resources.files("convatlas.pretrained").joinpath(TABLE).read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def backbones() -> dict[str, str]:
+    """Return the networks that take the weights of a classifier for a part, each with its name."""
+    return dict(_table()["backbones"])
+
+
+@cache
 def checkpoints() -> tuple[Checkpoint, ...]:
     """List the checkpoints; of those of one network the preferred one comes first."""
-    text = resources.files("convatlas.pretrained").joinpath(TABLE).read_text(encoding="utf-8")
-    table = tomllib.loads(text)
-    scales = table["scales"]
-    return tuple(_checkpoint(dict(row), scales) for row in table["checkpoint"])
+    table = _table()
+    return tuple(_checkpoint(dict(row), table["scales"]) for row in table["checkpoint"])
 
 
 def _checkpoint(row: dict[str, Any], scales: Mapping[str, Any]) -> Checkpoint:

@@ -11,8 +11,13 @@ from convatlas.models.dilation import set_output_stride
 from convatlas.models.features import feature_maps
 from convatlas.models.headless import reset_classifier
 from convatlas.models.registry import find_entry
-from convatlas.pretrained.backbone import backbone_name, with_backbone
-from convatlas.pretrained.checkpoint import Checkpoint, checkpoints_of, names_with_weights
+from convatlas.pretrained.backbone import with_backbone
+from convatlas.pretrained.checkpoint import (
+    Checkpoint,
+    backbones,
+    checkpoints_of,
+    names_with_weights,
+)
 from convatlas.pretrained.places import fetch, local_file, say_on_stderr
 from convatlas.pretrained.read import read_tensors
 from convatlas.pretrained.translate import fit_tensors
@@ -68,7 +73,7 @@ def create_model(
         set_output_stride(loaded.model, output_stride, name)
     model = feature_maps(loaded.model, name) if features_only else loaded.model
     checkpoint = loaded.checkpoint
-    if backbone_name(find_entry(name)) is not None or "in_channels" in options:
+    if name in backbones() or "in_channels" in options:
         checkpoint = checkpoint.with_channels(options.get("in_channels", loaded.model.in_channels))
     model.public_weights = checkpoint  # pyright: ignore[reportArgumentType]  a plain record
     return model
@@ -94,7 +99,7 @@ def load_public(
     """
     entry = find_entry(name)
     checkpoint = checkpoint or choose_checkpoint(name)
-    if (backbone := backbone_name(entry)) is not None:
+    if (backbone := backbones().get(name)) is not None:
 
         def classifier(channels: int) -> nn.Module:
             given = {"in_channels": channels}
@@ -126,7 +131,7 @@ def choose_checkpoint(name: str) -> Checkpoint:
     Raises:
         UsageError: there is none.
     """
-    known = checkpoints_of(backbone_name(find_entry(name)) or name)
+    known = checkpoints_of(backbones().get(name, name))
     if not known:
         names = names_with_weights()
         near = nearest(name, names)

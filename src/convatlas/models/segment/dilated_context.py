@@ -87,8 +87,6 @@ class DilatedContext(Segmenter):
         self.check(x)
         return self.upsample(self.context(self.front_end(x)))
 
-    backbone_name = "vgg16"
-
     def backbone_paths(self) -> dict[str, str]:
         """Return where the parts of VGG-16 stand in the front end.
 

@@ -57,7 +57,6 @@ class SAUNet(Segmenter):
     """
 
     size_multiple = 32
-    backbone_name = "densenet121"
 
     def __init__(
         self,
