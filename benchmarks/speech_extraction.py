@@ -70,13 +70,15 @@ def main():
     words.add_argument("speaker", choices=("trained", "statistics"))
     words.add_argument("--steps", type=int, default=8000, help=f"of {BATCH} mixtures each")
     words.add_argument("--width", type=float, default=0.5)
+    words.add_argument("--filter-length", type=int, default=80, help="samples of a window")
     words.add_argument("--lr", type=float, default=2e-3)
     words.add_argument("--tested", type=int, default=TESTED, help="mixtures of the test")
     given = words.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     data = opened(given.speaker)
-    model = create_model("tsenet_small", enrolment=given.speaker, width=given.width)
+    sizes = {"width": given.width, "filter_length": given.filter_length}
+    model = create_model("tsenet_small", enrolment=given.speaker, **sizes)
     start = time.process_time()
     trained(model, data, given)
     minutes = (time.process_time() - start) / 60
@@ -88,7 +90,7 @@ def main():
     add(
         {
             "speaker": given.speaker,
-            "width": given.width,
+            **sizes,
             "params": sum(p.numel() for p in model.parameters()),
             "steps": given.steps,
             "processor_minutes": round(minutes, 1),

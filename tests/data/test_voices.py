@@ -217,3 +217,15 @@ def test_voices_are_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot write"):
         write_voices(voice_paths(tmp_path / "file", "talk", 2), pieces, RATE)
+
+
+def test_loose_files_are_said_to_lack_speakers_and_not_classes(tmp_path):
+    write(tmp_path / "talk.wav", speech(0, 0))
+    with pytest.raises(DataError) as raised:
+        open_voices(tmp_path)
+    told = str(raised.value)
+    assert "must contain one folder per speaker, got 1 loose files" in told
+    assert "into one folder per speaker, SPEAKER/clip.wav" in told
+    (tmp_path / "anna").mkdir()
+    with pytest.raises(DataError, match="a speaker folder must contain sounds, got none"):
+        open_voices(tmp_path)

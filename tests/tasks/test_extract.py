@@ -60,6 +60,7 @@ def run(tmp_path_factory, onnx_operators_read_once, tiny):
     )
 
 
+@pytest.mark.slow
 def test_the_job_is_whole(run):
     config = run.config
     assert config.steps == {"test": "done", "export": "done", "report": "done"}
@@ -76,6 +77,7 @@ def test_the_job_is_whole(run):
     assert page.count("<p>clip of the other speaker</p>") == 3
 
 
+@pytest.mark.slow
 def test_reopened_it_answers_the_same_and_knows_what_it_learnt_from(run, tmp_path):
     again = open_run(run.path)
     assert again.evaluate().figures == pytest.approx(run.config.figures, rel=1e-4)
@@ -86,6 +88,7 @@ def test_reopened_it_answers_the_same_and_knows_what_it_learnt_from(run, tmp_pat
     assert len(with_own) == 200 - with_own.seen
 
 
+@pytest.mark.slow
 def test_the_exported_file_and_the_run_give_the_same_voice_of_a_long_recording(run, capsys):
     from convatlas.deploy.onnx_file import OnnxFile
 
@@ -105,6 +108,7 @@ def test_the_exported_file_and_the_run_give_the_same_voice_of_a_long_recording(r
     assert short.shape == (5,)
 
 
+@pytest.mark.slow
 def test_the_verb_writes_the_voice_of_the_clip_and_loses_nothing(run, tmp_path, capsys):
     mixture, clip = run.data().splits["test"].read(0)
     soundfile.write(tmp_path / "talk.wav", mixture.numpy(), RATE, subtype="FLOAT")
@@ -144,6 +148,7 @@ def test_the_verb_writes_the_voice_of_the_clip_and_loses_nothing(run, tmp_path, 
     assert answer.save(tmp_path / "more").name == "talk-anna.wav"
 
 
+@pytest.mark.slow
 def test_predict_answers_a_list_of_pairs(run, tmp_path, capsys):
     mixture, clip = run.data().splits["test"].read(1)
     soundfile.write(tmp_path / "talk.wav", mixture.numpy(), RATE)
@@ -159,6 +164,7 @@ def test_predict_answers_a_list_of_pairs(run, tmp_path, capsys):
     torch.testing.assert_close(in_memory[0].voice, good.voice, atol=2e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_options_are_checked_and_a_run_of_another_task_is_refused(run, tmp_path, monkeypatch):
     task = find_task("extract")
     for options, words in (

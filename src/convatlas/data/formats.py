@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SUFFIX_FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -41,12 +41,16 @@ class FileKind:
         many: the same in the plural.
         example: the name of such a file.
         formats: by suffix.
+        group: what the files of one folder share.
+        groups: the same in the plural.
     """
 
     one: str
     many: str
     example: str
     formats: Mapping[str, str] = field(hash=False)
+    group: str = "class"
+    groups: str = "classes"
 
     def holds(self, file: str) -> bool:
         """Return whether a file is of this kind by its name."""
@@ -65,6 +69,7 @@ class FileKind:
 
 IMAGES = FileKind("an image", "images", "photo.jpg", SUFFIX_FORMATS)
 SOUNDS = FileKind("a sound", "sounds", "clip.wav", SOUND_FORMATS)
+SPEECH = replace(SOUNDS, group="speaker", groups="speakers")
 
 KINDS = {kind.many: kind for kind in (IMAGES, SOUNDS)}
 

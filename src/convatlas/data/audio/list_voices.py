@@ -5,7 +5,7 @@ from pathlib import Path
 
 from convatlas.data.audio.open import list_sounds
 from convatlas.data.audio.tables import Folds
-from convatlas.data.formats import SOUNDS
+from convatlas.data.formats import SOUNDS, SPEECH
 from convatlas.data.names import printable, printable_few
 from convatlas.data.sources.folders import find_splits
 from convatlas.data.sources.listing import Item, Listing
@@ -67,7 +67,7 @@ def list_speech(source: Path, *, need_train: bool) -> Listing:
     Raises:
         DataError: the data cannot be used.
     """
-    return list_sounds(source, Folds(used=False), need_train=need_train)
+    return list_sounds(source, Folds(used=False), need_train=need_train, kind=SPEECH)
 
 
 def _mix_folders(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from convatlas.data.audio.scan import Progress, SoundFacts, read_headers, scan_s
 from convatlas.data.audio.sound_data import Clips, SoundData, SoundStore
 from convatlas.data.audio.sound_file import Header
 from convatlas.data.audio.tables import Folds, find_table, list_sound_table, root_of
-from convatlas.data.formats import SOUNDS
+from convatlas.data.formats import SOUNDS, FileKind
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share, count_named
@@ -127,8 +127,14 @@ def open_sound_test(
     return _build(source, listing, items, named, facts, broken, duplicates, 0, rate_hz, hearing)
 
 
-def list_sounds(source: Path, folds: Folds, *, need_train: bool = True) -> Listing:
-    """Return the labelled files of a folder or CSV file."""
+def list_sounds(
+    source: Path, folds: Folds, *, need_train: bool = True, kind: FileKind = SOUNDS
+) -> Listing:
+    """Return the labelled files of a folder or CSV file.
+
+    Args:
+        kind: sounds, or speech, of which a label is the speaker.
+    """
     where = printable(source)
     try:
         if source.is_dir():
@@ -138,8 +144,8 @@ def list_sounds(source: Path, folds: Folds, *, need_train: bool = True) -> Listi
             if folds.test is not None or folds.group is not None:
                 asked = "fold" if folds.group is None else printable(folds.group)
                 raise DataError(f"{where}: has no table with a column {asked}, which was asked for")
-            _check_fold_folders(source)
-            return list_folder(source, need_train=need_train, kind=SOUNDS)
+            _check_fold_folders(source, kind)
+            return list_folder(source, need_train=need_train, kind=kind)
         if not source.exists():
             raise DataError(f"{where}: no such file or folder")
     except OSError as error:
@@ -181,12 +187,12 @@ def _has_class_folders(folder: Path) -> bool:
     return len(holding) > 1 and not all(FOLD_FOLDER.fullmatch(f.name) for f in holding)
 
 
-def _check_fold_folders(folder: Path) -> None:
+def _check_fold_folders(folder: Path, kind: FileKind) -> None:
     folders = look(folder, folder).folders
     if len(folders) > 1 and all(FOLD_FOLDER.fullmatch(each.name) for each in folders):
         raise DataError(
-            f"{printable(folder)}: its folders are folds and no classes; give the CSV file that "
-            "says the class of each sound, or the folder with that file and this one"
+            f"{printable(folder)}: its folders are folds and no {kind.groups}; give the CSV file "
+            f"that says the {kind.group} of each sound, or the folder with that file and this one"
         )
 
 

@@ -74,7 +74,8 @@ def find_splits(
         if len(found) < len(folders):
             return {}
         raise DataError(
-            f"{printable(found['train'])}: must contain one folder per class; {layout(kind)}"
+            f"{printable(found['train'])}: must contain one folder per {kind.group}; "
+            + layout(kind)
         )
     if not need_train and all(inside.values()):
         return found
@@ -82,8 +83,8 @@ def find_splits(
         names = " and ".join(printable(folder.name) for folder in found.values())
         raise DataError(
             f"{printable(root)}: must contain a folder train/ beside {names}, got none; name the "
-            f"folder with the training {kind.many} so, or put the classes directly into the data "
-            "folder"
+            f"folder with the training {kind.many} so, or put the {kind.groups} directly into the "
+            "data folder"
         )
     for split, folder in found.items():
         check_beside(root, folder, inside[split], folders)
@@ -101,7 +102,9 @@ def unwrap(listing: Listing, folder: Path, split: str, kind: FileKind) -> tuple[
 
 def layout(kind: FileKind) -> str:
     """Say how files are laid out by class."""
-    return f"put the {kind.many} into one folder per class, CLASS/{kind.example}"
+    return (
+        f"put the {kind.many} into one folder per {kind.group}, {kind.group.upper()}/{kind.example}"
+    )
 
 
 def instead(level: Level) -> str:
@@ -120,12 +123,12 @@ def list_classes(
     if not level.folders:
         cut_off = split in ("val", "test")
         raise DataError(
-            f"{printable(folder)}: must contain one folder per class, got {instead(level)}; "
+            f"{printable(folder)}: must contain one folder per {kind.group}, got {instead(level)}; "
             + layout(kind)
             + (f", or move it away: a {split} split is then cut off train" if cut_off else "")
         )
     for file in level.files:
-        reason = "beside the class folders" if kind.holds(file) else kind.not_named
+        reason = f"beside the {kind.group} folders" if kind.holds(file) else kind.not_named
         listing.ignored.extend(passed_over([file], reason))
     listing.ignored.extend(level.left_out)
     named: dict[str, str] = {}
@@ -133,7 +136,7 @@ def list_classes(
         label = stored_name(unicodedata.normalize("NFC", class_folder.name))  # macOS writes NFD
         if named.setdefault(label, class_folder.name) != class_folder.name:
             listing.notes.append(
-                f"two folders {printable(label)} that look alike are read as one class"
+                f"two folders {printable(label)} that look alike are read as one {kind.group}"
             )
         found = walk(class_folder, listing.root, kind)
         items = [Item(file, label, split) for file in found.files if kind.holds(file)]
@@ -142,7 +145,7 @@ def list_classes(
             names = [*others, *(file for file, _ in found.left_out)]
             beside = f" ({len(names)} other files: {printable_few(names)})" if names else ""
             raise DataError(
-                f"{printable(class_folder)}: a class folder must contain {kind.many}, got "
+                f"{printable(class_folder)}: a {kind.group} folder must contain {kind.many}, got "
                 f"none{beside}; add some or remove the folder"
             )
         listing.items.extend(items)

@@ -13,7 +13,8 @@ from convatlas.errors import DataError
 def expected(kind: FileKind) -> str:
     """Say which layouts there are."""
     return (
-        f"expected CLASS/{kind.example}, or train/CLASS/{kind.example} beside val/ and test/; "
+        f"expected {kind.group.upper()}/{kind.example}, or train/{kind.group.upper()}/"
+        f"{kind.example} beside val/ and test/; "
         "name the folders so, or list the files in a CSV file"
     )
 
@@ -39,22 +40,23 @@ def check_subfolders(root: Path, items: Sequence[Item], kind: FileKind = IMAGES)
     if len(inside) == 1 and len(shared) > 1:
         (label,) = inside
         raise DataError(
-            f"{printable(root)}: must contain at least two classes, got one folder "
+            f"{printable(root)}: must contain at least two {kind.groups}, got one folder "
             f"{printable(label)} that contains the folders {printable_few(sorted(shared))}; "
             f"give {printable(root)}/{printable(label)}"
         )
     if any(split_named(name) for name in shared):
         raise DataError(
-            f"{printable(root)}: the splits must be above the classes, got each of the folders "
-            f"{printable_few(sorted(nested))} with {printable_few(sorted(shared))} inside; "
+            f"{printable(root)}: the splits must be above the {kind.groups}, got each of the "
+            f"folders {printable_few(sorted(nested))} with {printable_few(sorted(shared))} inside; "
             f"{expected(kind)}"
         )
     if len(shared) < 2 or 2 * len(shared) < len(union):
         return
     raise DataError(
-        f"{printable(root)}: read as {len(inside)} classes ({printable_few(sorted(inside))}), "
-        f"but they hold the same folders ({printable_few(sorted(shared))}), "
-        f"which look like the real classes; {expected(kind)}"
+        f"{printable(root)}: read as {len(inside)} {kind.groups} "
+        f"({printable_few(sorted(inside))}), but they hold the same folders "
+        f"({printable_few(sorted(shared))}), "
+        f"which look like the real {kind.groups}; {expected(kind)}"
     )
 
 
