@@ -34,6 +34,13 @@ def test_the_published_count_is_its_own_guess():
     assert (guess.params, guess.macs) == (known.params, known.macs)
 
 
+def test_the_cost_of_every_network_that_competes_can_be_guessed():
+    for entry in distinct_architectures("classify"):
+        sweeps = at_sizes(entry, {"in_channels": 3, "num_classes": 10}, [32, 128])
+        guesses = [estimate(candidate) for sweep in sweeps for candidate in sweep]
+        assert all(guess is not None and guess.macs > 0 for guess in guesses), entry.name
+
+
 def test_a_candidate_of_the_name_s_own_width_has_its_published_params():
     entry = find_entry("mobilenet_v2_w0.5")
     (row,) = at_sizes(entry, {"in_channels": 3, "num_classes": 10}, [96], fixed_width=True)

@@ -111,10 +111,12 @@ def test_maps_have_their_strides_at_any_size_rounded_up(size):
     ]
 
 
-@pytest.mark.parametrize(("form", "width"), [("49_mobile", 0.5), ("r35_sp18", 0.1)])
-def test_other_forms_run_and_pass_gradients_to_each_parameter(form, width):
+@pytest.mark.parametrize(
+    ("form", "width", "stem_stride"), [("49_mobile", 0.5, 2), ("r35_sp18", 0.1, 4)]
+)
+def test_other_forms_run_and_pass_gradients_to_each_parameter(form, width, stem_stride):
     torch.manual_seed(0)
-    model = SpineNet(form=form, width=width, num_classes=3)
+    model = SpineNet(form=form, width=width, num_classes=3, stem_stride=stem_stride)
     answer = model(torch.rand(4, 3, 64, 64))
     (answer * torch.randn_like(answer)).sum().backward()
     for name, parameter in model.named_parameters():

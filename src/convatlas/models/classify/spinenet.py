@@ -31,7 +31,7 @@ class SpineNet(nn.Module):
         in_channels: channels of the image.
         num_classes: length of the output.
         stem_stride: 4 as published; 2 leaves out the pooling after the first convolution, 1 also
-            its stride, for images under 64 pixels. Mobile forms have 2, or 1.
+            its stride, for images under 64 pixels. Mobile forms take 2, as published, or 1.
         swish: swish instead of ReLU, as in the longest training (protocol C).
 
     Shape: (n, in_channels, h, w) -> (n, num_classes) logits; h and w from 1 pixel up.
@@ -46,7 +46,7 @@ class SpineNet(nn.Module):
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 1000,
-        stem_stride: int | None = None,
+        stem_stride: int = 4,
         swish: bool = False,
     ):
         super().__init__()
@@ -64,5 +64,7 @@ class SpineNet(nn.Module):
     tiny = tiny_build(32, width=0.125)
 
 
-for _form in ("49s", "49", "96", "143", "190", "49xs_mobile", "49s_mobile", "49_mobile"):
+for _form in ("49s", "49", "96", "143", "190"):
     register(f"spinenet{_form}", SpineNet, "classify", form=_form)
+for _form in ("49xs_mobile", "49s_mobile", "49_mobile"):
+    register(f"spinenet{_form}", SpineNet, "classify", form=_form, stem_stride=2)
