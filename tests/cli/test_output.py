@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from convatlas.cli import output
 from convatlas.cli.output import note, plain_lines, print_json, say, table
 from convatlas.cli.progress import progress_on_stderr
+from convatlas.explain.signals.voices import Voices
 
 
 def test_columns_are_aligned_and_numbers_flush_right(capsys):
@@ -147,3 +149,11 @@ def test_a_terminal_that_cannot_show_a_letter_gets_its_code(monkeypatch):
     monkeypatch.setattr(output, "on_terminal", lambda: True)
     table([("käse", 3)], ("µ", "macs"), title="größe")
     assert b"k\\xe4se" in written.getvalue()
+
+
+def test_json_leaves_out_what_is_not_printed(capsys):
+    answer = Voices.of("a.wav", torch.ones(2, 8), 8)
+    print_json({"predictions": [answer]})
+    (found,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert found["levels_db"] == [0.0, 0.0]
+    assert "voices" not in found

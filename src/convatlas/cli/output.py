@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,8 @@ def _can_show(text: str) -> bool:
 def _plain(obj: Any) -> Any:
     """Dataclasses, paths, tuples and sets as what JSON knows."""
     if is_dataclass(obj) and not isinstance(obj, type):
-        return _plain(asdict(obj))
+        # What is not printed, such as the samples of a voice, is no JSON either.
+        return _plain({f.name: getattr(obj, f.name) for f in fields(obj) if f.repr})
     if isinstance(obj, str):
         return unicode_only(obj)
     if isinstance(obj, dict):
