@@ -90,7 +90,7 @@ def test_no_speaker_is_in_two_splits_and_the_clip_is_another_recording(speakers)
     assert [part.shape for part in pieces] == [(300,), (700,), (300,)]
     assert ExtractionFacts(**data.facts()).clip_seconds == 0.6
     (note,) = [n for n in data.scan.notes if "single recording" in n]
-    assert note.startswith("1 speakers have a single recording and are never the wanted voice: s8")
+    assert note.startswith("never the wanted voice, as there is a single recording of them (1): s8")
 
 
 def test_a_single_recording_is_halved_where_it_is_asked_for(speakers, tmp_path):

@@ -228,7 +228,7 @@ class _Opening:
         left = sorted(item.label for item in single if item.label not in halved)
         if left:
             listing.notes.append(
-                f"{len(left):,} speakers have a single recording and are never the wanted voice: "
+                f"never the wanted voice, as there is a single recording of them ({len(left):,}): "
                 f"{printable_few(left)}" + ("" if halved else "; --set single=halve cuts it in two")
             )
         if halved:
