@@ -28,23 +28,21 @@ from convatlas.data.audio.open_extraction import (
 from convatlas.data.audio.sound_file import duration
 from convatlas.data.audio.stored_extraction import learnt_from, load_extraction
 from convatlas.deploy.extractor import Extractor
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import DataError
 from convatlas.explain.signals.extracted import COLUMNS, ExtractedVoice, csv_columns
 from convatlas.explain.signals.extraction import ExtractionEvaluation
 from convatlas.models.registry import Entry
-from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import width_sweeps
+from convatlas.tasks.mixture_task import MixtureTask, agreeing
 from convatlas.tasks.onnx_extract_snippet import extract_runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.extracted import show_extracted
 from convatlas.tasks.sounds import MAX_KEPT
-from convatlas.tasks.task import Task
 from convatlas.tasks.trial_voices import TrialExtraction
 from convatlas.tasks.voice_options import (
     LIMITS,
     check_voice_options,
     given_options,
-    only_max_seconds,
 )
 from convatlas.text import printable
 from convatlas.train.recipe import Recipe
@@ -57,15 +55,13 @@ SPEAKER_WORDS = {"trained": "a trained embedding", "statistics": "statistics of 
 RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=8, clip_norm=5.0)
 
 
-class ExtractSpeaker(Task[ExtractionData, ExtractionEvaluation]):
+class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
     """Extract the voice of one speaker."""
 
     name = "extract"
     metric = SI_SDRI
-    items = "mixtures"
     layouts = LAYOUTS
     columns = COLUMNS
-    right = ("length", "loudness")
     next = "pairs.csv"
     asking = "Extract from new mixtures, each with a clip of the speaker"
     recipe = RECIPE
@@ -91,24 +87,10 @@ class ExtractSpeaker(Task[ExtractionData, ExtractionEvaluation]):
         return open_extraction_test(source, known, max_broken=max_broken, progress=progress)
 
     def reopen(self, stored, source, facts) -> ExtractionData:
-        data = load_extraction(stored, source)
-        if data.facts() != dict(facts):
-            raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
-        return data
+        return agreeing(load_extraction(stored, source), stored, facts)
 
     def learnt_from(self, stored) -> set[str] | None:
         return learnt_from(stored)
-
-    def unseen(self, data: ExtractionData, split: ExtractionSplit, known) -> list[int]:
-        """Return the mixtures of which no recording is known."""
-        return [
-            place
-            for place in range(len(split))
-            if not any(data.digests.get(file) in known for file in split.behind(place))
-        ]
-
-    def with_options(self, facts, options) -> dict[str, Any]:
-        return {**facts, **only_max_seconds(options)}
 
     def check(self, facts, settings, run) -> None:
         known = ExtractionFacts.model_validate(facts)
@@ -127,25 +109,15 @@ class ExtractSpeaker(Task[ExtractionData, ExtractionEvaluation]):
             for entry in entries
         }
 
-    def pretrained(self, checkpoints: Sequence[Checkpoint], data: ExtractionData):
-        raise UsageError("there are no public weights for extraction")
-
     def input_words(self, example) -> str:
         return f"{example['samples']:,} samples, clip of {example['clip_samples']:,}"
 
     def trial_data(self, data: ExtractionData, recipe, options, progress) -> TrialExtraction:
         return TrialExtraction(data, progress)
 
-    def settings(self, candidate, facts) -> dict[str, Any]:
-        return {}
-
     def predictor(self, network: nn.Module, settings, facts) -> Extractor:
         known = ExtractionFacts.model_validate(facts)
         return Extractor(network, known.rate_hz, known.seconds, known.clip_seconds)
-
-    def sample(self, split: ExtractionSplit, count: int) -> list[tuple[Tensor, Tensor]]:
-        places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
-        return [split.read(place) for place in places]
 
     def small(self, item: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         mixture, clip = (part[:MAX_KEPT].contiguous() for part in item)

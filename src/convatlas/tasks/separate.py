@@ -16,23 +16,21 @@ from convatlas.data.audio.sound_file import duration
 from convatlas.data.audio.stored_voices import learnt_from, load_voices
 from convatlas.data.audio.voice_data import VoiceData, VoiceFacts, VoiceSplit
 from convatlas.deploy.separator import Separator
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import DataError
 from convatlas.explain.signals.separation import SeparationEvaluation
 from convatlas.explain.signals.voices import COLUMNS, Voices, csv_columns
 from convatlas.models.registry import Entry
-from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import width_sweeps
+from convatlas.tasks.mixture_task import MixtureTask, agreeing
 from convatlas.tasks.onnx_voices_snippet import voices_runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.voices import show_voices
 from convatlas.tasks.sounds import MAX_KEPT
-from convatlas.tasks.task import Task
 from convatlas.tasks.trial_voices import TrialVoices
 from convatlas.tasks.voice_options import (
     LIMITS,
     check_voice_options,
     given_options,
-    only_max_seconds,
 )
 from convatlas.text import printable
 from convatlas.train.recipe import Recipe
@@ -42,15 +40,13 @@ from convatlas.train.tasks.separate import SI_SNRI
 RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=16, clip_norm=5.0)
 
 
-class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
+class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
     """Separate the voices of a mixture."""
 
     name = "separate"
     metric = SI_SNRI
-    items = "mixtures"
     layouts = LAYOUTS
     columns = COLUMNS
-    right = ("length", "loudness")
     next = "mixture.wav"
     asking = "Separate new mixtures"
     recipe = RECIPE
@@ -76,24 +72,10 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
         return open_voice_test(source, known, max_broken=max_broken, progress=progress)
 
     def reopen(self, stored, source, facts) -> VoiceData:
-        data = load_voices(stored, source)
-        if data.facts() != dict(facts):
-            raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
-        return data
+        return agreeing(load_voices(stored, source), stored, facts)
 
     def learnt_from(self, stored) -> set[str] | None:
         return learnt_from(stored)
-
-    def unseen(self, data: VoiceData, split: VoiceSplit, known) -> list[int]:
-        """Return the mixtures of which no recording is known."""
-        return [
-            place
-            for place in range(len(split))
-            if not any(data.digests.get(file) in known for file in split.behind(place))
-        ]
-
-    def with_options(self, facts, options) -> dict[str, Any]:
-        return {**facts, **only_max_seconds(options)}
 
     def check(self, facts, settings, run) -> None:
         known = VoiceFacts.model_validate(facts)
@@ -111,25 +93,15 @@ class SeparateVoices(Task[VoiceData, SeparationEvaluation]):
             for entry in entries
         }
 
-    def pretrained(self, checkpoints: Sequence[Checkpoint], data: VoiceData):
-        raise UsageError("there are no public weights for separation")
-
     def input_words(self, example) -> str:
         return f"{example['samples']:,} samples"
 
     def trial_data(self, data: VoiceData, recipe, options, progress) -> TrialVoices:
         return TrialVoices(data, progress)
 
-    def settings(self, candidate, facts) -> dict[str, Any]:
-        return {}
-
     def predictor(self, network: nn.Module, settings, facts) -> Separator:
         known = VoiceFacts.model_validate(facts)
         return Separator(network, known.rate_hz, known.voices, known.seconds)
-
-    def sample(self, split: VoiceSplit, count: int) -> list[Tensor]:
-        places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
-        return [split.read(place) for place in places]
 
     def small(self, item: Tensor) -> Tensor:
         return item[:MAX_KEPT].contiguous()

@@ -1,6 +1,5 @@
 """Speech for the extraction of one voice: mixtures, each with a clip of the wanted speaker."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,8 @@ from convatlas.data.audio.enrolled_mixers import Asked, EnrolledMixer
 from convatlas.data.audio.enrolment_clip import MIN_CLIP_SECONDS
 from convatlas.data.audio.read import MAX_SECONDS
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
-from convatlas.data.audio.voice_data import MAX_VOICES, SPEAKERS
+from convatlas.data.audio.voice_data import MAX_VOICES, SPEAKERS, save_mixtures
 from convatlas.data.scan_report import ScanReport
-from convatlas.data.sources.stored_parts import FORMAT
-from convatlas.replacing import replacing
 
 LISTED = "listed"  # the layout of a list of mixtures; the other one is `speakers`
 STORED_FIELDS = (
@@ -145,19 +142,4 @@ class ExtractionData:
         Raises:
             WriteError: the file cannot be written.
         """
-        stored = {
-            "format": FORMAT,
-            "kind": "extraction",
-            "root": self.root,
-            **{key: getattr(self, key) for key in STORED_FIELDS},
-            "scan": self.scan.to_dict(),
-            "splits": {
-                name: {
-                    **split.mixer.stored(),
-                    "digests": [self.digests.get(file, "") for file in split.mixer.files],
-                }
-                for name, split in self.splits.items()
-            },
-        }
-        with replacing(path) as fresh:
-            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        save_mixtures(path, "extraction", self, STORED_FIELDS)

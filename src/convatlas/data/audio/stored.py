@@ -3,19 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from convatlas.data.audio.sound_data import STORED_FIELDS, Clips, SoundData, SoundFacts, SoundStore
-from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.names import stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
     StoredPart,
-    check_format,
     check_present,
-    first_fault,
+    checked_split,
     learnt_digests,
-    no_split,
-    parsed,
     parts_disagree,
     stored_root,
 )
@@ -51,7 +48,7 @@ def load_sounds(path: str | Path, source: str | Path | None = None) -> SoundData
     Raises:
         DataError: the stored split is damaged, or a file of it has vanished.
     """
-    stored, scan = read_stored(Path(path))
+    stored, scan = _read(Path(path))
     place = Path(true_name(stored.source) if source is None else source).resolve()
     root = stored_root(place, stored.root)
     splits = stored.model_dump()["splits"]
@@ -69,26 +66,13 @@ def learnt_from(path: str | Path) -> set[str] | None:
     Raises:
         DataError: the stored split is damaged.
     """
-    return learnt_digests(read_stored(Path(path))[0].model_dump()["splits"])
+    return learnt_digests(_read(Path(path))[0].model_dump()["splits"])
 
 
-def read_stored(path: Path) -> tuple[StoredSounds, ScanReport]:
-    """Read a stored split, checked for what the rest relies on.
+def _read(path: Path) -> tuple[StoredSounds, ScanReport]:
+    return checked_split(path, StoredSounds, _disagreement)
 
-    Raises:
-        DataError: it cannot be read, is no such split, or does not agree with itself.
-    """
-    content = parsed(path)
-    check_format(path, content)
-    try:
-        stored = StoredSounds.model_validate(content)
-        SoundFacts(**{key: getattr(stored, key) for key in SoundFacts.model_fields})
-        scan = ScanReport.from_dict(stored.scan)
-        fault = parts_disagree(stored.source, stored.classes, stored.splits)
-    except ValidationError as error:
-        raise no_split(path, first_fault(error)) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise no_split(path, f"scan: {printable(error)}") from None
-    if fault:
-        raise no_split(path, fault)
-    return stored, scan
+
+def _disagreement(stored: StoredSounds) -> str:
+    SoundFacts(**{key: getattr(stored, key) for key in SoundFacts.model_fields})
+    return parts_disagree(stored.source, stored.classes, stored.splits)

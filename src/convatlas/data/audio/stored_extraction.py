@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from convatlas.data.audio.enrolled_mixers import (
     EnrolledMixer,
@@ -23,13 +23,10 @@ from convatlas.data.audio.sound_data import SoundStore
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
-    check_format,
     check_present,
-    first_fault,
+    checked_split,
     learnt_digests,
     may_name,
-    no_split,
-    parsed,
     stored_root,
 )
 
@@ -128,24 +125,12 @@ def _mixer(store: SoundStore, part: StoredMixtures, stored: StoredExtraction) ->
 
 
 def _read(path: Path) -> tuple[StoredExtraction, ScanReport]:
-    content = parsed(path)
-    check_format(path, content)
-    try:
-        stored = StoredExtraction.model_validate(content)
-        ExtractionFacts(**{key: getattr(stored, key) for key in ExtractionFacts.model_fields})
-        scan = ScanReport.from_dict(stored.scan)
-        fault = _disagree(stored)
-    except ValidationError as error:
-        raise no_split(path, first_fault(error)) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise no_split(path, f"scan: {printable(error)}") from None
-    if fault:
-        raise no_split(path, fault)
-    return stored, scan
+    return checked_split(path, StoredExtraction, _disagreement)
 
 
-def _disagree(stored: StoredExtraction) -> str:
+def _disagreement(stored: StoredExtraction) -> str:
     """What the splits say against each other or the source; empty where they agree."""
+    ExtractionFacts(**{key: getattr(stored, key) for key in ExtractionFacts.model_fields})
     if "test" not in stored.splits:
         return "splits must contain test"
     for name, part in stored.splits.items():

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from convatlas.data.audio.mixers import FileMixer, SpeechMixer
 from convatlas.data.audio.sound_data import SoundStore
@@ -18,13 +18,10 @@ from convatlas.data.audio.voice_data import (
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
-    check_format,
     check_present,
-    first_fault,
+    checked_split,
     learnt_digests,
     may_name,
-    no_split,
-    parsed,
     stored_root,
 )
 
@@ -117,24 +114,12 @@ def _mixer(store: SoundStore, part: StoredVoices, stored: StoredVoiceData) -> Mi
 
 
 def _read(path: Path) -> tuple[StoredVoiceData, ScanReport]:
-    content = parsed(path)
-    check_format(path, content)
-    try:
-        stored = StoredVoiceData.model_validate(content)
-        VoiceFacts(rate_hz=stored.rate_hz, voices=stored.voices, seconds=stored.seconds)
-        scan = ScanReport.from_dict(stored.scan)
-        fault = _disagree(stored)
-    except ValidationError as error:
-        raise no_split(path, first_fault(error)) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise no_split(path, f"scan: {printable(error)}") from None
-    if fault:
-        raise no_split(path, fault)
-    return stored, scan
+    return checked_split(path, StoredVoiceData, _disagreement)
 
 
-def _disagree(stored: StoredVoiceData) -> str:
+def _disagreement(stored: StoredVoiceData) -> str:
     """What the splits say against each other or the source; empty where they agree."""
+    VoiceFacts(rate_hz=stored.rate_hz, voices=stored.voices, seconds=stored.seconds)
     if "test" not in stored.splits:
         return "splits must contain test"
     for name, part in stored.splits.items():

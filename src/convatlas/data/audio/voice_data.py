@@ -172,19 +172,45 @@ class VoiceData:
         Raises:
             WriteError: the file cannot be written.
         """
-        stored = {
-            "format": FORMAT,
-            "kind": "voices",
-            "root": self.root,
-            **{key: getattr(self, key) for key in STORED_FIELDS},
-            "scan": self.scan.to_dict(),
-            "splits": {
-                name: {
-                    **split.mixer.stored(),
-                    "digests": [self.digests.get(file, "") for file in split.mixer.files],
-                }
-                for name, split in self.splits.items()
-            },
-        }
-        with replacing(path) as fresh:
-            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        save_mixtures(path, "voices", self, STORED_FIELDS)
+
+
+class MixedData(Protocol):
+    """What is stored of data of mixtures, whatever is asked of them."""
+
+    @property
+    def root(self) -> str: ...
+    @property
+    def scan(self) -> ScanReport: ...
+    @property
+    def digests(self) -> Mapping[str, str]: ...
+    @property
+    def splits(self) -> Mapping[str, Any]: ...
+
+
+def save_mixtures(path: Path, kind: str, data: MixedData, fields: Sequence[str]) -> None:
+    """Write seed, scan and the files of each split as JSON, whole or not at all.
+
+    Args:
+        kind: of data, by which the file is known again.
+        fields: of the data that are stored as they are.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+    stored = {
+        "format": FORMAT,
+        "kind": kind,
+        "root": data.root,
+        **{key: getattr(data, key) for key in fields},
+        "scan": data.scan.to_dict(),
+        "splits": {
+            name: {
+                **split.mixer.stored(),
+                "digests": [data.digests.get(file, "") for file in split.mixer.files],
+            }
+            for name, split in data.splits.items()
+        },
+    }
+    with replacing(path) as fresh:
+        fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")

@@ -1,24 +1,21 @@
 """Annotated images by the split that a run stored, so its test set is exactly its own."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from convatlas.data.images.annotated import STORED_FIELDS, AnnotatedData, AnnotatedSplit, TargetKind
 from convatlas.data.images.image_data import FileStore
-from convatlas.data.images.stored_form import CHANNELS, SCAN, Side
+from convatlas.data.images.stored_form import CHANNELS, Side
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
-    check_format,
     check_present,
-    first_fault,
+    checked_split,
     learnt_digests,
     no_split,
-    parsed,
     stored_root,
 )
 
@@ -66,11 +63,10 @@ def load_annotated(
         DataError: the stored split is damaged, or a file of it has vanished.
     """
     path = Path(path)
-    raw = _read(path)
-    stored = _Stored.model_validate(raw)
+    stored, scan = _read(path)
     place = Path(true_name(stored.source) if source is None else source).resolve()
     root = stored_root(place, true_name(stored.root))
-    check_present(path, root, raw["splits"])
+    check_present(path, root, stored.model_dump()["splits"])
     store = FileStore(root, stored.channels, stored.reading)
     splits = {}
     for name, part in stored.splits.items():
@@ -81,7 +77,6 @@ def load_annotated(
         splits[name] = AnnotatedSplit(part.files, targets, store)
     fields = {key: getattr(stored, key) for key in STORED_FIELDS}
     fields |= {"classes": tuple(stored.classes), "source": stored_name(place)}
-    scan = ScanReport.from_dict(stored.scan)
     return AnnotatedData(**fields, kind=kind, splits=splits, scan=scan, reading=stored.reading)
 
 
@@ -91,24 +86,11 @@ def learnt_from(path: str | Path) -> set[str] | None:
     Raises:
         DataError: the stored split is damaged.
     """
-    return learnt_digests(_read(Path(path))["splits"])
+    return learnt_digests(_read(Path(path))[0].model_dump()["splits"])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The JSON of a stored split, checked for what the rest relies on."""
-    stored = parsed(path)
-    check_format(path, stored)
-    try:
-        split = _Stored.model_validate(stored)
-        SCAN.validate_python(asdict(ScanReport.from_dict(split.scan)))
-        fault = _disagreement(split)
-    except ValidationError as error:
-        fault = first_fault(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        fault = f"scan: {printable(error)}"
-    if fault:
-        raise no_split(path, fault)
-    return stored
+def _read(path: Path) -> tuple[_Stored, ScanReport]:
+    return checked_split(path, _Stored, _disagreement)
 
 
 def _disagreement(split: _Stored) -> str:

@@ -11,16 +11,11 @@ from convatlas.data.images.image_data import (
     Split,
     Store,
 )
-from convatlas.data.images.stored_form import check_stored
+from convatlas.data.images.stored_form import StoredSplit, disagreement
 from convatlas.data.images.stored_reading import Reading
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
-from convatlas.data.sources.stored_parts import (
-    check_format,
-    check_present,
-    learnt_digests,
-    parsed,
-)
+from convatlas.data.sources.stored_parts import check_present, checked_split, learnt_digests
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
@@ -74,10 +69,7 @@ def read_stored(path: Path) -> dict:
     Raises:
         DataError: it cannot be read, is no such split, or does not agree with itself.
     """
-    stored = parsed(path)
-    check_format(path, stored)
-    check_stored(path, stored)
-    return stored
+    return checked_split(path, StoredSplit, disagreement)[0].model_dump()
 
 
 def check_rows(path: Path, splits: dict[str, dict], count: int) -> None:

@@ -1,17 +1,22 @@
 """What every stored split holds, whatever its files are: checked before anything relies on it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from convatlas.data.names import file_path, printable, printable_few, true_name
+from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
 FORMAT = 1  # of the stored split
+_SCAN = TypeAdapter(ScanReport)
+
+Form = TypeVar("Form", bound=BaseModel)
 
 
 class StoredPart(BaseModel):
@@ -22,14 +27,6 @@ class StoredPart(BaseModel):
     files: list[StrictStr]
     labels: list[StrictInt]
     digests: list[StrictStr] | None = None  # older runs stored none
-
-
-def first_fault(error: ValidationError) -> str:
-    """Return the first thing that pydantic found: where, and what."""
-    fault = error.errors(include_url=False)[0]
-    return (
-        f"{printable('.'.join(map(str, fault['loc'])) or 'all of it')}: {printable(fault['msg'])}"
-    )
 
 
 def parts_disagree(source: str, classes: Sequence[str], splits: Mapping[str, StoredPart]) -> str:
@@ -65,6 +62,42 @@ def may_name(source: str, file: str) -> bool:
     if Path(true_name(source)).suffix.lower() in SUFFIXES:
         return True
     return not Path(place).is_absolute() and ".." not in PurePosixPath(place).parts
+
+
+def checked_split(
+    path: Path, form: type[Form], disagreement: Callable[[Form], str]
+) -> tuple[Form, ScanReport]:
+    """Read a stored split, checked for what the rest relies on.
+
+    Args:
+        form: of the whole file; what the scan found stands under `scan`.
+        disagreement: returns what the parts say against each other, empty where they agree.
+
+    Raises:
+        DataError: it cannot be read, is no such split, or does not agree with itself.
+    """
+    content = parsed(path)
+    check_format(path, content)
+    try:
+        stored = form.model_validate(content)
+        scan = ScanReport.from_dict(content["scan"])
+        _SCAN.validate_python(asdict(scan))
+        fault = disagreement(stored)
+    except ValidationError as error:
+        raise no_split(path, _first_fault(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise no_split(path, f"scan: {printable(error)}") from None
+    if fault:
+        raise no_split(path, fault)
+    return stored, scan
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first thing that pydantic found: where, and what."""
+    fault = error.errors(include_url=False)[0]
+    return (
+        f"{printable('.'.join(map(str, fault['loc'])) or 'all of it')}: {printable(fault['msg'])}"
+    )
 
 
 def parsed(path: Path) -> Any:

@@ -1,0 +1,67 @@
+"""What every task on mixtures of voices has in common, whatever is asked of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from convatlas.data.dataset import Dataset, Split
+from convatlas.errors import DataError, UsageError
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.search.space import Candidate
+from convatlas.tasks.answers import Evaluation
+from convatlas.tasks.task import Rows, Task
+from convatlas.tasks.voice_options import only_max_seconds
+from convatlas.text import printable
+
+
+class MixtureSplit(Split, Protocol):
+    """A split of mixtures, each made of sound files."""
+
+    def behind(self, index: int) -> list[str]:
+        """Return the files behind one mixture."""
+        ...
+
+
+D = TypeVar("D", bound=Dataset)
+E = TypeVar("E", bound=Evaluation)
+
+
+class MixtureTask(Task[D, E]):
+    """Answer mixtures of voices; which voices come out is left to the task itself."""
+
+    items = "mixtures"
+    right = ("length", "loudness")
+
+    def unseen(self, data: D, split: MixtureSplit, known: set[str]) -> list[int]:
+        """Return the mixtures of which no recording is known."""
+        return [
+            place
+            for place in range(len(split))
+            if not any(data.digests.get(file) in known for file in split.behind(place))
+        ]
+
+    def with_options(self, facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        return {**facts, **only_max_seconds(options)}
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: D) -> Rows:
+        raise UsageError(f"there are no public weights for the task {self.name}")
+
+    def settings(self, candidate: Candidate, facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def sample(self, split: MixtureSplit, count: int) -> list[Any]:
+        places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
+        return [split.read(place) for place in places]
+
+
+def agreeing(data: D, stored: Path, facts: Mapping[str, Any]) -> D:
+    """Return reopened data that are those of the run.
+
+    Raises:
+        DataError: the stored split says otherwise than the facts.
+    """
+    if data.facts() != dict(facts):
+        raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
+    return data
