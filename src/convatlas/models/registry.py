@@ -15,6 +15,8 @@ from convatlas.models.dilation import set_output_stride
 from convatlas.models.features import feature_maps
 from convatlas.models.headless import num_features, reset_classifier
 
+CUSTOM = "custom"  # the task of a network that was registered without one: it may be any
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -24,7 +26,7 @@ class Entry:
     cls: type[nn.Module]
     options: Mapping[str, Any]
     module: str = ""  # that registered it: its paper may build on a class of another paper's
-    task: str = "custom"  # what it is for, as it was declared
+    task: str = CUSTOM  # what it is for, as it was declared
 
     @property
     def ours(self) -> bool:
@@ -97,7 +99,7 @@ def register(name: str, cls: type[nn.Module], task: str | None = None, /, **opti
     if not hasattr(cls, "example"):
         raise TypeError(f"register: {cls.__qualname__} must have a method example(batch=1)")
     module = sys._getframe(1).f_globals.get("__name__", "")  # as collections.namedtuple finds it
-    task = task or next((e.task for e in _entries.values() if e.cls is cls), "custom")
+    task = task or next((e.task for e in _entries.values() if e.cls is cls), CUSTOM)
     entry = Entry(name, cls, MappingProxyType(options), module, task)
     if name in _entries and _entries[name].cls.__qualname__ != cls.__qualname__:
         raise ValueError(f"register: '{name}' is taken by {_entries[name].cls.__qualname__}")

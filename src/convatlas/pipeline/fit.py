@@ -10,7 +10,7 @@ from typing import Any
 from convatlas.data.threads import reading_threads
 from convatlas.deadline import Deadline, slowdown
 from convatlas.errors import ConvatlasError, UsageError
-from convatlas.models.registry import find_entry
+from convatlas.models.registry import CUSTOM, find_entry
 from convatlas.pipeline.call import record_call
 from convatlas.pipeline.compete import compete
 from convatlas.pipeline.config import FRONT, Trial
@@ -322,10 +322,20 @@ def _check_options(time_limit_s: float, seed: int, max_broken: float, workers: i
 
 def _task(name: str | None, model: str | None, data: str | Path) -> AnyTask:
     """The task that was named, that of the network, or the one that the data look like."""
+    declared = find_entry(model).task if model is not None else CUSTOM
     if name is not None:
-        return find_task(name)
-    of_model = find_entry(model).task if model is not None else None
-    return task_of_network(of_model, data) if of_model in TASKS else recognise_task(data)
+        chosen = find_task(name)
+        if declared not in (CUSTOM, chosen.name, *chosen.borrows):
+            raise UsageError(f"--model: {model} is for the task {declared}, not for {chosen.name}")
+        return chosen
+    if declared in TASKS:
+        return task_of_network(declared, data)
+    if declared != CUSTOM:
+        raise UsageError(
+            f"--model: {model} is for the task {declared}, which fit does not do yet; "
+            "create_model builds it to be trained in Python"
+        )
+    return recognise_task(data)
 
 
 def _weight_bytes(trials: list[LiveTrial], *, every: bool) -> int:
