@@ -1,6 +1,7 @@
 """What a process of its own is needed for: environment variables, a missing numba, the cache."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -57,11 +58,12 @@ def test_the_first_use_says_what_it_waits_for_and_code_from_disk_does_not_meet_a
     place = {"NUMBA_CACHE_DIR": str(tmp_path)}
     first = python(code.format([1]), **place)
     assert first.stderr.count("compiling") == 1
-    assert "compiling depthwise_plain.forward.5of1x1by1x1" in first.stderr
+    # How many places of a row are computed at once depends on the processor's registers.
+    assert re.search(r"compiling depthwise_plain\.forward\.\dof1x1by1x1 ", first.stderr)
     assert str(tmp_path) in first.stderr
     second = python(code.format([2, 1]), **place)  # 2 is compiled under the names that 1 had
     assert second.stderr.count("compiling") == 1
-    assert "compiling depthwise_plain.forward.4of2x2by1x1" in second.stderr
+    assert re.search(r"compiling depthwise_plain\.forward\.\dof2x2by1x1 ", second.stderr)
     assert python(code.format([1, 2]), **place).stderr == ""
 
 
