@@ -12,6 +12,7 @@ import torch
 from torch.onnx.errors import OnnxExporterError
 
 from convatlas.deploy.fold_norm import fold_norm
+from convatlas.deploy.onnx_operators import translations
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import ExportError
 
@@ -45,6 +46,7 @@ def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
                 input_names=list(predictor.inputs),
                 output_names=list(predictor.outputs),
                 external_data=False,
+                custom_translation_table=dict(translations()),
                 verbose=False,
             )
     except OnnxExporterError as error:

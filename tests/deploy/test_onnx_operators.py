@@ -1,0 +1,75 @@
+"""Operators of our own give the same from an exported file, whatever the number of boxes."""
+
+from types import MappingProxyType
+
+import pytest
+import torch
+
+from convatlas.deploy.onnx_file import OnnxFile, export_onnx
+from convatlas.deploy.predictor import Agreement, Predictor
+from convatlas.models.detect.select_boxes import kept_boxes
+
+IOU, SCORE = 0.4, 0.2
+
+
+class Suppressed(Predictor):
+    """Marks the boxes that no better one covers."""
+
+    inputs = MappingProxyType({"boxes": {0: "n", 1: "c"}, "scores": {0: "n", 1: "c"}})
+    outputs = ("kept",)
+    metadata = MappingProxyType({})
+    items = "boxes"
+    decision = "the same boxes"
+
+    def __init__(self):
+        super().__init__()
+        self.network = torch.nn.Identity()
+
+    def forward(self, boxes, scores):
+        return torch.ops.convatlas.kept_boxes(boxes, self.network(scores), IOU, SCORE)
+
+    def example(self, batch=2):
+        return drawn(batch, 5)
+
+    def compare(self, expected, answered, tolerance):
+        return Agreement(float((expected == answered).float().mean()), 0.0)
+
+
+def drawn(items, count):
+    random = torch.Generator().manual_seed(count)
+    corner = 30 * torch.rand(items, count, 2, generator=random)
+    sides = 5 + 25 * torch.rand(items, count, 2, generator=random)
+    return torch.cat((corner, corner + sides), 2), torch.rand(items, count, generator=random)
+
+
+def overlap(a, b):
+    width, height = (min(a[k + 2], b[k + 2]) - max(a[k], b[k]) for k in (0, 1))
+    common = max(0, width) * max(0, height)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return common / (sum(areas) - common)
+
+
+def plain(boxes, scores):
+    """Each box, best first, unless it overlaps one that has been kept."""
+    kept = [[False] * len(row) for row in scores.tolist()]
+    for marks, found, score in zip(kept, boxes.tolist(), scores.tolist(), strict=True):
+        for place in sorted(range(len(score)), key=lambda k: -score[k]):
+            others = [other for other, mark in zip(found, marks, strict=True) if mark]
+            free = all(overlap(found[place], other) <= IOU for other in others)
+            marks[place] = free and score[place] > SCORE
+    return torch.tensor(kept)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_suppression_keeps_the_same_boxes(tmp_path, onnx_operators_read_once):
+    export_onnx(Suppressed(), tmp_path / "kept.onnx", metadata={})
+    file = OnnxFile(tmp_path / "kept.onnx")
+    seen = set()
+    for items, count in ((1, 1), (2, 5), (3, 40)):
+        boxes, scores = drawn(items, count)
+        for each in (scores, scores * 0):  # none scores enough
+            expected = plain(boxes, each)
+            assert torch.equal(kept_boxes(boxes, each, IOU, SCORE), expected)
+            assert torch.equal(file.run(boxes, each), expected)
+            seen |= set(expected.flatten().tolist())
+    assert seen == {True, False}
