@@ -14,6 +14,7 @@ import convatlas as ca
 from convatlas.data import open_images
 from convatlas.models import registry
 from convatlas.models.registry import register
+from convatlas.models.segment.unet import UNet
 from convatlas.tasks import TASKS, find_task, register_task
 
 SECONDS = 25
@@ -113,6 +114,33 @@ def write_sounds(folder: Path, start: int) -> None:
             soundfile.write(folder / label / f"{number}.wav", sound, 8000)
 
 
-@pytest.fixture(params=["classify", "audio", "frequency"])
+@pytest.fixture(scope="module")
+def segment(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("segment")
+    data, other = folder / "discs", folder / "others"
+    write_discs(data, 30, first=0)
+    write_discs(other, 8, first=100)
+    register("unet_tiny", UNet, "segment", width=1 / 8, depth=2, padding="same", norm="batch")
+    run = ca.fit(data, model="unet_tiny", epochs=30, out=folder / "run")
+    yield Case(find_task("segment"), run, data, other, other / "images" / "100.png")
+    del registry._entries["unet_tiny"]
+
+
+def write_discs(folder: Path, count: int, first: int) -> None:
+    """Light discs on dark noise, with their masks; no side like the other."""
+    for number in range(first, first + count):
+        random = np.random.default_rng(number)
+        y, x = np.mgrid[:40, :48]
+        mask = np.zeros((40, 48), dtype=bool)
+        for _ in range(3):
+            row, column, radius = random.integers((6, 6, 4), (34, 42, 9))
+            mask |= (y - row) ** 2 + (x - column) ** 2 < radius**2
+        image = (60 + 110 * mask + random.normal(0, 20, mask.shape)).clip(0, 255)
+        for name, pixels in (("images", image), ("masks", 255 * mask)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number:03d}.png")
+
+
+@pytest.fixture(params=["classify", "audio", "segment", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

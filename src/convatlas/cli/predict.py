@@ -9,6 +9,7 @@ import typer
 from convatlas.cli.answers_file import check_answers_file, write_answers
 from convatlas.cli.output import note, print_json, say, table
 from convatlas.cli.run_options import max_pixels_option
+from convatlas.cli.saved_answers import check_save_folder, save_answers
 from convatlas.errors import DataError
 from convatlas.text import printable
 
@@ -28,7 +29,14 @@ def predict_command(
     out: Path | None = typer.Option(
         None, help="Write the answers to this CSV file.", metavar="FILE.csv"
     ),
-    force: bool = typer.Option(False, "--force", help="Replace the --out file if it exists."),
+    save: Path | None = typer.Option(
+        None,
+        help="Write what an answer consists of, such as masks and overlays, into this folder.",
+        metavar="DIR",
+    ),
+    force: bool = typer.Option(
+        False, "--force", help="Replace the --out file, or files in the --save folder."
+    ),
     max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
         False, "--json", help="One JSON object, with the whole answer for each file."
@@ -44,11 +52,14 @@ def predict_command(
     if out is not None:
         check_answers_file(out, force=force)
     opened = open_run(run, max_pixels=max_pixels)
+    if save is not None:
+        check_save_folder(save)
     predictions = opened.predict(files, progress=progress_on_stderr())
     failed = [p for p in predictions if p.error]
     _name_failures(failed, len(predictions))
     if out is not None:
         write_answers(out, opened.task.csv_columns(top), predictions, top)
+    saved = [] if save is None else save_answers(save, predictions, force=force)
     if as_json:
         answer = {
             "run": run,
@@ -56,10 +67,16 @@ def predict_command(
             "task": opened.config.task,
             "predictions": predictions,
         }
-        print_json(answer | ({"files": {"answers": out}} if out else {}))
-    elif out is not None:
+        written: dict[str, Path | list[Path]] = {}
+        written |= {"answers": out} if out else {}
+        written |= {"saved": saved} if save else {}
+        print_json(answer | ({"files": written} if written else {}))
+        return
+    if save is not None:
+        say(f"{len(saved):,} files in {printable(save)}")
+    if out is not None:
         say(f"{len(predictions) - len(failed):,} answers in {printable(out)}")
-    else:
+    elif save is None:
         _print(opened, predictions, top)
 
 

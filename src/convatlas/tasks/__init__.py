@@ -18,6 +18,7 @@ TASKS: dict[str, str | AnyTask] = {
     "audio": "convatlas.tasks.audio",
     "separate": "convatlas.tasks.separate",
     "extract": "convatlas.tasks.extract",
+    "segment": "convatlas.tasks.segment",
 }
 
 

@@ -19,6 +19,7 @@ from convatlas.data.images.open import takes_images
 from convatlas.data.images.photographs import are_photographs
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.data.images.stored_split import learnt_from
+from convatlas.data.masks.open import takes_masks
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
@@ -61,7 +62,7 @@ class Classify(ClassTask[ImageData]):
     by_folds = True
 
     def takes(self, source: str | Path) -> bool:
-        return takes_images(source)
+        return takes_images(source) and not takes_masks(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation", "resize"))

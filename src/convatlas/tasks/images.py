@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.data import Split
+from convatlas.data.dataset import Split as AnySplit
 from convatlas.data.images.asked import Asked
 from convatlas.data.images.stored_reading import Reading
 from convatlas.deploy.predictor import Predictor
@@ -75,7 +76,7 @@ def _answers(
         yield (name, None, each) if isinstance(each, str) else (name, next(answers), None)
 
 
-def sample_images(split: Split, count: int) -> list[Tensor]:
+def sample_images(split: AnySplit, count: int) -> list[Tensor]:
     """Read evenly spaced images of a split, fewer where they are large. Shape: uint8 (h, w, c)"""
     places = (
         [i * len(split) // count for i in range(count)] if len(split) > count else range(len(split))

@@ -40,11 +40,12 @@ def read(file):
         image = Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
     image = image.convert("L" if grey else "RGB")
     return np.asarray(image.convert({mode!r})){axis}
-
-
-probabilities = session.run(None, {{"image": read("photo.png")[None]}})[0][0]
-print(classes[probabilities.argmax()], probabilities.max())
 '''
+CLASS_CODE = """
+
+probabilities = session.run(None, {"image": read("photo.png")[None]})[0][0]
+print(classes[probabilities.argmax()], probabilities.max())
+"""
 STATED = """\
             if 8 < bits < 16:  # a TIFF that states its depth
                 black, white = 0, 2**bits - 1
@@ -56,10 +57,15 @@ COLOUR_LIMIT = """
 
 
 def runtime_code(file: Path, channels: int, reading: Reading) -> str:
-    """Return code for the exported file: ONNX Runtime, NumPy and Pillow are enough.
+    """Return code for an exported classifier: ONNX Runtime, NumPy and Pillow are enough."""
+    return reading_code(file, channels, reading) + CLASS_CODE
+
+
+def reading_code(file: Path, channels: int, reading: Reading) -> str:
+    """Return code that opens an exported file and reads images as it takes them.
 
     Args:
-        file: the exported classifier.
+        file: the exported file.
         channels: of its images, 1 or 3.
         reading: of image files, as the run reads them.
     """

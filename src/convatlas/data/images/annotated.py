@@ -34,6 +34,9 @@ class TargetKind(Protocol[T]):
 
     Attributes:
         word: what `count` counts, in the plural: `boxes`.
+
+    A kind whose targets have further facts that a network, or data opened later, has to know gives
+    them in an attribute `facts`, as JSON.
     """
 
     word: str
@@ -185,7 +188,7 @@ class AnnotatedData(Generic[T]):
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """Return `AnnotatedFacts` as JSON."""
+        """Return `AnnotatedFacts` as JSON, with those of the targets if there are any."""
         known = AnnotatedFacts(
             classes=list(self.classes),
             channels=self.channels,  # pyright: ignore[reportArgumentType]  checked by the model
@@ -193,7 +196,7 @@ class AnnotatedData(Generic[T]):
             width=self.width,
             reading=self.reading,
         )
-        return known.model_dump(mode="json")
+        return known.model_dump(mode="json") | getattr(self.kind, "facts", {})
 
     def summary(self) -> str:
         """Return what is in it in a few words."""

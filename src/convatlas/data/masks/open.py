@@ -1,0 +1,88 @@
+"""Opening images with masks: which layout a source has, and what its values mean."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from convatlas.data.images.annotated import AnnotatedData, Annotations
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.open import real_source
+from convatlas.data.images.open_annotated import open_annotated
+from convatlas.data.images.stored_reading import PLAIN, Reading
+from convatlas.data.masks.coco import coco_with_outlines, list_coco
+from convatlas.data.masks.list_masks import list_pairs
+from convatlas.data.masks.mask_files import Mask, MaskKind
+from convatlas.data.masks.pairs import find_pairs
+from convatlas.data.names import printable
+from convatlas.errors import DataError
+
+MIN_PAIRED = 0.5  # of the images: a few masks among many images make no set of masks
+LAYOUTS = (
+    "a folder with x.jpg beside x_mask.png, or with images/ and masks/ (PNG); train/ val/ test/ "
+    "above or below",
+    "COCO's JSON with outlines or run lengths, beside its images",
+)
+
+
+def open_masks(
+    source: str | Path,
+    *,
+    seed: int = 0,
+    max_broken: float = 0.05,
+    ignored: Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+    reading: Reading = PLAIN,
+    progress: Callable[[int, int], None] | None = None,
+    kept: KeptPixels | None = None,
+) -> AnnotatedData[Mask]:
+    """Open images with masks; see `open_annotated` for the rest.
+
+    Args:
+        ignored: values of masks whose pixels have no class; see `list_pairs`.
+        classes: the class map of a run: then the data are opened for judging it.
+
+    Raises:
+        DataError: the data cannot be used; names the file and a way out.
+    """
+    place = real_source(source)
+    found, without = _list(place, ignored, classes)
+    return open_annotated(
+        place,
+        found,
+        MaskKind(without),
+        seed=seed,
+        max_broken=max_broken,
+        classes=classes,
+        reading=reading,
+        progress=progress,
+        kept=kept,
+    )
+
+
+def takes_masks(source: str | Path) -> bool:
+    """Return whether a source holds images with masks, by the names of its files."""
+    if source == "digits":
+        return False
+    place = real_source(source)
+    try:
+        if coco_with_outlines(place):
+            return True
+        if not place.is_dir():
+            return False
+        found = find_pairs(place)
+    except (DataError, OSError):
+        return False
+    count = len(found.pairs)
+    return count > 0 and count >= MIN_PAIRED * (count + len(found.alone))
+
+
+def _list(
+    place: Path, ignored: Sequence[int] | None, classes: Sequence[str] | None
+) -> tuple[Annotations[Mask], tuple[int, ...]]:
+    if coco_with_outlines(place):
+        return list_coco(place)
+    if place.is_dir():
+        return list_pairs(place, ignored, classes)
+    raise DataError(
+        f"{printable(place)}: must be images with masks in one of the layouts:\n  "
+        + "\n  ".join(LAYOUTS)
+    )

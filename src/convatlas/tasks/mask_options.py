@@ -1,0 +1,104 @@
+"""Options of segmentation: what has no class, how windows are cut and changed, what counts more."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convatlas.data.masks.augment import LEVELS
+from convatlas.errors import UsageError
+from convatlas.text import printable_few
+
+AUTO, NONE, BALANCED = "auto", "none", "balanced"
+OPTIONS = ("ignored", "augmentation", "reduce", "crop", "dice", "class_weights", "border_weight")
+RANGES = {  # of an option that is a number: from, to, whether it is whole
+    "reduce": (1, 16, True),
+    "crop": (16, 1024, True),
+    "dice": (0.0, 1.0, False),
+    "border_weight": (0.0, 100.0, False),
+}
+DICE = 0.5  # share of the overlap in the loss, unless the user asks for another
+MAX_BALANCED = 10.0  # a class that is hardly there must not outweigh all others
+
+
+def check_mask_options(options: Mapping[str, Any]) -> None:
+    """Refuse values that cannot be, before anything is read; other options are not looked at.
+
+    Raises:
+        UsageError: names the option.
+    """
+    level = options.get("augmentation", AUTO)
+    if level not in (AUTO, *LEVELS):
+        raise UsageError(f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'")
+    for name, (low, high, whole) in RANGES.items():
+        value = options.get(name, low)
+        if name == "reduce" and value == AUTO:
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high or (whole and value != round(value)):
+            kind = "a whole number" if whole else "a number"
+            raise UsageError(f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}")
+    ignored_values(options)
+    given = options.get("class_weights", NONE)
+    if given not in (NONE, BALANCED):
+        weights = _listed(given)
+        if isinstance(given, str) or not all(
+            isinstance(w, int | float) and 0 <= w < float("inf") for w in weights
+        ):
+            raise UsageError(
+                "class_weights must be none, balanced, or a number from 0 up for each class, got "
+                f"{given!r}"
+            )
+
+
+def ignored_values(options: Mapping[str, Any]) -> list[int] | None:
+    """Return the values of masks whose pixels have no class; None lets the data decide.
+
+    Raises:
+        UsageError: it is no such value.
+    """
+    given = options.get("ignored", AUTO)
+    if given == AUTO:
+        return None
+    if given == NONE:
+        return []
+    values = _listed(given)
+    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        raise UsageError(f"ignored must be auto, none or values of the masks, got {given!r}")
+    return values
+
+
+def class_weights(
+    options: Mapping[str, Any], counts: Sequence[int], classes: Sequence[str]
+) -> Tensor | None:
+    """Return how much a pixel of each class counts in the loss; None where all count alike.
+
+    `balanced` gives every class the same sum, a tenfold weight at most.
+
+    Args:
+        counts: training pixels of each class.
+        classes: the class map, k names.
+
+    Shape: (k,), float32
+
+    Raises:
+        UsageError: as many numbers as classes are needed.
+    """
+    given = options.get("class_weights", NONE)
+    if given == NONE:
+        return None
+    if given == BALANCED:
+        pixels = torch.tensor(counts, dtype=torch.float32).clamp(min=1)
+        return (pixels.sum() / (len(classes) * pixels)).clamp(max=MAX_BALANCED)
+    numbers = _listed(given)
+    if len(numbers) != len(classes):
+        raise UsageError(
+            f"class_weights must have a number for each of the {len(classes)} classes, in this "
+            f"order: {printable_few(classes, 12)}; got {len(numbers)}"
+        )
+    return torch.tensor([float(number) for number in numbers])
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list | tuple) else [given]

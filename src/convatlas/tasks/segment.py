@@ -1,0 +1,286 @@
+"""Images in, a class for each of their pixels out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
+from convatlas.data.images.asked import Asked, find_asked
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.stored_annotated import learnt_from, load_annotated
+from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.data.masks.mask_files import MAX_MASK_CLASSES, Mask, MaskKind, read_mask
+from convatlas.data.masks.open import LAYOUTS, open_masks, takes_masks
+from convatlas.deploy.segmenter import MaskPredictor, as_segmenter
+from convatlas.errors import DataError, UsageError
+from convatlas.explain.masks.evaluation import RAND, MaskEvaluation
+from convatlas.explain.masks.prediction import COLUMNS, MaskPrediction, csv_columns
+from convatlas.explain.masks.rand_score import rand_score
+from convatlas.models.on_shapes import on_shapes
+from convatlas.models.registry import Entry
+from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.search.space import Candidate, width_sweeps
+from convatlas.tasks import mask_options
+from convatlas.tasks.class_task import check_names
+from convatlas.tasks.images import height_width_channels, middle, sample_images
+from convatlas.tasks.onnx_mask_snippet import mask_runtime_code
+from convatlas.tasks.report_content import ReportContent
+from convatlas.tasks.sections.masks import show_masks
+from convatlas.tasks.task import Task
+from convatlas.tasks.trial_masks import TrialMasks
+from convatlas.text import printable
+from convatlas.train.mask_figures import MEAN_IOU, count_pixels
+from convatlas.train.recipe import Recipe
+
+CROP = 160  # pixels of a window that are answered for, unless images are smaller
+UNREDUCED_SIDE = 640  # pixels: images with a longer side are reduced to about this
+RECIPE = Recipe(lr=3e-3, weight_decay=0.02, batch_size=8)
+
+
+class MaskFacts(AnnotatedFacts):
+    """What a network and its predictor have to know of images with masks.
+
+    Args:
+        ignored: values of masks whose pixels have no class.
+    """
+
+    ignored: list[int] = Field(default_factory=list)
+
+
+class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
+    """Give each pixel of an image its class."""
+
+    name = "segment"
+    metric = MEAN_IOU
+    items = "images"
+    layouts = LAYOUTS
+    columns = COLUMNS
+    right = ("share", "probability")
+    next = "photo.png"
+    asking = "Segment new images"
+    recipe = RECIPE
+
+    def takes(self, source: str | Path) -> bool:
+        return takes_masks(source)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_names(options, (*OPTIONS, *mask_options.OPTIONS))
+        _reading(options)
+        mask_options.check_mask_options(options)
+
+    def open(self, source, *, seed, max_broken, options, progress) -> AnnotatedData[Mask]:
+        return open_masks(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            ignored=mask_options.ignored_values(options),
+            reading=_reading(options),
+            progress=progress,
+            kept=KeptPixels(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> AnnotatedData[Mask]:
+        known = MaskFacts.model_validate(facts)
+        return open_masks(
+            source,
+            max_broken=max_broken,
+            ignored=known.ignored,
+            classes=known.classes,
+            reading=known.reading,
+            progress=progress,
+        )
+
+    def reopen(self, stored, source, facts) -> AnnotatedData[Mask]:
+        known = MaskFacts.model_validate(facts)
+        data = load_annotated(stored, MaskKind(known.ignored), source)
+        if list(data.classes) != known.classes:
+            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        check_names(options, OPTIONS)
+        given = {key: value for key, value in options.items() if value is not None}
+        chosen = chosen_reading(**given)
+        limits = {key: getattr(chosen, key) for key in given}
+        reading = Reading.model_validate(facts["reading"])
+        return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
+
+    def check(self, facts, settings, run) -> None:
+        prepare, known = _Settings.model_validate(settings), MaskFacts.model_validate(facts)
+        if not 2 <= len(known.classes) <= MAX_MASK_CLASSES:
+            raise ValueError(
+                f"classes must be from 2 to {MAX_MASK_CLASSES}, got {len(known.classes)}"
+            )
+        if not len(prepare.mean) == len(prepare.std) == known.channels:
+            raise ValueError(f"mean and std must have {known.channels} values")
+        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
+        for option, value in expected.items():
+            if run.options.get(option, value) != value:
+                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+        if any(not 0 <= run.figures.get(key, 0) <= 1 for key in (MEAN_IOU.key, RAND.key)):
+            raise ValueError(f"figures: {MEAN_IOU.key} must be from 0 to 1, got {run.figures}")
+
+    def fresh(self, entries: Sequence[Entry], data: AnnotatedData[Mask], *, fixed_width: bool):
+        options = {"in_channels": data.channels, "num_classes": len(data.classes)}
+        rows = {}
+        for entry in entries:
+            with on_shapes():
+                taken = {key: v for key, v in options.items() if key in entry.defaults}
+                network = as_segmenter(entry.build(**taken))
+            if network.dims == 2:
+                side = network.input_length(_crop(data))
+                form = ({"size": side}, {})
+                rows[entry.name] = width_sweeps(
+                    entry, options=options, forms=[form], fixed_width=fixed_width
+                )
+            elif fixed_width:
+                raise UsageError(
+                    f"{entry.name}: reads volumes, and {printable(data.source)} holds images"
+                )
+        return rows
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data):
+        raise UsageError("there are no public weights for segmentation")
+
+    def input_words(self, example) -> str:
+        return f"{example['size']} px window"
+
+    def trial_data(self, data: AnnotatedData[Mask], recipe, options, progress) -> TrialMasks:
+        level = options.get("augmentation", mask_options.AUTO)
+        if level == mask_options.AUTO:
+            level = "cells" if data.channels == 1 else "photo"
+        train = data.splits["train"].targets
+        counts = data.kind.count(train, len(data.classes))
+        given = options.get("reduce", mask_options.AUTO)
+        return TrialMasks(
+            data,
+            progress,
+            level=level,
+            reduce=_reduction(data) if given == mask_options.AUTO else int(given),
+            dice=float(options.get("dice", mask_options.DICE)),
+            class_weights=mask_options.class_weights(options, counts, data.classes),
+            border_weight=float(options.get("border_weight", 0.0)),
+            crop=int(options["crop"]) if "crop" in options else None,
+        )
+
+    def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
+        channels = facts["channels"]
+        return {"mean": [0.5] * channels, "std": [0.25] * channels, "reduce": 1}
+
+    def predictor(self, network: nn.Module, settings, facts) -> MaskPredictor:
+        known, prepare = MaskFacts.model_validate(facts), _Settings.model_validate(settings)
+        return MaskPredictor(
+            as_segmenter(network),
+            prepare.mean,
+            prepare.std,
+            known.classes,
+            reduce=prepare.reduce,
+            usual=(known.height, known.width),
+        )
+
+    def sample(self, split: AnnotatedSplit[Mask], count: int) -> list[Tensor]:
+        return sample_images(split, count)
+
+    def small(self, item: Tensor) -> Tensor:
+        return middle(item)
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_asked(asked, progress)
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = MaskFacts.model_validate(facts)
+        return total, (self._mask(predictor, each, known) for each in listed)
+
+    def _mask(self, predictor, asked: Asked, facts: MaskFacts) -> MaskPrediction:
+        if asked.error is not None:
+            return MaskPrediction(asked.name, error=asked.error)
+        try:
+            image = asked.read(facts.channels, facts.reading)
+        except DataError as error:
+            return MaskPrediction(asked.name, error=str(error))
+        answer = predictor().predict([height_width_channels(image)])[0]
+        if not bool(torch.isfinite(answer.probability).all()):
+            reason = f"{asked.name}: the network's answer is not a finite number"
+            return MaskPrediction(asked.name, error=reason)
+        classes = tuple(facts.classes)
+        return MaskPrediction.of(asked.name, answer.mask, answer.probability, image, classes)
+
+    def evaluate(self, predictor, split: AnnotatedSplit[Mask], facts, progress) -> MaskEvaluation:
+        bar = progress.bar("testing", len(split), unit=self.items)
+        classes, counts, rand = facts["classes"], [], []
+        for place in range(len(split)):
+            truth = read_mask(split, place)
+            found = self._found(predictor, split, place)
+            counts.append(count_pixels(found, truth, len(classes)))
+            if len(classes) == 2:
+                rand.append(rand_score(found, truth))
+            bar.update(place + 1)
+        bar.close()
+        judged = MaskEvaluation(
+            split.files, torch.stack(counts), classes, torch.tensor(rand) if rand else None
+        )
+        shown = {place: self._found(predictor, split, place) for place in judged.telling}
+        return replace(judged, shown=shown)
+
+    def _found(self, predictor, split: AnnotatedSplit[Mask], place: int) -> Tensor:
+        answer = predictor.predict([height_width_channels(split.read(place))])[0]
+        if not bool(torch.isfinite(answer.probability).all()):
+            raise DataError(
+                f"the network's answer is not a finite number for {printable(split.files[place])}"
+            )
+        return answer.mask
+
+    def csv_columns(self, top: int) -> list[str]:
+        return csv_columns(top)
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        mean, std = (" ".join(f"{v:.4f}" for v in settings[key]) for key in ("mean", "std"))
+        reduce = settings["reduce"]
+        size = "as they are" if reduce == 1 else f"reduced to 1 / {reduce} by averages"
+        return [
+            ("images", f"{size}; large ones go window by window"),
+            ("mean, deviation", f"{mean}; {std}"),
+        ]
+
+    def show(self, evaluation: MaskEvaluation, data, scan) -> ReportContent:
+        return show_masks(evaluation, data)
+
+    def runtime_code(self, path: Path, run) -> str:
+        known = MaskFacts.model_validate(run.facts)
+        return mask_runtime_code(path, known.channels, known.reading)
+
+
+class _Settings(BaseModel):
+    """What `MaskPredictor` takes beside the network and the facts."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+    reduce: int = Field(default=1, ge=1, le=64)
+
+
+def _reading(options: Mapping[str, Any]) -> Reading:
+    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
+
+
+def _reduction(data: AnnotatedData[Mask]) -> int:
+    """How much images are reduced where the user does not say: large ones to a usual size."""
+    return min(16, max(1, ceil(max(data.height, data.width) / UNREDUCED_SIDE)))
+
+
+def _crop(data: AnnotatedData[Mask]) -> int:
+    """Pixels of a window that are answered for: no more than the shorter side of a usual image."""
+    return min(CROP, max(16, min(data.height, data.width) // _reduction(data)))
+
+
+TASK = Segment()
