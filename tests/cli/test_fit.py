@@ -101,7 +101,7 @@ def test_unknown_format_is_a_usage_error(convatlas, fitted):
         (["--max-params", "banana"], 2, "--max-params"),
         (["--max-params", "-5"], 2, "--max-params"),
         (["--model", "mobilenetv2"], 2, "nearest: mobilenet_v2"),
-        (["--model", "unet_small"], 2, "unet_small is for the task segment, which fit does not do"),
+        (["--model", "unet_small", "--task", "classify"], 2, "unet_small is for the task segment"),
         (["--model", "mitas", "--task", "classify"], 2, "mitas is for the task separate, not for"),
         (["--max-params", "50"], 4, "no network meets the budget; nearest"),
     ],
