@@ -1,6 +1,5 @@
 """From what a format says, row by row, to `Annotations`: classes, image files, what is wrong."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +7,15 @@ from pathlib import Path
 from convatlas.data.boxes.boxes import Boxes
 from convatlas.data.formats import IMAGES
 from convatlas.data.images.annotated import Annotations
-from convatlas.data.names import printable, printable_few, stored_name
+from convatlas.data.names import printable, printable_few, relative_name
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.sources.target_findings import TargetFindings
 from convatlas.errors import DataError
 
 IMAGE_FOLDERS = ("images", "JPEGImages", "imgs", "img", "data")
 MISSING = "no such file"
+TWICE = "the same box twice, used once"
+Row = tuple[tuple[float, ...], str, str]
 
 
 @dataclass
@@ -23,12 +24,14 @@ class Marked:
 
     Args:
         rows: corners, name of the class, name of the box.
+        ignored: the same of what counts neither as found nor as missed: crowds, difficult objects.
         place: where the image stands in its source, such as `image 17`.
     """
 
     file: str
     split: str | None
-    rows: list[tuple[tuple[float, ...], str, str]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    ignored: list[Row] = field(default_factory=list)
     unit: str = "pixels"
     stated: tuple[int, int] | None = None
     place: str = ""
@@ -65,10 +68,7 @@ def find_image(root: Path, name: str, folders: Sequence[Path]) -> str | None:
         for place in (folder, *(folder / each for each in IMAGE_FOLDERS)):
             path = place / plain
             if path.is_file():
-                try:
-                    return stored_name(Path(os.path.relpath(path, root)).as_posix())
-                except ValueError:  # another drive
-                    return stored_name(path.as_posix())
+                return relative_name(path, root)
     return None
 
 
@@ -81,6 +81,8 @@ def annotations(source: Source) -> Annotations[Boxes]:
     _check_twice(source)
     if not source.marked:
         raise DataError(f"{source.where}: must name images with boxes, got none")
+    for image in source.marked:
+        image.rows = _once(source, image)
     used = {label for image in source.marked for _, label, _ in image.rows}
     classes = [label for label in source.classes if label in used] or sorted(used)
     unused = [label for label in source.classes if label not in used]
@@ -90,6 +92,8 @@ def annotations(source: Source) -> Annotations[Boxes]:
             f"{len(unused)} of {len(source.classes)} classes have no box and are left out: "
             f"{printable_few(unused)}"
         )
+    if hidden := sum(len(image.ignored) for image in source.marked):
+        notes.append(f"{hidden:,} boxes of crowds or difficult objects are left out")
     empty = sum(not image.rows for image in source.marked)
     if empty:
         notes.append(f"{empty:,} of {len(source.marked):,} images have no box: nothing is on them")
@@ -127,13 +131,23 @@ def _check_twice(source: Source) -> None:
                 f"{first.split} and {image.split}"
             )
         first.rows.extend(image.rows)
+        first.ignored.extend(image.ignored)
     source.marked[:] = by_file.values()
+
+
+def _once(source: Source, image: Marked) -> list[Row]:
+    """The boxes of an image without those that stand there again, class and corners the same."""
+    known: dict[tuple, Row] = {}
+    for row in image.rows:
+        if known.setdefault(row[:2], row) is not row:
+            source.found.mend(image.file, row[2], TWICE)
+    return list(known.values())
 
 
 def unnamed_images(source: Source, folder: Path, reason: str) -> None:
     """List, among what is ignored, the images in a folder that nothing was said of."""
-    named = {image.file for image in source.marked}
+    named = {image.file for image in source.marked} | {file for file, _ in source.ignored}
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        file = stored_name(Path(os.path.relpath(entry, source.root)).as_posix())
+        file = relative_name(entry, source.root)
         if IMAGES.holds(entry.name) and file not in named:
             source.ignored.append((file, reason))
