@@ -265,10 +265,48 @@ def test_outlines_of_coco_are_drawn_the_large_below_the_small(tmp_path):
     expected[2:8, 1:7] = 1
     expected[3:5, 6:8] = 2
     assert torch.equal(read_mask(data.splits["train"], 0), expected)
-    assert "object 500" in " ".join(data.scan.warnings())
+    assert (
+        "left out 1 masks (no category has the id 9): images/0.png annotation 500"
+        in data.scan.warnings()
+    )
     data.save(tmp_path / "split.json")
     again = load_annotated(tmp_path / "split.json", MaskKind())
     assert torch.equal(read_mask(again.splits["test"], 0), expected)
+
+
+def test_polygons_of_label_studio_are_those_of_coco(tmp_path):
+    root, tasks = coco(tmp_path), []
+    for i in range(8):
+        corners = [[100 * x / 12, 100 * y / 10] for x, y in ((1, 2), (7, 2), (7, 8), (1, 8))]
+        value = {"points": corners, "polygonlabels": ["cell"], "closed": True}
+        result = {"id": f"r{i}", "original_width": 12, "original_height": 10, "value": value}
+        task = {"id": i, "data": {"image": f"/data/upload/1/{i}.png"}}
+        tasks.append(task | {"annotations": [{"result": [result] if i else []}]})
+    tasks[1]["annotations"][0]["result"] += [
+        {"id": "two", "value": {"points": [[1, 2], [3, 4]], "polygonlabels": ["cell"]}},
+        {"id": "odd", "value": {"points": [[1, 2], [3], 7, "x"], "polygonlabels": ["cell"]}},
+        {"id": "turned", "image_rotation": 90, "value": value},
+    ]
+    path = tmp_path / "project.json"
+    path.write_text(json.dumps(tasks))
+    assert takes_masks(path)
+    data = open_masks(path, max_broken=0.4)
+    assert data.classes == ("background", "cell")
+    objects = open_masks(root / "marked.json", max_broken=0.2)
+    for part in data.splits.values():
+        for place, file in enumerate(part.files):
+            (other,) = (s for s in objects.splits.values() if file in s.files)
+            expected = read_mask(other, other.files.index(file)).ge(1)
+            expected[3:5, 7:8] = False  # the dirt beside the cell
+            mask = read_mask(part, place)
+            assert torch.equal(mask.bool(), expected & (file != "images/0.png"))
+    told = "\n".join(data.scan.warnings())
+    for reason, name in (
+        ("a polygon must have three corners at least", "two"),
+        ("its corners are no numbers", "odd"),
+        ("its image was turned by 90 degrees", "turned"),
+    ):
+        assert f"left out 1 masks ({reason}): images/1.png result {name} of task 1" in told
 
 
 def test_compressed_runs_are_read_as_pycocotools_writes_them():

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convatlas.data.boxes.gather import MISSING, Marked, Row, Source, find_image, unnamed_images
+from convatlas.data.boxes.gather import Marked, Row, Source, add_unnamed
 from convatlas.data.names import printable
 from convatlas.data.sources.coco_json import BOX, annotation_name, coco_files, read_coco
+from convatlas.data.sources.find_image import MISSING, find_image
 
 
 def list_coco_boxes(place: Path) -> Source:
@@ -35,7 +36,7 @@ def list_coco_boxes(place: Path) -> Source:
             source.marked.append(marked)
             folders.add((root / file).parent)
     for folder in sorted(folders):
-        unnamed_images(source, folder, "not named in the JSON")
+        add_unnamed(source, folder, "not named in the JSON")
     return source
 
 

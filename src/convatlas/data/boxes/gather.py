@@ -1,19 +1,16 @@
 """From what a format says, row by row, to `Annotations`: classes, image files, what is wrong."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from convatlas.data.boxes.boxes import Boxes
-from convatlas.data.formats import IMAGES
 from convatlas.data.images.annotated import Annotations
-from convatlas.data.names import printable, printable_few, relative_name
+from convatlas.data.names import printable, printable_few
+from convatlas.data.sources.find_image import unnamed_images
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.sources.target_findings import TargetFindings
 from convatlas.errors import DataError
 
-IMAGE_FOLDERS = ("images", "JPEGImages", "imgs", "img", "data")
-MISSING = "no such file"
 TWICE = "the same box twice, used once"
 Row = tuple[tuple[float, ...], str, str]
 
@@ -55,21 +52,6 @@ class Source:
     ignored: list[tuple[str, str]] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
     found: TargetFindings = field(default_factory=TargetFindings)
-
-
-def find_image(root: Path, name: str, folders: Sequence[Path]) -> str | None:
-    """Return the file that a name means, relative to the root; None where there is none.
-
-    Args:
-        folders: where it may lie, the likeliest first; `images/` and its like in each as well.
-    """
-    plain = name.replace("\\", "/")
-    for folder in folders:
-        for place in (folder, *(folder / each for each in IMAGE_FOLDERS)):
-            path = place / plain
-            if path.is_file():
-                return relative_name(path, root)
-    return None
 
 
 def annotations(source: Source) -> Annotations[Boxes]:
@@ -144,10 +126,7 @@ def _once(source: Source, image: Marked) -> list[Row]:
     return list(known.values())
 
 
-def unnamed_images(source: Source, folder: Path, reason: str) -> None:
+def add_unnamed(source: Source, folder: Path, reason: str) -> None:
     """List, among what is ignored, the images in a folder that nothing was said of."""
     named = {image.file for image in source.marked} | {file for file, _ in source.ignored}
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        file = relative_name(entry, source.root)
-        if IMAGES.holds(entry.name) and file not in named:
-            source.ignored.append((file, reason))
+    source.ignored += [(file, reason) for file in unnamed_images(source.root, folder, named)]

@@ -95,7 +95,7 @@ def listers_for(path: Path) -> dict[str, Lister]:
             found[described.name] = partial(list_yolo_yaml, described)
     if coco_files(path, BOX):
         found["COCO's JSON"] = partial(list_coco_boxes, path)
-    if label_studio_files(path, (RECTANGLES,)):
+    if label_studio_files(path, RECTANGLES):
         found["Label Studio's JSON"] = partial(list_label_studio, path)
     if path.is_dir() and has_voc(path):
         found["VOC's XML"] = partial(list_voc, path)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from convatlas.data.boxes.gather import MISSING, Marked, Source, find_image, unnamed_images
+from convatlas.data.boxes.gather import Marked, Source, add_unnamed
 from convatlas.data.names import printable, printable_few
 from convatlas.data.sources.csv_columns import FILE_NAMES, LABEL_NAMES, SPLIT_NAMES, column_name
 from convatlas.data.sources.csv_text import read_rows
+from convatlas.data.sources.find_image import MISSING, find_image
 from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
@@ -88,7 +89,7 @@ def list_box_table(path: Path) -> Source:
                 image.rows.append((numbers, label, box))
     source.marked = [image for name, image in images.items() if files[name] is not None]
     for folder in sorted({(path.parent / image.file).parent for image in source.marked}):
-        unnamed_images(source, folder, "not named in the table")
+        add_unnamed(source, folder, "not named in the table")
     return source
 
 

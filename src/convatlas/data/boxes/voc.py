@@ -7,18 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convatlas.data.boxes.gather import (
-    IMAGE_FOLDERS,
-    MISSING,
-    Marked,
-    Source,
-    find_image,
-    unnamed_images,
-)
+from convatlas.data.boxes.gather import Marked, Source, add_unnamed
 from convatlas.data.boxes.packages import defused_xml
 from convatlas.data.formats import IMAGES
 from convatlas.data.names import printable, relative_name
 from convatlas.data.sources.csv_text import read_text
+from convatlas.data.sources.find_image import IMAGE_FOLDERS, MISSING, find_image
 from convatlas.data.sources.left_out import reason_left_out
 from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
@@ -89,7 +83,7 @@ def list_voc(root: Path) -> Source:
         source.marked.append(marked)
         folders.add((root / image).parent)
     for folder in sorted(folders):
-        unnamed_images(source, folder, "has no XML file")
+        add_unnamed(source, folder, "has no XML file")
     return source
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from convatlas.data.boxes.gather import MISSING, Marked, Source, unnamed_images
+from convatlas.data.boxes.gather import Marked, Source, add_unnamed
 from convatlas.data.boxes.packages import yaml
 from convatlas.data.boxes.yolo_labels import add_labels, label_file
 from convatlas.data.formats import IMAGES
 from convatlas.data.names import printable, relative_name
 from convatlas.data.sources.csv_text import read_text
+from convatlas.data.sources.find_image import MISSING
 from convatlas.data.sources.left_out import reason_left_out
 from convatlas.data.sources.split_names import SPLITS, split_named
 from convatlas.errors import DataError
@@ -59,8 +60,9 @@ def list_yolo_yaml(path: Path) -> Source:
     only = len(images) == 1 and "train" in images
     for split, files in images.items():
         _add(source, files, None if only else split, pose=pose)
-    for folder in sorted({file.parent for files in images.values() for file in files}):
-        unnamed_images(source, folder, f"not named in {printable(path.name)}")
+    folders = {file.parent for files in images.values() for file in files}
+    for folder in sorted(folder for folder in folders if folder.is_dir()):
+        add_unnamed(source, folder, f"not named in {printable(path.name)}")
         _lost_labels(source, folder)
     return source
 
@@ -95,7 +97,7 @@ def list_yolo_folder(root: Path) -> Source:
 def _lost_labels(source: Source, images: Path) -> None:
     """List label files that belong to a folder of images, and to none of these, as broken."""
     labels = label_file(images / "any").parent
-    if labels == images or not images.is_dir():
+    if labels == images:
         return  # a text file among images may be anything
     known = {file.stem for file in images.iterdir() if IMAGES.holds(file.name)}
     for path in sorted(labels.glob("*.txt")):

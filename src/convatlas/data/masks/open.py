@@ -8,11 +8,14 @@ from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import real_source
 from convatlas.data.images.open_annotated import open_annotated
 from convatlas.data.images.stored_reading import PLAIN, Reading
-from convatlas.data.masks.coco import coco_with_outlines, list_coco
+from convatlas.data.masks.coco import list_coco
+from convatlas.data.masks.label_studio import list_label_studio_masks
 from convatlas.data.masks.list_masks import list_pairs
 from convatlas.data.masks.mask_files import Mask, MaskKind
 from convatlas.data.masks.pairs import find_pairs
 from convatlas.data.names import printable
+from convatlas.data.sources.coco_json import OUTLINE, coco_files
+from convatlas.data.sources.label_studio import POLYGONS, label_studio_files
 from convatlas.errors import DataError
 
 MIN_PAIRED = 0.5  # of the images: a few masks among many images make no set of masks
@@ -20,6 +23,7 @@ LAYOUTS = (
     "a folder with x.jpg beside x_mask.png, or with images/ and masks/ (PNG); train/ val/ test/ "
     "above or below",
     "COCO's JSON with outlines or run lengths, beside its images",
+    "Label Studio's JSON of polygons, beside its images",
 )
 
 
@@ -64,7 +68,7 @@ def takes_masks(source: str | Path) -> bool:
         return False
     place = real_source(source)
     try:
-        if coco_with_outlines(place):
+        if coco_files(place, OUTLINE) or label_studio_files(place, POLYGONS):
             return True
         if not place.is_dir():
             return False
@@ -78,8 +82,10 @@ def takes_masks(source: str | Path) -> bool:
 def _list(
     place: Path, ignored: Sequence[int] | None, classes: Sequence[str] | None
 ) -> tuple[Annotations[Mask], tuple[int, ...]]:
-    if coco_with_outlines(place):
-        return list_coco(place)
+    if coco_files(place, OUTLINE):
+        return list_coco(place), ()
+    if label_studio_files(place, POLYGONS):
+        return list_label_studio_masks(place), ()
     if place.is_dir():
         return list_pairs(place, ignored, classes)
     raise DataError(

@@ -5,20 +5,23 @@ Both exports are read: `JSON`, and `JSON-MIN`. What is drawn is in percent of th
 Source: labelstud.io/guide/task_format and labelstud.io/tags/rectanglelabels.
 """
 
+import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from convatlas.data.formats import IMAGES
-from convatlas.data.names import printable
+from convatlas.data.names import printable, printable_few
+from convatlas.data.sources.find_image import MISSING
 from convatlas.data.sources.json_file import json_files, mentions, read_json
 from convatlas.data.sources.walk import walk
 from convatlas.errors import DataError
 
-RECTANGLES, POLYGONS, BRUSHES = "rectanglelabels", "polygonlabels", "brushlabels"
+RECTANGLES, POLYGONS = "rectanglelabels", "polygonlabels"
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio sets this before names of uploads
 NOT_YET = "not annotated yet"
 SKIPPED = "its annotation was skipped"
@@ -57,11 +60,55 @@ class LabelTask:
     several: bool = False
 
 
-def label_studio_files(source: Path, kinds: tuple[str, ...]) -> list[Path]:
-    """Return the files of a source, or the file itself, in which such things are drawn."""
-    any_kind = "|".join(kinds).encode()
-    patterns = [rb'"(' + any_kind + rb')"\s*:\s*\[', rb'"(original_width|result|annotator)"']
+def label_studio_files(source: Path, kind: str) -> list[Path]:
+    """Return the files of a source, or the file itself, in which things of a kind are drawn."""
+    patterns = [rf'"{kind}"\s*:\s*\['.encode(), rb'"(original_width|result|annotator)"']
     return [file for file in json_files(source) if mentions(file, b"[", *patterns)]
+
+
+@dataclass
+class LabelledImages:
+    """What the files of a source say.
+
+    Args:
+        images: file, and its task with what is of the kind that was asked for.
+        ignored: images that are not annotated, each with the reason.
+        broken: images that cannot be found, each with the reason.
+    """
+
+    images: list[tuple[str, LabelTask]] = field(default_factory=list)
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_label_studio(place: Path, kind: str) -> LabelledImages:
+    """Read what is drawn of one kind in a file, or in the files of a folder.
+
+    Tasks that were not annotated yet, or skipped, are left out.
+
+    Raises:
+        DataError: a file cannot be understood.
+    """
+    finder = ImageFinder(place if place.is_dir() else place.parent)
+    read, others, several = LabelledImages(), Counter[str](), list[str]()
+    for task in (t for path in label_studio_files(place, kind) for t in read_tasks(path)):
+        file = finder.find(task.image)
+        if task.left_out:
+            read.ignored.append((file if isinstance(file, str) else task.image, task.left_out))
+        elif not isinstance(file, str):
+            reason = f"may be {printable_few(file)}" if file else MISSING
+            read.broken.append((printable(task.image), f"{reason}, {task.name}"))
+        else:
+            others.update(each.kind for each in task.drawn if each.kind != kind)
+            drawn = tuple(each for each in task.drawn if each.kind == kind)
+            read.images.append((file, replace(task, drawn=drawn)))
+            several += [task.name] if task.several else []
+    if several:
+        read.notes.append(f"{len(several):,} tasks were {SEVERAL}: {printable_few(several)}")
+    for other, count in sorted(others.items()):
+        read.notes.append(f"{count:,} of what was drawn are {printable(other)}, left out")
+    return read
 
 
 def read_tasks(path: Path) -> list[LabelTask]:
@@ -153,6 +200,23 @@ def _images(data: Mapping[str, Any]) -> Iterator[str]:
     texts = {key: value for key, value in data.items() if isinstance(value, str) and value}
     yield from (text for text in texts.values() if IMAGES.holds(_path_of(text)))
     yield from (texts[key] for key in ("image", "img", "url", "ocr") if key in texts)
+
+
+def unusable(drawn: Drawn, numbers: Sequence[Any]) -> str:
+    """Return why a thing cannot be used; empty where it can.
+
+    Args:
+        numbers: that say where it is.
+    """
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        return "its corners are no numbers"
+    if not drawn.labels:
+        return "it has no class"
+    if turn := drawn.value.get("rotation") or 0:
+        return f"it is rotated by {printable(str(turn)[:10])} degrees"
+    if drawn.image_rotation % 360:
+        return f"its image was turned by {drawn.image_rotation:g} degrees"
+    return ""
 
 
 def _drawn(task: str, result: Mapping[str, Any], value: Any) -> Drawn:
