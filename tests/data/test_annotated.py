@@ -185,8 +185,14 @@ def test_a_stored_split_opens_the_same_images_with_the_same_boxes(shapes, tmp_pa
     [
         (lambda s: s.update(format=9), "must have format 1"),
         (lambda s: s.pop("classes"), "classes"),
-        (lambda s: s["splits"]["test"]["targets"][0].append([1, 2, 3, 4, 7]), "the label 7 of 3"),
-        (lambda s: s["splits"]["test"]["targets"][0].append([5, 2, 3, 4, 0]), "x1 y1 x2 y2 label"),
+        (
+            lambda s: s["splits"]["test"]["targets"][0]["boxes"].append([1, 2, 3, 4, 7]),
+            "the label 7 of 3",
+        ),
+        (
+            lambda s: s["splits"]["test"]["targets"][0]["boxes"].append([5, 2, 3, 4, 0]),
+            "x1 y1 x2 y2 label",
+        ),
         (lambda s: s["splits"]["val"]["targets"].pop(), "as many targets"),
         (lambda s: s["splits"].pop("test"), "must contain test"),
         (lambda s: s["splits"]["val"]["files"].__setitem__(0, "a\0b"), "names a file"),

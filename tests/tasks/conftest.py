@@ -30,7 +30,7 @@ def load(name: str) -> Any:
     return module
 
 
-signals = load("signals")
+signals, made_shapes = load("signals"), load("shapes")
 
 
 @dataclass
@@ -114,6 +114,23 @@ def write_sounds(folder: Path, start: int) -> None:
             soundfile.write(folder / label / f"{number}.wav", sound, 8000)
 
 
+@pytest.fixture(scope="session")
+def shapes():
+    return made_shapes
+
+
+@pytest.fixture(scope="module")
+def detect(tmp_path_factory, onnx_operators_read_once):
+    pytest.importorskip("faster_coco_eval")
+    folder = tmp_path_factory.mktemp("detect")
+    data = made_shapes.make_shapes(folder / "shapes", 40)
+    other = made_shapes.make_shapes(folder / "others", 8, first=100)
+    register("shape_net", made_shapes.ShapeNet, "detect")
+    run = ca.fit(data, model="shape_net", epochs=24, out=folder / "run")
+    yield Case(find_task("detect"), run, data, other, other / "images" / "100.png")
+    del registry._entries["shape_net"]
+
+
 @pytest.fixture(scope="module")
 def segment(tmp_path_factory, onnx_operators_read_once):
     folder = tmp_path_factory.mktemp("segment")
@@ -141,6 +158,6 @@ def write_discs(folder: Path, count: int, first: int) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number:03d}.png")
 
 
-@pytest.fixture(params=["classify", "audio", "segment", "frequency"])
+@pytest.fixture(params=["classify", "audio", "segment", "detect", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

@@ -111,18 +111,32 @@ def answer_by_size(items: Sequence[Item], answer: Callable[..., Tensor]) -> Tens
     Raises:
         ValueError: there are no inputs.
     """
+    return torch.stack([part for (part,) in stacked_by_size(items, answer)])
+
+
+def stacked_by_size(
+    items: Sequence[Item], answer: Callable[..., Tensor | tuple[Tensor, ...]]
+) -> list[tuple[Tensor, ...]]:
+    """Batch inputs as `answer_by_size` does, where an answer may be several tensors.
+
+    Returns the parts of each input's answer, without the batch.
+
+    Raises:
+        ValueError: there are no inputs.
+    """
     if not items:
         raise ValueError("answer_by_size: must be given inputs, got none")
     parts = [parts_of(item) for item in items]
     places = defaultdict(list)
     for place, each in enumerate(parts):
         places[tuple(x.shape for x in each)].append(place)
-    answers: dict[int, Tensor] = {}
+    answers: dict[int, tuple[Tensor, ...]] = {}
     for shapes, same in places.items():
         step = max(1, min(BATCH, BATCH_ELEMENTS // max(1, sum(s.numel() for s in shapes))))
         for start in range(0, len(same), step):
             chunk = same[start : start + step]
             stacks = zip(*(parts[place] for place in chunk), strict=True)
-            rows = answer(*(torch.stack(stack) for stack in stacks))
+            found = answer(*(torch.stack(stack) for stack in stacks))
+            rows = zip(*(found if isinstance(found, tuple) else (found,)), strict=True)
             answers.update(zip(chunk, rows, strict=True))
-    return torch.stack([answers[place] for place in range(len(items))])
+    return [answers[place] for place in range(len(items))]

@@ -6,6 +6,7 @@ from convatlas.atlas.index import read_index
 from convatlas.errors import UsageError, WeightsError
 from convatlas.pretrained.checkpoint import (
     Checkpoint,
+    backbones,
     checkpoints,
     checkpoints_of,
     names_with_weights,
@@ -56,7 +57,7 @@ def initial_checkpoints(model: str | None, progress: Progress) -> list[Checkpoin
 
 def local_checkpoints(model: str | None = None) -> list[Checkpoint]:
     """Return a checkpoint of each network, or of the named one, that is on this machine."""
-    names = names_with_weights() if model is None else [model]
+    names = names_with_weights() if model is None else [backbones().get(model, model)]
     here = [[c for c in checkpoints_of(name) if local_file(c) is not None] for name in names]
     return [found[0] for found in here if found]
 

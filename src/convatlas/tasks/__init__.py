@@ -19,6 +19,7 @@ TASKS: dict[str, str | AnyTask] = {
     "separate": "convatlas.tasks.separate",
     "extract": "convatlas.tasks.extract",
     "segment": "convatlas.tasks.segment",
+    "detect": "convatlas.tasks.detect",
 }
 
 

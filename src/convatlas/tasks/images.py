@@ -5,8 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convatlas.data import Split
-from convatlas.data.dataset import Split as AnySplit
+from convatlas.data.dataset import Split
 from convatlas.data.images.asked import Asked
 from convatlas.data.images.stored_reading import Reading
 from convatlas.deploy.predictor import Predictor
@@ -40,17 +39,22 @@ def answer_asked(
     asked: Iterable[Asked],
     channels: int,
     reading: Reading,
+    kept: dict[str, Tensor] | None = None,
 ) -> Iterator[tuple[str, Any, str | None]]:
     """Yield name and answer of each image, in order; one that cannot be read has an error instead.
 
     Args:
         predictor: gives it; called only where there is an image to answer.
+        kept: takes each image under its name, for who draws on it, and is to be emptied by them.
+            Shape: each uint8 (c, h, w)
     """
     names: list[str] = []
     waiting: list[Tensor | str] = []
     for each in asked:
         names.append(each.name)
         waiting.append(_read(each, channels, reading))
+        if kept is not None and isinstance(waiting[-1], Tensor):
+            kept[each.name] = waiting[-1].permute(2, 0, 1)
         held = sum(image.numel() for image in waiting if isinstance(image, Tensor))
         if len(waiting) == ASKED_BATCH or held >= MAX_ELEMENTS // 2:
             yield from _answers(predictor, names, waiting)
@@ -76,7 +80,7 @@ def _answers(
         yield (name, None, each) if isinstance(each, str) else (name, next(answers), None)
 
 
-def sample_images(split: AnySplit, count: int) -> list[Tensor]:
+def sample_images(split: Split, count: int) -> list[Tensor]:
     """Read evenly spaced images of a split, fewer where they are large. Shape: uint8 (h, w, c)"""
     places = (
         [i * len(split) // count for i in range(count)] if len(split) > count else range(len(split))

@@ -27,7 +27,8 @@ class Boxes:
         labels: places in the class map. Shape: int64 (k,)
         names: of each in its source, such as `line 3`; empty once they have been checked.
         unit: of the corners.
-        stated: width and height that the source gives the image, where it does.
+        stated: width and height that the source gives the image, where it does; once they have
+            been checked, those that it has.
     """
 
     corners: Tensor
@@ -50,6 +51,12 @@ class Boxes:
         corners = torch.tensor([row[0] for row in rows], dtype=torch.float32).reshape(-1, 4)
         labels = torch.tensor([row[1] for row in rows], dtype=torch.int64)
         return cls(corners, labels, tuple(row[2] for row in rows), unit, stated)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        assert self.stated is not None  # of boxes that have been laid on their image
+        return self.stated
 
     def target(self) -> dict[str, Tensor]:
         """Return what a `Detector` is trained with."""
@@ -101,7 +108,7 @@ class BoxKind:
                     found.mend(file, name, STRAIGHTENED)
                 if outside[place]:
                     found.mend(file, name, CLIPPED)
-        return Boxes(clipped[good], target.labels[good])
+        return Boxes(clipped[good], target.labels[good], stated=(width, height))
 
     def count(self, targets: Sequence[Boxes], classes: int) -> list[int]:
         """Count the boxes of each class."""
@@ -124,24 +131,31 @@ class BoxKind:
         labels = torch.tensor([places[int(label)] for label in kept.labels], dtype=torch.int64)
         return replace(kept, labels=labels)
 
-    def pack(self, target: Boxes) -> list[list[float]]:
-        """Return a row for each box: four corners in pixels to a hundredth, and the label."""
+    def pack(self, target: Boxes) -> dict[str, Any]:
+        """Return the image's sides and a row a box: corners to a hundredth pixel, label."""
         corners = target.corners.double().mul(100).round().div(100).tolist()
-        return [[*row, label] for row, label in zip(corners, target.labels.tolist(), strict=True)]
+        labels = target.labels.tolist()
+        rows = [[*row, label] for row, label in zip(corners, labels, strict=True)]
+        return {"sides": list(target.sides), "boxes": rows}
 
     def unpack(self, packed: Any, classes: int) -> Boxes:
         """Return the boxes of such rows.
 
         Raises:
             ValueError: a row has no five numbers, no area, or a class that is not there.
+            KeyError: a part is missing.
         """
-        for row in packed:
+        width, height = packed["sides"]
+        if type(width) is not int or type(height) is not int or min(width, height) < 1:
+            raise ValueError(f"must have two sides in pixels, got {str(packed['sides'])[:40]}")
+        for row in packed["boxes"]:
             numbers = isinstance(row, list) and all(type(x) in (int, float) for x in row)
             if not numbers or len(row) != 5 or not (row[0] < row[2] and row[1] < row[3]):
                 raise ValueError(f"must have boxes x1 y1 x2 y2 label, got {str(row)[:60]}")
             if row[4] != int(row[4]) or not 0 <= row[4] < classes:
                 raise ValueError(f"has the label {row[4]} of {classes} classes")
-        return Boxes.of([(row[:4], int(row[4]), "") for row in packed])
+        rows = [(row[:4], int(row[4]), "") for row in packed["boxes"]]
+        return Boxes.of(rows, stated=(width, height))
 
 
 BOXES = BoxKind()

@@ -55,7 +55,7 @@ class SpineNetRetinaNet(OneStage):
         width: multiplies every channel count on top of the form's own scale.
         in_channels: channels of the images.
         num_classes: without background.
-        stem_stride: of the backbone, as in `SpineNet`; anchors shrink with it.
+        stem_stride: as in `SpineNet`: 4, of mobile forms 2; anchors shrink with it.
         swish: swish instead of ReLU in the backbone, as in the longest training (protocol C).
         score_threshold: boxes that score no more are left out.
         max_detections: boxes that `detect` gives an image.
@@ -73,7 +73,7 @@ class SpineNetRetinaNet(OneStage):
         width: float = 1.0,
         in_channels: int = 3,
         num_classes: int = 90,
-        stem_stride: int | None = None,
+        stem_stride: int = 4,
         swish: bool = False,
         score_threshold: float = 0.05,
         max_detections: int = 100,
@@ -113,7 +113,9 @@ class SpineNetRetinaNet(OneStage):
     tiny = tiny_build(64, width=0.125, score_threshold=0.0, max_detections=20)
 
 
-for _form in ("49s", "49", "96", "143", "190", "49xs_mobile", "49s_mobile", "49_mobile"):
+for _form in ("49s", "49", "96", "143", "190"):
     register(f"spinenet{_form}_retinanet", SpineNetRetinaNet, "detect", form=_form)
+for _form in ("49xs_mobile", "49s_mobile", "49_mobile"):
+    register(f"spinenet{_form}_retinanet", SpineNetRetinaNet, "detect", form=_form, stem_stride=2)
 for _form in ("r35_sp18", "r23_sp30", "r14_sp39", "r0_sp53"):
     register(f"retinanet_{_form}", SpineNetRetinaNet, "detect", form=_form)

@@ -99,6 +99,7 @@ class SSDLite(OneStage):
         stages = getattr(body, "stages", None)
         if not isinstance(stages, nn.Sequential) or len(stages) < 2:
             raise UsageError(f"SSDLite: backbone must be a network with stages, got {backbone}")
+        self.with_head = hasattr(body, "head")
         self.backbone = nn.ModuleList(split_backbone(stages, getattr(body, "head", None)))
         channels = channels_of(self.backbone, in_channels)
         extra = [max(MIN_EXTRA, int(c * width)) for c in EXTRA]
@@ -133,6 +134,25 @@ class SSDLite(OneStage):
             grids.append((math.ceil(rows / 2), math.ceil(columns / 2)))
         return default_boxes(self.kinds, grids, height, width)
 
+    def backbone_paths(self) -> dict[str, str]:
+        """Return where the parts of the classifier stand, whose last stage is cut in two."""
+        first, second = self.backbone
+        assert isinstance(first, nn.Sequential)
+        assert isinstance(second, nn.Sequential)
+        unit = second[0]
+        stages = len(first) - isinstance(unit, FromExpansion)
+        paths = {f"stages.{i}": f"backbone.0.{i}" for i in range(stages)}
+        rest = 0
+        if isinstance(unit, FromExpansion):
+            paths[f"stages.{stages}.0.expand"] = f"backbone.0.{stages}"
+            for i, (name, part) in enumerate(zip(unit.names, unit.parts, strict=True)):
+                if any(True for _ in part.parameters()):
+                    paths[f"stages.{stages}.0.{name}"] = f"backbone.1.0.parts.{i}"
+            rest = 1
+        units = len(second) - self.with_head
+        paths |= {f"stages.{stages}.{i}": f"backbone.1.{i}" for i in range(rest, units)}
+        return paths | ({"head": f"backbone.1.{units}"} if self.with_head else {})
+
     example = image_example("image_size")
     tiny = tiny_build(64, backbone="mobilenet_v3_small", width=0.35)
 
@@ -145,8 +165,8 @@ class FromExpansion(nn.Module):
 
     def __init__(self, unit: nn.Module):
         super().__init__()
-        parts = [getattr(unit, name, None) for name in ("filter", "excite", "project")]
-        self.parts = nn.Sequential(*(part for part in parts if isinstance(part, nn.Module)))
+        self.names = [name for name in ("filter", "excite", "project") if hasattr(unit, name)]
+        self.parts = nn.Sequential(*(getattr(unit, name) for name in self.names))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.parts(x)

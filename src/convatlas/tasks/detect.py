@@ -1,0 +1,249 @@
+"""Images in, boxes with classes out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from convatlas.data import Preprocess
+from convatlas.data.boxes.augment import LEVELS
+from convatlas.data.boxes.boxes import BOXES, Boxes
+from convatlas.data.boxes.open import LAYOUTS, open_boxes, takes_boxes
+from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
+from convatlas.data.images.asked import find_asked
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.stored_annotated import learnt_from, load_annotated
+from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.deploy.detector import BoxDetector
+from convatlas.errors import DataError, UsageError
+from convatlas.explain.boxes.evaluation import BoxEvaluation, as_metric
+from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, csv_columns
+from convatlas.metric import Metric
+from convatlas.models.detect.detector import Detector
+from convatlas.models.registry import Entry, find_entry
+from convatlas.pretrained.checkpoint import Checkpoint, backbones
+from convatlas.search.space import Candidate, width_sweeps
+from convatlas.tasks.box_networks import box_options, box_sizes
+from convatlas.tasks.class_task import check_names
+from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
+from convatlas.tasks.onnx_boxes_snippet import boxes_runtime_code
+from convatlas.tasks.report_content import ReportContent
+from convatlas.tasks.sections.boxes import show_boxes
+from convatlas.tasks.task import Task
+from convatlas.tasks.trial_boxes import USUAL_LEVEL, TrialBoxes
+from convatlas.text import printable, printable_few
+from convatlas.train.box_figures import MAP, METRICS
+from convatlas.train.recipe import Recipe
+
+RECIPE = Recipe(lr=2e-3, weight_decay=0.05, batch_size=16, clip_norm=5.0, ema_decay=0.98)
+
+
+class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
+    """Find where an image shows something, and what."""
+
+    name = "detect"
+    metric = MAP
+    before = ("classify",)
+    items = "images"
+    layouts = LAYOUTS
+    columns = COLUMNS
+    right = COLUMNS[2:]
+    next = "photo.png"
+    asking = "Find objects on new images"
+    recipe = RECIPE
+
+    def takes(self, source: str | Path) -> bool:
+        return takes_boxes(source)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        check_names(options, (*OPTIONS, "augmentation", "metric"))
+        _reading(options)
+        level = options.get("augmentation", USUAL_LEVEL)
+        if level not in LEVELS:
+            raise UsageError(f"augmentation must be one of {', '.join(LEVELS)}, got '{level}'")
+        self.metric_for(options)
+
+    def metric_for(self, options: Mapping[str, Any]) -> Metric:
+        wanted = options.get("metric", self.metric.key)
+        found = next((metric for metric in METRICS if metric.key == wanted), None)
+        if found is None:
+            names = ", ".join(metric.key for metric in METRICS)
+            raise UsageError(f"metric must be one of {names}, got '{wanted}'")
+        return found
+
+    def open(self, source, *, seed, max_broken, options, progress) -> AnnotatedData[Boxes]:
+        return open_boxes(
+            source,
+            seed=seed,
+            max_broken=max_broken,
+            reading=_reading(options),
+            progress=progress,
+            kept=KeptPixels(),
+        )
+
+    def open_test(self, source, facts, *, max_broken, progress) -> AnnotatedData[Boxes]:
+        known = AnnotatedFacts.model_validate(facts)
+        return open_boxes(
+            source,
+            max_broken=max_broken,
+            classes=known.classes,
+            reading=known.reading,
+            progress=progress,
+        )
+
+    def reopen(self, stored, source, facts) -> AnnotatedData[Boxes]:
+        data = load_annotated(stored, BOXES, source)
+        if list(data.classes) != facts["classes"]:
+            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
+        return data
+
+    def learnt_from(self, stored) -> set[str] | None:
+        return learnt_from(stored)
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        check_names(options, OPTIONS)
+        given = {key: value for key, value in options.items() if value is not None}
+        chosen = chosen_reading(**given)
+        limits = {key: getattr(chosen, key) for key in given}
+        reading = Reading.model_validate(facts["reading"]).model_copy(update=limits)
+        return {**facts, "reading": reading.model_dump()}
+
+    def check(self, facts, settings, run) -> None:
+        prepare = _Settings.model_validate(settings)
+        known = AnnotatedFacts.model_validate(facts)
+        if not len(prepare.mean) == len(prepare.std) == known.channels:
+            raise ValueError(f"mean and std must have {known.channels} values")
+        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
+        for option, value in expected.items():
+            if run.options.get(option, value) != value:
+                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+        if any(not 0 <= run.figures.get(metric.key, 0) <= 1 for metric in METRICS):
+            raise ValueError(f"figures: average precision must be from 0 to 1, got {run.figures}")
+
+    def fresh(self, entries: Sequence[Entry], data: AnnotatedData[Boxes], *, fixed_width: bool):
+        options = box_options(data)
+        forms = [({"size": size}, {"image_size": size}) for size in box_sizes(data)]
+        return {
+            entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
+            for entry in entries
+        }
+
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Boxes]):
+        """Return, by the classifier that has the weights, the detectors that stand on it."""
+        options = box_options(data)
+        rows: dict[str, list[list[Candidate]]] = {each.model: [] for each in checkpoints}
+        stands_on = {n: b for n, b in backbones().items() if find_entry(n).task == self.name}
+        for checkpoint in checkpoints:
+            names = [name for name, backbone in stands_on.items() if backbone == checkpoint.model]
+            for entry in map(find_entry, names):
+                taken = {key: value for key, value in options.items() if key in entry.defaults}
+                rows[checkpoint.model] += [
+                    [Candidate(entry.name, taken | _side(entry, size), {"size": size}, checkpoint)]
+                    for size in box_sizes(data)
+                ]
+        return rows
+
+    def suits_public_weights(self, data: AnnotatedData[Boxes]) -> bool:
+        """Return True: a trained backbone helps on pictures of any kind, and few are marked."""
+        return data.channels == 3
+
+    def input_words(self, example) -> str:
+        return f"{example['size']} px"
+
+    def trial_data(self, data: AnnotatedData[Boxes], recipe, options, progress) -> TrialBoxes:
+        level = options.get("augmentation", USUAL_LEVEL)
+        return TrialBoxes(data, level, progress, self.metric_for(options))
+
+    def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
+        channels, size = facts["channels"], candidate.example["size"]
+        mean = std = [0.5] * channels
+        return {"size": size, "mean": mean, "std": std, "crop": None, "filter": "bilinear"}
+
+    def predictor(self, network: nn.Module, settings, facts) -> BoxDetector:
+        known = AnnotatedFacts.model_validate(facts)
+        if not isinstance(network, Detector):
+            raise UsageError(f"detect: {type(network).__name__} must be a Detector")
+        preprocess = Preprocess(known.channels, **settings)
+        return BoxDetector(preprocess, network, known.classes, (known.height, known.width))
+
+    def sample(self, split, count: int) -> list[Tensor]:
+        return sample_images(split, count)
+
+    def small(self, item: Tensor) -> Tensor:
+        return middle(item)
+
+    def predict(self, predictor, asked, facts, progress):
+        found = find_asked(asked, progress)
+        # A generator may make more images than memory holds: they are not counted beforehand.
+        listed = found if isinstance(asked, Iterator) else list(found)
+        total = len(listed) if isinstance(listed, list) else None
+        known = AnnotatedFacts.model_validate(facts)
+        classes = tuple(known.classes)
+        kept: dict[str, Tensor] = {}
+        answers = answer_asked(predictor, listed, known.channels, known.reading, kept)
+        return total, (
+            BoxPrediction(name, error=error)
+            if error is not None
+            else BoxPrediction.of(name, answer, kept.pop(name, None), classes)
+            for name, answer, error in answers
+        )
+
+    def evaluate(self, predictor, split: AnnotatedSplit[Boxes], facts, progress) -> BoxEvaluation:
+        found = [
+            each for _, part in answer_split(predictor, split, progress, "testing") for each in part
+        ]
+        odd = [n for n, each in enumerate(found) if not bool(torch.isfinite(each.scores).all())]
+        if odd:
+            raise DataError(
+                f"the network's answer is not a finite number for {len(odd)} of {len(found)} "
+                f"images: {printable_few(split.files[n] for n in odd)}"
+            )
+        truth = [(each.corners, each.labels) for each in split.targets]
+        return BoxEvaluation(split.files, found, truth, facts["classes"])
+
+    def judged_by(self, evaluation: BoxEvaluation, metric: Metric) -> BoxEvaluation:
+        return as_metric(evaluation, metric)
+
+    def csv_columns(self, top: int) -> list[str]:
+        return csv_columns(top)
+
+    def describe_facts(self, facts) -> list[tuple[str, str]]:
+        return [("classes", f"{len(facts['classes']):,}: {printable_few(facts['classes'], 5)}")]
+
+    def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
+        mean, std = (" ".join(f"{v:.4f}" for v in settings[key]) for key in ("mean", "std"))
+        how = f"{settings['filter']}, stretched to {settings['size']} x {settings['size']}"
+        return [("resize", how), ("mean, deviation", f"{mean}; {std}")]
+
+    def show(self, evaluation: BoxEvaluation, data: AnnotatedData[Boxes], scan) -> ReportContent:
+        return show_boxes(evaluation, data, scan)
+
+    def runtime_code(self, path: Path, run) -> str:
+        known = AnnotatedFacts.model_validate(run.facts)
+        return boxes_runtime_code(path, known.channels, known.reading)
+
+
+class _Settings(BaseModel):
+    """What `Preprocess` takes beside the channels, where images are stretched."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    size: int = Field(ge=1, le=8192)  # pixels: more is no network's
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+    crop: None = None
+    filter: str = Field(pattern="^(bilinear|bicubic)$")
+
+
+def _side(entry: Entry, size: int) -> dict[str, int]:
+    return {"image_size": size} if "image_size" in entry.defaults else {}
+
+
+def _reading(options: Mapping[str, Any]) -> Reading:
+    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
+
+
+TASK = DetectObjects()

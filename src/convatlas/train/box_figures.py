@@ -1,0 +1,100 @@
+"""Average precision of boxes as COCO defines it, computed by faster-coco-eval.
+
+Source: Lin et al., "Microsoft COCO", ECCV 2014, arXiv:1405.0312; evaluation of cocodataset.org.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convatlas.errors import UsageError
+from convatlas.metric import Metric
+
+MAP = Metric("map_50_95", "mAP@0.5:0.95", "%")
+MAP_50 = Metric("map_50", "mAP@0.5", "%")
+METRICS = (MAP, MAP_50)
+MAX_DETECTIONS = 100  # of an image that count, as COCO has it
+Parts = tuple[Tensor, Tensor, Tensor]  # boxes, scores, labels
+
+
+@dataclass(frozen=True, eq=False)
+class BoxFigures:
+    """Average precision by class.
+
+    Args:
+        by_class: at the mean of ten overlaps from 0.5 to 0.95; NaN without true boxes. (k,)
+        by_class_50: at an overlap of 0.5. Shape: (k,)
+    """
+
+    by_class: Tensor
+    by_class_50: Tensor
+
+    def figures(self) -> dict[str, float]:
+        """Return the means over the classes that have true boxes, 0 where there are none."""
+        means = {MAP.key: self.by_class.nanmean(), MAP_50.key: self.by_class_50.nanmean()}
+        return {key: float(value.nan_to_num(0.0)) for key, value in means.items()}
+
+
+def box_figures(
+    found: Sequence[Parts], truth: Sequence[tuple[Tensor, Tensor]], classes: int
+) -> BoxFigures:
+    """Return average precision of the boxes found on some images.
+
+    Args:
+        found: boxes (d, 4), scores (d,) and labels (d,) of each image; a score of 0 is no box.
+        truth: boxes (k, 4) and labels (k,) of each.
+
+    Raises:
+        UsageError: the library is missing.
+    """
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        raise UsageError(
+            "detection needs the package faster-coco-eval: pip install 'convatlas[boxes]'"
+        ) from None
+    annotations = [
+        {"image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
+        | {"area": box[2] * box[3]}
+        for image, (boxes, labels) in enumerate(truth)
+        for box, label in zip(_sizes(boxes), labels.tolist(), strict=True)
+    ]
+    annotations = [{"id": place} | row for place, row in enumerate(annotations, start=1)]
+    results = [
+        {"image_id": image, "category_id": label, "bbox": box, "score": score}
+        for image, (boxes, scores, labels) in enumerate(found)
+        for box, score, label in zip(_sizes(boxes), scores.tolist(), labels.tolist(), strict=True)
+        if score > 0
+    ]
+    if not results or not annotations:
+        there = torch.cat([torch.zeros(0).long(), *(labels for _, labels in truth)])
+        none = torch.where(there.bincount(minlength=classes) > 0, 0.0, torch.nan)
+        return BoxFigures(none, none)
+    known: dict[str, Any] = {
+        "info": {},
+        "images": [{"id": image, "height": 1, "width": 1} for image in range(len(truth))],
+        "categories": [{"id": place, "name": str(place)} for place in range(classes)],
+        "annotations": annotations,
+    }
+    true = COCO(known)
+    judge = COCOeval_faster(true, true.loadRes(results), "bbox", print_function=_silent)
+    judge.params.maxDets = [MAX_DETECTIONS]
+    judge.evaluate()
+    judge.accumulate()
+    # Overlap, recall, class, area, most detections: all areas.
+    precision = torch.as_tensor(judge.eval["precision"])[:, :, :, 0, -1]
+    precision = torch.where(precision < 0, torch.nan, precision)
+    return BoxFigures(precision.mean((0, 1)), precision[0].mean(0))
+
+
+def _sizes(boxes: Tensor) -> list[list[float]]:
+    """Corner, width and height, as COCO has boxes."""
+    corner = boxes[:, :2].double()
+    return torch.cat((corner, boxes[:, 2:].double() - corner), dim=1).tolist()
+
+
+def _silent(*_: Any) -> None:
+    """Print nothing."""
