@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
-from convatlas.data.images.asked import Asked, find_asked
+from convatlas.data.images.asked import Asked, find_asked, slice_by_slice
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.stored_annotated import learnt_from, load_annotated
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
@@ -194,7 +194,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
         return middle(item)
 
     def predict(self, predictor, asked, facts, progress):
-        found = find_asked(asked, progress)
+        found = slice_by_slice(find_asked(asked, progress))
         listed = found if isinstance(asked, Iterator) else list(found)
         total = len(listed) if isinstance(listed, list) else None
         known = MaskFacts.model_validate(facts)

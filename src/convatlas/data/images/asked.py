@@ -13,7 +13,9 @@ from torch import Tensor
 from convatlas.data.formats import IMAGES
 from convatlas.data.images.in_memory import image_from, images_of
 from convatlas.data.images.read import read_image
+from convatlas.data.images.stacks import NoSlice, count_slices, stack_member
 from convatlas.data.images.stored_reading import Reading
+from convatlas.data.slice_names import is_array, is_stack_suffix, slice_name
 from convatlas.data.sources.asked_paths import asked_paths
 from convatlas.errors import DataError, UsageError
 from convatlas.progress import Progress, Silent
@@ -81,3 +83,24 @@ def _flat(asked: Any) -> Iterator[Any]:
     else:
         for each in asked:
             yield from _flat(each)
+
+
+def slice_by_slice(asked: Iterable[Asked]) -> Iterator[Asked]:
+    """Yield each slice of what is a stack, and other images as they are."""
+    for each in asked:
+        path = each.value
+        if not isinstance(path, Path) or not is_stack_suffix(path.name) or each.error:
+            yield each
+            continue
+        try:
+            member = stack_member(path)
+            count = count_slices(path, member)
+        except NoSlice as error:
+            yield Asked(each.name, error=f"{each.name}: {error}")
+            continue
+        if count == 1 and not is_array(path.name):
+            yield each
+            continue
+        for place in range(count):
+            name = slice_name(path.name, place, member)
+            yield Asked(slice_name(each.name, place, member), path.with_name(name))

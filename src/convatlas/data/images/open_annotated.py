@@ -193,6 +193,9 @@ def split(
             f"{listing.source}: {where} must contain at least {MIN_STRATUM} images to train, "
             f"validate and test on, got {len(free)}"
         )
+    if listing.groups:  # few, and cut as wholes
+        items = [replace(item, label="") for item in items]
+        return cut_items(listing, items, seed, duplicates)
     names = kind.strata([targets[item.file] for item in free], len(found.classes))
     sizes = {name: names.count(name) for name in set(names)}
     largest = max(sizes, key=lambda name: (sizes[name], name))

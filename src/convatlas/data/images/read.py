@@ -35,6 +35,7 @@ from convatlas.data.images.image_limits import (
     shrink_jpeg,
 )
 from convatlas.data.images.pillow_state import PILLOW_STATE
+from convatlas.data.images.stacks import NoSlice, open_slice, real_slice
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable
 from convatlas.data.threads import wait_for_pixels
@@ -105,25 +106,28 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image.Image:
-    """Open and decode a file; `verify` also checks the checksums its format has.
+    """Open and decode a file, or a slice of one; `verify` also checks its format's checksums.
 
     Raises:
         UnreadableImage: with the reason.
     """
     try:
-        check_file(path)
-        if verify:
+        part = real_slice(path)
+        check_file(path if part is None else part[0])
+        if verify and part is None:
             with Image.open(path) as image:
                 prepare(image, reading)
                 image.verify()
-        with Image.open(path) as image:
+        with Image.open(path) if part is None else open_slice(*part) as image:
             prepare(image, reading)
             raw = raw_mode(image)
+            if raw is not None and part is not None:
+                raise UnreadableImage("a colour slice must hold numbers of 8 bits")
             image.load()
             if raw is not None:
                 image.info[COLOUR_16] = raw
             return image
-    except (UnreadableImage, ImageTooLarge) as error:
+    except (UnreadableImage, ImageTooLarge, NoSlice) as error:
         raise UnreadableImage(str(error)) from None
     except Image.DecompressionBombError:
         limit = megapixels(reading.max_pixels)

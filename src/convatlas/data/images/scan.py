@@ -32,6 +32,7 @@ from convatlas.data.images.read import (
     quiet_pillow,
     to_uint8,
 )
+from convatlas.data.images.stacks import real_slice
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import file_path
 from convatlas.data.sources.duplicates import file_digest, pixel_digest
@@ -68,7 +69,8 @@ def examine(
     path = file_path(root, file)
     try:
         image = load(path, reading, verify=True)
-        values = measure_values(image, png_depth(path)) if is_deep(image) else None
+        depth = None if real_slice(path) else png_depth(path)
+        values = measure_values(image, depth) if is_deep(image) else None
         deep_or_plain = values is not None or image.mode in ("L", "RGB")
         plain = image if deep_or_plain else to_uint8(image)
         pixels = (

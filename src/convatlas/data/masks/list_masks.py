@@ -11,7 +11,8 @@ from convatlas.data.images.read import UnreadableImage, quiet_pillow
 from convatlas.data.masks.class_names import is_no_class, read_class_names
 from convatlas.data.masks.mask_files import IGNORED, MAX_MASK_CLASSES, Mask
 from convatlas.data.masks.mask_values import count_values, read_values, value_name
-from convatlas.data.masks.pairs import find_pairs
+from convatlas.data.masks.pairs import Pairs, find_pairs
+from convatlas.data.masks.stack_pairs import divide_stacks, pair_slices
 from convatlas.data.names import file_path, printable, printable_few
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.threads import in_threads
@@ -25,7 +26,9 @@ NO_IMAGE = "a mask without an image"
 def list_pairs(
     root: Path, ignored: Sequence[int] | None = None, known: Sequence[str] | None = None
 ) -> tuple[Annotations[Mask], tuple[int, ...]]:
-    """Read the masks of a folder; return what is on the images, and the values without a class.
+    """Read the masks of a folder or npz file, and the values without a class.
+
+    Stacks are read slice by slice, which stay together.
 
     Args:
         ignored: values whose pixels have no class; None takes those that a file names so, and
@@ -36,10 +39,15 @@ def list_pairs(
         DataError: there are no pairs, or the values make no classes.
     """
     where = printable(root)
-    found = find_pairs(root)
-    if not found.pairs:
+    found = pairs_of(root)
+    root = root if root.is_dir() else root.parent
+    slices = pair_slices(root, found)
+    if known is None:
+        slices = divide_stacks(slices)
+    if not slices.pairs and not slices.broken:
         raise DataError(f"{where}: must hold images with masks, got none")
-    listing = Listing(where, root, [], ignored=found.ignored)
+    listing = Listing(where, root, [], ignored=found.ignored, notes=slices.notes)
+    listing.broken.extend(slices.broken)
     listing.broken.extend((file, NO_MASK) for file in found.alone)
     listing.ignored.extend((file, NO_IMAGE) for file in found.masks)
 
@@ -50,11 +58,11 @@ def list_pairs(
         except UnreadableImage as error:
             return f"its mask {printable(mask)}: {error}"
 
-    masks = [mask for _, mask, _ in found.pairs]
+    masks = [mask for _, mask, _ in slices.pairs]
     sizes: dict[str, tuple[int, int]] = {}
     counts: dict[str, dict[int, int]] = {}
     with quiet_pillow(), closing(in_threads(read, masks)) as results:
-        for (image, _, split), result in zip(found.pairs, results, strict=True):
+        for (image, _, split), result in zip(slices.pairs, results, strict=True):
             if isinstance(result, str):
                 listing.broken.append((image, result))
                 continue
@@ -70,9 +78,14 @@ def list_pairs(
     listing.notes.extend(notes)
     classes = tuple(names.values())
     places = {value: place for place, value in enumerate(names)}
-    files = {image: mask for image, mask, _ in found.pairs}
+    files = {image: mask for image, mask, _ in slices.pairs}
     targets = {file: Mask(files[file], sizes[file], counts[file], places) for file in counts}
-    return Annotations(replace(listing), targets, classes), without
+    return Annotations(replace(listing, groups=slices.groups()), targets, classes), without
+
+
+def pairs_of(source: Path) -> Pairs:
+    """Return what belongs together in a folder, or in an npz file."""
+    return find_pairs(source) if source.is_dir() else Pairs(archives=[(source.name, None)])
 
 
 def name_classes(

@@ -7,13 +7,14 @@ from convatlas.data.images.annotated import AnnotatedData, Annotations
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import real_source
 from convatlas.data.images.open_annotated import open_annotated
+from convatlas.data.images.stacks import NoSlice
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.masks.coco import list_coco
 from convatlas.data.masks.label_studio import list_label_studio_masks
-from convatlas.data.masks.list_masks import list_pairs
+from convatlas.data.masks.list_masks import list_pairs, pairs_of
 from convatlas.data.masks.mask_files import Mask, MaskKind
-from convatlas.data.masks.pairs import find_pairs
-from convatlas.data.names import printable
+from convatlas.data.masks.stack_pairs import image_and_mask
+from convatlas.data.names import file_path, printable
 from convatlas.data.sources.coco_json import OUTLINE, coco_files
 from convatlas.data.sources.label_studio import POLYGONS, label_studio_files
 from convatlas.errors import DataError
@@ -22,6 +23,7 @@ MIN_PAIRED = 0.5  # of the images: a few masks among many images make no set of 
 LAYOUTS = (
     "a folder with x.jpg beside x_mask.png, or with images/ and masks/ (PNG); train/ val/ test/ "
     "above or below",
+    "stacks with masks: multi-page TIFF or npy files named so, or npz files with image and mask",
     "COCO's JSON with outlines or run lengths, beside its images",
     "Label Studio's JSON of polygons, beside its images",
 )
@@ -70,10 +72,13 @@ def takes_masks(source: str | Path) -> bool:
     try:
         if coco_files(place, OUTLINE) or label_studio_files(place, POLYGONS):
             return True
-        if not place.is_dir():
+        if not _may_hold_pairs(place):
             return False
-        found = find_pairs(place)
-    except (DataError, OSError):
+        found = pairs_of(place)
+        folder = place if place.is_dir() else place.parent
+        if any(image_and_mask(file_path(folder, file)) for file, _ in found.archives):
+            return True
+    except (DataError, OSError, NoSlice):
         return False
     count = len(found.pairs)
     return count > 0 and count >= MIN_PAIRED * (count + len(found.alone))
@@ -86,9 +91,13 @@ def _list(
         return list_coco(place), ()
     if label_studio_files(place, POLYGONS):
         return list_label_studio_masks(place), ()
-    if place.is_dir():
+    if _may_hold_pairs(place):
         return list_pairs(place, ignored, classes)
     raise DataError(
         f"{printable(place)}: must be images with masks in one of the layouts:\n  "
         + "\n  ".join(LAYOUTS)
     )
+
+
+def _may_hold_pairs(place: Path) -> bool:
+    return place.is_dir() or (place.is_file() and place.suffix.lower() == ".npz")

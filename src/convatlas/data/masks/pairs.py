@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from convatlas.data.formats import IMAGES
 from convatlas.data.names import printable
+from convatlas.data.slice_names import is_array
 from convatlas.data.sources.split_names import split_named
 from convatlas.data.sources.walk import walk
 from convatlas.errors import DataError
@@ -19,7 +20,7 @@ MASK_FOLDER = re.compile(
 MASK_ENDING = re.compile(
     r"(.+?)[_-](masks?|labels?|seg(mentation)?|gt|annotation|l|gtfine_label(train)?ids)", re.I
 )
-IMAGE_ENDING = re.compile(r"(.+)[_-](image|img|leftimg8bit)", re.I)
+IMAGE_ENDING = re.compile(r"(.+)[_-](image|img|leftimg8bit|volume|raw|stack)", re.I)
 
 
 @dataclass
@@ -30,20 +31,22 @@ class Pairs:
         pairs: image, mask and split of each.
         alone: images without a mask.
         masks: masks without an image.
+        archives: npz files, which may hold both, and the split of each.
         ignored: other files, each with the reason.
     """
 
     pairs: list[tuple[str, str, str | None]] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
+    archives: list[tuple[str, str | None]] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
 
 
 def find_pairs(root: Path) -> Pairs:
     """Find which mask belongs to which image, in any of the usual arrangements.
 
-    `x.jpg` beside `x_mask.png`, or folders `images/` and `masks/` with files of the same name;
-    either within `train/`, `val/` and `test/`, or with these inside.
+    `x.jpg` beside `x_mask.png`, or folders `images/` and `masks/` with files of the same name,
+    which may be stacks; either within `train/`, `val/` and `test/`, or with these inside.
 
     Raises:
         DataError: an image has two masks, or an image or folder cannot be read.
@@ -53,7 +56,10 @@ def find_pairs(root: Path) -> Pairs:
     images: dict[str, list[str]] = defaultdict(list)
     masks: dict[str, list[str]] = defaultdict(list)
     for file in level.files:
-        if not IMAGES.holds(file):
+        if file.lower().endswith(".npz"):
+            found.archives.append((file, _split(root, file)))
+            continue
+        if not IMAGES.holds(file) and not is_array(file):
             found.ignored.append((file, IMAGES.not_named))
             continue
         key, is_mask = _key(file)

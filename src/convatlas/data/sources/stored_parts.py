@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, TypeAdapter, V
 
 from convatlas.data.names import file_path, printable, printable_few, true_name
 from convatlas.data.scan_report import ScanReport
+from convatlas.data.slice_names import file_of
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
@@ -143,12 +144,8 @@ def no_split(path: Path, fault: str) -> DataError:
 
 def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None:
     """Refuse a stored split some files of which have vanished."""
-    gone = [
-        file
-        for part in splits.values()
-        for file in part["files"]
-        if not file_path(root, file).is_file()
-    ]
+    files = dict.fromkeys(file_of(file) for part in splits.values() for file in part["files"])
+    gone = [file for file in files if not file_path(root, file).is_file()]
     if gone:
         raise DataError(
             f"{printable(root)}: must still contain the files of {printable(path)}, {len(gone)} "

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from convatlas.data.slice_names import parse_slice
 from convatlas.errors import DataError
 from convatlas.explain.masks.draw import overlay, write_mask
 from convatlas.explain.pictures import to_pil
@@ -52,6 +53,8 @@ class MaskPrediction:
     @property
     def stem(self) -> str:
         """How the files of this answer begin."""
+        if part := parse_slice(self.file):
+            return f"{Path(part.file).stem}-{part.place:04d}"
         return Path(self.file).stem if Path(self.file).suffix else self.file.replace(" ", "-")
 
     def paths(self, folder: Path, stem: str | None = None) -> list[Path]:
