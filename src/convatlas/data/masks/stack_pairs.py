@@ -69,7 +69,7 @@ def pair_slices(root: Path, found: Pairs) -> Slices:
 
 
 def divide_stacks(slices: Slices) -> Slices:
-    """Divide stacks themselves, where there are too few of them for a split each.
+    """Split stacks themselves, where there are too few of them for a split each.
 
     The first slices of each train, the next validate, the last test, as far as no split is given.
     """
