@@ -8,7 +8,7 @@ from convatlas.data import open_images
 from convatlas.data.threads import thread_count
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import Trial
-from convatlas.pipeline.training_recipe import TRANSFER, fixed_options, suited
+from convatlas.pipeline.training_recipe import fixed_options, suited
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.progress import Silent
 from convatlas.search.budget import Budget
@@ -54,7 +54,7 @@ def test_what_was_asked_for_stays_and_the_rest_suits_the_data():
     assert suited(None, data, 3, Recipe()).seed == 3
     assert suited(None, few, 0, Recipe()).batch_size == 16
     asked = {"batch_size": 500, "lr": 1e-3, "freeze": 2}
-    recipe = suited(asked, few, 0, TRANSFER)
+    recipe = suited(asked, few, 0, TASK.transfer_recipe)
     assert (recipe.batch_size, recipe.lr, recipe.freeze) == (500, 1e-3, "2")
     assert suited(Recipe(batch_size=500), few, 0, Recipe()).batch_size == 16
     assert fixed_options(asked) == {"batch_size", "lr", "freeze"}

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,11 +16,18 @@ from convatlas.errors import UsageError, WeightsError
 from convatlas.pipeline.config import FILE_NAMES
 from convatlas.pipeline.extent import Extent
 from convatlas.pipeline.frozen_trial import MIN_JUDGED, FrozenTrial
-from convatlas.pipeline.initial_checkpoints import initial_checkpoints, pretrained_word
+from convatlas.pipeline.initial_checkpoints import (
+    initial_checkpoints,
+    local_checkpoints,
+    pretrained_word,
+    suggestion,
+)
 from convatlas.pipeline.keeping import Job
 from convatlas.pipeline.transfer import choose_for_heads, compete_by_heads, fitting_checkpoints
 from convatlas.pipeline.trials import TrialRunner
+from convatlas.pretrained.checkpoint import checkpoints_of
 from convatlas.progress import Silent
+from convatlas.search.budget import Budget
 from convatlas.tasks.classify import TASK
 from convatlas.train.linear_head import LinearHead
 from convatlas.train.log import RunLog
@@ -42,6 +50,21 @@ class Said(Silent):
 def test_those_on_this_machine_may_be_started_from(weights):
     assert initial_checkpoints(None, Silent()) == [weights]
     assert initial_checkpoints(NAME, Silent()) == [weights]
+
+
+def test_a_detector_starts_from_the_weights_of_its_backbone(monkeypatch):
+    name = "ssdlite_mobilenet_v2"
+    first, *_ = checkpoints_of("mobilenet_v2")
+    here = "convatlas.pipeline.initial_checkpoints.local_file"
+    monkeypatch.setattr(here, lambda each: "file" if each.repo == first.repo else None)
+    start = replace(first, model=name)
+    assert local_checkpoints(None, ("detect",)) == local_checkpoints(name) == [start]
+    assert local_checkpoints("ssdlite_mobilenet_v1") == []
+    none = suggestion("ssdlite_mobilenet_v1", Budget())
+    assert "--pretrained yes --model ssdlite_mobilenet_v1 downloads 17 MB" in none
+    assert "--model ssdlite_m" in suggestion(None, Budget(), ("detect",))
+    with pytest.raises(UsageError, match="no public weights for the task separate"):
+        initial_checkpoints(None, Silent(), ("separate",))
 
 
 def test_without_any_the_way_to_some_is_said(cache, hub_only):

@@ -41,7 +41,6 @@ from convatlas.pipeline.outlook import outlook
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.select_trials import Sweeps, choose_trials, count_all, trainable_macs
 from convatlas.pipeline.training_recipe import (
-    TRANSFER,
     checked_recipe,
     fixed_options,
     suited,
@@ -166,7 +165,8 @@ def fit(
     options = {name: value for name, value in options.items() if value is not None}
     chosen.check_options(options)
     check_folds(folds, chosen)
-    networks = [e for each in (chosen.name, *chosen.borrows) for e in distinct_architectures(each)]
+    tasks = (chosen.name, *chosen.borrows)
+    networks = [entry for each in tasks for entry in distinct_architectures(each)]
     entries = [find_entry(model)] if model else pareto_front(networks)
 
     with StopRequest() as stop, ExitStack() as held:
@@ -176,7 +176,7 @@ def fit(
         check_freeze(freeze, pretrained, model)
         early = Stoppable(progress, stop)  # until there is something to keep
         claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
-        starts = initial_checkpoints(model, early) if pretrained == YES else []
+        starts = initial_checkpoints(model, early, tasks) if pretrained == YES else []
         opened = open_data(
             chosen,
             data,
@@ -190,7 +190,7 @@ def fit(
         if pretrained == AUTO:
             starts = fitting_checkpoints(chosen, opened, model, budget, early)
         starts = starts_that_freeze(starts, freeze)
-        usual = TRANSFER if starts else chosen.recipe
+        usual = chosen.transfer_recipe if starts else chosen.recipe
         whole = suited(recipe, opened, seed, usual)
         job = Job(chosen, opened, budget, whole, call, extent)
         runner = TrialRunner(chosen, opened, whole, stop, early, options)

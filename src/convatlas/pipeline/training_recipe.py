@@ -15,7 +15,6 @@ STEPS_A_PASS = 30  # at least, as far as the smallest batch allows
 MIN_RECIPE_STEPS = (
     4000  # a run without a time limit takes this many steps, however few the examples
 )
-TRANSFER = Recipe()  # from public weights
 OWN_OPTIONS = {"seed": "--seed", "epochs": "--epochs"}  # that are arguments of `fit` themselves
 OPTION_NAMES = {
     "batch_size": "--batch",

@@ -56,14 +56,15 @@ def fitting_checkpoints(
     """
     if not task.suits_public_weights(data):
         return []
-    here = local_checkpoints(model)
+    tasks = (task.name, *task.borrows)
+    here = local_checkpoints(model, tasks)
     speeds = Speeds(data, Recipe())
     fitting = [
         checkpoint
         for checkpoint, rows in zip(here, _rows(task, data, here), strict=True)
         if _some_fit(task, rows, budget, speeds)
     ]
-    if not fitting and (line := suggestion(model, budget)) is not None:
+    if not fitting and (line := suggestion(model, budget, tasks)) is not None:
         progress.say(line)
     return fitting
 

@@ -145,6 +145,14 @@ def checkpoints_of(name: str) -> list[Checkpoint]:
     return [checkpoint for checkpoint in checkpoints() if checkpoint.model == name]
 
 
+def starting_weights(name: str) -> list[Checkpoint]:
+    """List the checkpoints that a network can start from, the preferred one first.
+
+    Those of a network that holds a classifier are the classifier's, under the network's own name.
+    """
+    return [replace(each, model=name) for each in checkpoints_of(backbones().get(name, name))]
+
+
 def names_with_weights() -> list[str]:
     """List the networks that have public weights, in the order of the table."""
     return list(dict.fromkeys(checkpoint.model for checkpoint in checkpoints()))

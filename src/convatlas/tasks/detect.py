@@ -1,6 +1,7 @@
 """Images in, boxes with classes out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, csv_colum
 from convatlas.metric import Metric
 from convatlas.models.detect.detector import Detector
 from convatlas.models.registry import Entry, find_entry
-from convatlas.pretrained.checkpoint import Checkpoint, backbones
+from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate, width_sweeps
 from convatlas.tasks.box_networks import box_options, box_sizes
 from convatlas.tasks.class_task import check_names
@@ -54,6 +55,7 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
     next = "photo.png"
     asking = "Find objects on new images"
     recipe = RECIPE
+    transfer_recipe = RECIPE
 
     def takes(self, source: str | Path) -> bool:
         return takes_boxes(source)
@@ -132,19 +134,12 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
         }
 
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Boxes]):
-        """Return, by the classifier that has the weights, the detectors that stand on it."""
-        options = box_options(data)
-        rows: dict[str, list[list[Candidate]]] = {each.model: [] for each in checkpoints}
-        stands_on = {n: b for n, b in backbones().items() if find_entry(n).task == self.name}
-        for checkpoint in checkpoints:
-            names = [name for name, backbone in stands_on.items() if backbone == checkpoint.model]
-            for entry in map(find_entry, names):
-                taken = {key: value for key, value in options.items() if key in entry.defaults}
-                rows[checkpoint.model] += [
-                    [Candidate(entry.name, taken | _side(entry, size), {"size": size}, checkpoint)]
-                    for size in box_sizes(data)
-                ]
-        return rows
+        """Return the detectors whose backbones have public weights, at the sizes worth trying."""
+        rows = self.fresh([find_entry(each.model) for each in checkpoints], data, fixed_width=True)
+        return {
+            each.model: [[replace(c, checkpoint=each) for c in sweep] for sweep in rows[each.model]]
+            for each in checkpoints
+        }
 
     def suits_public_weights(self, data: AnnotatedData[Boxes]) -> bool:
         """Return True: a trained backbone helps on pictures of any kind, and few are marked."""
@@ -236,10 +231,6 @@ class _Settings(BaseModel):
     std: list[Annotated[float, Field(gt=0)]]
     crop: None = None
     filter: str = Field(pattern="^(bilinear|bicubic)$")
-
-
-def _side(entry: Entry, size: int) -> dict[str, int]:
-    return {"image_size": size} if "image_size" in entry.defaults else {}
 
 
 def _reading(options: Mapping[str, Any]) -> Reading:

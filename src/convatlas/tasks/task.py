@@ -47,6 +47,7 @@ class Task(ABC, Generic[D, E]):
         asking: what `predict` does, for the report: `Classify new images`.
         by_folds: whether its `TrialData` is a `FoldData` as well.
         recipe: how its networks are trained, unless the user says otherwise.
+        transfer_recipe: the same from public weights.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Task(ABC, Generic[D, E]):
     asking: str
     by_folds: bool = False
     recipe: Recipe = Recipe()
+    transfer_recipe: Recipe = Recipe()
 
     # Its data
 
