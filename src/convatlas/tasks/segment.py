@@ -23,7 +23,7 @@ from convatlas.explain.masks.evaluation import RAND, MaskEvaluation
 from convatlas.explain.masks.prediction import COLUMNS, MaskPrediction, csv_columns
 from convatlas.explain.masks.rand_score import rand_score
 from convatlas.models.on_shapes import on_shapes
-from convatlas.models.registry import Entry
+from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate, width_sweeps
 from convatlas.tasks import mask_options
@@ -65,6 +65,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
     next = "photo.png"
     asking = "Segment new images"
     recipe = RECIPE
+    transfer_recipe = RECIPE
 
     def takes(self, source: str | Path) -> bool:
         return takes_masks(source)
@@ -148,8 +149,17 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
                 )
         return rows
 
-    def pretrained(self, checkpoints: Sequence[Checkpoint], data):
-        raise UsageError("there are no public weights for segmentation")
+    def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Mask]):
+        """Return the networks whose backbones have public weights."""
+        rows = self.fresh([find_entry(each.model) for each in checkpoints], data, fixed_width=True)
+        return {
+            each.model: [[replace(c, checkpoint=each) for c in sweep] for sweep in rows[each.model]]
+            for each in checkpoints
+        }
+
+    def suits_public_weights(self, data: AnnotatedData[Mask]) -> bool:
+        """Return whether images have colours, as the weights expect; few of them have masks."""
+        return data.channels == 3
 
     def input_words(self, example) -> str:
         return f"{example['size']} px window"

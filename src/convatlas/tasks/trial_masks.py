@@ -66,8 +66,8 @@ class TrialMasks:
         return options
 
     def settings(self, candidate: Candidate) -> dict[str, Any]:
-        """Return mean, deviation and reduction of the training images, for JSON."""
-        mean, std = self.statistics()
+        """Return mean, deviation and reduction of the images, for JSON."""
+        mean, std = self.normalisation(candidate)
         return {"mean": mean, "std": std, "reduce": self.reduce}
 
     def read(self, candidate: Candidate) -> None:
@@ -100,7 +100,7 @@ class TrialMasks:
             None if self.level == "none" else mask_augmentation(self.level),
             self._weigh if self.border_weight else None,
         )
-        mean, std = (torch.tensor(each)[:, None, None] for each in self.statistics())
+        mean, std = (torch.tensor(each)[:, None, None] for each in self.normalisation(candidate))
         return Segment(
             train,
             GridCrops(val, size, chosen),
@@ -121,6 +121,13 @@ class TrialMasks:
             self._kept[split] = KeptMasks(images, self.reduce, bar.update)
             bar.close()
         return self._kept[split]
+
+    def normalisation(self, candidate: Candidate) -> tuple[list[float], list[float]]:
+        """Return mean and deviation of each channel: as public weights expect, else as it is."""
+        if candidate.checkpoint is None:
+            return self.statistics()
+        public = candidate.checkpoint.with_channels(self.data.channels)
+        return list(public.mean), list(public.std)
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Return mean and deviation of each channel over the training images, of values 0..1."""
