@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from convatlas.cli.main import main
+from convatlas.cli.options import task_options
 from convatlas.errors import DataError, UsageError
 from convatlas.models import find_entry
 from convatlas.progress import Silent
 from convatlas.tasks import find_task, recognise_task
-from convatlas.tasks.mask_options import class_weights, ignored_values
+from convatlas.tasks.mask_options import check_mask_options, class_weights, ignored_values
 from convatlas.tasks.trial_masks import TrialMasks
 
 
@@ -34,6 +35,8 @@ def run_verb(capsys, *words):
         ({"crop": 4}, "crop must be a whole number from 16"),
         ({"dice": 2}, "dice must be a number from 0 to 1"),
         ({"ignored": "void"}, "ignored must be auto, none or values"),
+        ({"ignored": 1.5}, "ignored must be auto, none or values"),
+        ({"ignored": float("inf")}, "ignored must be auto, none or values"),
         ({"class_weights": "rare"}, "class_weights must be none, balanced"),
         ({"class_weights": [1, -1]}, "class_weights must be none, balanced"),
         ({"ignore": 3}, "'ignore' is no option here; nearest: ignored"),
@@ -48,6 +51,9 @@ def test_options_say_what_they_mean():
     assert ignored_values({}) is None
     assert ignored_values({"ignored": "none"}) == []
     assert ignored_values({"ignored": (11, 12)}) == [11, 12]
+    assert ignored_values(task_options(["ignored=11"])) == [11]  # as the command line reads it
+    assert ignored_values(task_options(["ignored=0,255"])) == [0, 255]
+    check_mask_options(task_options(["class_weights=1,2.5", "crop=96"]))
     names = ("a", "b")
     assert class_weights({}, [1, 3], names) is None
     weights = class_weights({"class_weights": "balanced"}, [100, 300], names)

@@ -1,5 +1,6 @@
 """Options of segmentation: what has no class, how windows are cut and changed, what counts more."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,10 +43,7 @@ def check_mask_options(options: Mapping[str, Any]) -> None:
     ignored_values(options)
     given = options.get("class_weights", NONE)
     if given not in (NONE, BALANCED):
-        weights = _listed(given)
-        if isinstance(given, str) or not all(
-            isinstance(w, int | float) and 0 <= w < float("inf") for w in weights
-        ):
+        if not all(0 <= weight < math.inf for weight in _numbers(given)):
             raise UsageError(
                 "class_weights must be none, balanced, or a number from 0 up for each class, got "
                 f"{given!r}"
@@ -63,10 +61,13 @@ def ignored_values(options: Mapping[str, Any]) -> list[int] | None:
         return None
     if given == NONE:
         return []
-    values = _listed(given)
-    if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        raise UsageError(f"ignored must be auto, none or values of the masks, got {given!r}")
-    return values
+    values = _numbers(given)
+    if not all(0 <= value < math.inf and value == int(value) for value in values):
+        raise UsageError(
+            "ignored must be auto, none or values of the masks, whole numbers such as 255 or 0,255, "
+            f"got {given!r}"
+        )
+    return [int(value) for value in values]
 
 
 def class_weights(
@@ -91,14 +92,23 @@ def class_weights(
     if given == BALANCED:
         pixels = torch.tensor(counts, dtype=torch.float32).clamp(min=1)
         return (pixels.sum() / (len(classes) * pixels)).clamp(max=MAX_BALANCED)
-    numbers = _listed(given)
+    numbers = _numbers(given)
     if len(numbers) != len(classes):
         raise UsageError(
             f"class_weights must have a number for each of the {len(classes)} classes, in this "
             f"order: {printable_few(classes, 12)}; got {len(numbers)}"
         )
-    return torch.tensor([float(number) for number in numbers])
+    return torch.tensor(numbers)
 
 
-def _listed(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list | tuple) else [given]
+def _numbers(given: Any) -> list[float]:
+    """Return one number or several; what is none becomes -1, which no option takes."""
+    if isinstance(given, str):
+        given = given.split(",")
+    numbers = []
+    for each in given if isinstance(given, list | tuple) else [given]:
+        try:
+            numbers.append(float(each))
+        except (TypeError, ValueError):
+            numbers.append(-1.0)
+    return numbers
