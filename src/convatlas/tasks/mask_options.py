@@ -42,12 +42,12 @@ def check_mask_options(options: Mapping[str, Any]) -> None:
             raise UsageError(f"{name} must be {kind} from {low:g} to {high:g}, got {value!r}")
     ignored_values(options)
     given = options.get("class_weights", NONE)
-    if given not in (NONE, BALANCED):
-        if not all(0 <= weight < math.inf for weight in _numbers(given)):
-            raise UsageError(
-                "class_weights must be none, balanced, or a number from 0 up for each class, got "
-                f"{given!r}"
-            )
+    named = given in (NONE, BALANCED)
+    if not named and not all(0 <= weight < math.inf for weight in _numbers(given)):
+        raise UsageError(
+            "class_weights must be none, balanced, or a number from 0 up for each class, got "
+            f"{given!r}"
+        )
 
 
 def ignored_values(options: Mapping[str, Any]) -> list[int] | None:
@@ -64,8 +64,8 @@ def ignored_values(options: Mapping[str, Any]) -> list[int] | None:
     values = _numbers(given)
     if not all(0 <= value < math.inf and value == int(value) for value in values):
         raise UsageError(
-            "ignored must be auto, none or values of the masks, whole numbers such as 255 or 0,255, "
-            f"got {given!r}"
+            "ignored must be auto, none or values of the masks, whole numbers such as 255 or "
+            f"0,255, got {given!r}"
         )
     return [int(value) for value in values]
 

@@ -1,7 +1,7 @@
 """LR-ASPP: a small head on a network of the MobileNet line, for a class at each pixel.
 
-The coarsest maps are mixed by one 1 x 1 convolution and weighed by what the whole image shows; their
-scores are enlarged and added to scores of finer maps, at an eighth of the image's sides.
+The coarsest maps are mixed by one 1 x 1 convolution and weighed by what the whole image shows;
+their scores are enlarged and added to those of finer maps, at an eighth of the image's sides.
 
 Source:  Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244, section 6.4 and
          figure 10.
