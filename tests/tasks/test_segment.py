@@ -2,6 +2,7 @@
 
 import html
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from convatlas.cli.main import main
 from convatlas.cli.options import task_options
 from convatlas.errors import DataError, UsageError
 from convatlas.models import find_entry
+from convatlas.pretrained.checkpoint import starting_weights
 from convatlas.progress import Silent
 from convatlas.tasks import find_task, recognise_task
 from convatlas.tasks.mask_options import check_mask_options, class_weights, ignored_values
@@ -115,6 +117,29 @@ def test_trial_data_fit_the_network(tmp_path, name, seen, answered):
     mean, std = trial.statistics()
     assert mean[0] == pytest.approx(float(pixels.float().mean()) / 255, abs=0.02)
     assert std[0] > 0.1
+
+
+def test_public_weights_bring_their_own_mean_and_deviation_to_images_with_colours(tmp_path):
+    task, grey = opened(discs(tmp_path / "grey", 8))
+    assert not task.suits_public_weights(grey)
+    for path in discs(tmp_path / "colours", 8).glob("images/*.png"):
+        Image.open(path).convert("RGB").save(path)
+    task, data = opened(tmp_path / "colours")
+    assert task.suits_public_weights(data)
+    (public,) = starting_weights("lraspp_mobilenet_v3_small")
+    rows = task.pretrained([public], data)
+    ((candidate,),) = rows["lraspp_mobilenet_v3_small"]
+    assert candidate.checkpoint == public
+    assert candidate.example == {"size": 40}
+    trial = task.trial_data(data, task.recipe, {}, Silent())
+    assert trial.settings(candidate)["mean"] == [0.485, 0.456, 0.406]
+    fresh = replace(candidate, checkpoint=None)
+    assert trial.settings(fresh)["mean"] == trial.statistics()[0]
+    images, _ = next(iter(trial.training(candidate, task.recipe, judged=None).loaders(2, 0)[0]))
+    darkest = trial.training(candidate, task.recipe, None)._normalise(0 * images)
+    assert darkest[0, :, 0, 0].tolist() == pytest.approx(
+        [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]
+    )
 
 
 @pytest.mark.slow
