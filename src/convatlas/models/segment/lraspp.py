@@ -24,7 +24,7 @@ from convatlas.models.segment.segmenter import Segmenter
 
 FINE, COARSE = 8, 16  # pixels of the image for one of the maps that are read
 HIDDEN = 128  # channels that the coarse maps are mixed into
-MIN_HIDDEN = 8
+MIN_MIXED = 8
 
 
 class LRASPP(Segmenter):
@@ -84,7 +84,7 @@ class LRASPP(Segmenter):
         if last:
             self.last = body.get_submodule("head")
             coarse = next(m for m in self.last.modules() if isinstance(m, nn.Conv2d)).out_channels
-        hidden = max(MIN_HIDDEN, round(hidden * width))
+        hidden = max(MIN_MIXED, round(hidden * width))
         self.mix = nn.Sequential(
             nn.Conv2d(coarse, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU()
         )
