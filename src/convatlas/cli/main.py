@@ -45,6 +45,7 @@ VERBS = {
         "Compare published figures with counted ones: holds, differs (why) or not checked (why).",
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
+    "data": Verb("data", "Check data as `fit` does, or draw samples of them with their answers."),
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
     "predict": Verb(
         "predict",
@@ -65,6 +66,7 @@ VERBS = {
 STARTED = time.perf_counter()  # of the job, from which time limits count
 _SLOW = (
     "fit",
+    "data",
     "evaluate",
     "predict",
     "separate",

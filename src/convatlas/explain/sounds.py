@@ -19,14 +19,19 @@ DARK, MIDDLE, LIGHT = (13, 8, 60), (190, 55, 85), (252, 253, 191)
 
 
 def spectrogram_uri(sound: Tensor, rate_hz: int) -> str:
-    """Return a sound's log-mel spectrogram as an address, low frequencies at the bottom.
+    """Return a sound's spectrogram as an address. Shape: float32 (samples,)"""
+    return data_uri(spectrogram(sound, rate_hz))
 
-    Shape: float32 (samples,)
+
+def spectrogram(sound: Tensor, rate_hz: int) -> Tensor:
+    """Return a sound's log-mel spectrogram as a picture, low frequencies at the bottom.
+
+    Shape: float32 (samples,) -> uint8 (3, bands, columns)
     """
     samples = max(len(sound), BANDS)
     padded = torch.nn.functional.pad(sound, (0, samples - len(sound)))
     bands = LogMelImage(rate_hz, samples, BANDS)(padded[None])[0, 0].flip(0)
-    return data_uri(colours(((bands - bands.max()) / RANGE + 1).clamp(0, 1)))
+    return colours(((bands - bands.max()) / RANGE + 1).clamp(0, 1))
 
 
 def spectrogram_and_sound(sound: Tensor, rate_hz: int) -> tuple[str, str]:

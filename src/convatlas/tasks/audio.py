@@ -22,6 +22,9 @@ from convatlas.data.audio.stored import learnt_from, load_sounds
 from convatlas.deploy.sound_classifier import SoundClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.explain.contact_sheet import Sample
+from convatlas.explain.pictures import to_pil
+from convatlas.explain.sounds import spectrogram
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
@@ -206,6 +209,11 @@ class Audio(ClassTask[SoundData]):
 
     def show(self, evaluation: Evaluation, data: SoundData, scan) -> ReportContent:
         return show_sounds(evaluation, data, scan)
+
+    def preview(self, data: SoundData, split: str, place: int) -> Sample:
+        part = data.splits[split]
+        picture = to_pil(spectrogram(part.read(place), data.rate_hz))
+        return Sample(picture, [(data.classes[part.labels[place]], None)])
 
     def runtime_code(self, path: Path, run) -> str:
         return sound_runtime_code(path, SoundFacts.model_validate(run.facts).rate_hz)

@@ -23,6 +23,8 @@ from convatlas.data.masks.open import takes_masks
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
+from convatlas.explain.contact_sheet import Sample
+from convatlas.explain.pictures import to_pil
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
@@ -199,6 +201,10 @@ class Classify(ClassTask[ImageData]):
 
     def show(self, evaluation: Evaluation, data: ImageData, scan) -> ReportContent:
         return show_classes(evaluation, data, scan)
+
+    def preview(self, data: ImageData, split: str, place: int) -> Sample:
+        part = data.splits[split]
+        return Sample(to_pil(part.read(place)), [(data.classes[part.labels[place]], None)])
 
     def runtime_code(self, path: Path, run) -> str:
         known = ImageFacts.model_validate(run.facts)

@@ -20,8 +20,10 @@ from convatlas.data.images.stored_annotated import learnt_from, load_annotated
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.deploy.detector import BoxDetector
 from convatlas.errors import DataError, UsageError
+from convatlas.explain.boxes.draw import class_colour, draw_boxes
 from convatlas.explain.boxes.evaluation import BoxEvaluation, as_metric
 from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, csv_columns
+from convatlas.explain.contact_sheet import CELL, Sample
 from convatlas.metric import Metric
 from convatlas.models.detect.detector import Detector
 from convatlas.models.registry import Entry, find_entry
@@ -215,6 +217,18 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
 
     def show(self, evaluation: BoxEvaluation, data: AnnotatedData[Boxes], scan) -> ReportContent:
         return show_boxes(evaluation, data, scan)
+
+    def preview(self, data: AnnotatedData[Boxes], split: str, place: int) -> Sample:
+        part = data.splits[split]
+        target = part.targets[place]
+        picture = draw_boxes(part.read(place), target.corners, target.labels, CELL)
+        counts = data.kind.count([target], len(data.classes))
+        words = [
+            (f"{count} {data.classes[label]}", class_colour(label))
+            for label, count in enumerate(counts)
+            if count
+        ]
+        return Sample(picture, words or [("nothing", None)])
 
     def runtime_code(self, path: Path, run) -> str:
         known = AnnotatedFacts.model_validate(run.facts)

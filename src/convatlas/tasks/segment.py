@@ -19,9 +19,12 @@ from convatlas.data.masks.mask_files import MAX_MASK_CLASSES, Mask, MaskKind, re
 from convatlas.data.masks.open import LAYOUTS, open_masks, takes_masks
 from convatlas.deploy.segmenter import MaskPredictor, as_segmenter
 from convatlas.errors import DataError, UsageError
+from convatlas.explain.contact_sheet import Sample
+from convatlas.explain.masks.draw import class_colours, overlay
 from convatlas.explain.masks.evaluation import RAND, MaskEvaluation
 from convatlas.explain.masks.prediction import COLUMNS, MaskPrediction, csv_columns
 from convatlas.explain.masks.rand_score import rand_score
+from convatlas.explain.pictures import to_pil
 from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint
@@ -263,6 +266,16 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
 
     def show(self, evaluation: MaskEvaluation, data, scan) -> ReportContent:
         return show_masks(evaluation, data)
+
+    def preview(self, data: AnnotatedData[Mask], split: str, place: int) -> Sample:
+        part, names = data.splits[split], data.classes
+        mask = read_mask(part, place)
+        counts = data.kind.count([part.targets[place]], len(names))
+        # The first class is left as the image has it.
+        colours = [None, *map(tuple, class_colours(len(names)).tolist()[1:])]
+        order = sorted((n for n, count in enumerate(counts) if count), key=lambda n: -counts[n])
+        words = [(f"{names[n]} {counts[n] / mask.numel():.1%}", colours[n]) for n in order]
+        return Sample(to_pil(overlay(part.read(place), mask, len(names))), words)
 
     def runtime_code(self, path: Path, run) -> str:
         known = MaskFacts.model_validate(run.facts)

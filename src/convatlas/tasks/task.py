@@ -13,6 +13,7 @@ from torch import nn
 
 from convatlas.data.dataset import Dataset
 from convatlas.deploy.predictor import Item, Predictor
+from convatlas.explain.contact_sheet import Sample
 from convatlas.metric import Metric
 from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
@@ -249,6 +250,14 @@ class Task(ABC, Generic[D, E]):
         return None
 
     # What is shown
+
+    def preview(self, data: D, split: str, place: int) -> Sample | None:
+        """Return a picture of an example with its answer; None where the task draws none.
+
+        Raises:
+            DataError: the example cannot be read.
+        """
+        return None
 
     def describe_facts(self, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return what people should know of the facts, in rows: name and value."""

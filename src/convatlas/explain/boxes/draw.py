@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from convatlas.explain.boxes.matching import verdicts
+from convatlas.explain.contact_sheet import fitted
 from convatlas.explain.pictures import to_pil
 from convatlas.models.detect.found import Found
 from convatlas.text import printable
@@ -31,8 +32,30 @@ def draw_found(image: Tensor, found: Found, classes: Sequence[str]) -> Image.Ima
     picture = to_pil(image).convert("RGB")
     for box, score, label in zip(*map(Tensor.tolist, found), strict=True):
         name = f"{printable(classes[label])} {score:.2f}"
-        _draw(picture, box, PALETTE[label % len(PALETTE)], name)
+        _draw(picture, box, class_colour(label), name)
     return picture
+
+
+def draw_boxes(image: Tensor, boxes: Tensor, labels: Tensor, side: int) -> Image.Image:
+    """Draw true boxes in the colours of their classes.
+
+    Args:
+        side: the longer side of the picture in pixels.
+
+    Shape: image uint8 (c, h, w), boxes (k, 4) in its pixels, labels (k,)
+    """
+    original = to_pil(image).convert("RGB")
+    picture = fitted(original, side)
+    scale = [a / b for a, b in zip(picture.size, original.size, strict=True)] * 2
+    for box, label in zip(boxes.tolist(), labels.tolist(), strict=True):
+        scaled = [x * times for x, times in zip(box, scale, strict=True)]
+        _draw(picture, scaled, class_colour(label), "")
+    return picture
+
+
+def class_colour(label: int) -> Colour:
+    """Return the colour that the boxes of a class have."""
+    return PALETTE[label % len(PALETTE)]
 
 
 def draw_judged(

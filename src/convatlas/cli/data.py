@@ -1,0 +1,118 @@
+"""The verb `data`: what data hold and what is wrong with them, without training anything."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convatlas.cli.options import task_options
+from convatlas.cli.output import print_json, say, table
+from convatlas.text import printable
+
+if TYPE_CHECKING:
+    from convatlas.data.dataset import Dataset
+
+MAX_LISTED_CLASSES = 40
+SPLITS = ("train", "val", "test")
+
+
+class Action(StrEnum):
+    """What is done with the data."""
+
+    CHECK = "check"
+    PREVIEW = "preview"
+
+
+def data_command(
+    action: Action = typer.Argument(
+        help="check: report what is in the data and what is wrong. preview: also draw samples.",
+        metavar="check|preview",
+    ),
+    source: str = typer.Argument(help="Data as for `fit`.", metavar="DATA"),
+    out: Path = typer.Option(
+        Path("preview.png"), help="The picture that `preview` writes.", metavar="FILE.png"
+    ),
+    count: int = typer.Option(16, help="Samples in the picture."),
+    split: str = typer.Option("train", help="The split that they are drawn from."),
+    task: str | None = typer.Option(
+        None, help="What the data are for; found from the data if not given.", metavar="TASK"
+    ),
+    seed: int = typer.Option(0, help="Random seed for the split and the samples."),
+    max_broken: float = typer.Option(0.05, help="Maximum fraction of unreadable files to skip."),
+    settings: list[str] = typer.Option(
+        [], "--set", help="An option of the task; may be repeated.", metavar="NAME=VALUE"
+    ),
+    force: bool = typer.Option(False, "--force", help="Replace the picture that is there."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
+) -> None:
+    """Check data as `fit` does, or draw samples of them with their answers."""
+    from convatlas.cli.progress import progress_on_stderr
+    from convatlas.pipeline.data_preview import (
+        check_picture_path,
+        open_source,
+        preview_samples,
+        save_picture,
+    )
+
+    drawn = action == Action.PREVIEW
+    if drawn:
+        check_picture_path(out, force=force)
+    found, data = open_source(
+        source,
+        task,
+        seed=seed,
+        max_broken=max_broken,
+        options=task_options(settings),
+        progress=progress_on_stderr(),
+    )
+    if drawn:
+        save_picture(preview_samples(found, data, split, count, seed), out, force=force)
+    if as_json:
+        print_json(_answer(found.name, data, out if drawn else None))
+    else:
+        _print(found.name, data, out if drawn else None)
+
+
+def _answer(task: str, data: "Dataset", picture: Path | None) -> dict[str, Any]:
+    return {
+        "data": data.source,
+        "task": task,
+        "facts": data.facts(),
+        "splits": {name: len(part) for name, part in data.splits.items()},
+        "scan": data.scan.to_dict(),
+        "warnings": data.scan.warnings(),
+        "files": {} if picture is None else {"preview": str(picture)},
+    }
+
+
+def _print(task: str, data: "Dataset", picture: Path | None) -> None:
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in data.splits.items())
+    say(f"{printable(data.name)} ({task}): {data.summary()}; {sizes}")
+    _print_classes(data)
+    for side, (low, middle, high) in data.scan.sizes.items():
+        say(f"{side}: {low:,} to {high:,}, median {middle:,}")
+    for line in data.scan.notes:
+        say(line)
+    warnings = data.scan.warnings()
+    for line in warnings:
+        say(f"warning: {line}")
+    if not warnings:
+        say("nothing wrong was found")
+    if picture is not None:
+        say(f"picture: {printable(picture)}")
+
+
+def _print_classes(data: "Dataset") -> None:
+    counts = data.scan.per_class
+    splits = [name for name in SPLITS if name in counts]
+    labels = list(dict.fromkeys(label for by_class in counts.values() for label in by_class))
+    if not labels:
+        return
+    rows = [
+        (label, *(f"{counts[name].get(label, 0):,}" for name in splits))
+        for label in labels[:MAX_LISTED_CLASSES]
+    ]
+    table(rows, ("class", *splits), right=splits)
+    if len(labels) > MAX_LISTED_CLASSES:
+        say(f"and {len(labels) - MAX_LISTED_CLASSES:,} classes more")

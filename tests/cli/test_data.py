@@ -1,0 +1,53 @@
+"""The verb `data`: what is in the data, what is wrong, and samples as a picture."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from convatlas.data import make_images
+from convatlas.data.boxes.synthetic import make_boxes
+
+
+@pytest.fixture
+def boxed(tmp_path):
+    folder = make_boxes(tmp_path / "shapes", images=20, size=(56, 40))
+    with (folder / "boxes.csv").open("a") as file:
+        file.write("0000.png,circle,8,8,8,20\n")
+    return folder
+
+
+def test_check_says_what_is_there_and_what_is_wrong(convatlas, boxed):
+    done = convatlas("data", "check", boxed)
+    assert done.code == 0
+    assert "shapes (detect): 3 classes of boxes, 56 x 40 pixels, 3 channels; 14 train" in done.out
+    assert "warning: left out 1 boxes (it has no area): images/0000.png line" in done.out
+    found = json.loads(convatlas("data", "check", boxed, "--json").out)
+    assert found["task"] == "detect"
+    assert found["splits"] == {"train": 14, "val": 3, "test": 3}
+    assert found["facts"]["classes"] == ["circle", "square", "triangle"]
+    assert found["scan"]["readable"] == 20
+    assert found["files"] == {}
+
+
+def test_preview_writes_a_picture_and_replaces_none(convatlas, boxed, tmp_path):
+    out = tmp_path / "seen.png"
+    done = convatlas("data", "preview", boxed, "--out", out, "--count", "3")
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == f"picture: {out}"
+    with Image.open(out) as picture:
+        assert picture.width == 12 + 3 * 236
+    again = convatlas("data", "preview", boxed, "--out", out)
+    assert again.code == 2
+    assert "is there already; --force replaces it" in again.err
+    assert convatlas("data", "preview", boxed, "--out", out, "--force").code == 0
+    assert convatlas("data", "preview", boxed, "--out", tmp_path / "a.jpg").code == 2
+
+
+def test_a_task_and_its_options_can_be_given(convatlas, tmp_path):
+    folder = make_images(tmp_path / "photos", classes=2, per_class=8, size=16)
+    done = convatlas("data", "check", folder, "--task", "classify", "--set", "max_pixels=100")
+    assert done.code == 3
+    assert "above the limit of 100 pixels" in done.err
+    assert "nothing wrong was found" in convatlas("data", "check", folder).out
+    assert convatlas("data", "show", folder).code == 2
