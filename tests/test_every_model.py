@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from convatlas.deploy.onnx_operators import translations
 from convatlas.errors import UsageError
 from convatlas.models import find_entry, model_names
 from convatlas.models.headless import Features, num_features, reset_classifier
@@ -299,7 +300,8 @@ def test_exported_program_and_its_onnx_file_agree_also_at_another_batch_size(
     for example, answer in zip(examples, expected, strict=True):
         assert_close(answers_of(program.module(), example), answer)
     path = tmp_path / "model.onnx"
-    onnx = torch.onnx.export(program, dynamo=True, verbose=False)
+    table = dict(translations())
+    onnx = torch.onnx.export(program, dynamo=True, verbose=False, custom_translation_table=table)
     assert onnx is not None
     onnx.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

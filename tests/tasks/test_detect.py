@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from convatlas.errors import UsageError
+from convatlas.models.detect.detector import OneStage
 from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import find_entry
 from convatlas.progress import Silent
@@ -55,14 +56,20 @@ def test_each_network_has_a_cost_to_guess_and_answers_at_each_anchor(data, name)
         assert guess.macs > 0
     with on_shapes():
         network = sweep[-1].build().eval()
-        logits, offsets = network(*sweep[-1].inputs(network))
-    places = len(network.anchors(64, 64))
-    assert logits.shape == (1, places, network.outputs)
-    assert offsets.shape == (1, places, 4)
+        inputs = sweep[-1].inputs(network)
+        answers, boxes = network(*inputs), network.detect(*inputs)[0]
+    if isinstance(network, OneStage):
+        logits, offsets = answers
+        places = len(network.anchors(64, 64))
+        assert logits.shape == (1, places, network.outputs)
+        assert offsets.shape == (1, places, 4)
+    assert boxes.shape == (1, network.max_detections, 4)
     assert (network.num_classes, network.in_channels) == (2, 1)
 
 
-@pytest.mark.parametrize("name", ["ssdlite_mobilenet_v3_small", "spinenet49xs_mobile_retinanet"])
+@pytest.mark.parametrize(
+    "name", ["ssdlite_mobilenet_v3_small", "spinenet49xs_mobile_retinanet", "thundernet_snet49"]
+)
 def test_trial_data_train_and_judge_a_network(data, name):
     task = find_task("detect")
     trial = task.trial_data(data, task.recipe, {"metric": "map_50"}, Silent())

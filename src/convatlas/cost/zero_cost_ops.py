@@ -38,7 +38,8 @@ _GROUPS = {
     "reduction, for a torch without the tag": """
         sum mean amax amin max min argmax argmin prod all any median mode logsumexp _logcumsumexp
         cumsum cumprod cummax cummin count_nonzero nansum aminmax topk sort kthvalue argsort
-        unique _unique2 unique_dim unique_consecutive torchvision::nms""",
+        unique _unique2 unique_dim unique_consecutive torchvision::nms
+        convatlas::kept_boxes""",
     "moving, picking and making tensors": """
         cat stack copy clone _to_copy contiguous constant_pad_nd reflection_pad1d
         reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
@@ -59,7 +60,7 @@ _GROUPS = {
         _assert_async _assert_scalar _assert_tensor_metadata _efficientzerotensor
         _has_same_storage_numel _pack_padded_sequence
         profiler::_record_function_enter_new
-        profiler::_record_function_exit""",
+        profiler::_record_function_exit torchvision::_cuda_version""",
 }
 
 _ZERO_COST_NAMES = frozenset(name for group in _GROUPS.values() for name in group.split())

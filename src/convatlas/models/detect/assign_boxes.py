@@ -25,7 +25,12 @@ class Assigned(NamedTuple):
 
 
 def assign_boxes(
-    anchors: Tensor, targets: Sequence[Mapping[str, Tensor]], weights: Weights, *, nearest: bool
+    anchors: Tensor,
+    targets: Sequence[Mapping[str, Tensor]],
+    weights: Weights,
+    *,
+    nearest: bool,
+    overlaps: tuple[float, float] = FOCAL_OVERLAPS,
 ) -> Assigned:
     """Give each object the anchors that overlap it enough, and always the one that does so most.
 
@@ -34,6 +39,8 @@ def assign_boxes(
         weights: of the four numbers of a code.
         nearest: as SSD does, where the nearest anchor is the object's even if it overlaps another
             one more; otherwise as RetinaNet does, with anchors between the two overlaps ignored.
+        overlaps: from the first on an anchor has an object, below the second it has background;
+            where `nearest` is not asked for.
 
     Shape: anchors (places, 4)
     """
@@ -43,7 +50,7 @@ def assign_boxes(
     if nearest:
         matcher = peer.SSDMatcher(SSD_OVERLAP)
     else:
-        matcher = peer.Matcher(*FOCAL_OVERLAPS, allow_low_quality_matches=True)
+        matcher = peer.Matcher(*overlaps, allow_low_quality_matches=True)
     coder = peer.BoxCoder(weights)
     classes, codes = [], []
     for target in targets:
