@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convatlas.errors import UsageError
+from convatlas.models.dilation import set_output_stride
 from convatlas.models.example import image_example, tiny_build
+from convatlas.models.features import feature_maps
 from convatlas.models.registry import create_model, find_entry, register
 from convatlas.models.segment.segmenter import Segmenter
 
@@ -67,13 +69,13 @@ class LRASPP(Segmenter):
         # A classifier is not needed: it is built as small as it can be.
         known = find_entry(backbone).defaults
         options |= {key: v for key, v in {"num_classes": 1, "head": 1}.items() if key in known}
-        maps = create_model(backbone, features_only=True, **options)
-        strides, channels = _maps(maps)
+        body = create_model(backbone, **options)
+        strides, channels = _maps(feature_maps(body, backbone))
         if FINE not in strides or strides[-1] <= FINE:
             raise UsageError(
                 f"LRASPP: backbone must have maps at stride {FINE} and coarser ones, got {backbone}"
             )
-        body = create_model(backbone, output_stride=COARSE, **options)
+        set_output_stride(body, COARSE, backbone)
         stages = body.get_submodule("stages")
         assert isinstance(stages, nn.Sequential)
         place = strides.index(FINE)
