@@ -24,14 +24,20 @@ def describe_machine():
     }
 
 
-def write_results(name, rows):
-    """Write rows of plain values to `results/NAME.csv` and print them."""
+def write_results(name, rows, *, append=False):
+    """Write rows of plain values to `results/NAME.csv` and print them.
+
+    Args:
+        append: keep the rows that are there, which have the same columns.
+    """
     rows = [row | describe_machine() for row in rows]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
+    append = append and path.exists()
+    with path.open("a" if append else "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
+        if not append:
+            writer.writeheader()
         writer.writerows(rows)
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))

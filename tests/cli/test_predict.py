@@ -1,6 +1,7 @@
 """`predict` on files, folders and patterns, with answers in a CSV file."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -64,6 +65,13 @@ def test_answers_go_to_a_csv_file_with_the_files_that_failed(convatlas, photos, 
     assert float(rows[str(photos / "a.png")]["probability 2"]) == pytest.approx(0.2)
     assert rows[str(photos / "bad.png")]["class"] == ""
     assert "bad.png" in rows[str(photos / "bad.png")]["error"]
+
+
+def test_whole_answers_go_to_a_json_file(convatlas, photos, tmp_path):
+    out = tmp_path / "answers.json"
+    assert convatlas("predict", "run", photos, "--out", out).out == f"2 answers in {out}\n"
+    told = json.loads(convatlas("predict", "run", photos, "--json").out)
+    assert json.loads(out.read_text("utf-8")) == told["predictions"]
 
 
 def test_answers_never_replace_a_file_unasked(convatlas, photos, tmp_path):

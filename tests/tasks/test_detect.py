@@ -1,8 +1,14 @@
 """The task of detection: its options, which networks take part, and what they are given."""
 
+import html
+import json
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from convatlas.cli.main import main
 from convatlas.errors import UsageError
 from convatlas.models.detect.detector import OneStage
 from convatlas.models.on_shapes import on_shapes
@@ -27,7 +33,7 @@ def data(tmp_path_factory, shapes):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"augmentation": "wild"}, "augmentation must be one of none, flip, photo, ssd"),
+        ({"augmentation": "wild"}, "augmentation must be one of none, flip, photo, cells, ssd"),
         ({"metric": "accuracy"}, "metric must be one of map_50_95, map_50, got 'accuracy'"),
         ({"augmentaton": "none"}, "nearest: augmentation"),
     ],
@@ -87,3 +93,43 @@ def test_trial_data_train_and_judge_a_network(data, name):
     figures = training.validate(network, validation, lambda values: values)
     assert set(figures) == {"val_loss", "val_map_50", "val_map_50_95"}
     assert training.metric.key == "map_50"
+
+
+def run_verb(capsys, *words):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, words)])
+    assert ended.value.code in (0, None)
+    return capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_boxes_are_drawn_and_written_as_coco_has_results(detect, capsys, tmp_path):
+    out = tmp_path / "boxes.json"
+    run_verb(capsys, "predict", detect.run.path, detect.new, "--save", tmp_path, "--out", out)
+    (answer,) = detect.run.predict([detect.new])
+    rows = json.loads(out.read_text("utf-8"))
+    assert len(rows) == len(answer.boxes) > 1
+    first, best = rows[0], answer.boxes[0]
+    x, y, width, height = first["bbox"]
+    assert [x, y, x + width, y + height] == pytest.approx(best["box"], abs=0.02)
+    assert detect.run.facts["classes"][first["category_id"] - 1] == best["class"]
+    assert (first["image_id"], first["file_name"]) == (1, str(detect.new))
+    with Image.open(tmp_path / "100-boxes.png") as picture, Image.open(detect.new) as image:
+        assert picture.size == image.size
+        drawn, was = np.asarray(picture), np.asarray(image.convert("RGB"))
+    assert (was == was[..., :1]).all()
+    assert not (drawn == drawn[..., :1]).all()  # colours on grey
+
+
+@pytest.mark.slow
+def test_the_code_of_the_report_finds_the_same_boxes(detect, capsys):
+    code = detect.task.runtime_code(detect.run.files["onnx"], detect.run.config)
+    assert code in html.unescape((detect.run.path / "report.html").read_text(encoding="utf-8"))
+    exec(code.replace('"photo.png"', repr(str(detect.new))), {})
+    lines = capsys.readouterr().out.splitlines()
+    (answer,) = detect.run.predict([detect.new])
+    sure = [box for box in answer.boxes if box["score"] > 0.3]
+    assert len(lines) == len(sure) > 0
+    assert [line.split()[0] for line in lines] == [box["class"] for box in sure]
+    assert float(lines[0].split()[1]) == pytest.approx(sure[0]["score"], abs=2e-3)

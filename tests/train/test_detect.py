@@ -22,7 +22,7 @@ def marked(count=6, size=48):
     return images, targets
 
 
-@pytest.mark.parametrize("level", ["none", "flip", "photo", "ssd"])
+@pytest.mark.parametrize("level", ["none", "flip", "photo", "cells", "ssd"])
 def test_the_box_is_still_around_what_it_marks(level):
     images, targets = marked(30)
     torch.manual_seed(1)
@@ -46,7 +46,7 @@ def test_the_box_is_still_around_what_it_marks(level):
 
 
 def test_an_unknown_level_is_refused():
-    with pytest.raises(ValueError, match="must be one of none, flip, photo, ssd"):
+    with pytest.raises(ValueError, match="must be one of none, flip, photo, cells, ssd"):
         box_augmentation("wild", 3, 48)
 
 

@@ -1,17 +1,22 @@
-"""The CSV file of `predict --out`: one line an input; it never replaces a file unasked."""
+"""The file of `predict --out`, CSV or JSON; it never replaces a file unasked."""
 
 import csv
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from convatlas.cli.output import plain_values
 from convatlas.errors import UsageError
 from convatlas.replacing import replacing
 from convatlas.text import printable, unicode_only
 
 if TYPE_CHECKING:
     from convatlas.tasks.answers import Prediction
+
+
+SUFFIXES = (".csv", ".json")
 
 
 def check_answers_file(path: Path, *, force: bool) -> None:
@@ -26,12 +31,23 @@ def check_answers_file(path: Path, *, force: bool) -> None:
             raise UsageError(f"{place}: is a folder; name a file in it")
         if not path.parent.is_dir():
             raise UsageError(f"{place}: there is no folder {printable(path.parent)}")
-        if path.suffix.lower() != ".csv":
-            raise UsageError(f"{place}: must end in .csv")
+        if path.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{place}: must end in {' or '.join(SUFFIXES)}")
         if os.path.lexists(path) and not force:
             raise UsageError(f"{place}: exists; --force replaces it")
     except OSError as error:  # a name that is too long, say
         raise UsageError(f"{place}: cannot be used: {error.strerror}") from error
+
+
+def write_json_answers(path: Path, answers: Any) -> None:
+    """Write the answers as one JSON value, as the task has them.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+    with replacing(path) as fresh:
+        text = json.dumps(plain_values(answers), ensure_ascii=False, allow_nan=False)
+        fresh.write_text(text, encoding="utf-8")
 
 
 def write_answers(

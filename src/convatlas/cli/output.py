@@ -37,7 +37,7 @@ def take_any_letter() -> None:
 
 def print_json(obj: Any) -> None:
     """Print the one JSON object of a verb; not-a-number becomes null, as JSON has none."""
-    plain = _plain(obj)
+    plain = plain_values(obj)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     if not _can_show(text):
         text = json.dumps(plain, indent=2, allow_nan=False)
@@ -121,19 +121,19 @@ def _can_show(text: str) -> bool:
     return True
 
 
-def _plain(obj: Any) -> Any:
-    """Dataclasses, paths, tuples and sets as what JSON knows."""
+def plain_values(obj: Any) -> Any:
+    """Return dataclasses, paths, tuples and sets as what JSON knows."""
     if is_dataclass(obj) and not isinstance(obj, type):
         # What is not printed, such as the samples of a voice, is no JSON either.
-        return _plain({f.name: getattr(obj, f.name) for f in fields(obj) if f.repr})
+        return plain_values({f.name: getattr(obj, f.name) for f in fields(obj) if f.repr})
     if isinstance(obj, str):
         return unicode_only(obj)
     if isinstance(obj, dict):
-        return {unicode_only(str(key)): _plain(value) for key, value in obj.items()}
+        return {unicode_only(str(key)): plain_values(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
-        return [_plain(value) for value in obj]
+        return [plain_values(value) for value in obj]
     if isinstance(obj, set | frozenset):
-        return [_plain(value) for value in sorted(obj)]
+        return [plain_values(value) for value in sorted(obj)]
     if isinstance(obj, Path):
         return unicode_only(str(obj))
     if isinstance(obj, float) and not math.isfinite(obj):

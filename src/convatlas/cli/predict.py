@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from convatlas.cli.answers_file import check_answers_file, write_answers
+from convatlas.cli.answers_file import check_answers_file, write_answers, write_json_answers
 from convatlas.cli.output import note, print_json, say, table
 from convatlas.cli.run_options import max_pixels_option
 from convatlas.cli.saved_answers import check_save_folder, save_answers
@@ -27,7 +27,10 @@ def predict_command(
     ),
     top: int = typer.Option(1, min=1, help="Best answers to show, where a file has several."),
     out: Path | None = typer.Option(
-        None, help="Write the answers to this CSV file.", metavar="FILE.csv"
+        None,
+        help="Write the answers to this CSV file, or the whole ones to a JSON file (boxes as COCO "
+        "has results).",
+        metavar="FILE",
     ),
     save: Path | None = typer.Option(
         None,
@@ -57,7 +60,9 @@ def predict_command(
     predictions = opened.predict(files, progress=progress_on_stderr())
     failed = [p for p in predictions if p.error]
     _name_failures(failed, len(predictions))
-    if out is not None:
+    if out is not None and out.suffix.lower() == ".json":
+        write_json_answers(out, opened.task.json_answers(predictions, opened.facts))
+    elif out is not None:
         write_answers(out, opened.task.csv_columns(top), predictions, top)
     saved = [] if save is None else save_answers(save, predictions, force=force)
     if as_json:

@@ -22,7 +22,7 @@ from convatlas.deploy.detector import BoxDetector
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.boxes.draw import class_colour, draw_boxes
 from convatlas.explain.boxes.evaluation import BoxEvaluation, as_metric
-from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, csv_columns
+from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, coco_results, csv_columns
 from convatlas.explain.contact_sheet import CELL, Sample
 from convatlas.metric import Metric
 from convatlas.models.detect.detector import Detector
@@ -41,7 +41,7 @@ from convatlas.text import printable, printable_few
 from convatlas.train.box_figures import MAP, METRICS
 from convatlas.train.recipe import Recipe
 
-RECIPE = Recipe(lr=2e-3, weight_decay=0.05, batch_size=16, clip_norm=5.0, ema_decay=0.98)
+RECIPE = Recipe(lr=2e-3, weight_decay=0.05, batch_size=8, clip_norm=5.0, ema_decay=0.98)
 
 
 class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
@@ -206,6 +206,9 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
 
     def csv_columns(self, top: int) -> list[str]:
         return csv_columns(top)
+
+    def json_answers(self, predictions, facts) -> list[dict[str, Any]]:
+        return coco_results(predictions, facts["classes"])
 
     def describe_facts(self, facts) -> list[tuple[str, str]]:
         return [("classes", f"{len(facts['classes']):,}: {printable_few(facts['classes'], 5)}")]

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from convatlas.data.images.stored_reading import Reading
-from convatlas.tasks.onnx_snippet import runtime_code
+from convatlas.tasks.onnx_snippet import reading_code
 
-ANSWER = "probabilities = session.run"
-BOXES = """\
+BOX_CODE = """
+
 boxes, scores, labels = (each[0] for each in session.run(None, {"image": read("photo.png")[None]}))
 for box, score, label in zip(boxes, scores, labels):
     if score > 0.3:  # the rest is less sure, or no box at all
@@ -22,5 +22,4 @@ def boxes_runtime_code(file: Path, channels: int, reading: Reading) -> str:
         channels: of its images, 1 or 3.
         reading: of image files, as the run reads them.
     """
-    code = runtime_code(file, channels, reading)
-    return code[: code.index(ANSWER)] + BOXES
+    return reading_code(file, channels, reading) + BOX_CODE

@@ -267,6 +267,10 @@ class Task(ABC, Generic[D, E]):
     def csv_columns(self, top: int) -> list[str]:
         """Return the headings of `Prediction.cells`."""
 
+    def json_answers(self, predictions: Sequence[Prediction], facts: Mapping[str, Any]) -> Any:
+        """Return answers as a JSON file holds them: in a form of the field, if it has one."""
+        return predictions
+
     @abstractmethod
     def describe_settings(
         self, settings: Mapping[str, Any], facts: Mapping[str, Any]

@@ -5,10 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-LEVELS = ("none", "flip", "photo", "ssd")
-MAX_ZOOM = (
-    2.0  # how much larger the ground is that an image is laid on; SSD's 4 needs long training
-)
+LEVELS = ("none", "flip", "photo", "cells", "ssd")
+MAX_ZOOM = 2.0  # times: of the ground that an image is laid on; SSD's 4 needs long training
 MIN_BOX = 2.0  # pixels of a side: what a crop leaves less of is not to be found
 Target = dict[str, Tensor]
 
@@ -18,8 +16,9 @@ def box_augmentation(level: str, channels: int, size: int, fill: int = 0) -> nn.
 
     Args:
         level: `none`; `flip`: mirroring; `photo`: mirroring, slight changes of colour and scale;
-            `ssd`: zooming out, crops that keep a part of the objects, mirroring and colour, as SSD
-            was trained, for long runs.
+            `cells`: the same, upside down too, where up and down mean nothing; `ssd`: zooming out,
+            crops that keep a part of the objects, mirroring and colour, as SSD was trained, for
+            long runs.
         size: side of the network's images in pixels.
         fill: what zooming out shows beyond the edge, 0..255.
 
@@ -36,9 +35,10 @@ def box_augmentation(level: str, channels: int, size: int, fill: int = 0) -> nn.
     if level == "flip":
         return mirror
     colour = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2 * (channels == 3))
-    if level == "photo":
+    if level in ("photo", "cells"):
         move = v2.RandomAffine(degrees=(0, 0), translate=(0.1, 0.1), scale=(0.8, 1.2), fill=fill)
-        return v2.Compose([move, mirror, colour, v2.SanitizeBoundingBoxes(min_size=MIN_BOX)])
+        mirrors = [mirror, v2.RandomVerticalFlip()] if level == "cells" else [mirror]
+        return v2.Compose([move, *mirrors, colour, v2.SanitizeBoundingBoxes(min_size=MIN_BOX)])
     return v2.Compose(
         [
             v2.RandomZoomOut(fill=fill, side_range=(1.0, MAX_ZOOM)),

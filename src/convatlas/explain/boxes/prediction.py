@@ -119,10 +119,8 @@ def csv_columns(top: int) -> list[str]:
     return [f"{name} {place}" for place in range(1, top + 1) for name in COLUMNS[1:]]
 
 
-def coco_results(
-    predictions: Iterable[BoxPrediction], classes: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Return the boxes of several images as COCO's results, for other tools.
+def coco_results(predictions: Iterable[Any], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the boxes of several `BoxPrediction` as COCO's results, for other tools.
 
     An image is known by its place among the predictions, from 1, and by `file_name`; a category by
     its place in the class map, from 1.

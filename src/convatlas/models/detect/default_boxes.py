@@ -4,6 +4,7 @@ Source: Liu et al., "SSD", ECCV 2016, arXiv:1512.02325, section 2.2; the fewer b
         map as in the configuration of TensorFlow's object detection.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 Kind = tuple[float, float]  # scale, ratio of width to height
 RATIOS = (2.0, 3.0)  # and what these are upside down
+MAX_STRIDES = 4.5  # a box's side in strides of its map; SSD's own lie at 4 on the first
 
 
 def scales_of(maps: int, low: float, high: float) -> list[float]:
@@ -37,6 +39,39 @@ def default_kinds(maps: int, low: float, high: float, *, few_first: bool) -> lis
     if few_first:
         kinds[0] = [(low / 2, 1.0), (low, RATIOS[0]), (low, 1 / RATIOS[0])]
     return kinds
+
+
+def spread_kinds(
+    strides: Sequence[float], low: float, high: float, per_octave: int
+) -> list[list[Kind]]:
+    """Return scale and ratio of the boxes at a place of each map, as boxes of one data set need.
+
+    Scales rise in equal steps from the lowest to the highest, each on the finest map whose places
+    are not many times closer than such boxes are large. What maps are left take the scales that
+    would follow.
+
+    Args:
+        strides: of each map, as shares of the image's side.
+        low: scale of the smallest boxes, as a share of the image's side; `high` of the largest.
+        per_octave: scales from one to twice as large a one.
+    """
+    step = 2 ** (1 / per_octave)
+    count = max(1, math.ceil(math.log(high / low, step) + 1 - 1e-9))
+    scales = [low * (high / low) ** (k / max(1, count - 1)) for k in range(count)]
+    kinds: list[list[Kind]] = []
+    for stride in strides[:-1]:
+        own = [scale for scale in scales if scale <= MAX_STRIDES * stride]
+        scales = scales[len(own) :]
+        if not own:  # the map after one with the last of the boxes, or with larger places than all
+            following = kinds[-1][-1][0] * step if kinds else low
+            own = [scales.pop(0) if scales else min(1.0, following)]
+        kinds.append(_shapes(own))
+    following = kinds[-1][-1][0] * step if kinds else low
+    return [*kinds, _shapes(scales or [min(1.0, following)])]
+
+
+def _shapes(scales: Sequence[float]) -> list[Kind]:
+    return [(scale, ratio) for scale in scales for ratio in (1.0, RATIOS[0], 1 / RATIOS[0])]
 
 
 def default_boxes(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import ConvNormAct, check_image, check_option
 from convatlas.errors import UsageError
-from convatlas.models.detect.default_boxes import default_boxes, default_kinds
+from convatlas.models.detect.default_boxes import default_boxes, default_kinds, spread_kinds
 from convatlas.models.detect.detector import OneStage
 from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import create_model, find_entry, register
@@ -50,6 +50,8 @@ class SSDLite(OneStage):
         first_boxes: default boxes at a place of the first map: 3 as in the authors' code, or 6.
         min_scale: of the boxes on the first map, as a share of the image's sides.
         max_scale: of those on the last map.
+        per_octave: scales of default boxes from one to twice as large a one, each on the map that
+            suits it in an image of `image_size`; 0: one a map and one between, as published.
 
     Shape: (n, in_channels, h, w) -> logits (n, places, 1 + num_classes) with the background first,
         offsets (n, places, 4); h and w from 1 pixel up.
@@ -72,6 +74,7 @@ class SSDLite(OneStage):
         first_boxes: int = 3,
         min_scale: float = 0.2,
         max_scale: float = 0.95,
+        per_octave: int = 0,
     ):
         super().__init__(
             num_classes=num_classes,
@@ -106,9 +109,14 @@ class SSDLite(OneStage):
         self.extra = nn.ModuleList(
             smaller_map(into, out) for into, out in pairwise([channels[-1], *extra])
         )
-        self.kinds = default_kinds(
-            len(channels) + len(extra), min_scale, max_scale, few_first=first_boxes == FIRST[0]
-        )
+        maps = len(channels) + len(extra)
+        if per_octave:
+            side = image_size if isinstance(image_size, int) else min(image_size)
+            strides = [STRIDES[0] * 2**k / side for k in range(maps)]
+            self.kinds = spread_kinds(strides, min_scale, max_scale, per_octave)
+        else:
+            few = first_boxes == FIRST[0]
+            self.kinds = default_kinds(maps, min_scale, max_scale, few_first=few)
         heads = list(zip([*channels, *extra], map(len, self.kinds), strict=True))
         self.class_heads = nn.ModuleList(prediction(c, self.outputs * k) for c, k in heads)
         self.box_heads = nn.ModuleList(prediction(c, 4 * k) for c, k in heads)
