@@ -97,6 +97,14 @@ def test_hovering_tells_the_candidate_and_no_markup_of_others(leaderboard):
     assert "others &lt;looked&gt; better" in texts
 
 
+def test_a_head_that_is_solved_for_has_no_epochs(leaderboard):
+    heads = [trial.model_copy(update={"epochs": 0.0}) for trial in leaderboard]
+    data = metric_against_cost(heads, ACCURACY, OPEN).to_dict()["data"]
+    texts = "\n".join(text for trace in data for text in trace.get("hovertext", ()))
+    assert "91.00% on validation with a linear head<br>" in texts
+    assert "0.0 epochs" not in texts
+
+
 def test_unknown_costs_are_told(leaderboard):
     assert cost_known(leaderboard, "macs")
     assert not cost_known(leaderboard, "latency_s")

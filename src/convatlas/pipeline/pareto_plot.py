@@ -144,8 +144,9 @@ def _hover(trial: Trial, metric: Metric) -> str:
     if trial.latency_s is not None:
         lines.append(f"latency {format_number(trial.latency_s, 's')}")
     if trial.figures:
-        reached, epochs = metric.text(trial.value(metric), 2), f"{trial.epochs:.1f} epochs"
-        lines.append(f"{reached} on validation after {epochs}")
+        # A linear head on frozen features is solved for, not trained in passes.
+        how = f"after {trial.epochs:.1f} epochs" if trial.epochs else "with a linear head"
+        lines.append(f"{metric.text(trial.value(metric), 2)} on validation {how}")
     outcome = f"{trial.status}: {trial.reason}" if trial.reason else trial.status
     return "<br>".join([*lines, _safe(outcome)])
 
