@@ -13,10 +13,9 @@ from convatlas.data.images.preprocess import Preprocess
 from convatlas.deploy.classifier import CLASSES
 from convatlas.deploy.predictor import Agreement, Predictor, stacked_by_size
 from convatlas.models.detect.detector import Detector
-from convatlas.models.detect.found import Found
+from convatlas.models.detect.found import SURE_SCORE, Found
 
 MIN_COMPARED = 0.05  # score of boxes whose numbers are compared
-MIN_DECIDED = 0.3  # score of boxes that both must find
 MIN_OVERLAP = 0.9  # from which two boxes are one and the same
 
 
@@ -113,6 +112,6 @@ def _found_again(ours: Found, theirs: Found, tolerance: float) -> tuple[bool, fl
     gaps = torch.where(overlap >= MIN_OVERLAP, gaps, torch.inf)
     best = gaps.amin(1) if len(others.scores) else torch.full_like(wanted.scores, torch.inf)
     there = best.isfinite()
-    certain = wanted.scores > MIN_DECIDED + tolerance
+    certain = wanted.scores > SURE_SCORE + tolerance
     largest = float(best[there].max()) if bool(there.any()) else 0.0
     return bool(there[certain].all()), largest

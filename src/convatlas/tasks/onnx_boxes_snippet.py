@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from convatlas.data.images.stored_reading import Reading
+from convatlas.models.detect.found import SURE_SCORE
 from convatlas.tasks.onnx_snippet import reading_code
 
 BOX_CODE = """
 
 boxes, scores, labels = (each[0] for each in session.run(None, {"image": read("photo.png")[None]}))
 for box, score, label in zip(boxes, scores, labels):
-    if score > 0.3:  # the rest is less sure, or no box at all
+    if score > SCORE:  # the rest is less sure, or no box at all
         print(classes[label], round(float(score), 3), [round(float(x), 1) for x in box])
 """
 
@@ -22,4 +23,4 @@ def boxes_runtime_code(file: Path, channels: int, reading: Reading) -> str:
         channels: of its images, 1 or 3.
         reading: of image files, as the run reads them.
     """
-    return reading_code(file, channels, reading) + BOX_CODE
+    return reading_code(file, channels, reading) + BOX_CODE.replace("SCORE", str(SURE_SCORE))

@@ -213,3 +213,13 @@ def test_gradients_reach_every_answer_that_counts():
     assert logits.grad.abs().sum() > 0
     assert offsets.grad[1].abs().sum() == 0  # the image without objects has no box to move
     assert offsets.grad[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("loss", ["softmax", "focal"])
+def test_one_run_gives_losses_and_boxes(loss):
+    given = answers(CLASSES + (loss == "softmax"))
+    network, images = Grid(given, loss=loss), torch.zeros(3, 3, SIDE, SIDE)
+    terms, found = network.judge(images, targets())
+    assert terms == network.losses(images, targets())
+    for ours, alone in zip(found, network.detect(images), strict=True):
+        assert torch.equal(ours, alone)

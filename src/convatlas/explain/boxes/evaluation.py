@@ -10,13 +10,12 @@ from torch import Tensor
 
 from convatlas.explain.boxes.matching import Matches, match_class, mean_average_precision, verdicts
 from convatlas.metric import Metric
-from convatlas.models.detect.found import Found
+from convatlas.models.detect.found import SURE_SCORE, Found
 from convatlas.text import format_number, printable
 from convatlas.train.box_figures import MAP, MAP_50, BoxFigures, box_figures
 
 DRAWS = 200  # of the bootstrap
 FEW_IMAGES = 10  # below which an interval over images says little
-USUAL_SCORE = 0.3  # from which a box is shown where nothing better is known
 POOR = 0.05  # mean average precision below which it has learned next to nothing
 
 
@@ -81,11 +80,11 @@ class BoxEvaluation:
         match = self.matches[label]
         recall, precision = match.curve()
         if not len(recall) or not match.truths.sum():
-            return USUAL_SCORE, 0.0, 0.0
+            return SURE_SCORE, 0.0, 0.0
         place = int((2 * recall * precision / np.maximum(recall + precision, 1e-9)).argmax())
         return float(match.scores[place]), float(recall[place]), float(precision[place])
 
-    def misses(self, score: float = USUAL_SCORE) -> list[tuple[int, int, int]]:
+    def misses(self, score: float = SURE_SCORE) -> list[tuple[int, int, int]]:
         """Return images with wrong or missed boxes, most first: place, wrong ones, missed ones."""
         rows = []
         for place, (found, (boxes, labels)) in enumerate(zip(self.found, self.truth, strict=True)):

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from convatlas.errors import DataError
 from convatlas.explain.boxes.draw import draw_found
-from convatlas.models.detect.found import Found
+from convatlas.models.detect.found import SURE_SCORE, Found
 from convatlas.replacing import replacing
 from convatlas.text import printable
 
 COLUMNS = ("file", "class", "score", "x1", "y1", "x2", "y2")
-MIN_SURE = 0.3  # score from which a box is shown, drawn and written to a table
 MIN_KEPT = 0.01  # score from which a box is in the JSON
 
 
@@ -58,7 +57,7 @@ class BoxPrediction:
     @property
     def sure(self) -> list[dict[str, Any]]:
         """Boxes that score enough to be shown."""
-        return [box for box in self.boxes or () if box["score"] >= MIN_SURE]
+        return [box for box in self.boxes or () if box["score"] >= SURE_SCORE]
 
     @property
     def stem(self) -> str:
@@ -83,7 +82,7 @@ class BoxPrediction:
             raise DataError(f"{self.file}: has no boxes to draw ({self.error})")
         paths = self.paths(Path(folder), stem)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        picture = draw_found(self.image, self.found.above(MIN_SURE), self.classes)
+        picture = draw_found(self.image, self.found.above(SURE_SCORE), self.classes)
         with replacing(paths[0]) as fresh:
             picture.save(fresh, "PNG")
         return paths

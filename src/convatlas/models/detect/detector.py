@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convatlas.blocks import check_option
 from convatlas.models.detect.assign_boxes import assign_boxes, decode_boxes
 from convatlas.models.detect.box_losses import focal_losses, softmax_losses
+from convatlas.models.detect.found import Found
 from convatlas.models.detect.select_boxes import select_boxes, take_best
 
 Target = Mapping[str, Tensor]
@@ -56,6 +57,10 @@ class Detector(nn.Module):
         Shape: (n, in_channels, h, w) -> (n, d, 4), (n, d), (n, d)
         """
         raise NotImplementedError
+
+    def judge(self, images: Tensor, targets: Sequence[Target]) -> tuple[dict[str, Tensor], Found]:
+        """Return what `losses` and `detect` do, of one run where the network can."""
+        return self.losses(images, targets), Found(*self.detect(images))
 
 
 class OneStage(Detector):
@@ -131,6 +136,12 @@ class OneStage(Detector):
         if self.loss_kind == "focal":
             return focal_losses(logits, offsets, assigned)
         return softmax_losses(logits, offsets, assigned, min_negatives=self.min_negatives)
+
+    def judge(self, images: Tensor, targets: Sequence[Target]) -> tuple[dict[str, Tensor], Found]:
+        logits, offsets = self(images)
+        size = images.shape[-2:]
+        found = Found(*self.select(logits, offsets, size))
+        return self.losses_of(logits, offsets, size, targets), found
 
     def detect(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits, offsets = self(images)

@@ -12,7 +12,8 @@ from convatlas.data.boxes.boxes import Boxes
 from convatlas.data.images.annotated import AnnotatedData
 from convatlas.errors import DataError
 from convatlas.explain.boxes.draw import draw_judged
-from convatlas.explain.boxes.evaluation import USUAL_SCORE, BoxEvaluation
+from convatlas.explain.boxes.evaluation import BoxEvaluation
+from convatlas.models.detect.found import SURE_SCORE
 from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.sections.drawing import label
 from convatlas.tasks.sections.page import render
@@ -88,7 +89,7 @@ def _found(evaluation: BoxEvaluation, data: AnnotatedData[Boxes]) -> Section:
             words = told.get(place, "all right")
             shown.append((picture, evaluation.files[place], words))
     values: Mapping[str, Any] = {
-        "score": USUAL_SCORE,
+        "score": SURE_SCORE,
         "faulty": len(misses),
         "total": len(evaluation),
         "shown": shown,
@@ -107,7 +108,7 @@ def _picture(evaluation: BoxEvaluation, data: AnnotatedData[Boxes], place: int) 
         image = split.read(split.files.index(file))
     except (DataError, OSError):
         return None
-    sure, (boxes, labels) = evaluation.found[place].above(USUAL_SCORE), evaluation.truth[place]
+    sure, (boxes, labels) = evaluation.found[place].above(SURE_SCORE), evaluation.truth[place]
     drawn = draw_judged(image, sure, boxes, labels, evaluation.classes, SHOWN_SIDE)
     return _address(drawn)
 

@@ -70,8 +70,9 @@ class Detect:
         for images, places in loader:
             pixels = self._normalise(images)
             targets = [dict(self._val_targets[place]) for place in places.tolist()]
-            total += float(_total(network.losses(pixels, targets))) * len(places)
-            boxes, scores, labels, places = gather((*network.detect(pixels), places))
+            terms, boxes_found = network.judge(pixels, targets)
+            total += float(_total(terms)) * len(places)
+            boxes, scores, labels, places = gather((*boxes_found, places))
             for row, place in enumerate(places.tolist()):
                 found.append((boxes[row].cpu(), scores[row].cpu(), labels[row].cpu()))
                 target = self._val_targets[place]
