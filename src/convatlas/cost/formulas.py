@@ -64,6 +64,11 @@ def _depthwise(args: Sequence[Any], out: Tensor) -> int:
     return out.numel() * math.prod(args[1].shape[2:])
 
 
+def _sparse_product(args: Sequence[Any], out: Tensor) -> int:
+    """Count each entry once for each vector along the last axis of x."""
+    return args[2].numel() * (out.numel() // out.shape[-1])
+
+
 # Operators that hold more than their tensors while they run.
 CONVOLUTIONS = frozenset({"aten::convolution", "aten::_convolution", "aten::mkldnn_convolution"})
 FORMULAS: dict[str, Formula] = {
@@ -93,6 +98,7 @@ FORMULAS: dict[str, Formula] = {
     "aten::mkldnn_rnn_layer": _recurrent,
     "torchvision::deform_conv2d": _cudnn_convolution,
     "convatlas::depthwise_conv2d": _depthwise,
+    "convatlas::sparse_product": _sparse_product,
 }
 
 # A complex multiplication is four real ones.

@@ -6,13 +6,16 @@ sparse matrix replace the change of basis.
 Source: Defferrard, Bresson, Vandergheynst, 2016, arXiv:1606.09375, section 2.1.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+from convatlas.ops.sparse_product import SparseMatrix, sparse_product
 
 
-def chebyshev_conv(x: Tensor, weight: Tensor, scaled: Tensor) -> Tensor:
+def chebyshev_conv(x: Tensor, weight: Tensor, scaled: Tensor | SparseMatrix) -> Tensor:
     """Sum over k of T_k(L~) X W_k, where T_0 = I, T_1 = L~, T_k = 2 L~ T_(k-1) - T_(k-2).
 
     Shape:
@@ -33,22 +36,38 @@ def chebyshev_conv(x: Tensor, weight: Tensor, scaled: Tensor) -> Tensor:
             f"chebyshev_conv: input {tuple(x.shape)} needs a Laplacian ({vertices}, {vertices}) "
             f"and weights (K, d, {channels}), got {tuple(scaled.shape)} and {tuple(weight.shape)}"
         )
-    before, term = x, x
-    y = mix(x, weight[0])
-    for order in range(1, len(weight)):
-        spread = along_graph(scaled, term)
-        before, term = term, spread if order == 1 else 2 * spread - before
+    terms = chebyshev_terms(x, scaled, len(weight))
+    y = mix(next(terms), weight[0])
+    for order, term in enumerate(terms, start=1):
         y = y + mix(term, weight[order])
     return y
 
 
-def along_graph(matrix: Tensor, x: Tensor) -> Tensor:
+def chebyshev_terms(x: Tensor, scaled: Tensor | SparseMatrix, order: int) -> Iterator[Tensor]:
+    """Yield T_0(L~) X to T_(order - 1)(L~) X.
+
+    Shape: x (…, v), scaled (v, v), dense or sparse; yields (…, v)
+
+    Cost: v * v multiply-adds for each row of x and each polynomial but the first; the entries of
+        a sparse Laplacian.
+    """
+    before, term = x, x
+    yield x
+    for number in range(1, order):
+        spread = along_graph(scaled, term)
+        before, term = term, spread if number == 1 else 2 * spread - before
+        yield term
+
+
+def along_graph(matrix: Tensor | SparseMatrix, x: Tensor) -> Tensor:
     """Multiply the matrix with the values at the vertices, the last axis of x.
 
     Shape: (v, v) dense or sparse, (…, v) -> (…, v)
 
     Cost: v * v multiply-adds for each row of x; the entries of a sparse matrix.
     """
+    if isinstance(matrix, SparseMatrix):
+        return sparse_product(matrix, x)
     if matrix.layout == torch.strided:
         return x @ matrix.T
     return (matrix @ x.flatten(0, -2).T).T.view(x.shape)
