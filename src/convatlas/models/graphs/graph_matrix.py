@@ -15,7 +15,7 @@ from convatlas.ops.laplacian import eigenbasis, normalised_laplacian
 from convatlas.ops.sparse_product import SparseMatrix
 
 FILTERS = ("chebyshev", "first_order", "spectral")
-LARGEST_EIGENVALUE = 2.0  # of any normalised Laplacian, at most
+MAX_EIGENVALUE = 2.0  # of any normalised Laplacian, at most
 
 
 class GraphMatrix(nn.Module):
@@ -112,7 +112,7 @@ def filter_entries(
         return rows, columns, (root[rows] * looped * root[columns]).float()
     root = degree.where(degree > 0, 1).rsqrt()
     alone = loops[degree == 0]
-    values = -2 / LARGEST_EIGENVALUE * root[rows] * weights.double() * root[columns]
+    values = -2 / MAX_EIGENVALUE * root[rows] * weights.double() * root[columns]
     values = torch.cat([values, -torch.ones(len(alone), dtype=torch.float64)])
     return torch.cat([rows, alone]), torch.cat([columns, alone]), values.float()
 
