@@ -8,8 +8,12 @@ from PIL import Image
 from convatlas.data.images.asked import find_asked, slice_by_slice
 from convatlas.data.images.read import read_image
 from convatlas.data.images.stored_annotated import load_annotated
+from convatlas.data.masks.augment import mask_augmentation
+from convatlas.data.masks.crops import CropSize, GridCrops, RandomCrops
+from convatlas.data.masks.kept_masks import KeptMasks
 from convatlas.data.masks.mask_files import MaskKind, read_mask
 from convatlas.data.masks.open import open_masks, takes_masks
+from convatlas.data.masks.volumes import Volumes, as_volumes, read_volume, volume_places
 from convatlas.data.slice_names import file_of, parse_slice, slice_name
 from convatlas.errors import DataError
 
@@ -160,3 +164,41 @@ def test_names_of_slices_are_told_from_names_of_files():
     for name in ("a[3].png", "a.png[3]", "a.tif", "a.tif[x]", "[3]"):
         assert parse_slice(name) is None
         assert file_of(name) == name
+
+
+def test_slices_that_follow_each_other_are_a_volume(tmp_path):
+    (tmp_path / "a").mkdir()
+    write_npz(tmp_path / "a", *volume(1, (12, 12, 14)))
+    data = as_volumes(open_masks(tmp_path, max_broken=0))
+    assert data.facts()["depth"] == 8
+    part = data.splits["train"]
+    assert volume_places(part.files, part.targets) == [[*range(8)]]
+    images, masks = volume(1, (12, 12, 14))
+    assert np.array_equal(read_volume(part, range(8))[0], images[:8])
+    kept = Volumes(KeptMasks(part))
+    assert len(kept) == 8
+    for place in (0, 7):
+        image, mask = kept.read(place)
+        assert np.array_equal(image[0], images[:8])
+        assert np.array_equal(mask, masks[:8])
+    assert kept.firsts() == [0]
+    gap = part.subset([0, 1, 3, 4, 5])
+    assert volume_places(gap.files, gap.targets) == [[0, 1], [2, 3, 4]]
+    assert Volumes(KeptMasks(gap)).firsts() == [0, 2]
+    assert Volumes(KeptMasks(gap)).firsts(2) == [0]
+    size = CropSize((4, 8, 6), (1, 0, 0))
+    image, mask = RandomCrops(kept, size, mask_augmentation("cells"))[3]
+    assert image.shape == (1, 4, 8, 6)
+    assert mask.shape == (2, 8, 6)
+    windows = GridCrops(kept, size, kept.firsts())
+    answered = sum(int((windows[i][1] != 255).sum()) for i in range(len(windows)))
+    assert answered == 8 * 12 * 14  # every voxel once
+
+
+def test_plain_images_are_no_volumes(tmp_path):
+    for i in range(4):
+        images, masks = volume(i)
+        Image.fromarray(images[0]).save(tmp_path / f"{i}.png")
+        Image.fromarray(masks[0]).save(tmp_path / f"{i}_mask.png")
+    with pytest.raises(DataError, match=r"hold stacks only to be read as volumes, got \d\.png"):
+        as_volumes(open_masks(tmp_path))

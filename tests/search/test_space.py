@@ -1,6 +1,6 @@
 from convatlas.models import find_entry
 from convatlas.pretrained.checkpoint import checkpoints_of
-from convatlas.search.space import WIDTHS, distinct_architectures
+from convatlas.search.space import WIDTHS, Candidate, distinct_architectures, input_share
 from convatlas.tasks.image_networks import (
     at_sizes,
     input_sizes,
@@ -66,3 +66,12 @@ def test_candidates_of_public_weights_keep_width_and_stem_and_take_the_datas_cla
     candidate = rows[0][0]
     assert candidate.options == {"stride_in_3x3": True, "in_channels": 1, "num_classes": 7}
     assert candidate.checkpoint == checkpoint
+
+
+def test_the_share_of_an_input_is_that_of_its_pixels_or_voxels():
+    image, volume = Candidate("lenet5", {}, {"size": 16}), {"size": 16, "depth": 8}
+    assert input_share(image, (1, 32, 32)) == 1 / 4
+    assert input_share(Candidate("unet3d", {}, volume), (3, 16, 32, 32)) == 1 / 8
+    assert input_share(image, (3, 16, 32, 32)) is None
+    assert input_share(Candidate("unet3d", {}, volume), (3, 32, 32)) is None
+    assert input_share(Candidate("lenet5", {}, {"seconds": 2.0}), (1, 32, 32)) is None

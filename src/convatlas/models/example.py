@@ -58,7 +58,7 @@ def example_inputs(
     given = model.example(batch, **{key: each for key, each in example.items() if key in known})
     inputs = given if isinstance(given, tuple) else (given,)
     size = example.get("size")
-    if size is None:
+    if size is None or "depth" in example:  # volumes: their networks say it all themselves
         return inputs
     # A network of a user's own may say nothing of size or channels: the data decide both.
     wanted = [(batch, channels or x.shape[1], size, size) for x in inputs]

@@ -296,6 +296,13 @@ def _nothing_fits(task: AnyTask, counted: Sequence[CostedCandidate]) -> BudgetEr
             f"fit: {first.candidate.name} takes none of the sizes that the {task.items} have "
             f"({sizes}): {first.reason}"
         )
+    slow = [c for c in counted if c.too_slow]
+    if slow and not any(c.excess for c in counted):
+        first = slow[0]
+        raise BudgetError(
+            f"fit: the time is too short for {first.candidate.name} at "
+            f"{task.input_words(first.candidate.example)} ({first.reason}); --time-limit gives more"
+        )
     nearest = [
         f"{c.candidate.name} at {task.input_words(c.candidate.example)} ({c.reason})"
         for c in nearest_misses(counted)

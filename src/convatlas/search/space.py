@@ -5,6 +5,7 @@ later.
 """
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,10 +64,12 @@ def input_share(candidate: Candidate, known: Sequence[int]) -> float | None:
     Args:
         known: shape of the known input without the batch, such as (3, 224, 224).
 
-    Returns None where the candidate's example does not say it by the side of an image.
+    Returns None where the candidate's example does not say it by the side of an image or volume.
     """
-    size = candidate.example.get("size")
-    return None if size is None or len(known) != 3 else size**2 / (known[-2] * known[-1])
+    size, depth = candidate.example.get("size"), candidate.example.get("depth")
+    if size is None or len(known) != (3 if depth is None else 4):
+        return None
+    return size**2 * (depth or 1) / math.prod(known[1:])
 
 
 def width_sweeps(

@@ -102,5 +102,5 @@ def middle(image: Tensor) -> Tensor:
 
 
 def height_width_channels(image: Tensor) -> Tensor:
-    """Turn torch's order into that of image libraries. Shape: (c, h, w) -> (h, w, c)"""
-    return image.permute(1, 2, 0).contiguous()
+    """Turn torch's order into that of image libraries. Shape: (c, ..., h, w) -> (..., h, w, c)"""
+    return image.movedim(0, -1).contiguous()

@@ -12,7 +12,11 @@ from convatlas.errors import UsageError
 from convatlas.text import printable_few
 
 AUTO, NONE, BALANCED = "auto", "none", "balanced"
-OPTIONS = ("ignored", "augmentation", "reduce", "crop", "dice", "class_weights", "border_weight")
+SLICES, VOLUMES = "slices", "volumes"
+OPTIONS = (
+    *("ignored", "stacks", "augmentation", "reduce", "crop", "dice"),
+    *("class_weights", "border_weight"),
+)
 RANGES = {  # of an option that is a number: from, to, whether it is whole
     "reduce": (1, 16, True),
     "crop": (16, 1024, True),
@@ -32,6 +36,9 @@ def check_mask_options(options: Mapping[str, Any]) -> None:
     level = options.get("augmentation", AUTO)
     if level not in (AUTO, *LEVELS):
         raise UsageError(f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'")
+    stacks = options.get("stacks", SLICES)
+    if stacks not in (SLICES, VOLUMES):
+        raise UsageError(f"stacks must be {SLICES} or {VOLUMES}, got '{stacks}'")
     for name, (low, high, whole) in RANGES.items():
         value = options.get(name, low)
         if name == "reduce" and value == AUTO:

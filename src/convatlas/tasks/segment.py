@@ -1,59 +1,50 @@
 """Images in, a class for each of their pixels out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
-from convatlas.data.images.asked import Asked, find_asked, slice_by_slice
+from convatlas.data.images.annotated import AnnotatedData, AnnotatedSplit
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.stored_annotated import learnt_from, load_annotated
 from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.data.masks.facts import MaskFacts
 from convatlas.data.masks.mask_files import MAX_MASK_CLASSES, Mask, MaskKind, read_mask
 from convatlas.data.masks.open import LAYOUTS, open_masks, takes_masks
+from convatlas.data.masks.volumes import DEPTH, as_volumes
 from convatlas.deploy.segmenter import MaskPredictor, as_segmenter
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import DataError
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.masks.draw import class_colours, overlay
 from convatlas.explain.masks.evaluation import RAND, MaskEvaluation
-from convatlas.explain.masks.prediction import COLUMNS, MaskPrediction, csv_columns
-from convatlas.explain.masks.rand_score import rand_score
+from convatlas.explain.masks.prediction import COLUMNS, csv_columns
 from convatlas.explain.pictures import to_pil
-from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import Entry, find_entry
 from convatlas.pretrained.checkpoint import Checkpoint
-from convatlas.search.space import Candidate, width_sweeps
+from convatlas.search.space import Candidate
 from convatlas.tasks import mask_options
 from convatlas.tasks.class_task import check_names
-from convatlas.tasks.images import height_width_channels, middle, sample_images
+from convatlas.tasks.mask_answers import (
+    evaluate_masks,
+    predict_masks,
+    sample_masks,
+    small_input,
+)
+from convatlas.tasks.mask_networks import fresh_segmenters, reduction
 from convatlas.tasks.onnx_mask_snippet import mask_runtime_code
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.masks import show_masks
 from convatlas.tasks.task import Task
 from convatlas.tasks.trial_masks import TrialMasks
 from convatlas.text import printable
-from convatlas.train.mask_figures import MEAN_IOU, count_pixels
+from convatlas.train.mask_figures import MEAN_IOU
 from convatlas.train.recipe import Recipe
 
-CROP = 160  # pixels of a window that are answered for, unless images are smaller
-UNREDUCED_SIDE = 640  # pixels: images with a longer side are reduced to about this
 RECIPE = Recipe(lr=3e-3, weight_decay=0.02, batch_size=8)
-
-
-class MaskFacts(AnnotatedFacts):
-    """What a network and its predictor have to know of images with masks.
-
-    Args:
-        ignored: values of masks whose pixels have no class.
-    """
-
-    ignored: list[int] = Field(default_factory=list)
 
 
 class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
@@ -79,7 +70,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
         mask_options.check_mask_options(options)
 
     def open(self, source, *, seed, max_broken, options, progress) -> AnnotatedData[Mask]:
-        return open_masks(
+        data = open_masks(
             source,
             seed=seed,
             max_broken=max_broken,
@@ -88,10 +79,11 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             progress=progress,
             kept=KeptPixels(),
         )
+        return as_volumes(data) if options.get("stacks") == mask_options.VOLUMES else data
 
     def open_test(self, source, facts, *, max_broken, progress) -> AnnotatedData[Mask]:
         known = MaskFacts.model_validate(facts)
-        return open_masks(
+        data = open_masks(
             source,
             max_broken=max_broken,
             ignored=known.ignored,
@@ -99,13 +91,14 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             reading=known.reading,
             progress=progress,
         )
+        return data if known.depth is None else as_volumes(data)
 
     def reopen(self, stored, source, facts) -> AnnotatedData[Mask]:
         known = MaskFacts.model_validate(facts)
         data = load_annotated(stored, MaskKind(known.ignored), source)
         if list(data.classes) != known.classes:
             raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
-        return data
+        return data if known.depth is None else as_volumes(data)
 
     def learnt_from(self, stored) -> set[str] | None:
         return learnt_from(stored)
@@ -134,23 +127,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             raise ValueError(f"figures: {MEAN_IOU.key} must be from 0 to 1, got {run.figures}")
 
     def fresh(self, entries: Sequence[Entry], data: AnnotatedData[Mask], *, fixed_width: bool):
-        options = {"in_channels": data.channels, "num_classes": len(data.classes)}
-        rows = {}
-        for entry in entries:
-            with on_shapes():
-                taken = {key: v for key, v in options.items() if key in entry.defaults}
-                network = as_segmenter(entry.build(**taken))
-            if network.dims == 2:
-                side = network.input_length(_crop(data))
-                form = ({"size": side}, {})
-                rows[entry.name] = width_sweeps(
-                    entry, options=options, forms=[form], fixed_width=fixed_width
-                )
-            elif fixed_width:
-                raise UsageError(
-                    f"{entry.name}: reads volumes, and {printable(data.source)} holds images"
-                )
-        return rows
+        return fresh_segmenters(entries, data, fixed_width=fixed_width)
 
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Mask]):
         """Return the networks whose backbones have public weights."""
@@ -165,6 +142,8 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
         return data.channels == 3
 
     def input_words(self, example) -> str:
+        if DEPTH in example:
+            return f"{example[DEPTH]} x {example['size']} x {example['size']} window"
         return f"{example['size']} px window"
 
     def trial_data(self, data: AnnotatedData[Mask], recipe, options, progress) -> TrialMasks:
@@ -178,7 +157,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             data,
             progress,
             level=level,
-            reduce=_reduction(data) if given == mask_options.AUTO else int(given),
+            reduce=reduction(data) if given == mask_options.AUTO else int(given),
             dice=float(options.get("dice", mask_options.DICE)),
             class_weights=mask_options.class_weights(options, counts, data.classes),
             border_weight=float(options.get("border_weight", 0.0)),
@@ -191,66 +170,27 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
 
     def predictor(self, network: nn.Module, settings, facts) -> MaskPredictor:
         known, prepare = MaskFacts.model_validate(facts), _Settings.model_validate(settings)
+        sides = (known.height, known.width)
         return MaskPredictor(
             as_segmenter(network),
             prepare.mean,
             prepare.std,
             known.classes,
             reduce=prepare.reduce,
-            usual=(known.height, known.width),
+            usual=sides if known.depth is None else (known.depth, *sides),
         )
 
     def sample(self, split: AnnotatedSplit[Mask], count: int) -> list[Tensor]:
-        return sample_images(split, count)
+        return sample_masks(split, count)
 
     def small(self, item: Tensor) -> Tensor:
-        return middle(item)
+        return small_input(item)
 
     def predict(self, predictor, asked, facts, progress):
-        found = slice_by_slice(find_asked(asked, progress))
-        listed = found if isinstance(asked, Iterator) else list(found)
-        total = len(listed) if isinstance(listed, list) else None
-        known = MaskFacts.model_validate(facts)
-        return total, (self._mask(predictor, each, known) for each in listed)
-
-    def _mask(self, predictor, asked: Asked, facts: MaskFacts) -> MaskPrediction:
-        if asked.error is not None:
-            return MaskPrediction(asked.name, error=asked.error)
-        try:
-            image = asked.read(facts.channels, facts.reading)
-        except DataError as error:
-            return MaskPrediction(asked.name, error=str(error))
-        answer = predictor().predict([height_width_channels(image)])[0]
-        if not bool(torch.isfinite(answer.probability).all()):
-            reason = f"{asked.name}: the network's answer is not a finite number"
-            return MaskPrediction(asked.name, error=reason)
-        classes = tuple(facts.classes)
-        return MaskPrediction.of(asked.name, answer.mask, answer.probability, image, classes)
+        return predict_masks(predictor, asked, MaskFacts.model_validate(facts), progress)
 
     def evaluate(self, predictor, split: AnnotatedSplit[Mask], facts, progress) -> MaskEvaluation:
-        bar = progress.bar("testing", len(split), unit=self.items)
-        classes, counts, rand = facts["classes"], [], []
-        for place in range(len(split)):
-            truth = read_mask(split, place)
-            found = self._found(predictor, split, place)
-            counts.append(count_pixels(found, truth, len(classes)))
-            if len(classes) == 2:
-                rand.append(rand_score(found, truth))
-            bar.update(place + 1)
-        bar.close()
-        judged = MaskEvaluation(
-            split.files, torch.stack(counts), classes, torch.tensor(rand) if rand else None
-        )
-        shown = {place: self._found(predictor, split, place) for place in judged.telling}
-        return replace(judged, shown=shown)
-
-    def _found(self, predictor, split: AnnotatedSplit[Mask], place: int) -> Tensor:
-        answer = predictor.predict([height_width_channels(split.read(place))])[0]
-        if not bool(torch.isfinite(answer.probability).all()):
-            raise DataError(
-                f"the network's answer is not a finite number for {printable(split.files[place])}"
-            )
-        return answer.mask
+        return evaluate_masks(predictor, split, facts["classes"], progress)
 
     def csv_columns(self, top: int) -> list[str]:
         return csv_columns(top)
@@ -279,7 +219,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
 
     def runtime_code(self, path: Path, run) -> str:
         known = MaskFacts.model_validate(run.facts)
-        return mask_runtime_code(path, known.channels, known.reading)
+        return mask_runtime_code(path, known)
 
 
 class _Settings(BaseModel):
@@ -294,16 +234,6 @@ class _Settings(BaseModel):
 
 def _reading(options: Mapping[str, Any]) -> Reading:
     return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
-
-
-def _reduction(data: AnnotatedData[Mask]) -> int:
-    """How much images are reduced where the user does not say: large ones to a usual size."""
-    return min(16, max(1, ceil(max(data.height, data.width) / UNREDUCED_SIDE)))
-
-
-def _crop(data: AnnotatedData[Mask]) -> int:
-    """Pixels of a window that are answered for: no more than the shorter side of a usual image."""
-    return min(CROP, max(16, min(data.height, data.width) // _reduction(data)))
 
 
 TASK = Segment()

@@ -12,6 +12,7 @@ from convatlas.data.masks.border_weights import border_weights
 from convatlas.data.masks.crops import CropSize, GridCrops, RandomCrops
 from convatlas.data.masks.kept_masks import KeptMasks
 from convatlas.data.masks.mask_files import Mask
+from convatlas.data.masks.volumes import Volumes
 from convatlas.deploy.segmenter import as_segmenter
 from convatlas.models.on_shapes import on_shapes
 from convatlas.models.segment.segmenter import Segmenter, of_axis
@@ -89,20 +90,26 @@ class TrialMasks:
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Segment:
         """Return batches, loss and validation; `judged` images validate, the same each time."""
         size = crop_size(candidate, self.crop)
-        val = self.kept("val")
+        dims = len(size.seen)
+        train: KeptMasks | Volumes = self.kept("train")
+        val: KeptMasks | Volumes = self.kept("val")
         chosen = None
-        if judged is not None and judged < len(val):
+        if dims == 3:
+            train, val = Volumes(self.kept("train")), Volumes(self.kept("val"))
+            chosen = val.firsts(judged)
+        elif judged is not None and judged < len(val):
             random = torch.Generator().manual_seed(recipe.seed)
             chosen = torch.randperm(len(val), generator=random)[:judged].tolist()
-        train = RandomCrops(
-            self.kept("train"),
+        windows = RandomCrops(
+            train,
             size,
             None if self.level == "none" else mask_augmentation(self.level),
             self._weigh if self.border_weight else None,
         )
-        mean, std = (torch.tensor(each)[:, None, None] for each in self.normalisation(candidate))
+        shape = (-1, *[1] * dims)
+        mean, std = (torch.tensor(e).reshape(shape) for e in self.normalisation(candidate))
         return Segment(
-            train,
+            windows,
             GridCrops(val, size, chosen),
             num_classes=len(self.data.classes),
             normalise=lambda x: (x.float() / 255 - mean.to(x.device)) / std.to(x.device),
@@ -152,8 +159,11 @@ def crop_size(candidate: Candidate, crop: int | None = None) -> CropSize:
     """
     network = built_on_shapes(candidate)
     axes = range(network.dims)
-    side = candidate.example["size"]
-    sides = [side if crop is None else network.input_length(crop, axis) for axis in axes]
+    sides = [candidate.example["size"]] * network.dims
+    if crop is not None:
+        sides = [network.input_length(crop, axis) for axis in axes]
+    if network.dims == 3:
+        sides[0] = candidate.example.get("depth", sides[0])
     return CropSize(sides, [of_axis(network.margin, axis) for axis in axes])
 
 

@@ -82,7 +82,7 @@ class MaskKind:
 
     def __init__(self, ignored: Sequence[int] = ()):
         self.ignored = tuple(ignored)
-        self.facts = {"ignored": list(self.ignored)}
+        self.facts: dict[str, Any] = {"ignored": list(self.ignored)}
 
     def fit(
         self, file: str, target: Mask, width: int, height: int, found: TargetFindings, root: Path

@@ -104,14 +104,17 @@ class UNet3D(Segmenter):
             x = convs(torch.cat([beside, enlarge(x)], dim=1))
         return self.classifier(x)
 
-    def example(self, batch: int = 1, size: int | None = None) -> tuple[Tensor]:
+    def example(
+        self, batch: int = 1, size: int | None = None, depth: int | None = None
+    ) -> tuple[Tensor]:
         """Return random volumes, by default of the published size.
 
         Args:
             batch: number of volumes.
             size: side in voxels.
+            depth: slices, if not as many.
         """
-        sides = self.volume_size if size is None else (size,) * 3
+        sides = self.volume_size if size is None else (depth or size, size, size)
         return (torch.rand(batch, self.in_channels, *sides),)
 
     @classmethod
