@@ -1,9 +1,9 @@
 """Membranes of ISBI 2012: IoU of what lies inside a cell, and the Rand score, on six later slices.
 
 `unet`, `saunet` and `unet3d_padded` learn from slices 0 to 20, are chosen by 21 to 23, and are
-tested on 24 to 29, all on the same number of windows. Beside them stands the best threshold of the
-blurred grey value, which needs no network. Neighbouring slices resemble each other, and six are
-few: differences of a point or two are chance.
+tested on 24 to 29. Beside them stands the best threshold of the blurred grey value, which needs no
+network. Neighbouring slices resemble each other, and six are few: differences of a point or two are
+chance.
 
 Needs CONVATLAS_DATA with the folder `isbi_em`. `python benchmarks/segmentation.py NETWORK...
 [--steps N] [--seed N]`. Rows of other networks in `results/segmentation.csv` stay.
