@@ -127,6 +127,17 @@ def test_in_a_small_image_all_anchors_are_looked_at():
     assert (logits.shape, found.shape) == ((1, 100, 4), (1, 100, 4))
 
 
+def test_one_run_gives_losses_and_boxes():
+    model, images = tiny(score_threshold=0.0), torch.rand(1, 3, 64, 64)
+    target = {"boxes": torch.tensor([[10.0, 10, 40, 50]]), "labels": torch.tensor([2])}
+    with torch.no_grad():
+        torch.manual_seed(1)  # regions are drawn by chance
+        losses, found = model.judge(images, [target])
+        torch.manual_seed(1)
+        assert losses == model.losses(images, [target])
+        assert all(map(torch.equal, found, model.detect(images)))
+
+
 def test_an_image_too_small_for_its_proposals_is_refused():
     model = tiny(proposals=200, candidates=1000)
     assert model.min_size == 97  # 7 x 7 places with 25 anchors each

@@ -21,6 +21,7 @@ from convatlas.blocks import check_image
 from convatlas.errors import UsageError
 from convatlas.models.detect.assign_boxes import decode_boxes
 from convatlas.models.detect.detector import Detector, Target, check_targets
+from convatlas.models.detect.found import Found
 from convatlas.models.detect.select_boxes import select_boxes, take_best
 from convatlas.models.detect.thundernet_losses import (
     REGION_WEIGHTS,
@@ -122,14 +123,8 @@ class ThunderNet(Detector):
         self.region_boxes = nn.Linear(wide, 4)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        check_image(images, "ThunderNet", channels=self.in_channels, min_size=self.min_size)
-        maps, objects, moves = self._maps(images)
-        found = self._propose(maps, objects, moves, images)
-        # The number of its image for each region, made of a tensor so that tracers follow.
-        numbers = torch.ones_like(found[:, :, 0]).cumsum(0) - 1
-        logits, offsets = self._answer(maps, found.flatten(0, 1), numbers.flatten())
-        rows = (-1, self.proposals)
-        return objects, moves, found, logits.unflatten(0, rows), offsets.unflatten(0, rows)
+        maps, objects, moves, found = self._first_step(images)
+        return objects, moves, found, *self._second_step(maps, found)
 
     def _maps(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the maps that regions are read from, and logits and offsets of the anchors."""
@@ -138,11 +133,21 @@ class ThunderNet(Detector):
         found, objects, moves = self.proposal_head(context)
         return self.attention(context, found), objects, moves
 
-    def _propose(self, maps: Tensor, objects: Tensor, moves: Tensor, images: Tensor) -> Tensor:
+    def _first_step(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the maps, logits and offsets of the anchors, and the proposals."""
+        check_image(images, "ThunderNet", channels=self.in_channels, min_size=self.min_size)
+        maps, objects, moves = self._maps(images)
         anchors = anchors_of(maps, self.place_anchors)
-        return propose(
-            objects, moves, anchors, images, candidates=self.candidates, count=self.proposals
-        )
+        counts = {"candidates": self.candidates, "count": self.proposals}
+        return maps, objects, moves, propose(objects, moves, anchors, images, **counts)
+
+    def _second_step(self, maps: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (n, proposals, 1 + num_classes) and offsets (n, proposals, 4)."""
+        # The number of its image for each region, made of a tensor so that tracers follow.
+        numbers = torch.ones_like(found[:, :, 0]).cumsum(0) - 1
+        logits, offsets = self._answer(maps, found.flatten(0, 1), numbers.flatten())
+        rows = (-1, self.proposals)
+        return logits.unflatten(0, rows), offsets.unflatten(0, rows)
 
     def _answer(self, maps: Tensor, regions: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (r, 1 + num_classes) and offsets (r, 4) of regions."""
@@ -152,17 +157,40 @@ class ThunderNet(Detector):
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Return `proposals`, `proposal_boxes`, `classification` and `boxes`."""
-        check_targets("ThunderNet", targets, len(images))
-        check_image(images, "ThunderNet", channels=self.in_channels, min_size=self.min_size)
-        maps, objects, moves = self._maps(images)
-        found = self._propose(maps, objects, moves, images)
+        return self._losses_of(*self._first_step(images), targets)
+
+    def detect(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self._select(images, *self(images))
+
+    def judge(self, images: Tensor, targets: Sequence[Target]) -> tuple[dict[str, Tensor], Found]:
+        maps, objects, moves, found = self._first_step(images)
+        answers = self._second_step(maps, found)
+        boxes = Found(*self._select(images, objects, moves, found, *answers))
+        return self._losses_of(maps, objects, moves, found, targets), boxes
+
+    def _losses_of(
+        self,
+        maps: Tensor,
+        objects: Tensor,
+        moves: Tensor,
+        found: Tensor,
+        targets: Sequence[Target],
+    ) -> dict[str, Tensor]:
+        check_targets("ThunderNet", targets, len(maps))
         drawn = draw_regions(found, targets)
         logits, offsets = self._answer(maps, drawn.regions, drawn.images)
         first = proposal_losses(objects, moves, anchors_of(maps, self.place_anchors), targets)
         return first | region_losses(logits, offsets, drawn)
 
-    def detect(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        objects, moves, found, logits, offsets = self(images)
+    def _select(
+        self,
+        images: Tensor,
+        objects: Tensor,
+        moves: Tensor,
+        found: Tensor,
+        logits: Tensor,
+        offsets: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         logits, offsets = logits.float(), offsets.float()
         scores = logits.softmax(-1)[..., 1:] * has_area(found).unsqueeze(-1)
         best, places, labels = take_best(scores, self.candidates)
