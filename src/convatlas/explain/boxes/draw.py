@@ -61,7 +61,7 @@ def class_colour(label: int) -> Colour:
 def draw_judged(
     image: Tensor, found: Found, boxes: Tensor, labels: Tensor, classes: Sequence[str], side: int
 ) -> Image.Image:
-    """Draw right boxes in green, wrong ones in red and missed true ones in yellow, dashed.
+    """Draw right boxes in green, wrong ones in red and missed true ones in yellow.
 
     Args:
         found: those that are sure enough.

@@ -9,6 +9,7 @@ Source:  Sandler et al., "MobileNetV2", CVPR 2018, arXiv:1801.04381, section 6.2
 Claims:  claims/mobilenet_v3.toml
 Differs: padding is symmetric, where the authors' code pads as TensorFlow does. The papers leave the
          default boxes to that code: three on the first map and six on the others, as it has them.
+         On EfficientNet-Lite0 it is not published; the weights of that come with a package.
 """
 
 import math
@@ -258,3 +259,4 @@ for _form in ("large", "small"):
     _backbone = f"mobilenet_v3_{_form}"
     register(f"ssdlite_{_backbone}", SSDLite, "detect", backbone=_backbone)
     register(f"ssdlite_{_backbone}_half_c4_c5", SSDLite, "detect", backbone=_backbone, halved=True)
+register("ssdlite_efficientnet_lite0", SSDLite, "detect", backbone="efficientnet_lite0")
