@@ -14,7 +14,9 @@ from box_formats import (
     write_voc,
     write_yolo,
 )
+from convatlas.data.boxes.boxes import BOXES
 from convatlas.data.boxes.open import open_boxes, takes_boxes
+from convatlas.data.images.stored_annotated import load_annotated
 from convatlas.errors import DataError
 
 
@@ -166,6 +168,41 @@ def test_a_coco_file_that_cannot_be_understood_is_refused_by_name(edit, says, tm
     path = change(write_coco(folder, rows), edit)
     with pytest.raises(DataError, match=says):
         open_boxes(path, max_broken=1)
+
+
+@pytest.mark.parametrize("form", ["coco", "voc"])
+def test_crowds_and_difficult_objects_are_kept_apart_as_ignored(form, tmp_path):
+    folder, rows = made(tmp_path)
+    path = WRITERS[form](folder, rows)
+    name = next(name for name, own in rows.items() if len(own) > 1)
+    if form == "coco":
+
+        def edit(content):
+            (image,) = (i["id"] for i in content["images"] if i["file_name"] == name)
+            first = next(o for o in content["annotations"] if o["image_id"] == image)
+            first["iscrowd"] = 1
+
+        change(path, edit)
+    else:
+        file = (folder / "Annotations" / name).with_suffix(".xml")
+        text = file.read_text()
+        file.write_text(text.replace("<difficult>0<", "<difficult>1<", 1))
+    data = open_boxes(folder, max_broken=0)
+    assert boxes_of(data)[name] == [(label, pytest.approx(box)) for label, box in rows[name][1:]]
+    (split,) = (s for s in data.splits.values() if any(f.endswith(name) for f in s.files))
+    place = [f.rpartition("/")[2] for f in split.files].index(name)
+    ignored = split.targets[place].ignored
+    label, corners = rows[name][0]
+    assert ignored.corners.tolist() == [pytest.approx(corners)]
+    assert [data.classes[each] for each in ignored.labels] == [label]
+    assert "1 boxes of crowds or difficult objects are not learned" in " ".join(data.scan.notes)
+    data.save(tmp_path / "split.json")
+    again = load_annotated(tmp_path / "split.json", BOXES).splits
+    (same,) = (t.ignored for s in again.values() for t in s.targets if t.ignored is not None)
+    assert same.corners.tolist() == ignored.corners.tolist()
+    judged = open_boxes(folder, classes=data.classes[::-1]).splits["test"].targets
+    (turned,) = (t.ignored for t in judged if t.ignored is not None)
+    assert data.classes[::-1][int(turned.labels[0])] == label
 
 
 # YOLO

@@ -50,6 +50,28 @@ def evaluation(seed=0):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_lies_in_a_crowd_counts_neither_as_right_nor_as_wrong(seed):
+    found, truth = drawn(seed=seed)
+    # Every second true box becomes a crowd, somewhat larger.
+    grown = torch.tensor([-6.0, -6.0, 6.0, 6.0])
+    crowds = [(boxes[::2] + grown, labels[::2]) for boxes, labels in truth]
+    rest = [(boxes[1::2], labels[1::2]) for boxes, labels in truth]
+    library = box_figures(found, rest, len(CLASSES), crowds)
+    plain = box_figures(found, rest, len(CLASSES))
+    for k in range(2):
+        match = match_class(found, rest, k, crowds)
+        assert match.excused.any()
+        assert not (match.excused & match.right).any()
+        assert match.average_precision().mean() == pytest.approx(float(library.by_class[k]))
+        assert library.by_class[k] > plain.by_class[k]
+    names = [f"{i}.png" for i in range(len(rest))]
+    judged = BoxEvaluation(names, found, rest, CLASSES, ignored=crowds)
+    assert judged.figures == library.figures()
+    wrong = sum(row[1] for row in judged.misses())
+    assert wrong < sum(row[1] for row in BoxEvaluation(names, found, rest, CLASSES).misses())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_average_precision_of_the_library_is_that_of_our_own_matching(seed):
     found, truth = drawn(seed=seed)
     library = box_figures(found, truth, len(CLASSES))

@@ -199,7 +199,10 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
                 f"images: {printable_few(split.files[n] for n in odd)}"
             )
         truth = [(each.corners, each.labels) for each in split.targets]
-        return BoxEvaluation(split.files, found, truth, facts["classes"])
+        none = Boxes.of([])
+        hidden = [each.ignored or none for each in split.targets]
+        ignored = [(each.corners, each.labels) for each in hidden] if any(hidden) else []
+        return BoxEvaluation(split.files, found, truth, facts["classes"], ignored=ignored)
 
     def judged_by(self, evaluation: BoxEvaluation, metric: Metric) -> BoxEvaluation:
         return as_metric(evaluation, metric)

@@ -39,13 +39,17 @@ class BoxFigures:
 
 
 def box_figures(
-    found: Sequence[Parts], truth: Sequence[tuple[Tensor, Tensor]], classes: int
+    found: Sequence[Parts],
+    truth: Sequence[tuple[Tensor, Tensor]],
+    classes: int,
+    ignored: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> BoxFigures:
     """Return average precision of the boxes found on some images.
 
     Args:
         found: boxes (d, 4), scores (d,) and labels (d,) of each image; a score of 0 is no box.
         truth: boxes (k, 4) and labels (k,) of each.
+        ignored: the same of COCO's crowds: what lies in them counts neither as right nor as wrong.
 
     Raises:
         UsageError: the library is missing.
@@ -57,9 +61,10 @@ def box_figures(
             "detection needs the package faster-coco-eval: pip install 'convatlas[boxes]'"
         ) from None
     annotations = [
-        {"image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
+        {"image_id": image, "category_id": label, "bbox": box, "iscrowd": crowd}
         | {"area": box[2] * box[3]}
-        for image, (boxes, labels) in enumerate(truth)
+        for crowd, rows in enumerate((truth, ignored))
+        for image, (boxes, labels) in enumerate(rows)
         for box, label in zip(_sizes(boxes), labels.tolist(), strict=True)
     ]
     annotations = [{"id": place} | row for place, row in enumerate(annotations, start=1)]
@@ -69,7 +74,7 @@ def box_figures(
         for box, score, label in zip(_sizes(boxes), scores.tolist(), labels.tolist(), strict=True)
         if score > 0
     ]
-    if not results or not annotations:
+    if not results or not any(len(labels) for _, labels in truth):
         there = torch.cat([torch.zeros(0).long(), *(labels for _, labels in truth)])
         none = torch.where(there.bincount(minlength=classes) > 0, 0.0, torch.nan)
         return BoxFigures(none, none)

@@ -29,6 +29,8 @@ class Boxes:
         unit: of the corners.
         stated: width and height that the source gives the image, where it does; once they have
             been checked, those that it has.
+        ignored: what counts neither as found nor as missed, such as crowds and difficult objects;
+            None where there is nothing.
     """
 
     corners: Tensor
@@ -36,6 +38,7 @@ class Boxes:
     names: tuple[str, ...] = ()
     unit: Literal["pixels", "share"] = "pixels"
     stated: tuple[int, int] | None = None
+    ignored: "Boxes | None" = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -108,7 +111,8 @@ class BoxKind:
                     found.mend(file, name, STRAIGHTENED)
                 if outside[place]:
                     found.mend(file, name, CLIPPED)
-        return Boxes(clipped[good], target.labels[good], stated=(width, height))
+        ignored = target.ignored and self.fit(file, target.ignored, width, height, found, root)
+        return Boxes(clipped[good], target.labels[good], stated=(width, height), ignored=ignored)
 
     def count(self, targets: Sequence[Boxes], classes: int) -> list[int]:
         """Count the boxes of each class."""
@@ -129,14 +133,15 @@ class BoxKind:
         known = torch.tensor([int(label) in places for label in target.labels], dtype=torch.bool)
         kept = target.kept(known)
         labels = torch.tensor([places[int(label)] for label in kept.labels], dtype=torch.int64)
-        return replace(kept, labels=labels)
+        ignored = target.ignored and self.relabelled(target.ignored, places)
+        return replace(kept, labels=labels, ignored=ignored)
 
     def pack(self, target: Boxes) -> dict[str, Any]:
         """Return the image's sides and a row a box: corners to a hundredth pixel, label."""
-        corners = target.corners.double().mul(100).round().div(100).tolist()
-        labels = target.labels.tolist()
-        rows = [[*row, label] for row, label in zip(corners, labels, strict=True)]
-        return {"sides": list(target.sides), "boxes": rows}
+        packed = {"sides": list(target.sides), "boxes": _rows(target)}
+        if target.ignored is not None:
+            packed["ignored"] = _rows(target.ignored)
+        return packed
 
     def unpack(self, packed: Any, classes: int) -> Boxes:
         """Return the boxes of such rows.
@@ -148,14 +153,26 @@ class BoxKind:
         width, height = packed["sides"]
         if type(width) is not int or type(height) is not int or min(width, height) < 1:
             raise ValueError(f"must have two sides in pixels, got {str(packed['sides'])[:40]}")
-        for row in packed["boxes"]:
-            numbers = isinstance(row, list) and all(type(x) in (int, float) for x in row)
-            if not numbers or len(row) != 5 or not (row[0] < row[2] and row[1] < row[3]):
-                raise ValueError(f"must have boxes x1 y1 x2 y2 label, got {str(row)[:60]}")
-            if row[4] != int(row[4]) or not 0 <= row[4] < classes:
-                raise ValueError(f"has the label {row[4]} of {classes} classes")
-        rows = [(row[:4], int(row[4]), "") for row in packed["boxes"]]
-        return Boxes.of(rows, stated=(width, height))
+        boxes = _unpacked(packed["boxes"], classes, (width, height))
+        if "ignored" not in packed:
+            return boxes
+        return replace(boxes, ignored=_unpacked(packed["ignored"], classes, (width, height)))
+
+
+def _rows(target: Boxes) -> list[list[float]]:
+    """Four corners to a hundredth pixel and the label of each box."""
+    corners = target.corners.double().mul(100).round().div(100).tolist()
+    return [[*row, label] for row, label in zip(corners, target.labels.tolist(), strict=True)]
+
+
+def _unpacked(rows: Any, classes: int, sides: tuple[int, int]) -> Boxes:
+    for row in rows:
+        numbers = isinstance(row, list) and all(type(x) in (int, float) for x in row)
+        if not numbers or len(row) != 5 or not (row[0] < row[2] and row[1] < row[3]):
+            raise ValueError(f"must have boxes x1 y1 x2 y2 label, got {str(row)[:60]}")
+        if row[4] != int(row[4]) or not 0 <= row[4] < classes:
+            raise ValueError(f"has the label {row[4]} of {classes} classes")
+    return Boxes.of([(row[:4], int(row[4]), "") for row in rows], stated=sides)
 
 
 BOXES = BoxKind()

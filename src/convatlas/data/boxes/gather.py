@@ -1,6 +1,6 @@
 """From what a format says, row by row, to `Annotations`: classes, image files, what is wrong."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from convatlas.data.boxes.boxes import Boxes
@@ -75,7 +75,10 @@ def annotations(source: Source) -> Annotations[Boxes]:
             f"{printable_few(unused)}"
         )
     if hidden := sum(len(image.ignored) for image in source.marked):
-        notes.append(f"{hidden:,} boxes of crowds or difficult objects are left out")
+        notes.append(
+            f"{hidden:,} boxes of crowds or difficult objects are not learned from; what is found "
+            "there counts neither as right nor as wrong"
+        )
     empty = sum(not image.rows for image in source.marked)
     if empty:
         notes.append(f"{empty:,} of {len(source.marked):,} images have no box: nothing is on them")
@@ -85,7 +88,14 @@ def annotations(source: Source) -> Annotations[Boxes]:
         items.append(Item(image.file, "", image.split))
         rows = [(corners, place[label], name) for corners, label, name in image.rows]
         unit = "share" if image.unit == "share" else "pixels"
-        targets[image.file] = Boxes.of(rows, unit, image.stated)
+        # Of a class without any other box nothing is asked.
+        hidden = [
+            (corners, place[label], name)
+            for corners, label, name in image.ignored
+            if label in place
+        ]
+        ignored = Boxes.of(hidden, unit, image.stated) if hidden else None
+        targets[image.file] = replace(Boxes.of(rows, unit, image.stated), ignored=ignored)
         if image.place:
             places[image.file] = image.place
     listing = Listing(

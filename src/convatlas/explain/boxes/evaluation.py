@@ -28,6 +28,7 @@ class BoxEvaluation:
         found: boxes of each image in its pixels, best first.
         truth: true boxes (k, 4) and labels (k,) of each.
         classes: the class map.
+        ignored: crowds of each image, as `truth`; empty where there are none.
         metric: which average precision decides.
         warnings: what was found in the data.
         seen: images among them that the network was trained on.
@@ -40,6 +41,7 @@ class BoxEvaluation:
     metric: Metric = MAP
     warnings: tuple[str, ...] = ()
     seen: int = 0
+    ignored: Sequence[tuple[Tensor, Tensor]] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -47,12 +49,13 @@ class BoxEvaluation:
     @cached_property
     def by_class(self) -> BoxFigures:
         """Average precision of each class, by faster-coco-eval."""
-        return box_figures(self.found, self.truth, len(self.classes))
+        return box_figures(self.found, self.truth, len(self.classes), self.ignored)
 
     @cached_property
     def matches(self) -> list[Matches]:
         """Which boxes are right, by class."""
-        return [match_class(self.found, self.truth, k) for k in range(len(self.classes))]
+        places = range(len(self.classes))
+        return [match_class(self.found, self.truth, k, self.ignored) for k in places]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -89,7 +92,8 @@ class BoxEvaluation:
         rows = []
         for place, (found, (boxes, labels)) in enumerate(zip(self.found, self.truth, strict=True)):
             sure = found.above(score)
-            right, seen = verdicts(sure, boxes, labels)
+            crowds = self.ignored[place] if self.ignored else None
+            right, seen = verdicts(sure, boxes, labels, crowds)
             rows.append((place, int((~right).sum()), int((~seen).sum())))
         faulty = [row for row in rows if row[1] + row[2]]
         return sorted(faulty, key=lambda row: (-(row[1] + row[2]), row[0]))

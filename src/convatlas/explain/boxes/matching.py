@@ -31,12 +31,15 @@ class Matches:
         images: place of its image. Shape: (d,)
         right: whether it is a true one, at each overlap. Shape: bool (10, d)
         truths: true boxes on each image. Shape: (n,)
+        excused: whether it is no true one but lies in a crowd, at each overlap: it does not count.
+            Shape: bool (10, d)
     """
 
     scores: np.ndarray
     images: np.ndarray
     right: np.ndarray
     truths: np.ndarray
+    excused: np.ndarray
 
     def curve(
         self, overlap: int = 0, weights: np.ndarray | None = None
@@ -48,7 +51,7 @@ class Matches:
             weights: how often each image counts; once where not given.
         """
         times = np.ones(len(self.truths)) if weights is None else weights
-        counted = times[self.images]
+        counted = times[self.images] * ~self.excused[overlap]
         right = np.cumsum(counted * self.right[overlap])
         total = (times * self.truths).sum()
         return right / max(total, 1e-9), right / np.maximum(np.cumsum(counted), 1e-9)
@@ -69,15 +72,19 @@ class Matches:
 
 
 def match_class(
-    found: Sequence[Found], truth: Sequence[tuple[Tensor, Tensor]], label: int
+    found: Sequence[Found],
+    truth: Sequence[tuple[Tensor, Tensor]],
+    label: int,
+    ignored: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> Matches:
     """Give each true box of a class the best-scoring box that overlaps it enough, image by image.
 
     Args:
         found: boxes of each image, best first; those with a score of 0 are none.
         truth: true boxes (k, 4) and labels (k,) of each image.
+        ignored: the same of crowds.
     """
-    scores, images, right = [], [], []
+    scores, images, right, excused = [], [], [], []
     truths = np.zeros(len(truth))
     for image, (own, (boxes, labels)) in enumerate(zip(found, truth, strict=True)):
         kept = (own.labels == label) & (own.scores > 0)
@@ -88,13 +95,34 @@ def match_class(
         scores.append(score.double().numpy())
         images.append(np.full(len(score), image))
         right.append(np.stack([taken(overlap, least)[0] for least in OVERLAPS]))
+        crowds = ignored[image] if ignored else (boxes[:0], labels[:0])
+        share = share_inside(own.boxes[kept][:MAX_DETECTIONS], crowds[0][crowds[1] == label])
+        excused.append((share.numpy() >= OVERLAPS[:, None]) & ~right[-1])
     order = np.argsort(-np.concatenate([*scores, np.zeros(0)]), kind="stable")
     return Matches(
         np.concatenate([*scores, np.zeros(0)])[order],
         np.concatenate([*images, np.zeros(0)]).astype(int)[order],
         np.concatenate([*right, np.zeros((len(OVERLAPS), 0), dtype=bool)], axis=1)[:, order],
         truths,
+        np.concatenate([*excused, np.zeros((len(OVERLAPS), 0), dtype=bool)], axis=1)[:, order],
     )
+
+
+def share_inside(boxes: Tensor, crowds: Tensor) -> Tensor:
+    """Return which share of its area a box has inside the crowd that holds most of it.
+
+    Shape: boxes (d, 4), crowds (j, 4) -> float64 (d,)
+    """
+    if not len(crowds):
+        return torch.zeros(len(boxes), dtype=torch.float64)
+    own, other = boxes.double()[:, None], crowds.double()[None]
+    low, high = (
+        torch.maximum(own[..., :2], other[..., :2]),
+        torch.minimum(own[..., 2:], other[..., 2:]),
+    )
+    shared = (high - low).clamp(min=0).prod(-1)
+    area = (own[..., 2:] - own[..., :2]).prod(-1)
+    return (shared / area.clamp(min=1e-12)).amax(1)
 
 
 def taken(overlap: Tensor, least: float) -> tuple[np.ndarray, np.ndarray]:
@@ -125,8 +153,12 @@ def mean_average_precision(
     return float(values[there].mean()), float(values[there, 0].mean())
 
 
-def verdicts(found: Found, boxes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def verdicts(
+    found: Found, boxes: Tensor, labels: Tensor, ignored: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Return which boxes found are right at an overlap of 0.5, and which true ones are found.
+
+    What lies in a crowd is not wrong.
 
     Shape: bool (d,), bool (k,)
     """
@@ -137,4 +169,8 @@ def verdicts(found: Found, boxes: Tensor, labels: Tensor) -> tuple[Tensor, Tenso
         overlap = box_iou(found.boxes[ours], boxes[theirs])
         got, used = taken(overlap, float(OVERLAPS[0]))
         right[ours], seen[theirs] = torch.from_numpy(got), torch.from_numpy(used)
+    for label in set(ignored[1].tolist()) if ignored is not None else ():
+        ours = found.labels == label
+        crowds = ignored[0][ignored[1] == label] if ignored is not None else boxes[:0]
+        right[ours] |= share_inside(found.boxes[ours], crowds) >= OVERLAPS[0]
     return right, seen
