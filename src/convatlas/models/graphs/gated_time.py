@@ -76,7 +76,7 @@ class VertexNorm(nn.Module):
 
     def __init__(self, channels: int, vertices: int):
         super().__init__()
-        self.norm = nn.LayerNorm((vertices, channels), eps=1e-6)
+        self.norm = nn.LayerNorm([vertices, channels], eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
