@@ -1,14 +1,17 @@
 """Blood cells of BCCD: average precision of a detector that `fit` trains within a time.
 
 Needs CONVATLAS_DATA with the folder `bccd`, whose own split is used: 205 images to learn from, 87
-to validate, 72 to test. Each run adds a row to `results/detection.csv`; `core_s` are the seconds
-of processor time that it took altogether, since other work may share the machine.
+to validate, 72 to test. Each run adds a row to `results/detection.csv`, and the table of
+docs/tasks/detect.md is written anew; `core_s` are the seconds of processor time that it took
+altogether, since other work may share the machine. `--only-page` writes the table alone.
 
 `python benchmarks/detection.py --network spinenet49xs_mobile_retinanet --size 256 --seconds 2400`
 """
 
 import argparse
+import csv
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +20,10 @@ from unittest.mock import patch
 import convatlas as ca
 from convatlas.cli.progress import progress_on_stderr
 from convatlas.train.box_figures import MAP, MAP_50
-from machine import write_results
+from machine import RESULTS, write_results
+
+DOCS = Path(__file__).parents[1] / "docs"
+HEADS = ("network", "pixels", "weights", "minutes of one core", "epochs", "mAP@0.5", "mAP@0.5:0.95")
 
 
 def main(network, size, pretrained, seed, seconds, augmentation, out):
@@ -49,6 +55,29 @@ def main(network, size, pretrained, seed, seconds, augmentation, out):
     write_results("detection", [row], append=True)
 
 
+def write_page():
+    sys.path.insert(0, str(DOCS))
+    from readme_parts import replace_part
+
+    with (RESULTS / "detection.csv").open(encoding="utf-8", newline="") as file:
+        rows = [cells(row) for row in csv.DictReader(file)]
+    lines = [HEADS, ["---"] * len(HEADS), *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    replace_part(DOCS / "tasks" / "detect.md", "detection", text)
+
+
+def cells(row):
+    return [
+        f"`{row['network']}`",
+        row["size"],
+        "public" if row["pretrained"] == "True" else "fresh",
+        f"{float(row['core_s']) / 60:.0f}",
+        f"{float(row['epochs']):.0f}",
+        f"{float(row['map_50_percent']):.1f} %",
+        f"{float(row['map_50_95_percent']):.1f} %",
+    ]
+
+
 def _percent(share):
     return round(100 * share, 2)
 
@@ -62,6 +91,9 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=2400.0, help="of the whole job")
     parser.add_argument("--augmentation", default="cells")
     parser.add_argument("--out", default=None, help="run folder; a temporary one where not given")
+    parser.add_argument("--only-page", action="store_true", help="train nothing")
     given = vars(parser.parse_args())
-    with tempfile.TemporaryDirectory() as folder:
-        main(**given | {"out": given["out"] or Path(folder, "run")})
+    if not given.pop("only_page"):
+        with tempfile.TemporaryDirectory() as folder:
+            main(**given | {"out": given["out"] or Path(folder, "run")})
+    write_page()
