@@ -1,5 +1,7 @@
 """One run of each task, through the main job alone."""
 
+import csv
+import datetime
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from PIL import Image
 import convatlas as ca
 from convatlas.data import open_images
 from convatlas.models import registry
+from convatlas.models.graphs.stgcn import STGCN
 from convatlas.models.registry import register
 from convatlas.models.segment.unet import UNet
 from convatlas.tasks import TASKS, find_task, register_task
@@ -158,6 +161,36 @@ def write_discs(folder: Path, count: int, first: int) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number:03d}.png")
 
 
-@pytest.fixture(params=["classify", "audio", "segment", "detect", "frequency"])
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("forecast")
+    data, other = folder / "sensors.csv", folder / "others.csv"
+    write_sensors(data, 200, seed=0)
+    write_sensors(other, 60, seed=1)
+    register("stgcn_tiny", STGCN, "forecast", width=1 / 8)
+    # One step ahead: of more, windows reach from one part into the next and count as seen.
+    run = ca.fit(
+        data, model="stgcn_tiny", epochs=2, out=folder / "run", history=9, horizon=1, unit=""
+    )
+    yield Case(find_task("forecast"), run, data, other, other)
+    del registry._entries["stgcn_tiny"]
+
+
+def write_sensors(file: Path, steps: int, seed: int) -> None:
+    """Four sensors with a daily wave, hourly, a few readings missing."""
+    random, hour = np.random.default_rng(seed), np.arange(steps)
+    table = 10 + 3 * np.sin(2 * np.pi * hour[:, None] / 24 + np.arange(4))
+    table += random.normal(0, 0.2, table.shape)
+    table[random.random(table.shape) < 0.05] = np.nan
+    with file.open("w", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["time", *"abcd"])
+        start = datetime.datetime(2024, 1, 1)
+        for row, values in enumerate(table):
+            cells = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
+            writer.writerow([start + datetime.timedelta(hours=row), *cells])
+
+
+@pytest.fixture(params=["classify", "audio", "segment", "detect", "forecast", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

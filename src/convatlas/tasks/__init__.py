@@ -20,6 +20,7 @@ TASKS: dict[str, str | AnyTask] = {
     "extract": "convatlas.tasks.extract",
     "segment": "convatlas.tasks.segment",
     "detect": "convatlas.tasks.detect",
+    "forecast": "convatlas.tasks.forecast",
 }
 
 
