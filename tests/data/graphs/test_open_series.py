@@ -54,6 +54,14 @@ def test_formats_hold_the_same_readings(tmp_path):
         np.testing.assert_array_equal(data.splits["test"].readings, values)
 
 
+def test_a_file_without_a_known_suffix_is_read_by_its_content(tmp_path):
+    table = write_csv(tmp_path / "table", readings())
+    np.savez(tmp_path / "b.npz", speed=readings())
+    (tmp_path / "b.npz").rename(tmp_path / "arrays")
+    for file in (table, tmp_path / "arrays"):
+        np.testing.assert_array_equal(opened(file).splits["test"].readings, readings())
+
+
 def test_parquet_is_read_or_its_package_is_named(tmp_path, monkeypatch):
     file = tmp_path / "a.parquet"
     file.write_bytes(b"PAR1")

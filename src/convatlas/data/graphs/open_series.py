@@ -234,7 +234,7 @@ def suited(
 
 
 def _table(source: Path, key: str | None) -> tuple[ReadSeries, Path]:
-    path = series_file(source)
+    path = source if source.is_file() else series_file(source)
     if path is None:
         raise DataError(f"{printable(source)}: expected {' or '.join(LAYOUTS)}")
     if not path.exists():

@@ -52,14 +52,13 @@ def read_series(path: Path, key: str | None = None) -> ReadSeries:
     """
     place = printable(path)
     try:
-        if path.suffix.lower() == ".npz":
+        kind = _kind(path)
+        if kind == ".npz":
             found = _read_npz(path, key)
-        elif path.suffix.lower() == ".csv":
+        elif kind == ".csv":
             found = _read_csv(path)
-        elif path.suffix.lower() == ".parquet":
-            found = _read_parquet(path)
         else:
-            raise DataError(f"{place}: must be an npz, CSV or parquet file of readings")
+            found = _read_parquet(path)
     except DataError:
         raise
     except (OSError, ValueError, KeyError, EOFError, csv.Error) as error:
@@ -78,6 +77,15 @@ def read_series(path: Path, key: str | None = None) -> ReadSeries:
             f"{place}: sensor {printable(found.sensors[column])} has an infinite reading"
         )
     return found
+
+
+def _kind(path: Path) -> str:
+    """Return the kind of a file by its suffix, or by its first bytes where that says none."""
+    if path.suffix.lower() in SUFFIXES:
+        return path.suffix.lower()
+    with path.open("rb") as file:
+        first = file.read(4)
+    return {b"PK\x03\x04": ".npz", b"PAR1": ".parquet"}.get(first, ".csv")
 
 
 def _read_npz(path: Path, key: str | None) -> ReadSeries:
