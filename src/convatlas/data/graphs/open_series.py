@@ -269,7 +269,7 @@ def _prepared(
 
 
 def _check_sensors(known: np.ndarray, names: Sequence[str], path: Path) -> None:
-    empty = np.logical_not(known).all(axis=0, keepdims=True)[0]
+    empty = np.asarray(np.logical_not(known).all(axis=0))
     if empty.any():
         raise DataError(
             f"{printable(path)}: sensors without any reading in the training part (the first "
