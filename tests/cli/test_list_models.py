@@ -37,7 +37,7 @@ def test_limits_take_suffixes(capsys):
     assert code == 0
     assert names == [
         *("lenet5", "lenet5_modern", "linear_classifier", "linear_classifier_cifar"),
-        *("swishnet_slim", "swishnet_wide"),
+        *("swishnet_slim", "swishnet_wide", "tcn"),
     ]
 
 
