@@ -157,3 +157,24 @@ WRITERS = {
     "voc": write_voc,
     "label studio": write_label_studio,
 }
+
+
+def boxes_of(data):
+    """Classes and corners by the image's own name, as a person reads them."""
+    found = {}
+    for part in data.splits.values():
+        for file, target in zip(part.files, part.targets, strict=True):
+            found[file.rpartition("/")[2]] = [
+                (data.classes[label], corners)
+                for label, corners in zip(
+                    target.labels.tolist(), target.corners.tolist(), strict=True
+                )
+            ]
+    return found
+
+
+def change(path, edit):
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+    return path

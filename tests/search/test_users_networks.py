@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from convatlas.errors import UsageError
 from convatlas.models import registry
 from convatlas.models.registry import find_entry, register
+from convatlas.pipeline.fit import fit
 from convatlas.search.budget import Budget
 from convatlas.search.costed import count_network
 from convatlas.search.space import distinct_architectures
@@ -50,3 +52,12 @@ def test_one_that_breaks_is_named_and_the_others_go_on(registered):
         (counted,) = count_network(rows, Budget())
         assert counted.fits == fits
         assert fits or "cannot be counted: RuntimeError" in counted.reason
+
+
+def test_fit_refuses_a_network_of_a_task_that_it_does_not_have(tmp_path):
+    register("mine_translates", Mine, "translate")
+    try:
+        with pytest.raises(UsageError, match="mine_translates is for the task translate, which"):
+            fit(tmp_path, model="mine_translates")
+    finally:
+        del registry._entries["mine_translates"]

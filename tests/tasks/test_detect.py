@@ -2,6 +2,7 @@
 
 import html
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from convatlas.search.priority import estimate
 from convatlas.search.space import distinct_architectures
 from convatlas.tasks import find_task, recognise_task
 from convatlas.tasks.box_networks import box_scales, box_sizes
+from convatlas.train.recipe import Recipe
 
 NAMES = [entry.name for entry in distinct_architectures("detect")]
 
@@ -50,6 +52,12 @@ def test_sizes_and_scales_are_those_of_the_data(data):
     shares = ((train[:, 2] - train[:, 0]) * (train[:, 3] - train[:, 1]) / (56 * 64)).sqrt()
     assert shares.min() - 1e-3 <= low < high
     assert high == pytest.approx(2 * low, abs=2e-3)  # squares of much the same size
+
+
+def test_a_missing_library_is_named_before_anything_is_trained(data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    with pytest.raises(UsageError, match=r"faster-coco-eval: pip install 'convatlas\[boxes\]'"):
+        find_task("detect").trial_data(data, Recipe(), {}, Silent())
 
 
 @pytest.mark.parametrize("name", NAMES)

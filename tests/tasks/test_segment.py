@@ -37,6 +37,7 @@ def run_verb(capsys, *words):
         ({"crop": 4}, "crop must be a whole number from 16"),
         ({"dice": 2}, "dice must be a number from 0 to 1"),
         ({"ignored": "void"}, "ignored must be auto, none or values"),
+        ({"ignored": True}, "ignored must be auto, none or values"),
         ({"ignored": 1.5}, "ignored must be auto, none or values"),
         ({"ignored": float("inf")}, "ignored must be auto, none or values"),
         ({"class_weights": "rare"}, "class_weights must be none, balanced"),

@@ -78,7 +78,15 @@ def class_weights(
     if given == BALANCED:
         counts = torch.bincount(torch.tensor(labels), minlength=len(classes))
         return len(labels) / (len(classes) * counts.clamp(min=1)).float()
-    numbers = _listed(given)
+    return weights_of_classes(_listed(given), classes)
+
+
+def weights_of_classes(numbers: Sequence[float], classes: Sequence[str]) -> Tensor:
+    """Return one weight a class, as the user gave them. Shape: (k,), float32
+
+    Raises:
+        UsageError: as many numbers as classes are needed.
+    """
     if len(numbers) != len(classes):
         raise UsageError(
             f"--class-weights must have a number for each of the {len(classes)} classes, in this "

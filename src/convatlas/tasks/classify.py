@@ -1,6 +1,6 @@
 """Images in, one class of several out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,18 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from convatlas.data import ImageData, Preprocess, load_split, open_images, open_test
-from convatlas.data.images.asked import find_asked
 from convatlas.data.images.aspect import NOT_SQUARE, usual_aspect
 from convatlas.data.images.augment import LEVELS
 from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import takes_images
 from convatlas.data.images.photographs import are_photographs
-from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.data.images.stored_reading import OPTIONS
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.data.masks.open import takes_masks
 from convatlas.deploy.classifier import ImageClassifier
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.pictures import to_pil
@@ -31,8 +30,17 @@ from convatlas.search.space import Candidate
 from convatlas.tasks import class_options
 from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
 from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
-from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
+from convatlas.tasks.images import (
+    answer_asked,
+    answer_split,
+    listed_images,
+    middle,
+    reading_of,
+    sample_images,
+    with_reading,
+)
 from convatlas.tasks.onnx_snippet import runtime_code
+from convatlas.tasks.reopened import of_same_classes
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.classes import show_classes
 from convatlas.tasks.trial_images import (
@@ -42,7 +50,6 @@ from convatlas.tasks.trial_images import (
     TrialImages,
     prepared,
 )
-from convatlas.text import printable
 
 AUTO = "auto"  # of augmentation: the data decide; of resize: if images are not square
 RESIZES = (AUTO, STRETCH, LETTERBOX)
@@ -68,7 +75,7 @@ class Classify(ClassTask[ImageData]):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation", "resize"))
-        _reading(options)
+        reading_of(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
             raise UsageError(
@@ -85,7 +92,7 @@ class Classify(ClassTask[ImageData]):
             source,
             seed=seed,
             max_broken=max_broken,
-            reading=_reading(options),
+            reading=reading_of(options),
             progress=progress,
             kept=KeptPixels(),
         )
@@ -97,21 +104,13 @@ class Classify(ClassTask[ImageData]):
         )
 
     def reopen(self, stored, source, facts) -> ImageData:
-        data = load_split(stored, source)
-        if list(data.classes) != facts["classes"]:
-            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
-        return data
+        return of_same_classes(load_split(stored, source), stored, facts)
 
     def learnt_from(self, stored) -> set[str] | None:
         return learnt_from(stored)
 
     def with_options(self, facts, options) -> dict[str, Any]:
-        reading = Reading.model_validate(facts["reading"])
-        check_names(options, OPTIONS)
-        given = {key: value for key, value in options.items() if value is not None}
-        chosen = chosen_reading(**given)
-        limits = {key: getattr(chosen, key) for key in given}
-        return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
+        return with_reading(facts, options)
 
     def check(self, facts, settings, run) -> None:
         prepare = _Settings.model_validate(settings)
@@ -175,10 +174,7 @@ class Classify(ClassTask[ImageData]):
         return middle(item)
 
     def predict(self, predictor, asked, facts, progress):
-        found = find_asked(asked, progress)
-        # A generator may make more images than memory holds: they are not counted beforehand.
-        listed = found if isinstance(asked, Iterator) else list(found)
-        total = len(listed) if isinstance(listed, list) else None
+        total, listed = listed_images(asked, progress)
         known = ImageFacts.model_validate(facts)
         answers = answer_asked(predictor, listed, known.channels, known.reading)
         return total, (class_prediction(*answer, known.classes) for answer in answers)
@@ -222,10 +218,6 @@ class _Settings(BaseModel):
     crop: float | None = Field(default=None, gt=0, le=1)
     filter: str = Field(pattern="^(bilinear|bicubic)$")
     pad: list[Annotated[int, Field(ge=0, le=255)]] | None = None
-
-
-def _reading(options: Mapping[str, Any]) -> Reading:
-    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
 
 
 def _options(data: ImageData) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Images in, boxes with classes out."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +13,9 @@ from convatlas.data.boxes.augment import LEVELS
 from convatlas.data.boxes.boxes import BOXES, Boxes
 from convatlas.data.boxes.open import LAYOUTS, open_boxes, takes_boxes
 from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
-from convatlas.data.images.asked import find_asked
 from convatlas.data.images.kept_pixels import KeptPixels
-from convatlas.data.images.stored_annotated import learnt_from, load_annotated
-from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.data.images.stored_annotated import load_annotated
+from convatlas.data.images.stored_reading import OPTIONS
 from convatlas.deploy.detector import BoxDetector
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.boxes.draw import class_colour, draw_boxes
@@ -26,35 +24,40 @@ from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, coco_resu
 from convatlas.explain.contact_sheet import CELL, Sample
 from convatlas.metric import Metric
 from convatlas.models.detect.detector import Detector
-from convatlas.models.registry import Entry, find_entry
-from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.models.registry import Entry
 from convatlas.search.space import Candidate, width_sweeps
+from convatlas.tasks.annotated_task import AnnotatedTask, check_annotated_run
 from convatlas.tasks.box_networks import box_options, box_sizes
 from convatlas.tasks.class_task import check_names
-from convatlas.tasks.images import answer_asked, answer_split, middle, sample_images
+from convatlas.tasks.images import (
+    answer_asked,
+    answer_split,
+    listed_images,
+    middle,
+    reading_of,
+    sample_images,
+)
 from convatlas.tasks.onnx_boxes_snippet import boxes_runtime_code
+from convatlas.tasks.reopened import of_same_classes
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.boxes import show_boxes
-from convatlas.tasks.task import Task
 from convatlas.tasks.trial_boxes import USUAL_LEVEL, TrialBoxes
-from convatlas.text import printable, printable_few
-from convatlas.train.box_figures import MAP, METRICS
+from convatlas.text import printable_few
+from convatlas.train.box_figures import MAP, METRICS, coco_library
 from convatlas.train.recipe import Recipe
 
 RECIPE = Recipe(lr=2e-3, weight_decay=0.05, batch_size=8, clip_norm=5.0, ema_decay=0.98)
 
 
-class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
+class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
     """Find where an image shows something, and what."""
 
     name = "detect"
     metric = MAP
     before = ("classify",)
-    items = "images"
     layouts = LAYOUTS
     columns = COLUMNS
     right = COLUMNS[2:]
-    next = "photo.png"
     asking = "Find objects on new images"
     recipe = RECIPE
     transfer_recipe = RECIPE
@@ -64,7 +67,7 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_names(options, (*OPTIONS, "augmentation", "metric"))
-        _reading(options)
+        reading_of(options)
         level = options.get("augmentation", USUAL_LEVEL)
         if level not in LEVELS:
             raise UsageError(f"augmentation must be one of {', '.join(LEVELS)}, got '{level}'")
@@ -83,7 +86,7 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
             source,
             seed=seed,
             max_broken=max_broken,
-            reading=_reading(options),
+            reading=reading_of(options),
             progress=progress,
             kept=KeptPixels(),
         )
@@ -99,31 +102,12 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
         )
 
     def reopen(self, stored, source, facts) -> AnnotatedData[Boxes]:
-        data = load_annotated(stored, BOXES, source)
-        if list(data.classes) != facts["classes"]:
-            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
-        return data
-
-    def learnt_from(self, stored) -> set[str] | None:
-        return learnt_from(stored)
-
-    def with_options(self, facts, options) -> dict[str, Any]:
-        check_names(options, OPTIONS)
-        given = {key: value for key, value in options.items() if value is not None}
-        chosen = chosen_reading(**given)
-        limits = {key: getattr(chosen, key) for key in given}
-        reading = Reading.model_validate(facts["reading"]).model_copy(update=limits)
-        return {**facts, "reading": reading.model_dump()}
+        return of_same_classes(load_annotated(stored, BOXES, source), stored, facts)
 
     def check(self, facts, settings, run) -> None:
         prepare = _Settings.model_validate(settings)
         known = AnnotatedFacts.model_validate(facts)
-        if not len(prepare.mean) == len(prepare.std) == known.channels:
-            raise ValueError(f"mean and std must have {known.channels} values")
-        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
-        for option, value in expected.items():
-            if run.options.get(option, value) != value:
-                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+        check_annotated_run(known, prepare.mean, prepare.std, run)
         if any(not 0 <= run.figures.get(metric.key, 0) <= 1 for metric in METRICS):
             raise ValueError(f"figures: average precision must be from 0 to 1, got {run.figures}")
 
@@ -135,22 +119,11 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
             for entry in entries
         }
 
-    def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Boxes]):
-        """Return the detectors whose backbones have public weights, at the sizes worth trying."""
-        rows = self.fresh([find_entry(each.model) for each in checkpoints], data, fixed_width=True)
-        return {
-            each.model: [[replace(c, checkpoint=each) for c in sweep] for sweep in rows[each.model]]
-            for each in checkpoints
-        }
-
-    def suits_public_weights(self, data: AnnotatedData[Boxes]) -> bool:
-        """Return True: a trained backbone helps on pictures of any kind, and few are marked."""
-        return data.channels == 3
-
     def input_words(self, example) -> str:
         return f"{example['size']} px"
 
     def trial_data(self, data: AnnotatedData[Boxes], recipe, options, progress) -> TrialBoxes:
+        coco_library()  # what is missing is said before anything is trained
         level = options.get("augmentation", USUAL_LEVEL)
         return TrialBoxes(data, level, progress, self.metric_for(options))
 
@@ -173,10 +146,7 @@ class DetectObjects(Task[AnnotatedData[Boxes], BoxEvaluation]):
         return middle(item)
 
     def predict(self, predictor, asked, facts, progress):
-        found = find_asked(asked, progress)
-        # A generator may make more images than memory holds: they are not counted beforehand.
-        listed = found if isinstance(asked, Iterator) else list(found)
-        total = len(listed) if isinstance(listed, list) else None
+        total, listed = listed_images(asked, progress)
         known = AnnotatedFacts.model_validate(facts)
         classes = tuple(known.classes)
         kept: dict[str, Tensor] = {}
@@ -251,10 +221,6 @@ class _Settings(BaseModel):
     std: list[Annotated[float, Field(gt=0)]]
     crop: None = None
     filter: str = Field(pattern="^(bilinear|bicubic)$")
-
-
-def _reading(options: Mapping[str, Any]) -> Reading:
-    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
 
 
 TASK = DetectObjects()

@@ -33,8 +33,9 @@ from convatlas.explain.signals.extracted import COLUMNS, ExtractedVoice, csv_col
 from convatlas.explain.signals.extraction import ExtractionEvaluation
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
-from convatlas.tasks.mixture_task import MixtureTask, agreeing
+from convatlas.tasks.mixture_task import MixtureTask
 from convatlas.tasks.onnx_extract_snippet import extract_runtime_code
+from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.extracted import show_extracted
 from convatlas.tasks.sounds import MAX_KEPT

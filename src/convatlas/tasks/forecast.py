@@ -23,8 +23,8 @@ from convatlas.explain.forecasts.prediction import COLUMNS, CSV_COLUMNS, SensorF
 from convatlas.metric import Metric
 from convatlas.models.registry import Entry
 from convatlas.tasks.graph_networks import forecast_candidates
-from convatlas.tasks.mixture_task import agreeing
 from convatlas.tasks.onnx_forecast_snippet import forecast_runtime_code
+from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.forecasts import show_forecasts
 from convatlas.tasks.series_options import check_series_options, series_options

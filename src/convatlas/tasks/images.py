@@ -1,21 +1,53 @@
 """What every task on images does alike: read them at their own sizes, ask in batches."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from convatlas.data.dataset import Split
-from convatlas.data.images.asked import Asked
-from convatlas.data.images.stored_reading import Reading
+from convatlas.data.images.asked import Asked, find_asked
+from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import DataError
 from convatlas.progress import Progress
+from convatlas.tasks.class_task import check_names
 
 SPLIT_BATCH = 256  # images of a split that are held in memory at their original size
 ASKED_BATCH = 64  # of those that a person asks about, who waits for the first answers
 MAX_ELEMENTS = 1 << 27  # of all that are held, however few they are
 MAX_KEPT_SIDE = 512  # pixels: a run folder keeps no larger pictures
+
+
+def reading_of(options: Mapping[str, Any]) -> Reading:
+    """Return how a job's options say that images are read; others are not looked at."""
+    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
+
+
+def with_reading(facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's facts with other limits for reading images.
+
+    Raises:
+        UsageError: it is no option of reading images.
+    """
+    check_names(options, OPTIONS)
+    given = {key: value for key, value in options.items() if value is not None}
+    chosen = chosen_reading(**given)
+    limits = {key: getattr(chosen, key) for key in given}
+    reading = Reading.model_validate(facts["reading"])
+    return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
+
+
+def listed_images(asked: Any, progress: Progress) -> tuple[int | None, Iterable[Asked]]:
+    """Return how many images are asked about, None where only time will tell, and the images.
+
+    A generator may make more images than memory holds: they are not counted beforehand.
+    """
+    found = find_asked(asked, progress)
+    if isinstance(asked, Iterator):
+        return None, found
+    listed: Sequence[Asked] = list(found)
+    return len(listed), listed
 
 
 def answer_split(

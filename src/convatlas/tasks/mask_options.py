@@ -9,9 +9,9 @@ from torch import Tensor
 
 from convatlas.data.masks.augment import LEVELS
 from convatlas.errors import UsageError
-from convatlas.text import printable_few
+from convatlas.tasks.class_options import BALANCED, NONE, weights_of_classes
 
-AUTO, NONE, BALANCED = "auto", "none", "balanced"
+AUTO = "auto"
 SLICES, VOLUMES = "slices", "volumes"
 OPTIONS = (
     *("ignored", "stacks", "augmentation", "reduce", "crop", "dice"),
@@ -99,13 +99,7 @@ def class_weights(
     if given == BALANCED:
         pixels = torch.tensor(counts, dtype=torch.float32).clamp(min=1)
         return (pixels.sum() / (len(classes) * pixels)).clamp(max=MAX_BALANCED)
-    numbers = _numbers(given)
-    if len(numbers) != len(classes):
-        raise UsageError(
-            f"class_weights must have a number for each of the {len(classes)} classes, in this "
-            f"order: {printable_few(classes, 12)}; got {len(numbers)}"
-        )
-    return torch.tensor(numbers)
+    return weights_of_classes(_numbers(given), classes)
 
 
 def _numbers(given: Any) -> list[float]:
@@ -115,7 +109,7 @@ def _numbers(given: Any) -> list[float]:
     numbers = []
     for each in given if isinstance(given, list | tuple) else [given]:
         try:
-            numbers.append(float(each))
+            numbers.append(-1.0 if isinstance(each, bool) else float(each))
         except (TypeError, ValueError):
             numbers.append(-1.0)
     return numbers

@@ -1,19 +1,17 @@
 """What every task on mixtures of voices has in common, whatever is asked of them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
 
 from convatlas.data.dataset import Dataset, Split
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
 from convatlas.tasks.answers import Evaluation
 from convatlas.tasks.task import Rows, Task
 from convatlas.tasks.voice_options import only_max_seconds
-from convatlas.text import printable
 
 
 class MixtureSplit(Split, Protocol):
@@ -54,14 +52,3 @@ class MixtureTask(Task[D, E]):
     def sample(self, split: MixtureSplit, count: int) -> list[Any]:
         places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().int().tolist()
         return [split.read(place) for place in places]
-
-
-def agreeing(data: D, stored: Path, facts: Mapping[str, Any]) -> D:
-    """Return reopened data that are those of the run.
-
-    Raises:
-        DataError: the stored split says otherwise than the facts.
-    """
-    if data.facts() != dict(facts):
-        raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
-    return data

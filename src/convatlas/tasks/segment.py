@@ -1,7 +1,6 @@
 """Images in, a class for each of their pixels out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,24 +9,24 @@ from torch import Tensor, nn
 
 from convatlas.data.images.annotated import AnnotatedData, AnnotatedSplit
 from convatlas.data.images.kept_pixels import KeptPixels
-from convatlas.data.images.stored_annotated import learnt_from, load_annotated
-from convatlas.data.images.stored_reading import OPTIONS, Reading, chosen_reading
+from convatlas.data.images.stored_annotated import load_annotated
+from convatlas.data.images.stored_reading import OPTIONS
 from convatlas.data.masks.facts import MaskFacts
 from convatlas.data.masks.mask_files import MAX_MASK_CLASSES, Mask, MaskKind, read_mask
 from convatlas.data.masks.open import LAYOUTS, open_masks, takes_masks
 from convatlas.data.masks.volumes import DEPTH, as_volumes
 from convatlas.deploy.segmenter import MaskPredictor, as_segmenter
-from convatlas.errors import DataError
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.masks.draw import class_colours, overlay
 from convatlas.explain.masks.evaluation import RAND, MaskEvaluation
 from convatlas.explain.masks.prediction import COLUMNS, csv_columns
 from convatlas.explain.pictures import to_pil
-from convatlas.models.registry import Entry, find_entry
-from convatlas.pretrained.checkpoint import Checkpoint
+from convatlas.models.registry import Entry
 from convatlas.search.space import Candidate
 from convatlas.tasks import mask_options
+from convatlas.tasks.annotated_task import AnnotatedTask, check_annotated_run
 from convatlas.tasks.class_task import check_names
+from convatlas.tasks.images import reading_of
 from convatlas.tasks.mask_answers import (
     evaluate_masks,
     predict_masks,
@@ -36,27 +35,24 @@ from convatlas.tasks.mask_answers import (
 )
 from convatlas.tasks.mask_networks import fresh_segmenters, reduction
 from convatlas.tasks.onnx_mask_snippet import mask_runtime_code
+from convatlas.tasks.reopened import of_same_classes
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.masks import show_masks
-from convatlas.tasks.task import Task
 from convatlas.tasks.trial_masks import TrialMasks
-from convatlas.text import printable
 from convatlas.train.mask_figures import MEAN_IOU
 from convatlas.train.recipe import Recipe
 
 RECIPE = Recipe(lr=3e-3, weight_decay=0.02, batch_size=8)
 
 
-class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
+class Segment(AnnotatedTask[AnnotatedData[Mask], MaskEvaluation]):
     """Give each pixel of an image its class."""
 
     name = "segment"
     metric = MEAN_IOU
-    items = "images"
     layouts = LAYOUTS
     columns = COLUMNS
     right = ("share", "probability")
-    next = "photo.png"
     asking = "Segment new images"
     recipe = RECIPE
     transfer_recipe = RECIPE
@@ -66,7 +62,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_names(options, (*OPTIONS, *mask_options.OPTIONS))
-        _reading(options)
+        reading_of(options)
         mask_options.check_mask_options(options)
 
     def open(self, source, *, seed, max_broken, options, progress) -> AnnotatedData[Mask]:
@@ -75,7 +71,7 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             seed=seed,
             max_broken=max_broken,
             ignored=mask_options.ignored_values(options),
-            reading=_reading(options),
+            reading=reading_of(options),
             progress=progress,
             kept=KeptPixels(),
         )
@@ -96,20 +92,8 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
     def reopen(self, stored, source, facts) -> AnnotatedData[Mask]:
         known = MaskFacts.model_validate(facts)
         data = load_annotated(stored, MaskKind(known.ignored), source)
-        if list(data.classes) != known.classes:
-            raise DataError(f"{printable(stored)}: has other classes than the run.json beside it")
+        data = of_same_classes(data, stored, facts)
         return data if known.depth is None else as_volumes(data)
-
-    def learnt_from(self, stored) -> set[str] | None:
-        return learnt_from(stored)
-
-    def with_options(self, facts, options) -> dict[str, Any]:
-        check_names(options, OPTIONS)
-        given = {key: value for key, value in options.items() if value is not None}
-        chosen = chosen_reading(**given)
-        limits = {key: getattr(chosen, key) for key in given}
-        reading = Reading.model_validate(facts["reading"])
-        return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
 
     def check(self, facts, settings, run) -> None:
         prepare, known = _Settings.model_validate(settings), MaskFacts.model_validate(facts)
@@ -117,29 +101,12 @@ class Segment(Task[AnnotatedData[Mask], MaskEvaluation]):
             raise ValueError(
                 f"classes must be from 2 to {MAX_MASK_CLASSES}, got {len(known.classes)}"
             )
-        if not len(prepare.mean) == len(prepare.std) == known.channels:
-            raise ValueError(f"mean and std must have {known.channels} values")
-        expected = {"num_classes": len(known.classes), "in_channels": known.channels}
-        for option, value in expected.items():
-            if run.options.get(option, value) != value:
-                raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
+        check_annotated_run(known, prepare.mean, prepare.std, run)
         if any(not 0 <= run.figures.get(key, 0) <= 1 for key in (MEAN_IOU.key, RAND.key)):
             raise ValueError(f"figures: {MEAN_IOU.key} must be from 0 to 1, got {run.figures}")
 
     def fresh(self, entries: Sequence[Entry], data: AnnotatedData[Mask], *, fixed_width: bool):
         return fresh_segmenters(entries, data, fixed_width=fixed_width)
-
-    def pretrained(self, checkpoints: Sequence[Checkpoint], data: AnnotatedData[Mask]):
-        """Return the networks whose backbones have public weights."""
-        rows = self.fresh([find_entry(each.model) for each in checkpoints], data, fixed_width=True)
-        return {
-            each.model: [[replace(c, checkpoint=each) for c in sweep] for sweep in rows[each.model]]
-            for each in checkpoints
-        }
-
-    def suits_public_weights(self, data: AnnotatedData[Mask]) -> bool:
-        """Return whether images have colours, as the weights expect; few of them have masks."""
-        return data.channels == 3
 
     def input_words(self, example) -> str:
         if DEPTH in example:
@@ -230,10 +197,6 @@ class _Settings(BaseModel):
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
     reduce: int = Field(default=1, ge=1, le=64)
-
-
-def _reading(options: Mapping[str, Any]) -> Reading:
-    return chosen_reading(**{name: options[name] for name in OPTIONS if name in options})
 
 
 TASK = Segment()

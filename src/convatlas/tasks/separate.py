@@ -21,8 +21,9 @@ from convatlas.explain.signals.separation import SeparationEvaluation
 from convatlas.explain.signals.voices import COLUMNS, Voices, csv_columns
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
-from convatlas.tasks.mixture_task import MixtureTask, agreeing
+from convatlas.tasks.mixture_task import MixtureTask
 from convatlas.tasks.onnx_voices_snippet import voices_runtime_code
+from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.voices import show_voices
 from convatlas.tasks.sounds import MAX_KEPT

@@ -5,6 +5,7 @@ Source: Lin et al., "Microsoft COCO", ECCV 2014, arXiv:1405.0312; evaluation of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -38,6 +39,21 @@ class BoxFigures:
         return {key: float(value.nan_to_num(0.0)) for key, value in means.items()}
 
 
+def coco_library() -> ModuleType:
+    """Return the library that computes average precision.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import faster_coco_eval
+    except ImportError:
+        raise UsageError(
+            "detection needs the package faster-coco-eval: pip install 'convatlas[boxes]'"
+        ) from None
+    return faster_coco_eval
+
+
 def box_figures(
     found: Sequence[Parts],
     truth: Sequence[tuple[Tensor, Tensor]],
@@ -54,12 +70,7 @@ def box_figures(
     Raises:
         UsageError: the library is missing.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError:
-        raise UsageError(
-            "detection needs the package faster-coco-eval: pip install 'convatlas[boxes]'"
-        ) from None
+    library = coco_library()
     annotations = [
         {"image_id": image, "category_id": label, "bbox": box, "iscrowd": crowd}
         | {"area": box[2] * box[3]}
@@ -84,8 +95,8 @@ def box_figures(
         "categories": [{"id": place, "name": str(place)} for place in range(classes)],
         "annotations": annotations,
     }
-    true = COCO(known)
-    judge = COCOeval_faster(true, true.loadRes(results), "bbox", print_function=_silent)
+    true = library.COCO(known)
+    judge = library.COCOeval_faster(true, true.loadRes(results), "bbox", print_function=_silent)
     judge.params.maxDets = [MAX_DETECTIONS]
     judge.evaluate()
     judge.accumulate()

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from convatlas.errors import DataError
+from convatlas.data.packages import needed
 
 
 def soundfile() -> ModuleType:
@@ -11,11 +11,7 @@ def soundfile() -> ModuleType:
     Raises:
         DataError: it is not installed.
     """
-    try:
-        import soundfile as found
-    except (ImportError, OSError) as error:  # OSError: without the library that it wraps
-        raise _missing("soundfile") from error
-    return found
+    return needed("soundfile", "sounds", "soundfile", "audio")
 
 
 def soxr() -> ModuleType:
@@ -24,14 +20,4 @@ def soxr() -> ModuleType:
     Raises:
         DataError: it is not installed.
     """
-    try:
-        import soxr as found
-    except ImportError as error:
-        raise _missing("soxr") from error
-    return found
-
-
-def _missing(name: str) -> DataError:
-    return DataError(
-        f"sounds are read with {name}, which is not installed: pip install 'convatlas[audio]'"
-    )
+    return needed("soxr", "sounds", "soxr", "audio")

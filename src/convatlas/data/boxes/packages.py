@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from convatlas.errors import DataError
+from convatlas.data.packages import needed
 
 
 def yaml() -> ModuleType:
@@ -11,11 +11,7 @@ def yaml() -> ModuleType:
     Raises:
         DataError: it is not installed.
     """
-    try:
-        import yaml as found
-    except ImportError as error:
-        raise _missing("YOLO's YAML files", "pyyaml") from error
-    return found
+    return needed("yaml", "YOLO's YAML files", "pyyaml", "boxes")
 
 
 def defused_xml() -> ModuleType:
@@ -24,14 +20,4 @@ def defused_xml() -> ModuleType:
     Raises:
         DataError: it is not installed.
     """
-    try:
-        import defusedxml.ElementTree as found
-    except ImportError as error:
-        raise _missing("Pascal VOC's XML files", "defusedxml") from error
-    return found
-
-
-def _missing(what: str, name: str) -> DataError:
-    return DataError(
-        f"{what} are read with {name}, which is not installed: pip install 'convatlas[boxes]'"
-    )
+    return needed("defusedxml.ElementTree", "Pascal VOC's XML files", "defusedxml", "boxes")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from convatlas.errors import DataError
 from convatlas.explain.boxes.draw import draw_found
+from convatlas.explain.file_stem import file_stem
 from convatlas.models.detect.found import SURE_SCORE, Found
 from convatlas.replacing import replacing
 from convatlas.text import printable
@@ -62,7 +63,7 @@ class BoxPrediction:
     @property
     def stem(self) -> str:
         """How the files of this answer begin."""
-        return Path(self.file).stem if Path(self.file).suffix else self.file.replace(" ", "-")
+        return file_stem(self.file)
 
     def paths(self, folder: Path, stem: str | None = None) -> list[Path]:
         """Return the files that `save` writes."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from convatlas.explain.file_stem import file_stem
 from convatlas.text import printable, unicode_only
 
 COLUMNS = ("file", "step", "mean", "lowest", "highest")
@@ -33,7 +34,7 @@ class SensorForecast:
     @property
     def stem(self) -> str:
         """What the answer's file is called after."""
-        return Path(self.file).stem if Path(self.file).suffix else self.file.replace(" ", "-")
+        return file_stem(self.file)
 
     def paths(self, folder: Path, stem: str | None = None) -> list[Path]:
         """Return the file that `save` writes."""

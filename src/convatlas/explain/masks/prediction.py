@@ -8,6 +8,7 @@ from torch import Tensor
 
 from convatlas.data.slice_names import parse_slice
 from convatlas.errors import DataError
+from convatlas.explain.file_stem import file_stem
 from convatlas.explain.masks.draw import overlay, write_mask
 from convatlas.explain.pictures import to_pil
 from convatlas.replacing import replacing
@@ -55,7 +56,7 @@ class MaskPrediction:
         """How the files of this answer begin."""
         if part := parse_slice(self.file):
             return f"{Path(part.file).stem}-{part.place:04d}"
-        return Path(self.file).stem if Path(self.file).suffix else self.file.replace(" ", "-")
+        return file_stem(self.file)
 
     def paths(self, folder: Path, stem: str | None = None) -> list[Path]:
         """Return the files that `save` writes."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from convatlas.explain.signals.voices import Voices, stem_of
+from convatlas.explain.file_stem import file_stem
+from convatlas.explain.signals.voices import Voices
 from convatlas.text import printable
 
 COLUMNS = ("file", "speaker", "length", "loudness")
@@ -50,7 +51,7 @@ class ExtractedVoice:
 
         if self.voice is None:
             raise DataError(f"{self.file}: has no voice to write ({self.error})")
-        target = Path(folder) / f"{stem_of(self.file)}-{stem_of(self.speaker)}.wav"
+        target = Path(folder) / f"{file_stem(self.file)}-{file_stem(self.speaker)}.wav"
         return write_voices([target], [self.voice[None]], self.rate_hz)[0]
 
     def cells(self, top: int) -> list[str]:

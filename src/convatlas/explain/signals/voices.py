@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from convatlas.explain.file_stem import file_stem
 from convatlas.text import printable
 
 COLUMNS = ("file", "voice", "length", "loudness")
@@ -48,7 +49,7 @@ class Voices:
 
         if self.voices is None:
             raise DataError(f"{self.file}: has no voices to write ({self.error})")
-        stem = stem_of(self.file)
+        stem = file_stem(self.file)
         targets = voice_paths(Path(folder), stem, len(self.voices))
         return write_voices(targets, [self.voices], self.rate_hz)
 
@@ -71,11 +72,6 @@ class Voices:
             )
             for place, level in enumerate(self.levels_db)
         ]
-
-
-def stem_of(name: str) -> str:
-    """Return what an answer's file is called after: a recording's path, or `sound 3` in memory."""
-    return Path(name).stem if Path(name).suffix else name.replace(" ", "-")
 
 
 def csv_columns(top: int) -> list[str]:

@@ -14,7 +14,7 @@ from convatlas.blocks import check_option
 from convatlas.models.detect.assign_boxes import assign_boxes, decode_boxes
 from convatlas.models.detect.box_losses import focal_losses, softmax_losses
 from convatlas.models.detect.found import Found
-from convatlas.models.detect.select_boxes import select_boxes, take_best
+from convatlas.models.detect.select_boxes import not_a_number, select_boxes, take_best
 
 Target = Mapping[str, Tensor]
 LOSSES = ("focal", "softmax")
@@ -29,11 +29,15 @@ class Detector(nn.Module):
     Attributes:
         num_classes: without background.
         in_channels: of the images.
+        score_threshold: boxes that score no more are left out.
+        iou_threshold: of two boxes of a class that overlap more, the better one stays.
         max_detections: boxes that `detect` gives an image.
     """
 
     num_classes: int
     in_channels: int
+    score_threshold: float
+    iou_threshold: float
     max_detections: int
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -61,6 +65,28 @@ class Detector(nn.Module):
     def judge(self, images: Tensor, targets: Sequence[Target]) -> tuple[dict[str, Tensor], Found]:
         """Return what `losses` and `detect` do, of one run where the network can."""
         return self.losses(images, targets), Found(*self.detect(images))
+
+    def chosen(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, size: Sequence[int], odd: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return of the best boxes those that stay, as `detect` answers.
+
+        Args:
+            size: height and width of the images in pixels.
+            odd: what `not_a_number` makes of everything that the network put out. Shape: (n, 1)
+
+        Shape: (n, c, 4), (n, c), (n, c) -> (n, d, 4), (n, d), (n, d)
+        """
+        boxes, scores, labels = select_boxes(
+            boxes,
+            scores,
+            labels,
+            size,
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            max_detections=self.max_detections,
+        )
+        return boxes, scores + odd, labels
 
 
 class OneStage(Detector):
@@ -160,18 +186,7 @@ class OneStage(Detector):
         anchors = self.anchors(int(size[0]), int(size[1])).to(offsets.device)
         codes = offsets.gather(1, places.unsqueeze(-1).expand(-1, -1, 4))
         boxes = decode_boxes(codes, anchors[places], self.code_weights)
-        # 0, or no number where any answer of the image is none: it must not pass for "no box".
-        odd = 0 * (logits.flatten(1).sum(1, keepdim=True) + offsets.flatten(1).sum(1, keepdim=True))
-        boxes, scores, labels = select_boxes(
-            boxes,
-            best,
-            labels,
-            size,
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            max_detections=self.max_detections,
-        )
-        return boxes, scores + odd, labels
+        return self.chosen(boxes, best, labels, size, not_a_number(logits, offsets))
 
 
 def check_targets(model: str, targets: Sequence[Target], images: int) -> None:

@@ -23,6 +23,15 @@ def take_best(scores: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     return best, torch.div(flat, classes, rounding_mode="floor"), flat % classes
 
 
+def not_a_number(*answers: Tensor) -> Tensor:
+    """Return 0 for each item, or no number where any answer of it is none. Shape: (n, 1)
+
+    Added to scores, it keeps a network that broke from passing for one that found nothing.
+    """
+    parts = [0 * each.flatten(1).sum(1, keepdim=True) for each in answers]
+    return torch.cat(parts, dim=1).sum(1, keepdim=True)
+
+
 def select_boxes(
     boxes: Tensor,
     scores: Tensor,

@@ -22,7 +22,7 @@ from convatlas.errors import UsageError
 from convatlas.models.detect.assign_boxes import decode_boxes
 from convatlas.models.detect.detector import Detector, Target, check_targets
 from convatlas.models.detect.found import Found
-from convatlas.models.detect.select_boxes import select_boxes, take_best
+from convatlas.models.detect.select_boxes import not_a_number, take_best
 from convatlas.models.detect.thundernet_losses import (
     REGION_WEIGHTS,
     draw_regions,
@@ -196,19 +196,8 @@ class ThunderNet(Detector):
         best, places, labels = take_best(scores, self.candidates)
         places = places.unsqueeze(-1).expand(-1, -1, 4)
         boxes = decode_boxes(offsets.gather(1, places), found.gather(1, places), REGION_WEIGHTS)
-        # 0, or no number where any answer of the image is none: it must not pass for "no box".
-        answers = (logits, offsets, objects.float(), moves.float())
-        odd = sum(0 * each.flatten(1).sum(1, keepdim=True) for each in answers)
-        boxes, scores, labels = select_boxes(
-            boxes,
-            best,
-            labels,
-            images.shape[-2:],
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            max_detections=self.max_detections,
-        )
-        return boxes, scores + odd, labels
+        odd = not_a_number(logits, offsets, objects.float(), moves.float())
+        return self.chosen(boxes, best, labels, images.shape[-2:], odd)
 
     example = image_example("image_size")
     tiny = tiny_build(

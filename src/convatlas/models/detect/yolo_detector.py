@@ -14,7 +14,7 @@ from convatlas.blocks import check_option
 from convatlas.errors import UsageError
 from convatlas.models.detect.detector import Detector, Target, check_targets
 from convatlas.models.detect.found import Found
-from convatlas.models.detect.select_boxes import select_boxes, take_best
+from convatlas.models.detect.select_boxes import not_a_number, take_best
 from convatlas.models.detect.yolo_losses import BOX_LOSSES, Places, box_of, yolo_losses
 
 BOX = 4  # numbers of an offset: x, y, width, height
@@ -180,18 +180,8 @@ class YoloDetector(Detector):
         best, chosen, labels = take_best(scores, self.candidates)
         moves = offsets.gather(1, chosen.unsqueeze(-1).expand(-1, -1, BOX))
         boxes = box_of(moves, self.places(maps, images).pick(chosen))
-        # 0, or no number where any answer of the image is none: it must not pass for "no box".
-        odd = 0 * (logits.flatten(1).sum(1, keepdim=True) + offsets.flatten(1).sum(1, keepdim=True))
-        boxes, scores, labels = select_boxes(
-            boxes,
-            best,
-            labels,
-            images.shape[-2:],
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            max_detections=self.max_detections,
-        )
-        return boxes, scores + odd, labels
+        odd = not_a_number(logits, offsets)
+        return self.chosen(boxes, best, labels, images.shape[-2:], odd)
 
 
 class YoloHead(nn.Module):

@@ -123,6 +123,9 @@ def _ring(filter: str, vertices: int) -> Tensor:
         steps = torch.arange(vertices)
         angles = 2 * math.pi * (steps[:, None] * steps % vertices) / vertices
         return (angles.cos() + angles.sin()) / vertices**0.5
-    identity = torch.eye(vertices)
-    both = identity.roll(1, 0) + identity.roll(-1, 0)
-    return (identity + both) / 3 if filter == "first_order" else -both / 2
+    # Into the one matrix: thousands of vertices would need another for each term of a sum.
+    matrix, steps = torch.zeros(vertices, vertices), torch.arange(vertices)
+    weight = torch.tensor(1 / 3 if filter == "first_order" else -1 / 2)
+    for distance in (-1, 1) if filter == "chebyshev" else (-1, 0, 1):
+        matrix.index_put_((steps, (steps + distance) % vertices), weight, accumulate=True)
+    return matrix

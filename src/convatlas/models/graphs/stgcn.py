@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_option
-from convatlas.errors import UsageError
 from convatlas.models.graphs.gated_time import (
     ForecastHead,
     MatchChannels,
@@ -25,7 +24,12 @@ from convatlas.models.graphs.gated_time import (
     VertexNorm,
 )
 from convatlas.models.graphs.graph_matrix import FILTERS, GraphMatrix
-from convatlas.models.graphs.window_input import WindowExample, check_sizes, check_window
+from convatlas.models.graphs.window_input import (
+    WindowExample,
+    check_sizes,
+    check_window,
+    steps_left,
+)
 from convatlas.models.registry import register
 from convatlas.ops.chebyshev import along_graph, chebyshev_terms
 from convatlas.ops.sparse_product import SparseMatrix
@@ -133,12 +137,8 @@ class STGCN(WindowExample, nn.Module):
         check_option("STGCN", "filter", filter, FILTERS[:2])
         check_option("STGCN", "second_gate", second_gate, SECOND_GATES)
         check_sizes("STGCN", sensors=sensors, horizon=horizon, order=order)
-        left = history - 2 * (KERNEL - 1) * len(blocks)
-        if left < 1:
-            raise UsageError(
-                f"STGCN: history must be {history - left + 1} steps or more for {len(blocks)} "
-                f"blocks, got {history}"
-            )
+        lost = 2 * (KERNEL - 1) * len(blocks)
+        left = steps_left("STGCN", history, lost, f"{len(blocks)} blocks")
         self.in_channels, self.history, self.sensors = in_channels, history, sensors
         self.horizon = horizon
         self.adjacency = GraphMatrix(filter, sensors, edges)

@@ -15,10 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.blocks import check_option
-from convatlas.errors import UsageError
 from convatlas.models.graphs.gated_time import ForecastHead, MatchChannels, VertexNorm, gated
 from convatlas.models.graphs.graph_matrix import FILTERS, GraphMatrix
-from convatlas.models.graphs.window_input import WindowExample, check_sizes, check_window
+from convatlas.models.graphs.window_input import (
+    WindowExample,
+    check_sizes,
+    check_window,
+    steps_left,
+)
 from convatlas.models.registry import register
 from convatlas.ops.chebyshev import chebyshev_terms
 from convatlas.ops.sparse_product import SparseMatrix
@@ -116,12 +120,7 @@ class TGCN3D(WindowExample, nn.Module):
         super().__init__()
         check_option("TGCN3D", "filter", filter, (FILTERS[0], FILTERS[2]))
         check_sizes("TGCN3D", sensors=sensors, horizon=horizon, order=order, layers=layers)
-        left = history - (kernel - 1) * layers
-        if left < 1:
-            raise UsageError(
-                f"TGCN3D: history must be {history - left + 1} steps or more for {layers} layers, "
-                f"got {history}"
-            )
+        left = steps_left("TGCN3D", history, (kernel - 1) * layers, f"{layers} layers")
         self.in_channels, self.history, self.sensors = in_channels, history, sensors
         self.horizon = horizon
         self.adjacency = GraphMatrix(filter, sensors, edges)

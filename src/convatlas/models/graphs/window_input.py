@@ -36,6 +36,23 @@ def check_sizes(model: str, **sizes: int) -> None:
             raise UsageError(f"{model}: {option} must be 1 or more, got {value}")
 
 
+def steps_left(model: str, history: int, lost: int, parts: str) -> int:
+    """Return the steps of a window that are left behind all convolutions along time.
+
+    Args:
+        lost: steps that these need beyond one.
+        parts: what they are, for the message: `2 blocks`.
+
+    Raises:
+        UsageError: none is left.
+    """
+    if history <= lost:
+        raise UsageError(
+            f"{model}: history must be {lost + 1} steps or more for {parts}, got {history}"
+        )
+    return history - lost
+
+
 class WindowExample:
     """The method `example` of a network that reads windows of sensors."""
 
