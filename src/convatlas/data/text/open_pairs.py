@@ -1,0 +1,223 @@
+"""Open sentence pairs: read them, look for what is wrong, split them, make their vocabularies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Limits
+
+from convatlas.data.names import printable, printable_few, stored_name, true_name
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.broken_share import check_share
+from convatlas.data.sources.stored_parts import checked_split
+from convatlas.data.text.columns import PAIR
+from convatlas.data.text.divide import divide, shared_texts
+from convatlas.data.text.pair_data import PairData, PairFacts, PairSplit, content_digest
+from convatlas.data.text.read_examples import (
+    Example,
+    ReadExamples,
+    holds_fields,
+    in_short,
+    read_examples,
+)
+from convatlas.data.text.read_lines import bare_stem
+from convatlas.data.text.subwords import Subwords
+from convatlas.data.text.vocabulary import (
+    CHARACTERS,
+    SUBWORDS,
+    Characters,
+    Vocabulary,
+    unknown_counts,
+)
+from convatlas.errors import DataError
+
+LAYOUTS = (
+    "a TSV, CSV or JSONL file (perhaps .gz) with a sentence and its translation in each line",
+    "a folder with aligned files such as train.en and train.sv, or one of two such files",
+)
+KIND = "sentence pairs"
+SUBWORDS_COUNT = 4000  # pieces, unless an option says otherwise
+READING = ("source", "target", "split", "max_characters")  # options that say how files are read
+Report = Callable[[int, int], None]
+
+
+def holds_pairs(source: Path) -> bool:
+    """Return whether the data look like sentences and their translations."""
+    return holds_fields(source, PAIR)
+
+
+def open_pairs(
+    source: str | Path,
+    *,
+    seed: int,
+    max_broken: float,
+    options: Mapping[str, Any],
+    progress: Report,
+    facts: PairFacts | None = None,
+) -> PairData:
+    """Open sentence pairs for training.
+
+    Args:
+        options: of the task: `source`, `target`, `split`, `max_characters`, `vocabulary`,
+            `subwords`.
+        facts: those of a run, whose vocabularies are then used; None makes new ones.
+
+    Raises:
+        DataError: says what is wrong and where.
+    """
+    path = Path(source)
+    found = _read(path, options, max_broken, progress)
+    parts = divide(printable(path), found.examples, seed)
+    facts = facts or _facts(found, parts["train"], options)
+    splits = {name: PairSplit(pairs, facts.vocabularies()) for name, pairs in parts.items()}
+    answers = [*in_short(found), *shared_texts(parts), *_unknown(splits), *_repeated(parts)]
+    return _data(path, seed, splits, found, answers, facts, options)
+
+
+def open_pairs_test(
+    source: str | Path, facts: PairFacts, *, max_broken: float, progress: Report
+) -> PairData:
+    """Open sentence pairs of a run's languages as one split, `test`.
+
+    Raises:
+        DataError: says what is wrong and where.
+    """
+    path = Path(source)
+    found = _read(path, facts.options, max_broken, progress)
+    splits = {"test": PairSplit(found.examples, facts.vocabularies())}
+    return _data(path, 0, splits, found, [*in_short(found), *_unknown(splits)], facts, {})
+
+
+class StoredPairs(BaseModel):
+    """The stored split; keys that a newer version added are left alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    class Part(BaseModel):
+        """One split: the digest of each sentence to translate, and that of all pairs."""
+
+        digests: list[str]
+        content: str
+
+    kind: Literal["pairs"]
+    source: str
+    seed: int
+    options: dict[str, Any]
+    splits: dict[str, Part] = Limits(min_length=3)
+
+
+def reopen_pairs(stored: Path, source: str | Path | None, facts: PairFacts) -> PairData:
+    """Open the splits that `PairData.save` wrote, with the vocabularies of the run.
+
+    Args:
+        source: where the data lie now, if they moved.
+
+    Raises:
+        DataError: the file is damaged, or the data are gone or others.
+    """
+    known, scan = checked_split(stored, StoredPairs, lambda _: "")
+    place = Path(true_name(known.source) if source is None else source)
+    data = open_pairs(
+        place,
+        seed=known.seed,
+        max_broken=1.0,
+        options=known.options,
+        progress=lambda done, total: None,
+        facts=facts,
+    )
+    for name, split in data.splits.items():
+        if name not in known.splits or known.splits[name].content != content_digest(split):
+            raise DataError(
+                f"{printable(place)}: its sentences are others than when the run was made"
+            )
+    return replace(data, scan=scan)
+
+
+def _read(
+    path: Path, options: Mapping[str, Any], max_broken: float, progress: Report
+) -> ReadExamples:
+    found = read_examples(path, PAIR, options, progress)
+    check_share(printable(path), found.broken, found.total, max_broken, "lines")
+    return found
+
+
+def _facts(found: ReadExamples, train: Sequence[Example], options: Mapping[str, Any]) -> PairFacts:
+    """Make the vocabularies of the training part, and measure its sentences."""
+    source, target = _vocabularies(train, options)
+    lengths = [
+        (len(source.encode(each.fields[0])), len(target.encode(each.fields[1]))) for each in train
+    ]
+    return PairFacts(
+        source_name=found.names[0],
+        target_name=found.names[1],
+        source_vocabulary=source.to_dict(),
+        target_vocabulary=None if target is source else target.to_dict(),
+        longest_source=max(one for one, _ in lengths) + 1,
+        longest_target=max(other for _, other in lengths) + 1,
+        usual_symbols=round(median(length + 1 for pair in lengths for length in pair)),
+        options={key: options[key] for key in READING if options.get(key) is not None},
+    )
+
+
+def _vocabularies(
+    train: Sequence[Example], options: Mapping[str, Any]
+) -> tuple[Vocabulary, Vocabulary]:
+    """Return characters of each language, or subwords that both share."""
+    sides = [[each.fields[side] for each in train] for side in (0, 1)]
+    if (options.get("vocabulary") or CHARACTERS) == SUBWORDS:
+        both = [text for pair in zip(*sides, strict=True) for text in pair]
+        shared = Subwords.of(both, options.get("subwords") or SUBWORDS_COUNT)
+        return shared, shared
+    return Characters.of(sides[0]), Characters.of(sides[1])
+
+
+def _unknown(splits: Mapping[str, PairSplit]) -> list[str]:
+    """Say which characters no symbol stands for, a sentence for each split that has some."""
+    lines = []
+    for name, split in splits.items():
+        counts = [
+            unknown_counts(vocabulary, texts)
+            for vocabulary, texts in zip(
+                split.vocabularies, (split.sources, split.references), strict=True
+            )
+        ]
+        both = counts[0] + counts[1]
+        if both:
+            few = printable_few((f"'{character}'" for character, _ in both.most_common()), 5)
+            lines.append(
+                f"{name}: {len(both):,} characters are unknown, as the training part has them once "
+                f"or never, in {both.total():,} places: {few}"
+            )
+    return lines
+
+
+def _repeated(parts: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Say how many pairs of the training part are there more than once."""
+    train = [each.fields for each in parts["train"]]
+    again = len(train) - len(set(train))
+    return [f"{again:,} training pairs repeat another one"] if again else []
+
+
+def _data(
+    path: Path,
+    seed: int,
+    splits: dict[str, PairSplit],
+    found: ReadExamples,
+    answers: list[str],
+    facts: PairFacts,
+    options: Mapping[str, Any],
+) -> PairData:
+    return PairData(
+        name=path.name if path.is_dir() else bare_stem(path),
+        source=stored_name(path.resolve()),
+        seed=seed,
+        splits=splits,
+        scan=ScanReport(
+            total=found.total, readable=len(found.examples), answers=answers, kind=KIND
+        ),
+        facts_=facts,
+        options=dict(options),
+    )

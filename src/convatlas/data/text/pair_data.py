@@ -1,0 +1,186 @@
+"""Sentences in two languages with the vocabularies that they are read with."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.stored_parts import FORMAT
+from convatlas.data.text.divide import digest
+from convatlas.data.text.read_examples import Example
+from convatlas.data.text.stored_vocabulary import stored_vocabulary
+from convatlas.data.text.vocabulary import Vocabulary
+from convatlas.replacing import replacing
+from convatlas.text.symbols import END
+
+MAX_SYMBOLS = 10_000  # of a sentence
+
+
+class PairFacts(BaseModel):
+    """What a translator has to know of the data.
+
+    Args:
+        source_name: the language that is read, as a column or a file is named.
+        target_name: the language that is written.
+        source_vocabulary: as `Vocabulary.to_dict` gives it.
+        target_vocabulary: the same; None where both languages share one.
+        longest_source: symbols of the longest sentence that was trained on.
+        longest_target: the same of the language that is written.
+        usual_symbols: of a sentence, the median over both languages.
+        options: how columns were named, and the longest text that was read.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    source_name: str
+    target_name: str
+    source_vocabulary: dict[str, Any]
+    target_vocabulary: dict[str, Any] | None = None
+    longest_source: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
+    longest_target: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
+    usual_symbols: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        """Return those of the language that is read and of the one that is written.
+
+        Raises:
+            DataError: a stored one is damaged.
+        """
+        source = stored_vocabulary(self.source_vocabulary)
+        if self.target_vocabulary is None:
+            return source, source
+        return source, stored_vocabulary(self.target_vocabulary)
+
+
+@dataclass(frozen=True, eq=False)
+class PairSplit:
+    """Sentences and their translations.
+
+    Args:
+        pairs: each with its place and both sentences.
+        vocabularies: of both languages.
+    """
+
+    pairs: Sequence[Example]
+    vocabularies: tuple[Vocabulary, Vocabulary]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def files(self) -> list[str]:
+        """File and line of each pair."""
+        return [pair.place for pair in self.pairs]
+
+    @property
+    def sources(self) -> list[str]:
+        """The sentences to translate."""
+        return [pair.fields[0] for pair in self.pairs]
+
+    @property
+    def references(self) -> list[str]:
+        """Their translations."""
+        return [pair.fields[1] for pair in self.pairs]
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return the symbols of a pair, each sentence with its end. Shape: int64 (l,) and (m,)"""
+        pair = self.pairs[index]
+        found = [
+            torch.tensor([*vocabulary.encode(text), END])
+            for vocabulary, text in zip(self.vocabularies, pair.fields, strict=True)
+        ]
+        return found[0], found[1]
+
+    def subset(self, indices: Iterable[int]) -> "PairSplit":
+        """Return the pairs at these places, in this order."""
+        return PairSplit([self.pairs[index] for index in indices], self.vocabularies)
+
+
+@dataclass(frozen=True, eq=False)
+class PairData:
+    """Everything the main job needs to know of sentence pairs.
+
+    Args:
+        name: short, for titles.
+        source: absolute path, in its stored form.
+        seed: of the split.
+        splits: under `train`, `val` and `test`.
+        scan: what was found before training.
+        facts_: what network and predictor have to know.
+        options: that the data were opened with, for opening them again.
+    """
+
+    name: str
+    source: str
+    seed: int
+    splits: dict[str, PairSplit]
+    scan: ScanReport
+    facts_: PairFacts
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """What each pair is known by: the sentence to translate."""
+        return {
+            pair.place: digest(pair.fields[0])
+            for split in self.splits.values()
+            for pair in split.pairs
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return `PairFacts` as JSON."""
+        return self.facts_.model_dump(mode="json")
+
+    def summary(self) -> str:
+        """Return what is in it in a few words."""
+        facts = self.facts_
+        source, target = next(iter(self.splits.values())).vocabularies
+        kind = facts.source_vocabulary["kind"]
+        sizes = (
+            f"{len(source):,} {kind} shared by both languages"
+            if facts.target_vocabulary is None
+            else f"{len(source):,} and {len(target):,} {kind}"
+        )
+        return f"sentences from {facts.source_name} to {facts.target_name}, {sizes}"
+
+    def save(self, path: Path) -> None:
+        """Write what opens exactly these splits again as JSON, whole or not at all.
+
+        Raises:
+            WriteError: the file cannot be written.
+        """
+        stored = {
+            "format": FORMAT,
+            "kind": "pairs",
+            "name": self.name,
+            "source": self.source,
+            "seed": self.seed,
+            "options": dict(self.options),
+            "scan": self.scan.to_dict(),
+            "splits": {
+                name: {
+                    "digests": [digest(pair.fields[0]) for pair in split.pairs],
+                    "content": content_digest(split),
+                }
+                for name, split in self.splits.items()
+            },
+        }
+        with replacing(path) as fresh:
+            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+
+
+def content_digest(split: PairSplit) -> str:
+    """Return what tells whether a split holds the same pairs in the same order."""
+    found = hashlib.blake2b(digest_size=16)
+    for pair in split.pairs:
+        found.update("\t".join(pair.fields).encode() + b"\n")
+    return found.hexdigest()
