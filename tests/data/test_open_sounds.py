@@ -70,6 +70,8 @@ def test_folds_are_never_cut(tmp_path, given):
     assert data.classes == ("dog", "rain")  # the words, not the numbers beside them
     folds = {name: {f.split("/")[-1][0] for f in s.files} for name, s in data.splits.items()}
     assert folds == {"train": {"1", "2", "3"}, "val": {"4"}, "test": {"5"}}
+    every = [file for split in data.splits.values() for file in split.files]
+    assert {file.split("/")[-1][0]: data.folds[file] for file in every} == {n: n for n in "12345"}
     first = open_sounds(source, hearing=Hearing(test_fold="1"))
     folds = {name: {f.split("/")[-1][0] for f in s.files} for name, s in first.splits.items()}
     assert folds == {"train": {"2", "3", "4"}, "val": {"5"}, "test": {"1"}}

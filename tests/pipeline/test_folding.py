@@ -119,6 +119,16 @@ def test_the_same_is_done_unasked_where_examples_are_few_and_time_is_left(traine
     assert validate_by_folds(runner, trial, None, Deadline(1e9)) is None  # nothing was asked for
 
 
+def test_there_are_no_more_folds_than_the_data_have(trained):
+    runner, trial = trained
+    three = {"train": [i % 3 for i in range(100)], "val": [i % 3 for i in range(40)]}
+    trial_data = runner.trial_data
+    trial_data.folds = lambda count, seed: three
+    assert validate_by_folds(runner, trial, 5, Deadline(1e9)).count == 3
+    trial_data.folds = lambda count, seed: {"train": [0] * 100, "val": [0] * 40}
+    assert validate_by_folds(runner, trial, 5, Deadline(1e9)) is None
+
+
 def test_trials_are_ranked_by_folds_where_there_are_any():
     record = Trial(
         model="m", options={}, example={}, input="", figures={"accuracy": 0.9, "loss": 1.0}

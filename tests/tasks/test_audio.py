@@ -116,7 +116,8 @@ def trial(level="masks"):
     for name in ("train", "val"):
         files = [f"{n % 2}/{n}/{lengths[n % 4]}" for n in range(12)]
         splits[name] = Clips(files, [n % 2 for n in range(12)], Waves())
-    data = SimpleNamespace(splits=splits, forget_decoded=lambda: None, **vars(DATA))
+    known = {"digests": {}, "groups": {}, "folds": {}, "forget_decoded": lambda: None}
+    data = SimpleNamespace(splits=splits, **known, **vars(DATA))
     candidate = Candidate("lenet5_modern", {}, {"size": 32, "seconds": 0.5})
     return TrialSounds(data, level, Silent()), candidate
 
@@ -134,6 +135,41 @@ def test_a_pass_hears_each_training_sound_once_and_validation_every_window():
     assert len(few.loaders(4, 0)[1].dataset.labels) == 5
     sounds.keep([])
     assert not sounds.is_read(candidate)
+
+
+def test_no_fold_of_sounds_learns_what_it_is_judged_on_and_all_are_judged(monkeypatch):
+    sounds, candidate = trial()
+    numbers = sounds.folds(3, 0)
+    for lazy in (False, True):
+        if lazy:
+            monkeypatch.setattr("convatlas.tasks.trial_sounds.free_memory_bytes", lambda: 4000)
+            sounds, _ = trial()
+        judged = []
+        for held in range(3):
+            task = sounds.fold(candidate, numbers, held)
+            learn, judge = (loader.dataset for loader in task.loaders(4, 0))
+            assert isinstance(judge, LazyWindows) == lazy
+            assert (learn.training, judge.training) == (True, False)
+            assert len(learn) + len(judge.labels) == 24
+            # A sound answers with its place among those that are judged, whose labels go along.
+            assert {int(judge[i][1]) for i in range(len(judge))} == set(range(len(judge.labels)))
+            judged += judge.labels.tolist()
+        assert sorted(judged) == [0] * 12 + [1] * 12
+
+
+def test_folds_keep_sources_together_and_take_those_that_the_data_state():
+    sounds, _ = trial()
+    files = {name: split.files for name, split in sounds.data.splits.items()}
+    sounds.data.groups.update({file: str(i // 4) for i, file in enumerate(files["train"])})
+    numbers = sounds.folds(3, 0)["train"]
+    assert all(len(set(numbers[i : i + 4])) == 1 for i in (0, 4, 8))
+    sounds, _ = trial()
+    for split in sounds.data.splits.values():
+        split.files[:] = [f"{file}/{id(split)}" for file in split.files]
+    every = [file for split in sounds.data.splits.values() for file in split.files]
+    sounds.data.folds.update({file: f"fold{i % 4}" for i, file in enumerate(every)})
+    assert sounds.folds(5, 0) == {"train": [0, 1, 2, 3] * 3, "val": [0, 1, 2, 3] * 3}
+    assert sounds.folds(2, 0)["val"] == [0, 1, 0, 1] * 3
 
 
 def test_features_without_room_in_memory_are_computed_when_asked_for(monkeypatch):

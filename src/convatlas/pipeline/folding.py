@@ -100,6 +100,9 @@ def validate_by_folds(
             return None
         folds = USUAL_FOLDS
     numbers = data.folds(folds, runner.recipe.seed)
+    folds = len({number for own in numbers.values() for number in own})
+    if folds < 2:  # the data have one of their own
+        return None
     values, losses, judged, start = [], [], 0, time.perf_counter()
     for held in range(folds):
         left = deadline.for_training() / (folds - held) if timed else None

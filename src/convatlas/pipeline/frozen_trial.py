@@ -203,12 +203,13 @@ class FrozenTrial:
         if runner.folds is None or not isinstance(data, FoldData):
             return None
         numbers, seed = data.folds(runner.folds, runner.recipe.seed), runner.recipe.seed
+        count = len({number for own in numbers.values() for number in own})
         parts = []
         for split, (features, labels) in self._known.items():
             rows = _order(len(numbers[split]), seed)[: len(labels)]
             parts.append((features, labels, torch.tensor(numbers[split])[rows]))
         features, labels, of = (torch.cat(each) for each in zip(*parts, strict=True))
-        if len(of.unique()) < runner.folds:
+        if len(of.unique()) < max(2, count):
             return None
         weights = self._data.example_weights(labels)
         with limited_threads(1):

@@ -69,6 +69,7 @@ class Audio(ClassTask[SoundData]):
     )
     next = "sound.wav"
     asking = "Classify new sounds"
+    by_folds = True
 
     def takes(self, source: str | Path) -> bool:
         path = Path(source)

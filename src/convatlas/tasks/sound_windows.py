@@ -51,9 +51,12 @@ class Windows(Dataset[tuple[Tensor, int]]):
 
     def judged(self, count: int | None, seed: int) -> "Windows":
         """Return the windows of `count` sounds, the same each time."""
-        chosen = draw(len(self.labels), count, seed)
-        parts = [self.features[self.first[i] : self.first[i + 1]] for i in chosen]
-        return joined(parts, self.labels[chosen], training=False) if count is not None else self
+        return self if count is None else self.chosen(draw(len(self.labels), count, seed))
+
+    def chosen(self, places: Sequence[int]) -> "Windows":
+        """Return the windows of the sounds at these places, in this order."""
+        parts = [self.features[self.first[i] : self.first[i + 1]] for i in places]
+        return joined(parts, self.labels[list(places)], training=self.training)
 
 
 class LazyWindows(Windows):
@@ -110,11 +113,10 @@ class LazyWindows(Windows):
     def middle(self, places: Sequence[int]) -> Tensor:
         return torch.stack([self._heard(self._places[i]) for i in places])
 
-    def judged(self, count: int | None, seed: int) -> "LazyWindows":
-        chosen = draw(len(self.labels), count, seed)
+    def chosen(self, places: Sequence[int]) -> "LazyWindows":
         part = copy.copy(self)
-        part._places = [self._places[i] for i in chosen]
-        part.labels = self.labels[chosen]
+        part._places = [self._places[i] for i in places]
+        part.labels = self.labels[list(places)]
         return part
 
 

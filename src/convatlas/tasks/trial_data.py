@@ -55,7 +55,10 @@ class FoldData(Protocol):
     """What a `TrialData` offers where training and validation examples together can be folded."""
 
     def folds(self, count: int, seed: int) -> dict[str, list[int]]:
-        """Return the fold of each example of `train` and of `val`, from 0 to `count` - 1."""
+        """Return the fold of each example of `train` and of `val`, from 0 on.
+
+        There are fewer than `count` where the data have folds of their own, and fewer of them.
+        """
         ...
 
     def fold(self, candidate: Candidate, numbers: dict[str, list[int]], held: int) -> TrainTask:

@@ -22,7 +22,7 @@ from convatlas.data import (
 from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
-from convatlas.train.folds import fold_numbers
+from convatlas.train.folds import split_folds
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 
@@ -101,11 +101,7 @@ class TrialImages:
 
     def folds(self, count: int, seed: int) -> dict[str, list[int]]:
         """Return the fold of each image of `train` and `val`; copies of a picture share one."""
-        train, val = self.data.splits["train"], self.data.splits["val"]
-        known = self.data.digests
-        groups = [known.get(file) or file for file in (*train.files, *val.files)]
-        numbers = fold_numbers([*train.labels, *val.labels], groups, count, seed)
-        return {"train": numbers[: len(train)], "val": numbers[len(train) :]}
+        return split_folds(self.data.splits, self.data.digests, count, seed)
 
     def fold(self, candidate: Candidate, numbers: dict[str, list[int]], held: int) -> Classify:
         """Return batches and loss of all folds but one, and validation on that one."""

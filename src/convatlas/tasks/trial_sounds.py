@@ -21,6 +21,7 @@ from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.tasks.audio_networks import form_of
 from convatlas.tasks.sound_windows import LazyWindows, Windows, joined, spaced
+from convatlas.train.folds import split_folds
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
 from convatlas.train.tasks.sounds import ClassifySounds
@@ -30,6 +31,7 @@ MAX_JUDGED_WINDOWS = 64  # of one validation sound: of a longer one evenly space
 SHARE = 0.25  # of the free memory, that the features of a split may take
 FEW_SOUNDS = 2000  # for training, up to which they are mixed with each other
 FROZEN_SOUNDS = 16  # asked at a time: their maps stay in the processor's cache
+BOTH = "training and validation"  # splits together, of which folds are made
 MIN_REPORTED_SOUNDS = 16  # progress is reported once in this many sounds
 Form = tuple[str, int, int]  # front end, samples of a window, size
 
@@ -58,7 +60,7 @@ class TrialSounds:
         self.metric, self.class_weights = metric, class_weights
         few = len(data.splits["train"]) <= FEW_SOUNDS
         self.level = ("mixup" if few else "masks") if level == "auto" else level
-        self._windows: dict[tuple[str, Form], Windows] = {}
+        self._windows: dict[tuple[str, Form, bool], Windows] = {}
         self._features: dict[Form, SoundFeatures] = {}
 
     def training_options(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class TrialSounds:
 
     def is_read(self, candidate: Candidate) -> bool:
         """Return whether the features are there already."""
-        return ("val", self._form(candidate)) in self._windows
+        return ("val", self._form(candidate), False) in self._windows
 
     def all_read(self) -> None:
         """Forget the sounds themselves."""
@@ -92,15 +94,36 @@ class TrialSounds:
 
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> ClassifySounds:
         """Return batches, loss and validation; `judged` sounds validate, the same each time."""
-        features, form = self._prepare(candidate), self._form(candidate)
+        form = self._form(candidate)
         validate = self._split("val", form).judged(judged, recipe.seed)
-        changed = partial(change, gain=form[0] == LOG_MEL)
+        return self._classify(candidate, self._split("train", form), validate)
+
+    def folds(self, count: int, seed: int) -> dict[str, list[int]]:
+        """Return the fold of each sound of `train` and `val`.
+
+        Folds that a table states are kept; else sounds of one source, and copies, share one.
+        """
+        groups = {**self.data.digests, **self.data.groups}
+        return split_folds(self.data.splits, groups, count, seed, self.data.folds)
+
+    def fold(
+        self, candidate: Candidate, numbers: dict[str, list[int]], held: int
+    ) -> ClassifySounds:
+        """Return batches and loss of all folds but one, and validation on that one."""
+        of, form = [*numbers["train"], *numbers["val"]], self._form(candidate)
+        kept = [row for row, number in enumerate(of) if number != held]
+        rest = [row for row, number in enumerate(of) if number == held]
+        learn, judge = (self._split(BOTH, form, training=each) for each in (True, False))
+        return self._classify(candidate, learn.chosen(kept), judge.chosen(rest))
+
+    def _classify(self, candidate: Candidate, train: Windows, validate: Windows) -> ClassifySounds:
+        changed = partial(change, gain=self._form(candidate)[0] == LOG_MEL)
         return ClassifySounds(
-            self._split("train", form),
+            train,
             validate,
             num_classes=len(self.data.classes),
             augment=_same if self.level == "none" else changed,
-            normalise=features.normalise,
+            normalise=self._prepare(candidate).normalise,
             label_smoothing=self.label_smoothing,
             metric=self.metric,
             class_weights=self.class_weights,
@@ -153,17 +176,22 @@ class TrialSounds:
             self._features[form] = SoundFeatures.fit(features, self.data.rate_hz, named)
         return self._features[form]
 
-    def _split(self, name: str, form: Form) -> Windows:
-        if (name, form) not in self._windows:
-            self._windows[name, form] = self._computed(name, form)
-        return self._windows[name, form]
+    def _split(self, name: str, form: Form, *, training: bool | None = None) -> Windows:
+        """Return the windows of a split; those of `train` to train on, others to judge by.
+
+        Args:
+            training: where that is not so.
+        """
+        training = name == "train" if training is None else training
+        if (name, form, training) not in self._windows:
+            self._windows[name, form, training] = self._computed(name, form, training=training)
+        return self._windows[name, form, training]
 
     @torch.no_grad()
-    def _computed(self, name: str, form: Form) -> Windows:
-        split: Clips = self.data.splits[name]  # pyright: ignore[reportAssignmentType]
+    def _computed(self, name: str, form: Form, *, training: bool) -> Windows:
+        split = self._both() if name == BOTH else self.data.splits[name]
         kind, samples, size = form
         front = SoundFeatures(self.data.rate_hz, kind, samples, size).front
-        training = name == "train"
 
         def cut(index: int) -> Tensor:
             sound = split.read(index)
@@ -184,6 +212,11 @@ class TrialSounds:
                     bar.update(len(parts))
         bar.close()
         return joined(parts, labels, training=training)
+
+    def _both(self) -> Clips:
+        """Return the sounds for training and for validation, in this order."""
+        train, val = (self.data.splits[name] for name in ("train", "val"))
+        return Clips([*train.files, *val.files], [*train.labels, *val.labels], train.store)
 
     def _most_windows(self, split: Clips, front: torch.nn.Module, samples: int) -> int:
         """As many windows of each sound as memory has room for; 0 where not one has."""

@@ -4,7 +4,8 @@ Source: Kohavi, "A Study of Cross-Validation and Bootstrap for Accuracy Estimati
     Selection", IJCAI 1995 (stratified folds).
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Protocol
 
 import torch
 
@@ -36,3 +37,36 @@ def fold_numbers(
                 numbers[row] = turn % count
             turn += 1
     return numbers
+
+
+class _Labelled(Protocol):
+    """A split of labelled files."""
+
+    files: list[str]
+    labels: list[int]
+
+
+def split_folds(
+    splits: Mapping[str, _Labelled],
+    groups: Mapping[str, Hashable],
+    count: int,
+    seed: int,
+    stated: Mapping[str, str] | None = None,
+) -> dict[str, list[int]]:
+    """Return the fold of each example of `train` and of `val`, from 0 to at most `count` - 1.
+
+    Args:
+        groups: by file, what must be in one fold with it; a file that is not there is alone.
+        stated: by file, its fold as the data have it. They are kept whole: where there are more of
+            them, several are one; where there are fewer, so are the folds.
+    """
+    names = ("train", "val")
+    files = [file for name in names for file in splits[name].files]
+    labels = [label for name in names for label in splits[name].labels]
+    if stated and all(file in stated for file in files):
+        known = sorted({stated[file] for file in files})
+        numbers = [known.index(stated[file]) % count for file in files]
+    else:
+        numbers = fold_numbers(labels, [groups.get(file) or file for file in files], count, seed)
+    first = len(splits["train"].files)
+    return {"train": numbers[:first], "val": numbers[first:]}

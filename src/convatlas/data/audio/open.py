@@ -269,6 +269,8 @@ def _build(
         seed=seed,
         max_seconds=hearing.max_seconds,
         digests={fact.file: fact.digest[:16] for fact in facts},
+        groups=listing.groups,
+        folds=listing.folds,
     )
 
 

@@ -112,6 +112,8 @@ class SoundData:
         scan: what was found before training.
         seed: of the split.
         digests: what the samples of each file are known by; none for a split that was stored.
+        groups: by file, what it is of one source with; where the source says so.
+        folds: by file, the fold that the source states; where it does.
     """
 
     name: str
@@ -126,6 +128,8 @@ class SoundData:
     seed: int
     max_seconds: float = MAX_SECONDS
     digests: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    folds: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return `SoundFacts` as JSON."""

@@ -228,6 +228,8 @@ def _with_folds(
         fields = [*row, *[""] * (width - len(row))]
         fold = fields[place].strip()
         split = splits.get(fold, "train") if fold else ""
+        if fold and columns.file < len(fields):
+            listing.folds[fields[columns.file]] = fold
         done.append((line, [*fields[:width], split, *fields[width:]]))
     val = "" if validation is None else f", fold {printable(validation)} validates"
     listing.notes.append(

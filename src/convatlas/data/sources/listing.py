@@ -32,6 +32,7 @@ class Listing:
         notes: sentences on how the source was understood.
         places: where an item stands in its source, such as `line 3`.
         groups: by file, what it is of one source with: they are not split.
+        folds: by file, the fold that the source states; none where it gives splits instead.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    folds: dict[str, str] = field(default_factory=dict)
 
     @property
     def given(self) -> set[str]:
