@@ -12,8 +12,8 @@ SOURCES = {
     "T": "read in a stored text of the paper or its authors' repository",
     "P": "known from the paper, not re-read here",
 }
-_UNITS = {"percent": "%", "s": "s", "bytes": "bytes", "db": "dB", "mph": "mph"}
-_QUANTITY = r"params|macs|pesq|iou|dice|\w+_(percent|s|bytes|db|factor|error|mph)"
+_UNITS = {"percent": "%", "s": "s", "bytes": "bytes", "db": "dB", "mph": "mph", "nats": "nats"}
+_QUANTITY = r"params|macs|pesq|bits_per_dim|iou|dice|\w+_(percent|s|bytes|db|factor|error|mph|nats)"
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -37,8 +37,9 @@ class Claim:
         paper: the file that prints or quotes it.
         model: registered name, or the paper's own name of a variant that is not built here.
         quantity: `params`, `macs`, or a name that ends in its unit: `_percent`, `_s`, `_bytes`,
-            `_db`, `_mph`, or `_factor` of a bare quotient; `iou`, `dice` and names in `_error` are
-            shares from 0 to 1; `pesq` is a scale of its own.
+            `_db`, `_mph`, `_nats`, or `_factor` of a bare quotient; `iou`, `dice` and names in `_error` are
+            shares from 0 to 1; `pesq` and `bits_per_dim` are scales of
+            their own.
         printed: as the paper prints it.
         value: the same in plain numbers, seconds, bytes or percent.
         where: table, figure or section.
