@@ -37,9 +37,8 @@ class Claim:
         paper: the file that prints or quotes it.
         model: registered name, or the paper's own name of a variant that is not built here.
         quantity: `params`, `macs`, or a name that ends in its unit: `_percent`, `_s`, `_bytes`,
-            `_db`, `_mph`, `_nats`, or `_factor` of a bare quotient; `iou`, `dice` and names in `_error` are
-            shares from 0 to 1; `pesq` and `bits_per_dim` are scales of
-            their own.
+            `_db`, `_mph`, `_nats`, or `_factor` of a bare quotient; `iou`, `dice` and names in
+            `_error` are shares from 0 to 1; `pesq` and `bits_per_dim` are scales of their own.
         printed: as the paper prints it.
         value: the same in plain numbers, seconds, bytes or percent.
         where: table, figure or section.

@@ -157,7 +157,7 @@ class ConditionalGatedPixelCNN(GatedPixelCNN):
             Told(conditions, self.maps, last=place == layers - 1) for place in range(layers)
         )
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]  it cannot answer without
         return self.answer(x, self._told(x, condition))
 
     def steps(self, image: Tensor, condition: Tensor | None = None) -> PixelSteps:

@@ -35,8 +35,8 @@ class MaskedConv2d(nn.Conv2d):
         )
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight * self.mask, self.bias, padding=self.padding)
 
     def at_place(self) -> "PlaceFilter":
         """Return the same filter for one place at a time."""
@@ -79,8 +79,8 @@ class LeftConv2d(nn.Conv2d):
         mask = torch.cat([part[..., : reach + 1]] * out_parts)
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (self.reach, 0)), self.weight * self.mask, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(F.pad(input, (self.reach, 0)), self.weight * self.mask, self.bias)
 
     def at_place(self) -> "PlaceFilter":
         """Return the same filter for one place at a time."""
@@ -104,8 +104,8 @@ class AboveConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, (reach + own_row, kernel))
         self.reach, self.own_row = reach, own_row
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.pad(x, (self.reach, self.reach, self.reach, 0))
+    def forward(self, input: Tensor) -> Tensor:
+        y = F.pad(input, (self.reach, self.reach, self.reach, 0))
         # One row fewer is read where the own row is left out.
         return F.conv2d(y if self.own_row else y[:, :, :-1], self.weight, self.bias)
 
