@@ -51,10 +51,14 @@ def reading_order_mask(
     taps = math.prod(kernel)
     mask = torch.zeros(out_channels, in_channels, taps, dtype=torch.bool)
     mask[:, :, : taps // 2] = True
-    seen = torch.arange(in_channels)[None] % colours
-    by = torch.arange(out_channels)[:, None] % colours
-    mask[:, :, taps // 2] = seen < by if kind == "A" else seen <= by
+    seen, by = _colours_of(in_channels, colours)[None], _colours_of(out_channels, colours)[:, None]
+    # Written into the mask itself: a large network must not need its masks twice while it is built.
+    (torch.lt if kind == "A" else torch.le)(seen, by, out=mask[:, :, taps // 2])
     return mask.view(out_channels, in_channels, *kernel)
+
+
+def _colours_of(channels: int, colours: int) -> Tensor:
+    return torch.arange(channels, dtype=torch.int16).remainder_(colours)
 
 
 def masked_conv(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:

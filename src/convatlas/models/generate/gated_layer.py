@@ -41,10 +41,9 @@ class GatedLayer(nn.Module):
         super().__init__()
         kind = "A" if first else "B"
         self.is_first, self.is_last = first, last
+        # The second half of 2 maps has the colours of the first, as maps are a multiple of them.
         self.above = AboveConv2d(in_channels, 2 * maps, kernel, own_row=not first)
-        self.left = LeftConv2d(
-            in_channels, 2 * maps, kernel, kind=kind, colours=colours, out_parts=2
-        )
+        self.left = LeftConv2d(in_channels, 2 * maps, kernel, kind=kind, colours=colours)
         self.link = nn.Conv2d(2 * maps, 2 * maps, 1)  # rows above: every colour may be seen
         self.mix = MaskedConv2d(maps, maps, 1, kind="B", colours=colours)
 

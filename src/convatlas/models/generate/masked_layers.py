@@ -51,7 +51,6 @@ class LeftConv2d(nn.Conv2d):
         kernel: width of the filter before it is masked; it reaches kernel // 2 to the left.
         kind: as in `MaskedConv2d`.
         colours: as in `MaskedConv2d`.
-        out_parts: equal parts of the outputs, each with the colours in turn.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, h, w)
 
@@ -68,15 +67,13 @@ class LeftConv2d(nn.Conv2d):
         *,
         kind: str,
         colours: int,
-        out_parts: int = 1,
     ):
         reach = kernel // 2
         super().__init__(in_channels, out_channels, (1, reach + 1))
         self.reach = reach
-        part = reading_order_mask(
-            in_channels, out_channels // out_parts, (1, kernel), kind, colours=colours
-        )
-        mask = torch.cat([part[..., : reach + 1]] * out_parts)
+        mask = torch.ones(out_channels, in_channels, 1, reach + 1, dtype=torch.bool)
+        own = reading_order_mask(in_channels, out_channels, (1, 1), kind, colours=colours)
+        mask[..., reach:] = own
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
