@@ -76,6 +76,15 @@ def answers(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
         return tree_leaves(model.eval()(*inputs))
 
 
+def mirrored(x: Tensor, around: float = 1) -> Tensor:
+    """Other values that an input can take; symbols keep to their vocabulary."""
+    return around - x if x.is_floating_point() else x.flip(1)
+
+
+def halved(x: Tensor) -> Tensor:
+    return x / 2 if x.is_floating_point() else x.roll(1, dims=1)
+
+
 def assert_close(got: list[Tensor], expected: list[Tensor], tolerance: float = 1e-4) -> None:
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
@@ -108,7 +117,7 @@ def test_in_evaluation_one_item_does_not_see_its_neighbours(cls):
     batch = answers(model, inputs)
     alone = answers(model, tuple(x[:1] for x in inputs))
     assert_close(alone, [y[:1] for y in batch])
-    changed = tuple(torch.cat([x[:1], 3 - x[1:]]) for x in inputs)
+    changed = tuple(torch.cat([x[:1], mirrored(x[1:], 3)]) for x in inputs)
     assert_close([y[:1] for y in answers(model, changed)], [y[:1] for y in batch])
 
 
@@ -207,14 +216,16 @@ def test_float16_is_finite_once_the_norms_have_seen_images(cls):
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.momentum = 1.0  # one batch is all that the statistics see
-    images = tuple(torch.rand(8, *x.shape[1:]) for x in inputs)
+    images = tuple(
+        torch.rand(8, *x.shape[1:]) if x.is_floating_point() else x[:1].repeat(8, 1) for x in inputs
+    )
     with torch.no_grad():
         model.train()(*images)
     if cls.__name__ in NO_HALF:
         with torch.autocast("cpu", torch.float16):
             got = answers(model, inputs)
     else:
-        got = answers(model.half(), tuple(x.half() for x in inputs))
+        got = answers(model.half(), tuple(x.half() if x.is_floating_point() else x for x in inputs))
     assert all(y.isfinite().all() for y in got)
 
 
@@ -242,7 +253,7 @@ def test_the_last_layer_reads_the_features_of_the_network_without_it(cls):
 def test_traced_network_agrees_also_at_another_batch_size(cls):
     model, inputs = tiny(cls)
     traced = torch.fx.symbolic_trace(model.eval())
-    more = tuple(torch.cat([x, 1 - x[:1]]) for x in inputs)
+    more = tuple(torch.cat([x, mirrored(x[:1])]) for x in inputs)
     assert_close(answers_of(traced, more), answers(model, more))
 
 
@@ -295,7 +306,7 @@ def test_exported_program_and_its_onnx_file_agree_also_at_another_batch_size(
     model, inputs = shallow(cls)
     batch = tuple({0: torch.export.Dim("batch")} for _ in inputs)
     program = torch.export.export(model.eval(), inputs, dynamic_shapes=batch)
-    examples = (inputs, tuple(torch.cat([x, 1 - x, x / 2]) for x in inputs))
+    examples = (inputs, tuple(torch.cat([x, mirrored(x), halved(x)]) for x in inputs))
     expected = [answers(model, example) for example in examples]
     for example, answer in zip(examples, expected, strict=True):
         assert_close(answers_of(program.module(), example), answer)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from convatlas.atlas.docstring import source
 from convatlas.atlas.index import Indexed
@@ -47,12 +47,27 @@ def count_named(
 ) -> Cost:
     """Count a network at batch 1, by default at its published input.
 
+    Args:
+        input: shape of the first input, without the batch; if it is that of the network's own
+            example, that is used, with all its inputs.
+
     Raises:
         UnknownNameError: no such name.
         UsageError: no such option.
     """
     model = build_on_shapes(name, options)
-    return count(model, (1, *input) if input else model.example())  # pyright: ignore[reportCallIssue]  every network has it
+    if input is None:
+        return count(model, _example(model))
+    if name not in LAYERS:
+        with on_shapes():
+            example = _example(model)
+        if len(example) > 1 and tuple(example[0].shape[1:]) == input:
+            return count(model, example)
+    return count(model, (1, *input))
+
+
+def _example(model: nn.Module) -> tuple[Tensor, ...]:
+    return model.example()  # pyright: ignore[reportCallIssue]  every network has it
 
 
 def index_entry(entry: Entry) -> Indexed:

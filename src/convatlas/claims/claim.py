@@ -13,7 +13,10 @@ SOURCES = {
     "P": "known from the paper, not re-read here",
 }
 _UNITS = {"percent": "%", "s": "s", "bytes": "bytes", "db": "dB", "mph": "mph", "nats": "nats"}
-_QUANTITY = r"params|macs|pesq|bits_per_dim|iou|dice|\w+_(percent|s|bytes|db|factor|error|mph|nats)"
+_QUANTITY = (
+    r"params|macs|pesq|iou|dice|bleu|log_perplexity|bits_per_(dim|byte|char)"
+    r"|\w+_(percent|s|bytes|db|factor|error|mph|nats)"
+)
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -38,7 +41,8 @@ class Claim:
         model: registered name, or the paper's own name of a variant that is not built here.
         quantity: `params`, `macs`, or a name that ends in its unit: `_percent`, `_s`, `_bytes`,
             `_db`, `_mph`, `_nats`, or `_factor` of a bare quotient; `iou`, `dice` and names in
-            `_error` are shares from 0 to 1; `pesq` and `bits_per_dim` are scales of their own.
+            `_error` are shares from 0 to 1; `pesq`, `bleu`, `log_perplexity`, `bits_per_dim`,
+            `_byte` and `_char` are scales of their own.
         printed: as the paper prints it.
         value: the same in plain numbers, seconds, bytes or percent.
         where: table, figure or section.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convatlas.errors import UsageError
+from convatlas.ops.tracing import is_traced
 
 
 def attend(
@@ -34,6 +35,19 @@ def attend(
     Raises:
         UsageError: depths or batches that differ, or a mask of another shape.
     """
+    if not is_traced(source):
+        _check_shapes(source, target, present)
+    scale = source.shape[2] ** -0.5
+    scores = torch.bmm(target, source.transpose(1, 2))
+    if not scale_outside:
+        scores = scores * scale
+    if present is not None:
+        scores = scores.masked_fill(~present[:, None], float("-inf"))
+    attended = torch.bmm(scores.softmax(2), source)
+    return attended * scale if scale_outside else attended
+
+
+def _check_shapes(source: Tensor, target: Tensor, present: Tensor | None) -> None:
     if source.dim() != 3 or target.dim() != 3 or source.shape[::2] != target.shape[::2]:
         raise UsageError(
             f"attend: source (n, m, depth) and target (n, l, depth) must have one n and depth, "
@@ -43,11 +57,3 @@ def attend(
         raise UsageError(
             f"attend: present must be {tuple(source.shape[:2])}, got {tuple(present.shape)}"
         )
-    scale = source.shape[2] ** -0.5
-    scores = torch.bmm(target, source.transpose(1, 2))
-    if not scale_outside:
-        scores = scores * scale
-    if present is not None:
-        scores = scores.masked_fill(~present[:, None], float("-inf"))
-    attended = torch.bmm(scores.softmax(2), source)
-    return attended * scale if scale_outside else attended

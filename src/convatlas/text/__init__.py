@@ -1,6 +1,7 @@
 """Text for people, terminals and files: `numbers.py` writes figures, `escape.py` writes names.
 
-Here: how a value is written wherever it appears, on a page, in a terminal or in a file.
+Here: how a value is written wherever it appears, on a page, in a terminal or in a file; and
+`symbols.py`, the first numbers of every vocabulary.
 Not here: parsing what users type (`typed_numbers.py`) and tables (`tables.py`).
 """
 
