@@ -164,7 +164,7 @@ def test_one_matrix_serves_source_target_and_last_layer():
         ({"form": "book"}, "SliceNet: form must be one of paper, repository"),
         ({"shared": "all", "target_symbols": 9}, "shared='all' needs one vocabulary"),
         ({"kernels": (3, 3)}, "kernels and dilations must be 3 numbers or more"),
-        ({"dilations": (1,)}, "as many of both"),
+        ({"dilations": (1,)}, "many of both"),
         ({"separability": "half"}, "separability must be one of none, full, sub, super"),
         ({"timing": "clock"}, "TimingSignal: form must be one of interleaved, repository"),
     ],

@@ -322,8 +322,8 @@ def _check_sizes(
 ) -> None:
     if len(kernels) < MIN_MODULE_STEPS or len(kernels) != len(dilations):
         raise UsageError(
-            f"SliceNet: kernels and dilations must be {MIN_MODULE_STEPS} numbers or more each, as many "
-            f"of both, got {tuple(kernels)} and {tuple(dilations)}"
+            f"SliceNet: kernels and dilations must be {MIN_MODULE_STEPS} numbers or more each, as "
+            f"many of both, got {tuple(kernels)} and {tuple(dilations)}"
         )
     if shared == "all" and source != target:
         raise UsageError(
