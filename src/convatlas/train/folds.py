@@ -42,8 +42,11 @@ def fold_numbers(
 class _Labelled(Protocol):
     """A split of labelled files."""
 
-    files: list[str]
-    labels: list[int]
+    @property
+    def files(self) -> Sequence[str]: ...
+
+    @property
+    def labels(self) -> Sequence[int]: ...
 
 
 def split_folds(
