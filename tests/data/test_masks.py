@@ -14,7 +14,13 @@ from convatlas.data.masks.kept_masks import KeptMasks
 from convatlas.data.masks.mask_files import IGNORED, MaskKind, read_mask
 from convatlas.data.masks.mask_values import COLOUR
 from convatlas.data.masks.open import open_masks, takes_masks
-from convatlas.data.masks.outlines import Outline, draw_outlines, parse_runs, runs_to_mask
+from convatlas.data.masks.outlines import (
+    Outline,
+    draw_outlines,
+    mask_to_runs,
+    parse_runs,
+    runs_to_mask,
+)
 from convatlas.data.masks.pairs import find_pairs
 from convatlas.errors import DataError
 from convatlas.models.segment import segmenter
@@ -304,6 +310,63 @@ def test_polygons_of_label_studio_are_those_of_coco(tmp_path):
         ("its image was turned by 90 degrees", "turned"),
     ):
         assert f"left out 1 masks ({reason}): images/1.png result {name} of task 1" in told
+
+
+def packed_with_the_brush(mask, lengths=(2, 5, 8, 15)):
+    """Write a mask as Label Studio's brush does: opaque red where it is, runs of equal values."""
+    values = np.zeros((*mask.shape, 4), dtype=np.uint8)
+    values[mask] = (255, 30, 0, 255)
+    flat, bits = values.ravel().tolist(), []
+    bits += [f"{len(flat):032b}", f"{7:05b}", *(f"{n - 1:04b}" for n in lengths)]
+    place = 0
+    while place < len(flat):
+        same = next((i for i, v in enumerate(flat[place:]) if v != flat[place]), len(flat) - place)
+        mixed = same < 3
+        count = min(same if not mixed else 8, len(flat) - place, 1 << lengths[-1])
+        choice = next(i for i, n in enumerate(lengths) if count - 1 < 1 << n)
+        bits += [str(int(not mixed)), f"{choice:02b}", f"{count - 1:0{lengths[choice]}b}"]
+        bits += [
+            f"{v:08b}" for v in (flat[place : place + count] if mixed else flat[place : place + 1])
+        ]
+        place += count
+    whole = "".join(bits)
+    whole += "0" * (-len(whole) % 8)
+    return [int(whole[i : i + 8], 2) for i in range(0, len(whole), 8)]
+
+
+def test_what_was_painted_in_label_studio_is_read_to_the_pixel(tmp_path):
+    coco(tmp_path)
+    mask = np.random.default_rng(0).random((10, 12)) > 0.7
+    mask[3:8, 2:11] = True
+    code = packed_with_the_brush(mask)
+    value = {"format": "rle", "rle": code, "brushlabels": ["cell"]}
+    tasks = [
+        {
+            "image": f"/data/upload/1/{i}.png",
+            "id": i,
+            "brush": [{"id": f"r{i}", "original_width": 12, "original_height": 10, **value}],
+        }
+        for i in range(8)
+    ]
+    bad = {"cut": code[:-9], "other": packed_with_the_brush(mask[:4]), "text": "12", "odd": [1, -2]}
+    tasks[1]["brush"] += [{"id": name, **value, "rle": wrong} for name, wrong in bad.items()]
+    (tmp_path / "project.json").write_text(json.dumps(tasks))
+    assert takes_masks(tmp_path / "project.json")
+    data = open_masks(tmp_path / "project.json", max_broken=0.6)
+    assert data.classes == ("background", "cell")
+    for part in data.splits.values():
+        assert all(np.array_equal(read_mask(part, i), mask) for i in range(len(part)))
+    told = "\n".join(data.scan.warnings())
+    assert (
+        "left out 3 masks (its run lengths are damaged): images/1.png result cut of task 1" in told
+    )
+    assert "(it has 48 pixels, the image has 120): images/1.png result other of task 1" in told
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_runs_of_a_mask_give_the_mask(fraction):
+    mask = np.random.default_rng(1).random((5, 7)) < fraction
+    assert np.array_equal(runs_to_mask(mask_to_runs(mask), (7, 5)), mask)
 
 
 def test_compressed_runs_are_read_as_pycocotools_writes_them():

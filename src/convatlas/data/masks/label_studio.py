@@ -1,18 +1,21 @@
-"""Polygons that were drawn in Label Studio, as masks of their classes."""
+"""Polygons and brush strokes that were drawn in Label Studio, as masks of their classes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from convatlas.data.images.annotated import Annotations
 from convatlas.data.images.read import orientation, quiet_pillow
+from convatlas.data.masks.label_studio_brush import brush_runs
 from convatlas.data.masks.mask_files import Mask
 from convatlas.data.masks.outlined import BACKGROUND, Outlined, outlined_masks, value_of
 from convatlas.data.masks.outlines import Outline
 from convatlas.data.names import file_path, printable
 from convatlas.data.sources.find_image import unnamed_images
 from convatlas.data.sources.label_studio import (
-    POLYGONS,
+    BRUSHES,
+    OUTLINES,
     Drawn,
     LabelTask,
     read_label_studio,
@@ -21,15 +24,17 @@ from convatlas.data.sources.label_studio import (
 from convatlas.data.sources.listing import Listing
 from convatlas.data.sources.target_findings import TargetFindings
 
+MIN_CORNERS = 6  # numbers of a polygon: three corners
+
 
 def list_label_studio_masks(place: Path) -> Annotations[Mask]:
-    """Read the polygons of a file, or of the files of a folder.
+    """Read polygons and brush strokes of a file, or of the files of a folder.
 
     Raises:
         DataError: a file cannot be understood.
     """
     root = place if place.is_dir() else place.parent
-    read = read_label_studio(place, POLYGONS)
+    read = read_label_studio(place, *OUTLINES)
     listing = Listing(printable(place), root, [], read.ignored, read.broken, read.notes)
     found, names, images = TargetFindings(), {0: BACKGROUND}, list[Outlined]()
     for file, task in read.images:
@@ -52,22 +57,34 @@ def _objects(
     names: dict[int, str],
     found: TargetFindings,
 ) -> list[tuple[str, Outline]]:
-    """The polygons of a task that can be used."""
+    """What of a task can be used."""
     objects = []
     for each in task.drawn:
-        points = _points(each)
-        reason = unusable(each, points)
-        if not reason and len(points) < 6:
-            reason = "a polygon must have three corners at least"
         found.total += 1
-        if reason:
-            found.skip(file, each.name, reason)
+        try:
+            where = _painted(each, size) if each.kind == BRUSHES else _polygon(each, size)
+        except ValueError as error:
+            found.skip(file, each.name, str(error))
             continue
-        polygon = tuple(size[i % 2] * float(n) / 100 for i, n in enumerate(points))
         objects += [
-            (each.name, Outline(value_of(label, names), (polygon,))) for label in each.labels
+            (each.name, replace(where, value=value_of(label, names))) for label in each.labels
         ]
     return objects
+
+
+def _polygon(drawn: Drawn, size: tuple[int, int]) -> Outline:
+    points = _points(drawn)
+    if reason := unusable(drawn, points):
+        raise ValueError(reason)
+    if len(points) < MIN_CORNERS:
+        raise ValueError("a polygon must have three corners at least")
+    return Outline(0, (tuple(size[i % 2] * float(n) / 100 for i, n in enumerate(points)),))
+
+
+def _painted(drawn: Drawn, size: tuple[int, int]) -> Outline:
+    if reason := unusable(drawn, ()):
+        raise ValueError(reason)
+    return Outline(0, runs=brush_runs(drawn.value.get("rle"), size))
 
 
 def _points(drawn: Drawn) -> list:

@@ -16,7 +16,7 @@ from convatlas.data.masks.mask_files import Mask, MaskKind
 from convatlas.data.masks.stack_pairs import image_and_mask
 from convatlas.data.names import file_path, printable
 from convatlas.data.sources.coco_json import OUTLINE, coco_files
-from convatlas.data.sources.label_studio import POLYGONS, label_studio_files
+from convatlas.data.sources.label_studio import OUTLINES, label_studio_files
 from convatlas.errors import DataError
 
 MIN_PAIRED = 0.5  # of the images: a few masks among many images make no set of masks
@@ -70,7 +70,7 @@ def takes_masks(source: str | Path) -> bool:
         return False
     place = real_source(source)
     try:
-        if coco_files(place, OUTLINE) or label_studio_files(place, POLYGONS):
+        if coco_files(place, OUTLINE) or label_studio_files(place, *OUTLINES):
             return True
         if not _may_hold_pairs(place):
             return False
@@ -89,7 +89,7 @@ def _list(
 ) -> tuple[Annotations[Mask], tuple[int, ...]]:
     if coco_files(place, OUTLINE):
         return list_coco(place), ()
-    if label_studio_files(place, POLYGONS):
+    if label_studio_files(place, *OUTLINES):
         return list_label_studio_masks(place), ()
     if _may_hold_pairs(place):
         return list_pairs(place, ignored, classes)

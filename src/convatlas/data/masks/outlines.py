@@ -90,6 +90,17 @@ def runs_to_mask(runs: Sequence[int], size: tuple[int, int]) -> np.ndarray:
     return np.repeat(inside, runs).reshape(width, height).T
 
 
+def mask_to_runs(mask: np.ndarray) -> tuple[int, ...]:
+    """Return runs down the columns, first of pixels outside: what `runs_to_mask` takes.
+
+    Shape: bool (h, w)
+    """
+    flat = mask.T.ravel()
+    turns = np.flatnonzero(np.diff(flat, prepend=False)).tolist()
+    ends = [*turns, len(flat)]
+    return tuple(end - start for start, end in zip([0, *ends], ends, strict=False))
+
+
 def parse_runs(code: str) -> tuple[int, ...]:
     """Read COCO's compressed runs: five bits a letter, from the third on as differences.
 

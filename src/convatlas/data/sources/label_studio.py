@@ -21,7 +21,8 @@ from convatlas.data.sources.json_file import json_files, mentions, read_json
 from convatlas.data.sources.walk import walk
 from convatlas.errors import DataError
 
-RECTANGLES, POLYGONS = "rectanglelabels", "polygonlabels"
+RECTANGLES, POLYGONS, BRUSHES = "rectanglelabels", "polygonlabels", "brushlabels"
+OUTLINES = (POLYGONS, BRUSHES)
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # Label Studio sets this before names of uploads
 NOT_YET = "not annotated yet"
 SKIPPED = "its annotation was skipped"
@@ -60,9 +61,12 @@ class LabelTask:
     several: bool = False
 
 
-def label_studio_files(source: Path, kind: str) -> list[Path]:
-    """Return the files of a source, or the file itself, in which things of a kind are drawn."""
-    patterns = [rf'"{kind}"\s*:\s*\['.encode(), rb'"(original_width|result|annotator)"']
+def label_studio_files(source: Path, *kinds: str) -> list[Path]:
+    """Return the files of a source, or the file itself, in which such things are drawn."""
+    patterns = [
+        rf'"({"|".join(kinds)})"\s*:\s*\['.encode(),
+        rb'"(original_width|result|annotator)"',
+    ]
     return [file for file in json_files(source) if mentions(file, b"[", *patterns)]
 
 
@@ -71,7 +75,7 @@ class LabelledImages:
     """What the files of a source say.
 
     Args:
-        images: file, and its task with what is of the kind that was asked for.
+        images: file, and its task with what is of the kinds that were asked for.
         ignored: images that are not annotated, each with the reason.
         broken: images that cannot be found, each with the reason.
     """
@@ -82,8 +86,8 @@ class LabelledImages:
     notes: list[str] = field(default_factory=list)
 
 
-def read_label_studio(place: Path, kind: str) -> LabelledImages:
-    """Read what is drawn of one kind in a file, or in the files of a folder.
+def read_label_studio(place: Path, *kinds: str) -> LabelledImages:
+    """Read what is drawn of these kinds in a file, or in the files of a folder.
 
     Tasks that were not annotated yet, or skipped, are left out.
 
@@ -92,7 +96,7 @@ def read_label_studio(place: Path, kind: str) -> LabelledImages:
     """
     finder = ImageFinder(place if place.is_dir() else place.parent)
     read, others, several = LabelledImages(), Counter[str](), list[str]()
-    for task in (t for path in label_studio_files(place, kind) for t in read_tasks(path)):
+    for task in (t for path in label_studio_files(place, *kinds) for t in read_tasks(path)):
         file = finder.find(task.image)
         if task.left_out:
             read.ignored.append((file if isinstance(file, str) else task.image, task.left_out))
@@ -100,8 +104,8 @@ def read_label_studio(place: Path, kind: str) -> LabelledImages:
             reason = f"may be {printable_few(file)}" if file else MISSING
             read.broken.append((printable(task.image), f"{reason}, {task.name}"))
         else:
-            others.update(each.kind for each in task.drawn if each.kind != kind)
-            drawn = tuple(each for each in task.drawn if each.kind == kind)
+            others.update(each.kind for each in task.drawn if each.kind not in kinds)
+            drawn = tuple(each for each in task.drawn if each.kind in kinds)
             read.images.append((file, replace(task, drawn=drawn)))
             several += [task.name] if task.several else []
     if several:
