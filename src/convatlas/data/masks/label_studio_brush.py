@@ -63,7 +63,7 @@ def _unpacked(bits: np.ndarray, wanted: int) -> np.ndarray:
 
 
 class _Reader:
-    """Reads numbers of so many bits, one after another."""
+    """Reads numbers of a stated number of bits, one after another."""
 
     def __init__(self, bits: np.ndarray):
         self._bits, self._place = bits, 0
