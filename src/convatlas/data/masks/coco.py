@@ -7,14 +7,13 @@ from typing import Any
 from convatlas.data.images.annotated import Annotations
 from convatlas.data.masks.mask_files import Mask
 from convatlas.data.masks.outlined import BACKGROUND, Outlined, outlined_masks, value_of
-from convatlas.data.masks.outlines import Outline, parse_runs
+from convatlas.data.masks.outlines import MIN_CORNERS, Outline, parse_runs
 from convatlas.data.names import printable
 from convatlas.data.sources.coco_json import OUTLINE, annotation_name, coco_files, read_coco
 from convatlas.data.sources.find_image import MISSING, find_image
 from convatlas.data.sources.listing import Listing
 from convatlas.data.sources.target_findings import TargetFindings
 
-MIN_CORNERS = 6  # numbers of a polygon: three corners
 NO_SIZE = "its width and height are not stated"
 
 

@@ -10,7 +10,7 @@ from convatlas.data.images.read import orientation, quiet_pillow
 from convatlas.data.masks.label_studio_brush import brush_runs
 from convatlas.data.masks.mask_files import Mask
 from convatlas.data.masks.outlined import BACKGROUND, Outlined, outlined_masks, value_of
-from convatlas.data.masks.outlines import Outline
+from convatlas.data.masks.outlines import MIN_CORNERS, Outline
 from convatlas.data.names import file_path, printable
 from convatlas.data.sources.find_image import unnamed_images
 from convatlas.data.sources.label_studio import (
@@ -23,8 +23,6 @@ from convatlas.data.sources.label_studio import (
 )
 from convatlas.data.sources.listing import Listing
 from convatlas.data.sources.target_findings import TargetFindings
-
-MIN_CORNERS = 6  # numbers of a polygon: three corners
 
 
 def list_label_studio_masks(place: Path) -> Annotations[Mask]:

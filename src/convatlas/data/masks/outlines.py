@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+MIN_CORNERS = 6  # numbers of a polygon: three corners
 MAX_CODE_BITS = 64  # of a compressed run; longer ones are damaged
 
 
