@@ -16,6 +16,12 @@ from convatlas.blocks.branches import Branches, Conv, Fork, Pool, PoolUp, Step, 
 from convatlas.blocks.channels import round_channels
 from convatlas.blocks.conv_norm_act import ConvNormAct
 from convatlas.blocks.feature_pyramid import FeaturePyramid
+from convatlas.blocks.generated_conv import (
+    GeneratedConv,
+    KernelGenerator,
+    generate_kernels,
+    ordinary_kernels,
+)
 from convatlas.blocks.image_size import check_exact_image, check_image
 from convatlas.blocks.initial_weights import draw_he_normal
 from convatlas.blocks.mb_conv import DropConnect, MBConv
@@ -37,6 +43,8 @@ __all__ = [
     "DropConnect",
     "FeaturePyramid",
     "Fork",
+    "GeneratedConv",
+    "KernelGenerator",
     "MBConv",
     "NewUnit",
     "Pool",
@@ -54,12 +62,14 @@ __all__ = [
     "check_waveform",
     "conv_without_bias",
     "draw_he_normal",
+    "generate_kernels",
     "local_response_norm_layer",
     "loss_with_auxiliary",
     "new_layers",
     "new_shortcut",
     "new_stages",
     "norm_relu",
+    "ordinary_kernels",
     "residual_stages",
     "resnet_stem",
     "round_channels",

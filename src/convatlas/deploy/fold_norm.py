@@ -1,7 +1,7 @@
-"""Fold batch normalisation into the convolution before it, so that an export has less to trace.
+"""Fold a network for answers alone, so that an export has less to trace.
 
-In evaluation mode both are linear: gamma (w * x - mean) / deviation + beta is one convolution of x
-with other weights.
+Batch normalisation goes into the convolution before it. In evaluation mode both are linear:
+gamma (w * x - mean) / deviation + beta is one convolution of x with other weights.
 """
 
 from collections import Counter
@@ -9,10 +9,19 @@ from collections import Counter
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from convatlas.blocks.same_conv import SameConv
+from convatlas.blocks import SameConv, ordinary_kernels
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def fold(network: nn.Module) -> None:
+    """Bring a network in evaluation mode, in place, into the form that computes least.
+
+    Kernels that others make become ordinary ones, and norms are folded into convolutions.
+    """
+    ordinary_kernels(network)
+    fold_norm(network)
 
 
 def fold_norm(network: nn.Module) -> int:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from convatlas.deploy.fold_norm import fold_norm
+from convatlas.deploy.fold_norm import fold
 from convatlas.deploy.onnx_program import quiet
 from convatlas.train.device import training_device
 
@@ -45,7 +45,7 @@ def frozen_network(network: nn.Module, example: Tensor, count: int) -> Frozen:
     """
     device = training_device()
     model = copy.deepcopy(network).eval()
-    fold_norm(model)
+    fold(model)
     model.to(device)
     if example.ndim == IMAGES:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub wants a device

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.onnx.errors import OnnxExporterError
 
-from convatlas.deploy.fold_norm import fold_norm
+from convatlas.deploy.fold_norm import fold
 from convatlas.deploy.onnx_operators import translations
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import ExportError
@@ -32,7 +32,7 @@ def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
         ExportError: an operator has no ONNX form, or a free axis was fixed by the network.
     """
     model = copy.deepcopy(predictor).cpu().eval()
-    fold_norm(model.network)  # the exporter would do it, after three traces of twice the graph
+    fold(model.network)  # the exporter would do it, after three traces of twice the graph
     # Names alone: the exporter finds the lengths that a network takes, where these are not all.
     free = tuple(dict(axes) for axes in predictor.inputs.values())
     name = type(predictor.network).__name__

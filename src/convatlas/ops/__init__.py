@@ -20,6 +20,7 @@ _NAMES = {
     "fourier": "RealDFT real_dft",
     "framing": "blackman_harris cut_frames hamming hann",
     "gated": "GatedConv gated_conv glu gtu",
+    "generated_kernel": "basic_kernels tile_counts tile_kernels",
     "grouped": "grouped_conv",
     "k_max_pooling": "dynamic_k k_max_pool",
     "laplacian": "eigenbasis first_order_graph normalised_laplacian scaled_laplacian",

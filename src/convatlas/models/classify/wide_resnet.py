@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks import (
     PreActUnit,
+    ShortcutA,
     check_image,
     conv_without_bias,
     draw_he_normal,
@@ -53,9 +54,13 @@ def wide_unit(
     *,
     kernels: Sequence[int] = (3, 3),
     dropout: float = 0.0,
+    projects: bool = True,
     gate: nn.Module | None = None,
 ) -> PreActUnit:
     """Build B(kernels): pre-activated convolutions of equal width, the first with the stride.
+
+    Args:
+        projects: by 1 x 1 where the shape changes, option B; else option A.
 
     Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
@@ -64,7 +69,9 @@ def wide_unit(
     convs += [conv_without_bias(out_channels, out_channels, kernel) for kernel in others]
     shortcut: nn.Module = nn.Identity()
     if stride > 1 or in_channels != out_channels:
-        shortcut = conv_without_bias(in_channels, out_channels, 1, stride=stride)
+        shortcut = ShortcutA(in_channels, out_channels, stride)
+        if projects:
+            shortcut = conv_without_bias(in_channels, out_channels, 1, stride=stride)
     return PreActUnit(convs, shortcut=shortcut, dropout=dropout, gate=gate)
 
 
@@ -77,6 +84,7 @@ class WideResNet(nn.Module):
         kernels: sides of the convolutions of a unit: (3, 3) is the paper's B(3, 3).
         dropout: share zeroed between the convolutions of a unit in training; the paper takes 0.3
             on CIFAR and 0.4 on SVHN where it has any.
+        projects: by 1 x 1 where the shape changes; else shortcuts have no weights.
         reduction: of a squeeze and excitation at the end of each residue; None for none.
         width: multiplies every channel count, those of the first layer too.
         in_channels: channels of the image.
@@ -97,6 +105,7 @@ class WideResNet(nn.Module):
         widen: int = 10,
         kernels: Sequence[int] = (3, 3),
         dropout: float = 0.0,
+        projects: bool = True,
         reduction: int | None = None,
         width: float = 1.0,
         in_channels: int = 3,
@@ -107,10 +116,13 @@ class WideResNet(nn.Module):
         self.in_channels = in_channels
         stem = round_channels(CHANNELS[0] * width, 4)
         outs = [round_channels(channels * widen * width, 4) for channels in CHANNELS]
+        self.stem_channels, self.out_channels = stem, tuple(outs)
 
         def unit(into: int, out: int, stride: int) -> nn.Module:
             gate = None if reduction is None else SqueezeExcite(out, reduction=reduction)
-            return wide_unit(into, out, stride, kernels=kernels, dropout=dropout, gate=gate)
+            return wide_unit(
+                into, out, stride, kernels=kernels, dropout=dropout, projects=projects, gate=gate
+            )
 
         self.stages = residual_stages(
             ([conv_without_bias(in_channels, stem, 3)], []), stem, [(units, c) for c in outs], unit
