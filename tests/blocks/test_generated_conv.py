@@ -98,7 +98,7 @@ def test_a_copy_refers_to_its_own_generator(model):
 def test_kernels_start_with_the_variance_of_he(channels):
     torch.manual_seed(0)
     generator = KernelGenerator()
-    layer = GeneratedConv(nn.Conv2d(32, channels, 3), generator)
+    layer = GeneratedConv(32, channels, generator)
     kernel = layer.kernel().detach()
     assert float(kernel.var()) == pytest.approx(2 / (9 * channels), rel=0.1)
     assert abs(float(kernel.mean())) < 0.05 * float(kernel.std())

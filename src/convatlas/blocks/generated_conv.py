@@ -58,27 +58,43 @@ class GeneratedConv(nn.Module):
     """A convolution whose kernel is tiled from the generator's, one embedding for each tile.
 
     Args:
-        like: the convolution whose place it takes: channels, stride, padding, dilation, groups and
-            bias are those.
-        generator: of kernels of this side. It must be registered once somewhere in the same
-            network: here it is only referred to, so that its weights are stored once.
+        generator: of kernels. It must be registered once somewhere in the same network: here it is
+            only referred to, so that its weights are stored once.
+        stride: pixels from one place of the kernel to the next, as torch's convolutions take it.
+        padding: zeros on each side; as many as keep the size where not given.
+        dilation: pixels from one weight to the next.
+        groups: of channels that do not see each other.
+        bias: of the outputs; None for none.
 
-    Shape: as the convolution `like`
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
     """
 
-    def __init__(self, like: nn.Conv2d, generator: KernelGenerator):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        generator: KernelGenerator,
+        *,
+        stride: int | tuple[int, ...] = 1,
+        padding: int | str | tuple[int, ...] | None = None,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: Tensor | None = None,
+    ):
         super().__init__()
-        self.in_channels, self.out_channels = like.in_channels, like.out_channels
-        self.kernel_size, self.stride, self.padding = like.kernel_size, like.stride, like.padding
-        self.dilation, self.groups, self.bias = like.dilation, like.groups, like.bias
+        side = generator.kernel
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, side
+        self.stride, self.dilation, self.groups = stride, dilation, groups
+        self.padding = side // 2 if padding is None else padding
+        self.bias = bias
         self._generator = (generator,)
         self._kept: tuple[Key, Tensor] | None = None
-        count = generator.tiles(like.out_channels, like.in_channels // like.groups)
-        with torch.device(like.weight.device):
-            self.embeddings = nn.Parameter(_spread(count, generator, like.out_channels))
+        count = generator.tiles(out_channels, in_channels // groups)
+        with torch.device(generator.mix.device):
+            self.embeddings = nn.Parameter(_spread(count, generator, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        places = (self.stride, self.padding, self.dilation, self.groups)
+        places: tuple[Any, ...] = (self.stride, self.padding, self.dilation, self.groups)
         return F.conv2d(x, self._kernel(), self.bias, *places)
 
     def kernel(self) -> Tensor:
@@ -95,8 +111,8 @@ class GeneratedConv(nn.Module):
             conv = nn.Conv2d(
                 self.in_channels,
                 self.out_channels,
-                self.kernel_size,  # pyright: ignore[reportArgumentType]  two numbers
-                self.stride,  # pyright: ignore[reportArgumentType]
+                self.kernel_size,
+                self.stride,  # pyright: ignore[reportArgumentType]  one number or two
                 self.padding,  # pyright: ignore[reportArgumentType]
                 self.dilation,  # pyright: ignore[reportArgumentType]
                 self.groups,
@@ -131,7 +147,7 @@ class GeneratedConv(nn.Module):
         """Say whether nothing traces, counts, learns or replaces the weights in this call."""
         if self.training or torch.is_grad_enabled():
             return False
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             return False
         return all(type(w) is nn.Parameter and not (w.is_meta or w.is_inference()) for w in weights)
 
@@ -140,7 +156,7 @@ def _spread(count: int, generator: KernelGenerator, out_channels: int) -> Tensor
     """Draw embeddings of one length, with which the kernel has He's variance 2 / fan_out."""
     drawn = nn.init.normal_(torch.empty(count, generator.embedding))
     length = math.sqrt(generator.embedding * generator.basic / out_channels)
-    return drawn * (length / drawn.norm(dim=1, keepdim=True))
+    return drawn.mul_(length / drawn.norm(dim=1, keepdim=True))
 
 
 def generate_kernels(network: nn.Module, generator: KernelGenerator, *, least: int = 1) -> int:
@@ -152,15 +168,25 @@ def generate_kernels(network: nn.Module, generator: KernelGenerator, *, least: i
         generator: which the caller registers in the network.
         least: channels that a filter must read, and a layer make.
     """
-    side, changed = (generator.kernel, generator.kernel), 0
+    changed = 0
     for name, layer in list(network.named_modules()):
-        if type(layer) is not nn.Conv2d or layer.kernel_size != side:
+        if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros":
             continue
-        if layer.padding_mode == "zeros" and least <= min(
-            layer.in_channels // layer.groups, layer.out_channels
-        ):
-            network.set_submodule(name, GeneratedConv(layer, generator))
-            changed += 1
+        reads = layer.in_channels // layer.groups
+        if layer.kernel_size != (generator.kernel,) * 2 or min(reads, layer.out_channels) < least:
+            continue
+        generated = GeneratedConv(
+            layer.in_channels,
+            layer.out_channels,
+            generator,
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+            bias=layer.bias,
+        )
+        network.set_submodule(name, generated)
+        changed += 1
     return changed
 
 

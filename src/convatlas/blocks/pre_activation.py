@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from convatlas.blocks.generated_conv import GeneratedConv
+
 
 def norm_relu(channels: int) -> nn.Sequential:
     """Build batch norm and ReLU.
@@ -38,7 +40,7 @@ class PreActUnit(nn.Module):
 
     def __init__(
         self,
-        convs: Sequence[nn.Conv2d],
+        convs: Sequence[nn.Conv2d | GeneratedConv],
         *,
         shortcut: nn.Module,
         activated: bool = False,

@@ -13,12 +13,38 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from convatlas.blocks import KernelGenerator, check_image, generate_kernels
-from convatlas.models.classify.wide_resnet import WideResNet
+from convatlas.blocks import (
+    GeneratedConv,
+    KernelGenerator,
+    PreActUnit,
+    ShortcutA,
+    check_image,
+    conv_without_bias,
+    draw_he_normal,
+    norm_relu,
+    residual_stages,
+    round_channels,
+)
+from convatlas.models.classify.wide_resnet import CHANNELS, units_a_stage
 from convatlas.models.example import image_example, tiny_build
 from convatlas.models.registry import register
 
 EMBEDDING = 64  # section 4.2; a basic kernel has 16 x 16 channels, as the first layer has 16
+
+
+def hyper_unit(
+    in_channels: int, out_channels: int, stride: int, generator: KernelGenerator
+) -> PreActUnit:
+    """Build the unit of a Wide ResNet with generated kernels and a shortcut without weights.
+
+    Shape: (n, in_channels, h, w) -> (n, out_channels, ceil(h / stride), ceil(w / stride))
+    """
+    convs = [GeneratedConv(in_channels, out_channels, generator, stride=stride)]
+    convs.append(GeneratedConv(out_channels, out_channels, generator))
+    shortcut: nn.Module = nn.Identity()
+    if stride > 1 or in_channels != out_channels:
+        shortcut = ShortcutA(in_channels, out_channels, stride)
+    return PreActUnit(convs, shortcut=shortcut)
 
 
 class HyperStages(nn.Module):
@@ -81,21 +107,21 @@ class HyperWideResNet(nn.Module):
         num_classes: int = 10,
     ):
         super().__init__()
+        units = units_a_stage("HyperWideResNet", depth, (3, 3))
         self.in_channels = in_channels
-        plain = WideResNet(
-            depth=depth,
-            widen=widen,
-            projects=False,
-            width=width,
-            in_channels=in_channels,
-            num_classes=num_classes,
+        stem = round_channels(CHANNELS[0] * width, 4)
+        outs = tuple(round_channels(channels * widen * width, 4) for channels in CHANNELS)
+        generator = KernelGenerator(embedding=embedding, basic=stem)
+        stages = residual_stages(
+            ([conv_without_bias(in_channels, stem, 3)], []),
+            stem,
+            [(units, out) for out in outs],
+            lambda into, out, stride: hyper_unit(into, out, stride, generator),
         )
-        generator = KernelGenerator(embedding=embedding, basic=plain.stem_channels)
-        for stage in plain.stages:
-            for unit in stage[1:] if stage is plain.stages[0] else stage:
-                generate_kernels(unit, generator)
-        self.backbone = HyperStages(plain.stages, generator, plain.out_channels)
-        self.head, self.classifier = plain.head, plain.classifier
+        self.backbone = HyperStages(stages, generator, outs)
+        self.head = norm_relu(outs[-1])
+        self.classifier = nn.Linear(outs[-1], num_classes)
+        draw_he_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(x, "HyperWideResNet", channels=self.in_channels, min_size=self.min_size)

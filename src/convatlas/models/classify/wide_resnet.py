@@ -112,11 +112,10 @@ class WideResNet(nn.Module):
         num_classes: int = 10,
     ):
         super().__init__()
-        units = _units_a_stage(depth, kernels)
+        units = units_a_stage("WideResNet", depth, kernels)
         self.in_channels = in_channels
         stem = round_channels(CHANNELS[0] * width, 4)
         outs = [round_channels(channels * widen * width, 4) for channels in CHANNELS]
-        self.stem_channels, self.out_channels = stem, tuple(outs)
 
         def unit(into: int, out: int, stride: int) -> nn.Module:
             gate = None if reduction is None else SqueezeExcite(out, reduction=reduction)
@@ -139,13 +138,21 @@ class WideResNet(nn.Module):
     tiny = tiny_build(16, depth=10, widen=1)
 
 
-def _units_a_stage(depth: int, kernels: Sequence[int]) -> int:
+def units_a_stage(model: str, depth: int, kernels: Sequence[int]) -> int:
+    """Return how many units of such kernels a stage has.
+
+    Args:
+        model: the class's name, for the message.
+
+    Raises:
+        UsageError: no number of units makes this depth, or a kernel is even.
+    """
     if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
-        raise UsageError(f"WideResNet: kernels must be odd and at least one, got {list(kernels)}")
+        raise UsageError(f"{model}: kernels must be odd and at least one, got {list(kernels)}")
     layers = 3 * len(kernels)
     if depth < 4 + layers or (depth - 4) % layers:
         raise UsageError(
-            f"WideResNet: depth must be {layers} n + 4 with {len(kernels)} convolutions a unit, "
+            f"{model}: depth must be {layers} n + 4 with {len(kernels)} convolutions a unit, "
             f"got {depth}"
         )
     return (depth - 4) // layers
