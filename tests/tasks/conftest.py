@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import gzip
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from convatlas.models import registry
 from convatlas.models.graphs.stgcn import STGCN
 from convatlas.models.registry import register
 from convatlas.models.segment.unet import UNet
+from convatlas.models.translate.bytenet import ByteNet
 from convatlas.tasks import TASKS, find_task, register_task
 
 SECONDS = 25
@@ -191,6 +193,34 @@ def write_sensors(file: Path, steps: int, seed: int) -> None:
             writer.writerow([start + datetime.timedelta(hours=row), *cells])
 
 
-@pytest.fixture(params=["classify", "audio", "segment", "detect", "forecast", "frequency"])
+@pytest.fixture(scope="module")
+def translate(tmp_path_factory, onnx_operators_read_once):
+    pytest.importorskip("sacrebleu")
+    folder = tmp_path_factory.mktemp("translate")
+    data, other, new = (folder / name for name in ("pairs.tsv", "others.csv", "new.txt.gz"))
+    write_sentences(data, range(0, 300), "\t")
+    write_sentences(other, range(300, 340), ",")
+    new.write_bytes(gzip.compress(b"the old dog\n"))
+    register("bytenet_tiny", ByteNet, "translate", hidden=16, sets=1, dilations=(1, 2))
+    run = ca.fit(data, model="bytenet_tiny", epochs=6, out=folder / "run")
+    yield Case(find_task("translate"), run, data, other, new)
+    del registry._entries["bytenet_tiny"]
+
+
+WORDS = {"red": "röd", "car": "bil", "sees": "ser", "old": "gammal", "the": "den", "dog": "hund"}
+
+
+def write_sentences(file: Path, numbers: range, separator: str) -> None:
+    """Sentences of four words, each another one, translated word by word."""
+    lines = [f"en{separator}sv"]
+    for number in numbers:
+        sentence = [list(WORDS)[number // 6**place % 6] for place in range(4)]
+        lines.append(separator.join(" ".join(s) for s in (sentence, [WORDS[w] for w in sentence])))
+    file.write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture(
+    params=["classify", "audio", "segment", "detect", "forecast", "translate", "frequency"]
+)
 def case(request):
     return request.getfixturevalue(request.param)

@@ -53,6 +53,7 @@ VERBS = {
     ),
     "separate": Verb("separate", "Write each voice of recordings as a sound file of its own."),
     "extract": Verb("extract", "Write the voice of one speaker, told by a clip, as a sound file."),
+    "translate": Verb("translate", "Translate sentences, and print a line for each."),
     "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
         "report", "Test a run again, export it if it was not exported, and rewrite its report."
@@ -71,6 +72,7 @@ _SLOW = (
     "predict",
     "separate",
     "extract",
+    "translate",
     "export",
     "report",
     "bench",

@@ -10,7 +10,7 @@ def needed(module: str, what: str, package: str, extra: str) -> ModuleType:
     """Return a library that is not installed with everything else.
 
     Args:
-        what: is read with it, for the message.
+        what: needs it, for the message.
         package: its name for pip.
         extra: of convatlas that installs it.
 
@@ -21,6 +21,5 @@ def needed(module: str, what: str, package: str, extra: str) -> ModuleType:
         return import_module(module)
     except (ImportError, OSError) as error:  # OSError: without the library that it wraps
         raise DataError(
-            f"{what} are read with {package}, which is not installed: pip install "
-            f"'convatlas[{extra}]'"
+            f"{what} need {package}, which is not installed: pip install 'convatlas[{extra}]'"
         ) from error

@@ -21,6 +21,7 @@ TASKS: dict[str, str | AnyTask] = {
     "segment": "convatlas.tasks.segment",
     "detect": "convatlas.tasks.detect",
     "forecast": "convatlas.tasks.forecast",
+    "translate": "convatlas.tasks.translate",
 }
 
 

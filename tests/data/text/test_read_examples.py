@@ -35,15 +35,18 @@ JSONL = "\n".join(json.dumps(each) for each in OBJECTS)
         ("p.csv", CSV),
         ("p.jsonl", JSONL),
         ("p.jsonl.gz", JSONL),
+        ("moved", TSV),
+        ("moved", CSV),
+        ("moved", JSONL),
     ],
 )
 def test_the_same_pairs_are_read_from_every_form(tmp_path, name, content):
     path = written(tmp_path, name, content)
-    assert holds_fields(path, PAIR)
+    assert holds_fields(path, PAIR) == (name != "moved")
     assert not holds_fields(path, LABELLED)
     found = read_examples(path, PAIR, {})
     assert [(*each.fields, each.split) for each in found.examples] == ROWS
-    assert found.examples[0].place == f"{name}:{1 if 'json' in name else 2}"
+    assert found.examples[0].place == f"{name}:{1 if content == JSONL else 2}"
 
 
 def test_columns_are_named_numbered_or_told_by_language(tmp_path):

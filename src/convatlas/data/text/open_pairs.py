@@ -1,5 +1,6 @@
 """Open sentence pairs: read them, look for what is wrong, split them, make their vocabularies."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +40,9 @@ LAYOUTS = (
     "a folder with aligned files such as train.en and train.sv, or one of two such files",
 )
 KIND = "sentence pairs"
-SUBWORDS_COUNT = 4000  # pieces, unless an option says otherwise
+MIN_PAIRS = 5000  # of the training part, from which subwords are worth it
+MIN_PIECES, MAX_PIECES = 500, 8000  # unless an option says otherwise
+PAIRS_A_PIECE = 10
 READING = ("source", "target", "split", "max_characters")  # options that say how files are read
 Report = Callable[[int, int], None]
 
@@ -158,6 +161,7 @@ def _facts(found: ReadExamples, train: Sequence[Example], options: Mapping[str, 
         longest_source=max(one for one, _ in lengths) + 1,
         longest_target=max(other for _, other in lengths) + 1,
         usual_symbols=round(median(length + 1 for pair in lengths for length in pair)),
+        frequent_target=Counter(each.fields[1] for each in train).most_common(1)[0][0],
         options={key: options[key] for key in READING if options.get(key) is not None},
     )
 
@@ -165,13 +169,22 @@ def _facts(found: ReadExamples, train: Sequence[Example], options: Mapping[str, 
 def _vocabularies(
     train: Sequence[Example], options: Mapping[str, Any]
 ) -> tuple[Vocabulary, Vocabulary]:
-    """Return characters of each language, or subwords that both share."""
+    """Return characters of each language, or subwords that both share.
+
+    Subwords make sentences about three times shorter, but each of them must be there often enough.
+    """
     sides = [[each.fields[side] for each in train] for side in (0, 1)]
-    if (options.get("vocabulary") or CHARACTERS) == SUBWORDS:
+    kind = options.get("vocabulary") or (SUBWORDS if len(train) >= MIN_PAIRS else CHARACTERS)
+    if kind == SUBWORDS:
         both = [text for pair in zip(*sides, strict=True) for text in pair]
-        shared = Subwords.of(both, options.get("subwords") or SUBWORDS_COUNT)
+        shared = Subwords.of(both, options.get("subwords") or _usual_pieces(len(train)))
         return shared, shared
     return Characters.of(sides[0]), Characters.of(sides[1])
+
+
+def _usual_pieces(pairs: int) -> int:
+    """Return how many subwords suit as many training pairs."""
+    return max(MIN_PIECES, min(MAX_PIECES, pairs // PAIRS_A_PIECE))
 
 
 def _unknown(splits: Mapping[str, PairSplit]) -> list[str]:

@@ -35,6 +35,7 @@ class PairFacts(BaseModel):
         longest_source: symbols of the longest sentence that was trained on.
         longest_target: the same of the language that is written.
         usual_symbols: of a sentence, the median over both languages.
+        frequent_target: the translation that the training part has most often.
         options: how columns were named, and the longest text that was read.
     """
 
@@ -47,6 +48,7 @@ class PairFacts(BaseModel):
     longest_source: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
     longest_target: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
     usual_symbols: Annotated[int, Field(ge=1, le=MAX_SYMBOLS)]
+    frequent_target: str
     options: dict[str, Any] = Field(default_factory=dict)
 
     def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
@@ -127,9 +129,13 @@ class PairData:
     facts_: PairFacts
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def digests(self) -> Mapping[str, str]:
         """What each pair is known by: the sentence to translate."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
         return {
             pair.place: digest(pair.fields[0])
             for split in self.splits.values()

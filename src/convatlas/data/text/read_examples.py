@@ -14,6 +14,7 @@ from convatlas.data.text.columns import (
     PAIR,
     SPLIT,
     find_columns,
+    is_language,
     is_numbered,
     tell_fields,
 )
@@ -88,7 +89,7 @@ def read_examples(
     """
     if not path.exists():
         raise DataError(f"{printable(path)}: does not exist")
-    aligned = tuple(wanted) == PAIR and (path.is_dir() or bare_suffix(path) not in SUFFIXES)
+    aligned = tuple(wanted) == PAIR and (path.is_dir() or _has_mate(path, options))
     if path.is_dir() and not aligned:
         raise DataError(f"{printable(path)}: must be a file, {', '.join(SUFFIXES)}")
     names, rows = (_aligned if aligned else _table)(path, wanted, options)
@@ -112,6 +113,13 @@ def read_examples(
         )
     _check_splits(found, path)
     return found
+
+
+def _has_mate(path: Path, options: Mapping[str, Any]) -> bool:
+    """Return whether a file is one of two aligned ones, by its name or as options say."""
+    suffix = bare_suffix(path)
+    known = is_language(suffix[1:]) or suffix[1:] == options.get("source")
+    return known and suffix not in SUFFIXES
 
 
 def cleaned(text: str) -> str:

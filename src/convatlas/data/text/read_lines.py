@@ -37,7 +37,7 @@ def read_text(path: Path, limit: int = -1) -> str:
     place = printable(path)
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            packed = file.read(2) == b"\x1f\x8b" or path.suffix.lower() == COMPRESSED
         with gzip.open(path) if packed else path.open("rb") as file:
             content = file.read(limit)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -73,17 +73,27 @@ def parse_table(path: Path, text: str, *, header: bool) -> TextTable:
     Raises:
         DataError: it has no rows, or is no such table.
     """
-    suffix = bare_suffix(path)
-    if suffix in OBJECTS:
+    form = _form(path, text)
+    if form == OBJECTS:
         names, rows = _objects(lines_of(text))
     else:
-        found = list(_commas(path, text) if suffix in COMMAS else _tabs(text))
+        found = list(_commas(path, text) if form == COMMAS else _tabs(text))
         first = found[0][1] if found and header else ()
         names = () if isinstance(first, str) else tuple(name.strip() for name in first)
         rows = found[1:] if header else found
     if not rows:
         raise DataError(f"{printable(path)}: holds no rows")
     return TextTable(path.name, names, [(line, _checked(row)) for line, row in rows])
+
+
+def _form(path: Path, text: str) -> tuple[str, ...]:
+    """Return how a table is written: by its suffix or, without a known one, its first line."""
+    suffix = bare_suffix(path)
+    known = next((form for form in (TABS, COMMAS, OBJECTS) if suffix in form), None)
+    if known is not None:
+        return known
+    first = text[: text.find("\n")]
+    return OBJECTS if first.startswith("{") else TABS if "\t" in first else COMMAS
 
 
 def _checked(row: Fields | str) -> Fields | str:
