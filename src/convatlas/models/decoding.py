@@ -60,7 +60,7 @@ def beam_search(
     beam: int,
     length_penalty: float = LENGTH_PENALTY,
 ) -> list[list[int]]:
-    """Follow the likeliest ways to translate each sentence, and return the best that ended.
+    """Return the best translation that ends, of the likeliest ways followed side by side.
 
     A translation is worth its log-probability over ((5 + length) / 6) to the power of the penalty
     (Wu et al. 2016, arXiv:1609.08144, equation 14), its end counted as a symbol.
