@@ -22,6 +22,7 @@ from convatlas.deploy.translator import Translator
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.translations.evaluation import TranslationEvaluation
 from convatlas.models.translate.bytenet import ByteNet
+from convatlas.tasks.onnx_translate_snippet import translate_runtime_code
 from convatlas.text.symbols import PADDING, UNKNOWN
 from convatlas.train.tasks.translate import SymbolPairs, Translate
 from convatlas.train.translation_figures import BLEU, translation_figures
@@ -261,3 +262,37 @@ def test_a_missing_library_is_named_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(DataError, match=r"subwords need sentencepiece.*'convatlas\[text\]'"):
         Subwords.of(["a b"], 10)
+
+
+@pytest.mark.parametrize("vocabulary", ["characters", "subwords"])
+def test_the_code_of_the_report_reads_and_writes_either_vocabulary(
+    tmp_path, monkeypatch, capsys, vocabulary
+):
+    """The network itself stands for the exported file."""
+    pytest.importorskip("sentencepiece")
+    path = tmp_path / "p.tsv"
+    lines = [f"red car {n}\tröd bil {n}" for n in range(40)]
+    path.write_text("en\tsv\n" + "\n".join(lines), encoding="utf-8")
+    options = {"vocabulary": vocabulary} | ({"subwords": 30} if vocabulary == "subwords" else {})
+    data = open_pairs(
+        path, seed=0, max_broken=0, options=options, progress=lambda done, total: None
+    )
+    translator = Translator(network(data), data.facts_)
+
+    class Session:
+        def __init__(self, file):
+            assert file == "model.onnx"
+
+        def get_modelmeta(self):
+            return SimpleNamespace(custom_metadata_map=translator.metadata)
+
+        def run(self, names, feed):
+            made = translator(*(torch.from_numpy(feed[name]) for name in ("source", "written")))
+            return [made.numpy()]
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=Session))
+    code = translate_runtime_code(Path("model.onnx"), data.facts_)
+    for text in ("red car 7", "a €"):
+        capsys.readouterr()
+        exec(code.replace("A sentence to translate.", text), {})
+        assert capsys.readouterr().out == translator.translate([text])[0].text + "\n"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from convatlas.data.text.pair_data import PairFacts
 from convatlas.data.text.vocabulary import SUBWORDS
+from convatlas.train.tasks.translate import LIMIT_RATIO, MIN_LIMIT
 
 RUNTIME_CODE = """\
 import json
@@ -17,7 +18,8 @@ known = session.get_modelmeta().custom_metadata_map
 text = "{text}"
 source = np.array([encode(text) + [1]])  # 1 ends a sentence, 0 fills up, 2 is unknown
 written = np.zeros((1, 1), np.int64)  # what stands in the last place is not read
-while written.shape[1] < int(known["longest_target"]):
+limit = min(int(known["longest_target"]), {least} + {ratio} * source.shape[1])
+while written.shape[1] <= limit:
     (logits,) = session.run(None, {{"source": source, "written": written}})
     logits[0, -1, [0, 2]] = -np.inf
     written[0, -1] = logits[0, -1].argmax()
@@ -62,5 +64,7 @@ def translate_runtime_code(file: Path, facts: PairFacts) -> str:
         imports="import sentencepiece\n" if pieces else "",
         vocabulary=OF_SUBWORDS if pieces else OF_CHARACTERS,
         text="A sentence to translate.",
+        least=MIN_LIMIT,
+        ratio=LIMIT_RATIO,
     )
     return code.replace("import json\n", "import base64\nimport json\n", 1) if pieces else code
