@@ -16,6 +16,7 @@ from PIL import Image
 import convatlas as ca
 from convatlas.data import open_images
 from convatlas.models import registry
+from convatlas.models.generate.gated_pixelcnn import GatedPixelCNN
 from convatlas.models.graphs.stgcn import STGCN
 from convatlas.models.registry import register
 from convatlas.models.segment.unet import UNet
@@ -219,8 +220,30 @@ def write_sentences(file: Path, numbers: range, separator: str) -> None:
     file.write_text("\n".join(lines), encoding="utf-8")
 
 
-@pytest.fixture(
-    params=["classify", "audio", "segment", "detect", "forecast", "translate", "frequency"]
-)
+@pytest.fixture(scope="module")
+def generate(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("generate")
+    data, other = folder / "loose", folder / "others"
+    write_small_digits(data, 80, first=0)
+    write_small_digits(other, 10, first=80)
+    register("gated_tiny", GatedPixelCNN, "generate", maps=8, layers=3, kernel=3, head_maps=8)
+    run = ca.fit(data, task="generate", model="gated_tiny", epochs=12, levels=4, out=folder / "run")
+    yield Case(find_task("generate"), run, data, other, other / "0080.png")
+    del registry._entries["gated_tiny"]
+
+
+def write_small_digits(folder: Path, count: int, first: int) -> None:
+    """Digits of 8 x 9 pixels, all in one folder."""
+    split = open_images("digits").splits["train"]
+    folder.mkdir()
+    for number in range(first, first + count):
+        image = Image.fromarray(split.read(37 * number)[0].numpy())
+        image.resize((8, 9)).save(folder / f"{number:04d}.png")
+
+
+FOR_IMAGES = ["classify", "segment", "detect", "generate"]
+
+
+@pytest.fixture(params=[*FOR_IMAGES, "audio", "forecast", "translate", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

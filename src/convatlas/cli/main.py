@@ -54,6 +54,7 @@ VERBS = {
     "separate": Verb("separate", "Write each voice of recordings as a sound file of its own."),
     "extract": Verb("extract", "Write the voice of one speaker, told by a clip, as a sound file."),
     "translate": Verb("translate", "Translate sentences, and print a line for each."),
+    "sample": Verb("sample", "Draw new images, or the rest of a given one, as PNG files."),
     "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
         "report", "Test a run again, export it if it was not exported, and rewrite its report."
@@ -73,6 +74,7 @@ _SLOW = (
     "separate",
     "extract",
     "translate",
+    "sample",
     "export",
     "report",
     "bench",

@@ -22,6 +22,7 @@ TASKS: dict[str, str | AnyTask] = {
     "detect": "convatlas.tasks.detect",
     "forecast": "convatlas.tasks.forecast",
     "translate": "convatlas.tasks.translate",
+    "generate": "convatlas.tasks.generate",
 }
 
 

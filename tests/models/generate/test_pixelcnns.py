@@ -111,17 +111,18 @@ def test_drawing_place_by_place_gives_what_whole_passes_give(form, colours, leve
     )
     condition = told(form, 2, located=True)
     values = torch.randint(0, levels, (2, colours, *SIDE))
-    known = torch.zeros(SIDE, dtype=torch.bool)
-    known[:2, :] = True
+    known = torch.zeros(2, *SIDE, dtype=torch.bool)
+    known[:, :2], known[0, 2] = True, True
+    uniform = torch.rand(values.shape, dtype=torch.float64)
     drawn = []
     for steps in (
         model.steps(scaled(values, levels).double(), *condition),
         WholePass(model, *condition),
     ):
-        seed = torch.Generator().manual_seed(3)
-        drawn.append(draw_values(steps, values, known, levels, seed, dtype=torch.float64))
+        drawn.append(draw_values(steps, values, known, levels, uniform, dtype=torch.float64))
     assert torch.equal(*drawn)
     assert torch.equal(drawn[0][:, :, :2], values[:, :, :2])
+    assert torch.equal(drawn[0][0, :, 2], values[0, :, 2])
     assert drawn[0][:, :, 2:].unique().numel() == levels
 
 
@@ -155,8 +156,9 @@ def test_what_is_drawn_is_as_frequent_as_it_is_probable():
             return torch.tensor([0.1, 0.6, 0.3]).log()[None, :, None].expand(4000, -1, 1)
 
     values = torch.zeros(4000, 1, 1, 1, dtype=torch.int64)
-    known = torch.zeros(1, 1, dtype=torch.bool)
-    drawn = draw_values(Same(), values, known, 3, torch.Generator().manual_seed(0))
+    known = torch.zeros(4000, 1, 1, dtype=torch.bool)
+    uniform = torch.rand(values.shape, generator=torch.Generator().manual_seed(0))
+    drawn = draw_values(Same(), values, known, 3, uniform.double())
     shares = drawn.flatten().bincount(minlength=3) / 4000
     torch.testing.assert_close(shares, torch.tensor([0.1, 0.6, 0.3]), atol=0.03, rtol=0)
 

@@ -9,6 +9,7 @@ from convatlas.data.formats import IMAGES
 from convatlas.data.images.digits import SIDE, load_digits
 from convatlas.data.images.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.loose import LOOSE, list_loose
 from convatlas.data.images.scan import FileFacts, Progress, measure, scan_files
 from convatlas.data.images.settle_reading import settle_reading, unexplained
 from convatlas.data.images.stored_reading import PLAIN, Reading
@@ -36,6 +37,7 @@ def open_images(
     reading: Reading = PLAIN,
     progress: Progress | None = None,
     kept: KeptPixels | None = None,
+    loose: bool = False,
 ) -> ImageData:
     """Open a data set for training: every file is read once, and what is wrong is named.
 
@@ -51,6 +53,7 @@ def open_images(
         progress: called with the files done and their total.
         kept: takes what is decoded, so that the images need not be decoded again until it forgets
             them.
+        loose: the images have no classes; `list_loose` lists them.
 
     Raises:
         DataError: the data cannot be used; names the file, line or class and a way out.
@@ -58,9 +61,10 @@ def open_images(
     if source == "digits":
         return open_digits(seed, classes)
     source = real_source(source)
-    listing = list_source(source)
+    listing = list_loose(source) if loose else list_source(source)
     check_share(listing.source, listing.broken, count_named(listing), max_broken)
-    named = class_map(listing.source, listing.items, classes)  # before minutes of reading
+    # Before minutes of reading.
+    named = (LOOSE,) if loose else class_map(listing.source, listing.items, classes)
     cut_items(listing, listing.items, seed, [])
     facts, broken = scan_listing(listing, max_broken, reading, progress, kept)
     items = readable(listing.items, facts)
@@ -82,6 +86,7 @@ def open_test(
     max_broken: float = 0.05,
     reading: Reading = PLAIN,
     progress: Progress | None = None,
+    loose: bool = False,
 ) -> ImageData:
     """Open labelled images to evaluate a run on: one split, `test`, and nothing cut off.
 
@@ -92,7 +97,7 @@ def open_test(
         data = open_digits(0, classes)
         return replace(data, splits={"test": data.splits["test"]})
     source = real_source(source)
-    listing = list_source(source, need_train=False)
+    listing = list_loose(source) if loose else list_source(source, need_train=False)
     check_share(listing.source, listing.broken, count_named(listing), max_broken)
     if "test" in listing.given:
         kept = [item for item in listing.items if item.split == "test"]
@@ -101,7 +106,7 @@ def open_test(
         given = " and ".join(split for split in SPLITS if split in listing.given)
         listing.notes.append(f"{listing.source}: no test split, so the images of {given} are used")
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
-    named = class_map(listing.source, listing.items, classes, some=True)
+    named = (LOOSE,) if loose else class_map(listing.source, listing.items, classes, some=True)
     facts, broken = scan_listing(listing, max_broken, reading, progress)
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(listing.items, facts)

@@ -18,7 +18,7 @@ def draw_values(
     values: Tensor,
     known: Tensor,
     levels: int,
-    generator: torch.Generator,
+    uniform: Tensor,
     *,
     dtype: torch.dtype = torch.float32,
     row_done: Callable[[int], None] = lambda row: None,
@@ -28,18 +28,18 @@ def draw_values(
     Args:
         steps: of a network in evaluation mode, for this batch.
         values: those that are known; the others are not looked at.
-        known: places whose values are given. A place's values are known or drawn together.
-        generator: on the CPU; draws one number for each value, known or not.
+        known: places whose values are given; all colours of a place are, or none.
+        uniform: a number from 0 to 1 for each value, known or not.
         dtype: of the network.
         row_done: told how many rows are drawn.
 
-    Shape: int64 (n, colours, h, w) and bool (h, w) -> int64 (n, colours, h, w)
+    Shape: values int64 and uniform float64 (n, colours, h, w), known bool (n, h, w) ->
+        int64 (n, colours, h, w)
     """
     drawn = values.clone()
     _, colours, height, width = values.shape
-    uniform = torch.rand(values.shape, generator=generator, dtype=torch.float64).to(values.device)
-    image = scaled(values * known, levels).to(dtype)
-    given = known.tolist()
+    image = scaled(values * known[:, None], levels).to(dtype)
+    given = known.all(0).tolist()
     for row in range(height):
         for column in range(width):
             if given[row][column]:
@@ -49,6 +49,7 @@ def draw_values(
                 logits = steps.logits(image, row, column)[:, :, colour].double()
                 sums = level_probabilities(logits).cumsum(1)[:, :-1]
                 level = (uniform[:, colour, row, column, None] >= sums).sum(1)
+                level = level.where(~known[:, row, column], values[:, colour, row, column])
                 drawn[:, colour, row, column] = level
                 image[:, colour, row, column] = scaled(level, levels).to(dtype)
         row_done(row + 1)

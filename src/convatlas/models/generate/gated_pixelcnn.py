@@ -186,7 +186,7 @@ class ConditionalGatedPixelCNN(GatedPixelCNN):
                 f"{type(self).__name__}: the condition must be {form}, got {tuple(condition.shape)}"
             )
 
-    def example(self, batch: int = 1) -> tuple[Tensor, ...]:
+    def example(self, batch: int = 1, height: int = 32, width: int = 32) -> tuple[Tensor, ...]:
         """Return random images and classes as they are told. Shape: as the network's
 
         Args:
@@ -194,7 +194,8 @@ class ConditionalGatedPixelCNN(GatedPixelCNN):
         """
         told = torch.zeros(batch, self.conditions)
         told[torch.arange(batch), torch.arange(batch) % self.conditions] = 1
-        return *super().example(batch), told[:, :, None, None] if self.located else told
+        images = super().example(batch, height, width)
+        return *images, told[:, :, None, None] if self.located else told
 
     @classmethod
     def tiny(cls) -> "tuple[GatedPixelCNN, tuple[Tensor, ...]]":

@@ -71,13 +71,13 @@ class PixelNetwork(nn.Module):
         """Split maps into outputs and colours. Shape: (n, outputs * colours, …) -> as said"""
         return maps.unflatten(1, (self.outputs, self.in_channels))
 
-    def example(self, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return random images of 32 pixels, the size of CIFAR-10. Shape: (n, in_channels, 32, 32)
+    def example(self, batch: int = 1, height: int = 32, width: int = 32) -> tuple[Tensor, ...]:
+        """Return random images, by default of the size of CIFAR-10's. Shape: (n, in_channels, h, w)
 
         Args:
             batch: number of images.
         """
-        return (2 * torch.rand(batch, self.in_channels, 32, 32) - 1,)
+        return (2 * torch.rand(batch, self.in_channels, height, width) - 1,)
 
 
 class WholePass:
@@ -124,10 +124,9 @@ def value_nats(logits: Tensor, values: Tensor) -> Tensor:
         returns  (n, colours, h, w)
     """
     if logits.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(
-            logits[:, 0], values.to(logits.dtype), reduction="none"
-        )
-    return F.cross_entropy(logits, values, reduction="none")
+        upper = logits[:, 0]
+        return F.softplus(upper) - upper * values.to(logits.dtype)
+    return logits.logsumexp(1) - logits.gather(1, values.unsqueeze(1)).squeeze(1)
 
 
 def level_probabilities(logits: Tensor) -> Tensor:

@@ -1,0 +1,50 @@
+"""The options of generating, checked before any work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convatlas.data.images.stored_reading import OPTIONS as READING
+from convatlas.data.pixels.levels import VALUES
+from convatlas.data.pixels.pixel_data import MAX_SIDE
+from convatlas.errors import UsageError
+from convatlas.tasks.class_task import check_names
+from convatlas.tasks.images import reading_of
+
+BINARY = "binary"
+OPTIONS = (*READING, "levels", "size", "by_class")
+MIN_SIDE = 4  # pixels
+
+
+def check_pixel_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that cannot be used.
+
+    Raises:
+        UsageError: unknown, or a value that is none.
+    """
+    check_names(options, OPTIONS)
+    reading_of(options)
+    levels, size = options.get("levels", VALUES), options.get("size", MIN_SIDE)
+    if levels != BINARY and not _whole(levels, 2, VALUES):
+        raise UsageError(
+            f"levels must be a whole number from 2 to {VALUES}, or {BINARY}, got {levels!r}"
+        )
+    if not _whole(size, MIN_SIDE, MAX_SIDE):
+        raise UsageError(
+            f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, got {size!r}"
+        )
+    if not isinstance(options.get("by_class", False), bool):
+        raise UsageError(f"by_class must be true or false, got {options['by_class']!r}")
+
+
+def pixel_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as `open_pixels` takes them."""
+    levels = options.get("levels", VALUES)
+    return {
+        "levels": 2 if levels == BINARY else levels,
+        "size": options.get("size"),
+        "told": options.get("by_class", False),
+    }
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
