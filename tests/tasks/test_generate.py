@@ -166,7 +166,7 @@ def test_the_first_images_are_the_same_however_many_are_drawn(monkeypatch):
     torch.manual_seed(0)
     model = PixelModel(create_model("gated_pixelcnn", in_channels=1, levels=4, **GATED), facts())
     few = model.draw(3, seed=5)
-    monkeypatch.setattr("convatlas.deploy.pixel_model.MAX_DRAWN", 2)
+    monkeypatch.setattr("convatlas.deploy.pixel_model.MAX_TOGETHER", 2)
     rows = []
     assert torch.equal(model.draw(5, seed=5, done=lambda *row: rows.append(row))[:3], few)
     assert rows == [(row, 12) for row in range(1, 13)]

@@ -17,7 +17,7 @@ from convatlas.models.generate.pixel_network import PixelNetwork, WholePass, sca
 
 MAX_LOGITS = 1 << 25  # numbers that the answers to a batch may have
 CLASSES = "classes"  # in the metadata of an exported file: their names as JSON
-MAX_DRAWN = 64  # images that are drawn side by side
+MAX_TOGETHER = 64  # images that are drawn side by side
 
 
 class PixelModel(Predictor):
@@ -130,13 +130,13 @@ class PixelModel(Predictor):
         values = to_levels(given.movedim(-1, 1), facts.levels).long()
         random = torch.Generator().manual_seed(seed)
         uniform = torch.rand((count, *form), generator=random, dtype=torch.float64)
-        starts = range(0, count, MAX_DRAWN)
+        starts = range(0, count, MAX_TOGETHER)
         total, drawn = facts.height * len(starts), []
         training = self.training
         self.eval()
         try:
             for number, start in enumerate(starts):
-                part = slice(start, start + MAX_DRAWN)
+                part = slice(start, start + MAX_TOGETHER)
                 told = None if labels is None else torch.tensor(labels[part], device=home)
                 image = torch.zeros_like(values[part], dtype=torch.float32, device=home)
                 before = number * facts.height

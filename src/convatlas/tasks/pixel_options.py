@@ -5,14 +5,14 @@ from typing import Any
 
 from convatlas.data.images.stored_reading import OPTIONS as READING
 from convatlas.data.pixels.levels import VALUES
-from convatlas.data.pixels.pixel_data import MAX_SIDE
+from convatlas.data.pixels.pixel_data import MAX_PREDICTED_SIDE
 from convatlas.errors import UsageError
 from convatlas.tasks.class_task import check_names
 from convatlas.tasks.images import reading_of
 
 BINARY = "binary"
 OPTIONS = (*READING, "levels", "size", "by_class")
-MIN_SIDE = 4  # pixels
+MIN_PREDICTED_SIDE = 4  # pixels
 
 
 def check_pixel_options(options: Mapping[str, Any]) -> None:
@@ -23,14 +23,15 @@ def check_pixel_options(options: Mapping[str, Any]) -> None:
     """
     check_names(options, OPTIONS)
     reading_of(options)
-    levels, size = options.get("levels", VALUES), options.get("size", MIN_SIDE)
+    levels, size = options.get("levels", VALUES), options.get("size", MIN_PREDICTED_SIDE)
     if levels != BINARY and not _whole(levels, 2, VALUES):
         raise UsageError(
             f"levels must be a whole number from 2 to {VALUES}, or {BINARY}, got {levels!r}"
         )
-    if not _whole(size, MIN_SIDE, MAX_SIDE):
+    if not _whole(size, MIN_PREDICTED_SIDE, MAX_PREDICTED_SIDE):
         raise UsageError(
-            f"size must be a whole number of pixels from {MIN_SIDE} to {MAX_SIDE}, got {size!r}"
+            f"size must be a whole number of pixels from {MIN_PREDICTED_SIDE} to "
+            f"{MAX_PREDICTED_SIDE}, got {size!r}"
         )
     if not isinstance(options.get("by_class", False), bool):
         raise UsageError(f"by_class must be true or false, got {options['by_class']!r}")

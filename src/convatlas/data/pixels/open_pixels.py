@@ -12,7 +12,7 @@ from convatlas.data.images.stored_reading import Reading
 from convatlas.data.images.stored_split import load_split
 from convatlas.data.names import printable
 from convatlas.data.pixels.levels import VALUES
-from convatlas.data.pixels.pixel_data import MAX_SIDE, PixelData, PixelFacts
+from convatlas.data.pixels.pixel_data import MAX_PREDICTED_SIDE, PixelData, PixelFacts
 from convatlas.errors import DataError, UsageError
 
 LAYOUTS = (
@@ -116,9 +116,9 @@ def _own_size(images: ImageData) -> tuple[int, int]:
             f"{where}: images must be of one size, got widths from {thin} to {wide} and heights "
             f"from {low} to {high}; --set size=32 resizes all of them to 32 x 32"
         )
-    if max(high, wide) > MAX_SIDE:
+    if max(high, wide) > MAX_PREDICTED_SIDE:
         raise DataError(
-            f"{where}: images must have at most {MAX_SIDE} pixels a side, got {wide} x {high}; "
-            "--set size=32 resizes them to 32 x 32"
+            f"{where}: images must have at most {MAX_PREDICTED_SIDE} pixels a side, got "
+            f"{wide} x {high}; --set size=32 resizes them to 32 x 32"
         )
     return high, wide

@@ -18,7 +18,7 @@ from convatlas.data.scan_report import ScanReport
 from convatlas.errors import DataError
 from convatlas.text import printable
 
-MAX_SIDE = 256  # pixels: images are drawn value by value
+MAX_PREDICTED_SIDE = 256  # pixels: images are drawn value by value
 
 
 class PixelFacts(BaseModel):
@@ -39,8 +39,8 @@ class PixelFacts(BaseModel):
     classes: list[str]
     told: bool
     channels: Literal[1, 3]
-    height: Annotated[int, Field(ge=1, le=MAX_SIDE)]
-    width: Annotated[int, Field(ge=1, le=MAX_SIDE)]
+    height: Annotated[int, Field(ge=1, le=MAX_PREDICTED_SIDE)]
+    width: Annotated[int, Field(ge=1, le=MAX_PREDICTED_SIDE)]
     levels: Annotated[int, Field(ge=2, le=VALUES)]
     resized: bool
     reading: Reading = PLAIN

@@ -1,14 +1,13 @@
 """The values of a split's images in bits, beside the simplest codes, and images that are drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from convatlas.data.pixels.pixel_data import PixelFacts, PixelSplit
-from convatlas.deploy.pixel_model import PixelModel
 from convatlas.errors import DataError
 from convatlas.explain.pixels.baselines import (
     INDEPENDENT,
@@ -26,6 +25,26 @@ BATCH = 64
 SAMPLES, COMPLETED, MADE_OF_EACH = 24, 4, 3  # images that are drawn, and halves completed
 MAX_DRAWN_VALUES = 64 * 64 * 3  # of an image that is drawn unasked
 NETWORK = "network"
+
+
+class PixelAnswers(Protocol):
+    """What is evaluated: bits of each value, and images that are drawn."""
+
+    def predict(self, items: Sequence[Any]) -> Tensor:
+        """Return bits of each value. Shape: items as `PixelSplit.item` -> (n, c, h, w)"""
+        ...
+
+    def draw(
+        self,
+        count: int,
+        *,
+        labels: Sequence[int] | None,
+        given: Tensor | None,
+        known: Tensor | None,
+        done: Callable[[int, int], None],
+    ) -> Tensor:
+        """Draw images as `PixelModel.draw` does. Shape: -> uint8 (count, h, w, c)"""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +158,7 @@ class PixelEvaluation:
 
 
 def evaluate_pixels(
-    model: PixelModel, split: PixelSplit, progress: Progress, items: str
+    model: PixelAnswers, split: PixelSplit, progress: Progress, items: str
 ) -> PixelEvaluation:
     """Give every image of a split its bits, and draw a few.
 
@@ -186,7 +205,7 @@ def _independent(split: PixelSplit, progress: Progress) -> IndependentValues:
     return counted
 
 
-def _drawn(model: PixelModel, split: PixelSplit, progress: Progress) -> Drawn | None:
+def _drawn(model: PixelAnswers, split: PixelSplit, progress: Progress) -> Drawn | None:
     """Draw images, and complete the upper halves of some of the split's."""
     facts = split.facts
     if facts.dimensions > MAX_DRAWN_VALUES:
