@@ -133,8 +133,9 @@ def test_missing_data_is_exit_3(convatlas, tmp_path):
     assert "nowhere" in done.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_keeps_what_was_reached(number, convatlas, shapes, tmp_path):
+# That the others are heard as these are, is shown in one process (`train/test_stop.py`).
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     out = tmp_path / "run"
     command = [CONVATLAS, "fit", shapes, "--model", "lenet5_modern", "--time-limit", "2m"]
     job = subprocess.Popen(
@@ -159,11 +160,8 @@ def test_a_signal_keeps_what_was_reached(number, convatlas, shapes, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == config["written"]
     if number != signal.SIGINT:  # a process that is ended gets little time
         assert config["steps"]["test"] == "not done: stopped before"
-        if number == signal.SIGTERM:  # of both runs, one goes on as a program
-            done = as_a_program("report", out)
-            assert done.returncode == 0, done.stderr
-        else:
-            assert convatlas("report", out).code == 0
+        done = as_a_program("report", out)
+        assert done.returncode == 0, done.stderr
     config = json.loads((out / "run.json").read_text())
     assert config["proof"]["agreement"] == 1.0
     assert config["steps"] == {"test": "done", "export": "done", "report": "done"}

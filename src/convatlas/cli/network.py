@@ -69,13 +69,12 @@ def build_named(
         UnknownNameError: no such network.
         UsageError: an option or input that it does not take.
     """
-    import torch
-
+    from convatlas.models.on_shapes import on_shapes
     from convatlas.models.registry import find_entry
 
     entry = find_entry(name)
     options = follow_input(entry, parse_options(entry, texts), input)
-    place: AbstractContextManager[Any] = torch.device("meta") if shapes_only else nullcontext()
+    place: AbstractContextManager[Any] = on_shapes() if shapes_only else nullcontext()
     with place:
         try:
             model = entry.build(**options).eval()

@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from convatlas.atlas.index import read_index
 from convatlas.cost import Cost, count
 from convatlas.errors import CountError
+from convatlas.models.on_shapes import on_shapes
 from convatlas.models.registry import find_entry
 from convatlas.search.budget import Budget
 from convatlas.search.space import Candidate, input_share
@@ -101,7 +100,7 @@ def _over_time(
 def count_candidate(candidate: Candidate, budget: Budget) -> CostedCandidate:
     """Count one candidate on shapes alone and hold it against the budget."""
     try:
-        with torch.device("meta"):
+        with on_shapes():
             model = candidate.build()
             inputs = candidate.inputs(model)
         cost = count(model, inputs)

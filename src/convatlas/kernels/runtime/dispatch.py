@@ -50,13 +50,17 @@ PLAIN_TENSORS = (Tensor, torch.nn.Parameter)  # others may mean something else b
 _loads: bool | None = None
 
 
-@torch.compiler.assume_constant_result
 def available() -> bool:
     """Return whether Numba is installed and loads; without it torch does all the work."""
     global _loads
     if _loads is None:
         _loads = _try_numba()
     return _loads
+
+
+# What `torch.compiler.assume_constant_result` sets; to call it would import torch's whole compiler,
+# which takes as long as torch itself.
+available._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _try_numba() -> bool:
