@@ -2,16 +2,21 @@
 
 import csv
 import datetime
+import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import convatlas as ca
+from convatlas.cli.main import main
 from convatlas.data.graphs.open_series import open_series
+from convatlas.deploy.forecaster import Forecaster
 from convatlas.errors import UsageError
 from convatlas.explain.forecasts.evaluation import LAST, NETWORK, ForecastEvaluation
 from convatlas.explain.forecasts.horizons import ErrorSums, shown_steps, step_words
+from convatlas.explain.forecasts.picture import draw_forecast
 from convatlas.models.graphs.graph_matrix import FILTERS
 from convatlas.models.registry import find_entry
 from convatlas.tasks import graph_networks
@@ -137,6 +142,72 @@ def test_recent_readings_must_be_enough_and_not_all_missing(forecast, tmp_path):
     answers = forecast.run.predict([short, empty])
     assert "must have the last 9 steps or more, got 4" in answers[0].error
     assert "all of the last 9 steps are missing" in answers[1].error
+
+
+class Later(torch.nn.Module):
+    """Answers with the time of day of the last step, as a change from the last reading."""
+
+    def forward(self, x):
+        return x[:, -1:, -1:, :].squeeze(1).expand(-1, 3, -1)
+
+
+def test_more_steps_are_made_of_its_own_forecast_at_the_time_of_day_that_follows(data):
+    facts = opened(data).facts_
+    predictor = Forecaster(Later(), facts, [0.0] * 6, [1.0] * 6)
+    assert facts.clock
+    past, clock = torch.arange(54.0).reshape(9, 6), (torch.arange(9) / 24 + 0.8) % 1
+    got = predictor.forecast((past, clock), 7)
+    expected, last, place = [], past[-1], 8
+    for _ in range(3):  # three calls of three steps each
+        change = predictor.predict([(past, (torch.arange(place - 8, place + 1) / 24 + 0.8) % 1)])
+        step = change[0][0] - past[-1]
+        last = last + step
+        expected += [last] * 3
+        place += 3
+    torch.testing.assert_close(got, torch.stack(expected[:7]))
+
+
+def test_the_picture_shows_gaps_and_the_forecast_behind_the_readings(tmp_path):
+    past = torch.linspace(0, 1, 12)[:, None].expand(-1, 9).clone()
+    past[5, 0] = float("nan")
+    draw_forecast(tmp_path / "a" / "p.png", list("abcdefghi"), past, past[:3] + 1, unit="mph")
+    with Image.open(tmp_path / "a" / "p.png") as image:
+        assert image.size == (640, 8 * 110 + 12)
+        colours = {colour for _, colour in image.getcolors(1 << 20)}
+    assert {(0x3A, 0x86, 0xC8), (0xD9, 0x77, 0x06)} <= colours
+
+
+@pytest.mark.slow
+def test_the_verb_writes_table_and_picture_of_recent_readings(forecast, tmp_path, capsys):
+    def told(*more):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["forecast", str(forecast.run.path), *map(str, more)])
+        return ended.value.code or 0, capsys.readouterr()
+
+    out = ("--out", tmp_path / "out")
+    code, printed = told(forecast.new, "--steps", 5, "--json", *out)
+    assert code == 0
+    answer = json.loads(printed.out)
+    assert len(answer["steps"]) == 5
+    assert list(answer["forecast"]) == list("abcd")
+    with open(answer["files"]["table"], newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[1][0] == answer["steps"][0]
+    column = [float(row[1]) for row in rows[1:]]
+    assert column == pytest.approx(answer["forecast"]["a"], rel=1e-5)
+    (one,) = forecast.run.predict(forecast.new)
+    assert column[0] == pytest.approx(float(one.values[0, 0]), rel=1e-5)
+    assert (tmp_path / "out" / "others-forecast.png").stat().st_size > 1000
+    code, printed = told(forecast.new, *out)
+    assert code == 2
+    assert "is there already" in printed.err
+    assert told(forecast.new, *out, "--force")[0] == 0
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(forecast.new.read_text().splitlines()[:5]))
+    code, printed = told(short, *out)
+    assert code == 3
+    assert "must have the last 9 steps or more, got 4" in printed.err
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,9 @@ VERBS = {
     "extract": Verb("extract", "Write the voice of one speaker, told by a clip, as a sound file."),
     "translate": Verb("translate", "Translate sentences, and print a line for each."),
     "sample": Verb("sample", "Draw new images, or the rest of a given one, as PNG files."),
+    "forecast": Verb(
+        "forecast", "Forecast the next readings of each sensor from a table of recent ones."
+    ),
     "export": Verb("export", "Write a deployable file and check that it agrees with the network."),
     "report": Verb(
         "report", "Test a run again, export it if it was not exported, and rewrite its report."
@@ -75,6 +78,7 @@ _SLOW = (
     "extract",
     "translate",
     "sample",
+    "forecast",
     "export",
     "report",
     "bench",

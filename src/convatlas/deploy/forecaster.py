@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from convatlas.data.graphs.series_data import SeriesFacts
+from convatlas.data.graphs.series_data import DAY_MINUTES, SeriesFacts
 from convatlas.data.graphs.window_form import WindowForm
-from convatlas.deploy.predictor import Agreement, Predictor
+from convatlas.deploy.predictor import Agreement, Item, Predictor, parts_of
 
 
 class Forecaster(Predictor):
@@ -72,6 +72,27 @@ class Forecaster(Predictor):
         clock = torch.zeros(readings.shape[:2])
         home = self.form.mean.device
         return self.form.prepare(readings.to(home), clock.to(home))[1].cpu()
+
+    def forecast(self, item: Item, steps: int) -> Tensor:
+        """Forecast any number of steps: past the horizon the network reads its own forecast.
+
+        Args:
+            item: readings, and the time of day of each step where the network reads it.
+
+        Shape: (history, sensors), (history,) -> (steps, sensors)
+        """
+        past, *clock = parts_of(item)
+        found: list[Tensor] = []
+        while sum(map(len, found)) < steps:
+            values = self.predict([(past, *clock)])[0]
+            found.append(values)
+            past = torch.cat([past, values])[-self.facts.history :]
+            if clock:
+                minutes = self.facts.step_minutes
+                assert minutes is not None  # else there is no time of day
+                later = clock[0] + self.facts.horizon * minutes / DAY_MINUTES
+                clock = [later % 1.0]
+        return torch.cat(found)[:steps]
 
     def example(self, batch: int = 2) -> tuple[Tensor, ...]:
         """Return usual readings at usual times, the first ones missing."""

@@ -67,7 +67,10 @@ def test_parquet_is_read_or_its_package_is_named(tmp_path, monkeypatch):
     file.write_bytes(b"PAR1")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(DataError, match="need the package pyarrow"):
+    with pytest.raises(
+        DataError,
+        match=r"parquet files are read with pyarrow, which is not installed.*convatlas\[parquet\]",
+    ):
         opened(file)
 
 

@@ -33,11 +33,14 @@ class AskedSeries:
     error: str | None = None
 
 
-def asked_series(asked: Any, facts: SeriesFacts) -> Iterator[AskedSeries]:
+def asked_series(
+    asked: Any, facts: SeriesFacts, *, steps: int | None = None
+) -> Iterator[AskedSeries]:
     """Yield the last steps of each file or array, in order; what cannot be read gets an error.
 
     Args:
         asked: a file, an array (t, sensors), or several.
+        steps: how many follow; those that the network answers at once where not given.
     """
     single = isinstance(asked, str | Path | np.ndarray | Tensor)
     several: Iterable[Any] = [asked] if single else asked
@@ -46,8 +49,8 @@ def asked_series(asked: Any, facts: SeriesFacts) -> Iterator[AskedSeries]:
         name = str(each) if named else f"readings {number}"
         try:
             table = _file(Path(each), facts) if named else _array(each, facts)
-            item, steps = _last_steps(table, facts, Path(name))
-            yield AskedSeries(name, item, steps)
+            item, names = _last_steps(table, facts, Path(name), steps or facts.horizon)
+            yield AskedSeries(name, item, names)
         except DataError as error:
             yield AskedSeries(name, None, error=str(error))
 
@@ -70,7 +73,7 @@ def _array(values: Any, facts: SeriesFacts) -> ReadSeries:
 
 
 def _last_steps(
-    table: ReadSeries, facts: SeriesFacts, path: Path
+    table: ReadSeries, facts: SeriesFacts, path: Path, count: int
 ) -> tuple[Tensor | tuple[Tensor, ...], tuple[str, ...]]:
     readings, times = suited(table, facts, path)
     if len(readings) < facts.history:
@@ -82,11 +85,11 @@ def _last_steps(
     if past.isnan().all():
         raise DataError(f"{printable(path)}: all of the last {facts.history} steps are missing")
     if times is None or facts.step_minutes is None:
-        return past, tuple(f"+{step}" for step in range(1, facts.horizon + 1))
+        return past, tuple(f"+{step}" for step in range(1, count + 1))
     last: datetime = times[-1].astype("datetime64[s]").item()
     steps = tuple(
         (last + timedelta(minutes=facts.step_minutes * step)).isoformat(sep=" ")
-        for step in range(1, facts.horizon + 1)
+        for step in range(1, count + 1)
     )
     if not facts.clock:
         return past, steps

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convatlas.data.packages import needed
 from convatlas.errors import DataError
 from convatlas.text import printable, printable_few
 
@@ -189,12 +190,7 @@ def _from_rows(names: list[str], rows: list[list[str]], place: str) -> ReadSerie
 
 
 def _read_parquet(path: Path) -> ReadSeries:
-    try:
-        import pyarrow.parquet as parquet  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise DataError(
-            f"{printable(path)}: parquet files need the package pyarrow: pip install pyarrow"
-        ) from None
+    parquet = needed("pyarrow.parquet", "parquet files", "pyarrow", "parquet")
     table = parquet.read_table(path)
     names = [str(name) for name in table.column_names]
     times: list[datetime] = []
