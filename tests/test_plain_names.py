@@ -62,7 +62,7 @@ VERBS = words(
         Play Print Put Raise Read Reads Refuse Remember Report Restore Return Round Route Run Say
         Scale Sees Set Share Shorten Show Shows Shuffles Silence Spread Spreads Stop Store Sum
         Switch Take Tell Test Time Train Transform Translate Turn Undo Use Wait Weighs Work Write
-        Yield Clamp Lay Resize Separate Shrink Split
+        Yield Clamp Forecast Lay Resize Separate Shrink Split
     """
 )
 NOT_VERBS = {"The", "A", "An", "What", "How", "Those", "Whether", "All", "Each", "One", "As", "Of"}
