@@ -203,7 +203,7 @@ def translate(tmp_path_factory, onnx_operators_read_once):
     write_sentences(other, range(300, 340), ",")
     new.write_bytes(gzip.compress(b"the old dog\n"))
     register("bytenet_tiny", ByteNet, "translate", hidden=16, sets=1, dilations=(1, 2))
-    run = ca.fit(data, model="bytenet_tiny", epochs=6, out=folder / "run")
+    run = ca.fit(data, model="bytenet_tiny", epochs=8, out=folder / "run")
     yield Case(find_task("translate"), run, data, other, new)
     del registry._entries["bytenet_tiny"]
 

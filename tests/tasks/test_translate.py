@@ -177,7 +177,7 @@ def test_options_are_checked_before_any_work(tmp_path, options, says):
 @pytest.mark.slow
 def test_it_learns_words_and_their_translations(translate):
     figures = translate.run.config.figures
-    assert figures["chrf"] > figures["chrf_frequent"] + 10
+    assert figures["chrf"] > figures["chrf_frequent"] + 5
     assert {"bleu", "equal", "chrf_copied"} <= set(figures)
     page = (translate.run.path / "report.html").read_text(encoding="utf-8")
     pair = translate.run.data().splits["test"].pairs[0]
