@@ -24,6 +24,7 @@ from convatlas.explain.pixels.baselines import IndependentValues, packed_bits
 from convatlas.explain.pixels.evaluation import NETWORK, PixelEvaluation
 from convatlas.models import create_model
 from convatlas.tasks import find_task
+from convatlas.tasks.pixel_options import pixel_options
 
 GATED = {"maps": 6, "layers": 2, "kernel": 3, "head_maps": 6}
 
@@ -105,6 +106,7 @@ def test_a_network_must_suit_what_is_told(tmp_path):
     ("options", "says"),
     [
         ({"levels": 1}, "levels must be a whole number from 2 to 256, or binary, got 1"),
+        ({"levels": 4.5}, "levels must be a whole number from 2 to 256, or binary, got 4.5"),
         ({"size": 2}, "size must be a whole number of pixels from 4 to 256, got 2"),
         ({"by_class": 3}, "by_class must be true or false"),
         ({"level": 3}, "'level' is no option here; nearest: levels"),
@@ -113,6 +115,11 @@ def test_a_network_must_suit_what_is_told(tmp_path):
 def test_options_are_checked_before_any_work(tmp_path, options, says):
     with pytest.raises(UsageError, match=says):
         ca.fit(tmp_path, task="generate", **options)
+
+
+def test_the_numbers_of_the_command_line_are_whole():
+    assert pixel_options({"levels": 4.0, "size": 8.0}) == {"levels": 4, "size": 8, "told": False}
+    assert pixel_options({"levels": "binary"})["levels"] == 2
 
 
 def test_independent_values_cost_their_entropy():

@@ -35,7 +35,9 @@ def sample_command(
     force: bool = typer.Option(False, "--force", help="Replace images that are there already."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
-    """Draw new images, each as a PNG file, and a sheet of all of them.
+    """Draw new images, or the rest of a given one, as PNG files.
+
+    Beside them stands a sheet of all.
 
     A run that learned with classes draws of each in turn, or of the one that is asked for. With
     --complete the upper part of a given image is kept; the sheet begins with it and its kept part.

@@ -39,13 +39,14 @@ def check_pixel_options(options: Mapping[str, Any]) -> None:
 
 def pixel_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as `open_pixels` takes them."""
-    levels = options.get("levels", VALUES)
+    levels, size = options.get("levels", VALUES), options.get("size")
     return {
-        "levels": 2 if levels == BINARY else levels,
-        "size": options.get("size"),
+        "levels": 2 if levels == BINARY else int(levels),
+        "size": None if size is None else int(size),
         "told": options.get("by_class", False),
     }
 
 
 def _whole(value: Any, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
+    """Return whether it is a whole number; the command line gives `4` as 4.0."""
+    return type(value) in (int, float) and low <= value <= high and value == int(value)
