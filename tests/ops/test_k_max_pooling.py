@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from convatlas.ops import dynamic_k, k_max_pool
+from convatlas.ops.k_max_pooling import k_max_pool_each
 
 
 def test_the_order_in_which_they_came_is_kept(draw):
@@ -39,3 +40,15 @@ def test_dynamic_k():
 def test_impossible_numbers_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_each_sequence_of_a_batch_keeps_as_many_as_it_should(draw):
+    x, lengths, k = draw(3, 2, 9).detach(), [9, 4, 6], [5, 4, 1]
+    x[:, 0, 3] = x[:, 0, 1]  # of equal values the first is taken first
+    present = torch.arange(9) < torch.tensor(lengths)[:, None]
+    got = k_max_pool_each(x, present, torch.tensor(k), 6)
+    assert got.shape == (3, 2, 6)
+    for row, length, count in zip(range(3), lengths, k, strict=True):
+        expected = k_max_pool(x[row, :, :length], count)
+        assert torch.equal(got[row, :, :count], expected)
+        assert got[row, :, count:].eq(0).all()

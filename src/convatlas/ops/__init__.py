@@ -22,7 +22,7 @@ _NAMES = {
     "gated": "GatedConv gated_conv glu gtu",
     "generated_kernel": "basic_kernels tile_counts tile_kernels",
     "grouped": "grouped_conv",
-    "k_max_pooling": "dynamic_k k_max_pool",
+    "k_max_pooling": "dynamic_k k_max_pool k_max_pool_each",
     "laplacian": "eigenbasis first_order_graph normalised_laplacian scaled_laplacian",
     "layer_norms": """ChannelLayerNorm CumulativeLayerNorm GlobalLayerNorm channel_layer_norm
         cumulative_layer_norm global_layer_norm""",

@@ -25,6 +25,32 @@ def k_max_pool(x: Tensor, k: int) -> Tensor:
     return x.gather(-1, chosen)
 
 
+def k_max_pool_each(x: Tensor, present: Tensor, k: Tensor, longest: int) -> Tensor:
+    """Return the k largest values of each sequence of a batch in their order, k of its own.
+
+    The sequences of a batch differ in length: what is not present is never chosen, and behind the
+    chosen values stand zeros.
+
+    Args:
+        present: true where a sequence has a value.
+        k: of each sequence, at most as many as it has values.
+        longest: steps of the answer; k or more for each sequence, up to t.
+
+    Shape: x (n, c, t), present (n, t) boolean, k (n,) -> (n, c, longest)
+
+    Cost: no multiply-adds.
+    """
+    known = x.masked_fill(~present.unsqueeze(1), float("-inf"))
+    places = known.sort(dim=2, descending=True, stable=True).indices
+    rank = torch.ones_like(places).cumsum(2) - 1
+    taken = rank < k[:, None, None]
+    # What is not taken goes to the end, in any order, and is put to zero there.
+    end = places.size(2)
+    order = torch.where(taken, places, end).sort(dim=2).values[:, :, :longest]
+    values = x.gather(2, order.clamp(max=end - 1))
+    return values.masked_fill(order == end, 0.0)
+
+
 def dynamic_k(layer: int, layers: int, *, top: int, length: int) -> int:
     """Compute how many values layer `layer` of `layers` keeps: max(top, ceil((L - l) / L * n)).
 

@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from convatlas.errors import UsageError
 from convatlas.models.registry import register
-from convatlas.models.translate.bytenet_block import ByteNetStack, SymbolScores
-from convatlas.models.translate.symbol_input import (
+from convatlas.models.symbol_input import (
     SymbolEmbedding,
     check_symbols,
     check_vocabulary,
@@ -29,6 +28,7 @@ from convatlas.models.translate.symbol_input import (
     random_symbols,
     shift_right,
 )
+from convatlas.models.translate.bytenet_block import ByteNetStack, SymbolScores
 from convatlas.models.translate.time_conv import Past, causal_filters, empty_past
 from convatlas.text.symbols import PADDING
 

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from convatlas.blocks import check_option
 from convatlas.errors import UsageError
 from convatlas.models.registry import register
-from convatlas.models.translate.conv_step import ConvStep
-from convatlas.models.translate.symbol_input import (
+from convatlas.models.symbol_input import (
     SymbolEmbedding,
     check_symbols,
     check_vocabulary,
@@ -32,6 +31,7 @@ from convatlas.models.translate.symbol_input import (
     random_symbols,
     shift_right,
 )
+from convatlas.models.translate.conv_step import ConvStep
 from convatlas.models.translate.time_conv import Past, causal_filters, empty_past
 from convatlas.models.translate.timing import TimingSignal
 from convatlas.ops.attention import attend
