@@ -241,9 +241,30 @@ def write_small_digits(folder: Path, count: int, first: int) -> None:
         image.resize((8, 9)).save(folder / f"{number:04d}.png")
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("text")
+    data, other = folder / "reviews", folder / "others"
+    write_reviews(data, 60, seed=0)
+    write_reviews(other, 10, seed=1)
+    run = ca.fit(data, model="text_cnn_small", epochs=20, max_trials=1, out=folder / "run")
+    return Case(find_task("text"), run, data, other, other / "good" / "0.txt")
+
+
+def write_reviews(folder: Path, count: int, seed: int) -> None:
+    """Texts, a file each, that one word of two makes good or bad."""
+    random = np.random.default_rng(seed)
+    for label, telling in (("good", ["fine", "lovely"]), ("bad", ["dull", "poor"])):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            words = list(random.choice(["the", "a", "film", "story", "was", "it"], 8))
+            words.insert(random.integers(8), random.choice(telling))
+            (folder / label / f"{number}.txt").write_text(" ".join(words) + f" {seed}{number}\n")
+
+
 FOR_IMAGES = ["classify", "segment", "detect", "generate"]
 
 
-@pytest.fixture(params=[*FOR_IMAGES, "audio", "forecast", "translate", "frequency"])
+@pytest.fixture(params=[*FOR_IMAGES, "audio", "forecast", "translate", "text", "frequency"])
 def case(request):
     return request.getfixturevalue(request.param)

@@ -93,7 +93,7 @@ def test_it_is_judged_on_other_data_and_never_on_what_it_learnt_from(case):
 
 def test_a_file_that_cannot_be_read_is_an_error_and_not_a_stop(case, tmp_path):
     bad = tmp_path / f"bad{case.new.suffix}"
-    bad.write_bytes(b"nothing")
+    bad.write_bytes(b"\xfa nothing")  # neither a picture, a sound, a table nor a text
     answers = case.run.predict([bad, case.new])
     assert str(bad) in answers[0].error
     assert answers[1].error is None

@@ -69,6 +69,7 @@ class FileKind:
 
 IMAGES = FileKind("an image", "images", "photo.jpg", SUFFIX_FORMATS)
 SOUNDS = FileKind("a sound", "sounds", "clip.wav", SOUND_FORMATS)
+TEXTS = FileKind("a text", "texts", "note.txt", {".txt": "TXT"})
 SPEECH = replace(SOUNDS, group="speaker", groups="speakers")
 
 KINDS = {kind.many: kind for kind in (IMAGES, SOUNDS)}

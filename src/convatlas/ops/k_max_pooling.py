@@ -41,7 +41,7 @@ def k_max_pool_each(x: Tensor, present: Tensor, k: Tensor, longest: int) -> Tens
     Cost: no multiply-adds.
     """
     known = x.masked_fill(~present.unsqueeze(1), float("-inf"))
-    places = known.sort(dim=2, descending=True, stable=True).indices
+    places = known.sort(dim=2, descending=True).indices
     rank = torch.ones_like(places).cumsum(2) - 1
     taken = rank < k[:, None, None]
     # What is not taken goes to the end, in any order, and is put to zero there.

@@ -23,6 +23,7 @@ TASKS: dict[str, str | AnyTask] = {
     "forecast": "convatlas.tasks.forecast",
     "translate": "convatlas.tasks.translate",
     "generate": "convatlas.tasks.generate",
+    "text": "convatlas.tasks.text",
 }
 
 

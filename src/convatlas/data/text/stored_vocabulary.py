@@ -1,10 +1,11 @@
-"""A vocabulary of either kind, from what a run stores of it."""
+"""A vocabulary of any kind, from what a run stores of it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from convatlas.data.text.subwords import Subwords
 from convatlas.data.text.vocabulary import CHARACTERS, SUBWORDS, Characters, Vocabulary
+from convatlas.data.text.words import WORDS, Words
 from convatlas.errors import DataError
 from convatlas.text import printable
 
@@ -22,4 +23,13 @@ def stored_vocabulary(stored: Mapping[str, Any]) -> Vocabulary:
         return Characters(characters)
     if kind == SUBWORDS and isinstance(model, str):
         return Subwords(model)
-    raise DataError(f"must be a vocabulary of characters or subwords, got {printable(kind)}")
+    words = stored.get("words")
+    if kind == WORDS and isinstance(words, list) and _are_words(words):
+        return Words(words)
+    raise DataError(f"must be a vocabulary of characters, words or subwords, got {printable(kind)}")
+
+
+def _are_words(words: list[Any]) -> bool:
+    """Return whether these are words, each there once."""
+    texts = all(isinstance(word, str) and word for word in words)
+    return texts and 0 < len(set(words)) == len(words)

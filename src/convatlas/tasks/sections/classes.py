@@ -33,10 +33,11 @@ MAX_PAIRS = 10
 
 @dataclass(frozen=True)
 class Shown:
-    """One example on the page: addresses that hold a picture, and a sound where it is one."""
+    """One example on the page: address of a picture, and of a sound if it is one; or a text."""
 
     image: str
     sound: str | None = None
+    text: str | None = None
 
 
 class Examples(Protocol):

@@ -1,0 +1,179 @@
+"""Texts with one class each, and the vocabulary that they are read with."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor
+
+from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.stored_parts import FORMAT
+from convatlas.data.text.divide import digest, examples_digest
+from convatlas.data.text.read_examples import Example
+from convatlas.data.text.stored_vocabulary import stored_vocabulary
+from convatlas.data.text.vocabulary import Vocabulary
+from convatlas.replacing import replacing
+from convatlas.text.symbols import END
+
+MAX_TEXT_SYMBOLS = 100_000  # of a text
+
+
+class TextFacts(BaseModel):
+    """What a network and its predictor have to know of texts with classes.
+
+    Args:
+        classes: the class map; a label is a place in it.
+        vocabulary: as `Vocabulary.to_dict` gives it.
+        longest: symbols of the longest text that was trained on.
+        usual_symbols: of a text, the median.
+        whole_files: each text was a file; a new file is one text then, and not one for each line.
+        options: how columns were named, and the longest text that was read.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    classes: Annotated[list[str], Field(min_length=2)]
+    vocabulary: dict[str, Any]
+    longest: Annotated[int, Field(ge=1, le=MAX_TEXT_SYMBOLS)]
+    usual_symbols: Annotated[int, Field(ge=1, le=MAX_TEXT_SYMBOLS)]
+    whole_files: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: list[str]) -> list[str]:
+        if len(set(classes)) < len(classes):
+            raise ValueError("one is listed twice")
+        return classes
+
+    def read_with(self) -> Vocabulary:
+        """Return the vocabulary.
+
+        Raises:
+            DataError: the stored one is damaged.
+        """
+        return stored_vocabulary(self.vocabulary)
+
+
+@dataclass(frozen=True, eq=False)
+class TextSplit:
+    """A sequence of texts with their classes.
+
+    Args:
+        examples: each with its place, text and label.
+        classes: the class map.
+        vocabulary: that the texts are read with.
+    """
+
+    examples: Sequence[Example]
+    classes: Sequence[str]
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def files(self) -> list[str]:
+        """File, or file and line, of each text."""
+        return [each.place for each in self.examples]
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """The class of each text as its place in the class map."""
+        place = {name: number for number, name in enumerate(self.classes)}
+        return [place[each.fields[1]] for each in self.examples]
+
+    def text(self, index: int) -> str:
+        """Return a text itself."""
+        return self.examples[index].fields[0]
+
+    def read(self, index: int) -> Tensor:
+        """Return the symbols of a text with its end. Shape: int64 (l,)"""
+        return text_symbols(self.text(index), self.vocabulary)
+
+    def subset(self, indices: Iterable[int]) -> "TextSplit":
+        """Return the texts at these places, in this order."""
+        return TextSplit([self.examples[i] for i in indices], self.classes, self.vocabulary)
+
+
+def text_symbols(text: str, vocabulary: Vocabulary) -> Tensor:
+    """Return the symbols of a text with its end, as networks read it. Shape: int64 (l,)"""
+    return torch.tensor([*vocabulary.encode(text), END])
+
+
+@dataclass(frozen=True, eq=False)
+class TextData:
+    """Everything the main job needs to know of texts with classes.
+
+    Args:
+        name: short, for titles.
+        source: absolute path, in its stored form.
+        seed: of the split.
+        splits: under `train`, `val` and `test`.
+        scan: what was found before training.
+        facts_: what network and predictor have to know.
+        options: that the data were opened with, for opening them again.
+        digests: what each text is known by.
+    """
+
+    name: str
+    source: str
+    seed: int
+    splits: dict[str, TextSplit]
+    scan: ScanReport
+    facts_: TextFacts
+    options: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class map; a label is a place in it."""
+        return tuple(self.facts_.classes)
+
+    def facts(self) -> dict[str, Any]:
+        """Return `TextFacts` as JSON."""
+        return self.facts_.model_dump(mode="json")
+
+    def summary(self) -> str:
+        """Return what is in it in a few words."""
+        kind, size = self.facts_.vocabulary["kind"], len(self.facts_.read_with())
+        return f"{len(self.classes)} classes, texts of {size:,} {kind}"
+
+    def save(self, path: Path) -> None:
+        """Write what opens exactly these splits again as JSON, whole or not at all.
+
+        Raises:
+            WriteError: the file cannot be written.
+        """
+        stored = {
+            "format": FORMAT,
+            "kind": "texts",
+            "name": self.name,
+            "source": self.source,
+            "seed": self.seed,
+            "options": dict(self.options),
+            "scan": self.scan.to_dict(),
+            "splits": {
+                name: {
+                    "digests": [digest(each.fields[0]) for each in split.examples],
+                    "content": examples_digest(split.examples),
+                }
+                for name, split in self.splits.items()
+            },
+        }
+        with replacing(path) as fresh:
+            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+
+
+def per_class(splits: Mapping[str, TextSplit]) -> dict[str, dict[str, int]]:
+    """Count the texts of each class in each split."""
+    return {
+        name: dict(sorted(Counter(each.fields[1] for each in split.examples).items()))
+        for name, split in splits.items()
+    }
