@@ -32,7 +32,7 @@ class AskedDocument:
 def asked_documents(asked: Any, facts: TextFacts) -> Iterator[AskedDocument]:
     """Yield the texts asked about; what cannot be used gets an error.
 
-    A text file is one text where the run learnt from whole files, and one for each line otherwise.
+    A text file is one text where the run has whole files, else one for each line.
 
     Args:
         asked: a path; a text, which is read as a path where it names a file; or several.

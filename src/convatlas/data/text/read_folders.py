@@ -9,11 +9,11 @@ from typing import Any
 from convatlas.data.formats import KINDS, TEXTS
 from convatlas.data.names import file_path, printable
 from convatlas.data.sources.folders import list_folder
+from convatlas.data.sources.holds_kind import MAX_FOLDERS
 from convatlas.data.text.read_examples import MAX_CHARACTERS, Example, ReadExamples, cleaned
 from convatlas.data.text.read_lines import BAD_UTF8, NOT_UTF8, read_text
 from convatlas.errors import DataError
 
-MAX_FOLDERS = 200  # that are looked into
 STEPS_BETWEEN_REPORTS = 1000  # files
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from convatlas.text.symbols import FIRST_SYMBOL, UNKNOWN
 
 MAX_KINDS = 8192  # characters of a vocabulary: enough for Chinese
-MIN_COUNT = 2  # of a character: one that is there once teaches what an unknown one looks like
+MIN_COUNT = 2  # of a character or word: one that is there once teaches what unknown ones are
 CHARACTERS, SUBWORDS = "characters", "subwords"
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from convatlas.data.text.vocabulary import MIN_COUNT
 from convatlas.text.symbols import FIRST_SYMBOL, UNKNOWN
 
 WORDS = "words"
 PATTERN = r"\w+|[^\w\s]"
 MAX_WORDS = 30_000  # of a vocabulary, the most frequent ones
-MIN_COUNT = 2  # of a word: one that is there once teaches what an unknown one looks like
 _WORD = re.compile(PATTERN)
 
 

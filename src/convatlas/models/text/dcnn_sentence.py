@@ -110,7 +110,8 @@ class DCNNSentence(nn.Module):
         for place, layer in enumerate(self.layers, start=1):
             # max(top, ceil((L - l) / L * s)) of each sentence, and no less for the longest one
             share = depth - place
-            k = ((share * symbols + depth - 1) // depth).clamp(min=self.top)
+            k = torch.div(share * symbols + depth - 1, depth, rounding_mode="floor")
+            k = k.clamp(min=self.top)
             bound = (share * longest + depth - 1) // depth + self.top if share else self.top
             k = torch.minimum(k, lengths + layer.kernel - 1)
             y = layer(y, lengths, k, bound)

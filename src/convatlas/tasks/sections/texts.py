@@ -8,8 +8,8 @@ from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.classes import Shown, show_classes
 
-MAX_TEXTS = 60  # samples, all classes together
-MAX_SHOWN = 300  # characters of a text
+MAX_SAMPLE_TEXTS = 60  # samples, all classes together
+MAX_SHOWN_CHARACTERS = 300  # characters of a text
 
 
 def show_texts(evaluation: Evaluation, data: TextData, scan: Mapping[str, Any]) -> ReportContent:
@@ -17,6 +17,9 @@ def show_texts(evaluation: Evaluation, data: TextData, scan: Mapping[str, Any]) 
 
     def show(split: TextSplit, index: int) -> Shown:
         text = split.text(index)
-        return Shown("", text=text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]} …")
+        return Shown(
+            "",
+            text=text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]} …",
+        )
 
-    return show_classes(evaluation, data, scan, show=show, most=MAX_TEXTS)
+    return show_classes(evaluation, data, scan, show=show, most=MAX_SAMPLE_TEXTS)
