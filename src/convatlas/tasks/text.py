@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
-from convatlas.data.text.asked_documents import AskedDocument, asked_documents
+from convatlas.data.text.asked_documents import asked_documents
+from convatlas.data.text.asked_texts import AskedText
 from convatlas.data.text.labelled_data import TextData, TextFacts, TextSplit, text_symbols
 from convatlas.data.text.open_labelled import (
     LAYOUTS,
@@ -152,9 +153,7 @@ class ClassifyText(ClassTask[TextData]):
         return text_runtime_code(path, TextFacts.model_validate(run.facts))
 
 
-def _answers(
-    predictor: Any, asked: Iterable[AskedDocument], facts: TextFacts
-) -> Iterator[Prediction]:
+def _answers(predictor: Any, asked: Iterable[AskedText], facts: TextFacts) -> Iterator[Prediction]:
     """Yield the class of each text, in order; what cannot be used has an error instead."""
     vocabulary = facts.read_with()
     listed = iter(asked)
@@ -163,7 +162,7 @@ def _answers(
         rows = iter(predictor().predict(good) if good else ())
         for each in some:
             row = next(rows) if each.error is None else None
-            yield class_prediction(each.name, row, each.error, facts.classes)
+            yield class_prediction(each.place, row, each.error, facts.classes)
 
 
 TASK = ClassifyText()

@@ -49,13 +49,13 @@ def asked_texts(asked: Any) -> Iterator[AskedText]:
     for number, each in enumerate(several, start=1):
         if not isinstance(each, str | Path):
             raise UsageError(f"texts must be paths or strings, got {type(each).__name__}")
-        if isinstance(each, Path) or _names_file(each):
+        if isinstance(each, Path) or names_file(each):
             yield from _lines(Path(each))
         else:
             yield asked_line(f"text {number}", each)
 
 
-def _names_file(text: str) -> bool:
+def names_file(text: str) -> bool:
     """Return whether a text in memory is rather the name of a file."""
     try:
         return Path(text).exists() or bare_suffix(Path(text)) == SUFFIX

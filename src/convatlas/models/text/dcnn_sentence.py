@@ -89,7 +89,7 @@ class DCNNSentence(nn.Module):
                 f"DCNNSentence: kernels and maps must be as many, and they and top 1 or more, got "
                 f"{tuple(kernels)}, {tuple(maps)} and {top}"
             )
-        self.symbols, self.top = symbols, top
+        self.symbols, self.top, self.kernels = symbols, top, tuple(kernels)
         unit = 2 ** len(kernels)  # each layer folds the rows into half
         rows, made = unit * max(1, round(depth * width / unit)), 1
         self.vectors = nn.Embedding(symbols, rows)
@@ -107,13 +107,14 @@ class DCNNSentence(nn.Module):
         y = self.vectors(text).transpose(1, 2)
         y = y * present_steps(y, symbols).unsqueeze(1).to(y.dtype)
         lengths, longest, depth = symbols, text.size(1), len(self.layers)
-        for place, layer in enumerate(self.layers, start=1):
+        pairs = zip(self.layers, self.kernels, strict=True)
+        for place, (layer, kernel) in enumerate(pairs, start=1):
             # max(top, ceil((L - l) / L * s)) of each sentence, and no less for the longest one
             share = depth - place
             k = torch.div(share * symbols + depth - 1, depth, rounding_mode="floor")
             k = k.clamp(min=self.top)
             bound = (share * longest + depth - 1) // depth + self.top if share else self.top
-            k = torch.minimum(k, lengths + layer.kernel - 1)
+            k = torch.minimum(k, lengths + kernel - 1)
             y = layer(y, lengths, k, bound)
             lengths = k
         return self.classifier(self.dropout(y.flatten(1)))
