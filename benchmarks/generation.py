@@ -5,7 +5,7 @@ many multiply-adds, trained by `fit` on the same images in the same order for th
 bits per value of unseen test images. With `--digits` the fact sheet's check: scikit-learn's 1,797
 digits of 8 x 8, binary, on the first 1,500; minus the log-likelihood of an image in nats.
 
-    python benchmarks/generation.py [--epochs 3] [--train 6000] [--networks gated plain] [--append]
+    python benchmarks/generation.py [--epochs 2] [--train 5000] [--networks gated plain] [--append]
     python benchmarks/generation.py --digits [--epochs 50]
 """
 
@@ -41,8 +41,8 @@ def main() -> None:
     """Measure what is asked for and write the rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=float)
-    parser.add_argument("--train", type=int, default=6000, help="images to learn from")
-    parser.add_argument("--test", type=int, default=2000, help="test images, the first ones")
+    parser.add_argument("--train", type=int, default=5000, help="images to learn from")
+    parser.add_argument("--test", type=int, default=1000, help="test images, the first ones")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--digits", action="store_true")
@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = write_images(Path(folder) / "fashion", args.train, args.test)
         for name in args.networks:
-            rows.append(fashion_row(name, data, args.epochs or 3, args.seed, Path(folder) / name))
+            rows.append(fashion_row(name, data, args.epochs or 2, args.seed, Path(folder) / name))
     write_results("generation", rows, append=args.append)
 
 
