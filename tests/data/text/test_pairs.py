@@ -140,7 +140,8 @@ def test_vocabularies_are_those_of_the_training_part_alone_and_the_unknown_is_to
     assert data.facts_.source_vocabulary["characters"] == " ab"
     assert data.facts_.longest_source == 23
     warnings = " / ".join(data.scan.warnings())
-    assert "test: 2 characters are unknown" in warnings
+    assert "test: characters that the vocabulary lacks: 'x', 'y', 2 in all" in warnings
+    assert "val: characters that the vocabulary lacks: 'x', 4 in all" in warnings
     assert "18 training pairs repeat" not in warnings
     test = open_pairs_test(path, data.facts_, max_broken=0, progress=lambda done, total: None)
     assert len(test.splits["test"]) == 21

@@ -188,7 +188,10 @@ def _usual_pieces(pairs: int) -> int:
 
 
 def _unknown(splits: Mapping[str, PairSplit]) -> list[str]:
-    """Say which characters no symbol stands for, a sentence for each split that has some."""
+    """Say which characters the vocabulary lacks, a line for each split that has some.
+
+    A character of the training part lacks a symbol where it is there once only.
+    """
     lines = []
     for name, split in splits.items():
         counts = [
@@ -201,8 +204,7 @@ def _unknown(splits: Mapping[str, PairSplit]) -> list[str]:
         if both:
             few = printable_few((f"'{character}'" for character, _ in both.most_common()), 5)
             lines.append(
-                f"{name}: {len(both):,} characters are unknown, as the training part has them once "
-                f"or never, in {both.total():,} places: {few}"
+                f"{name}: characters that the vocabulary lacks: {few}, {both.total():,} in all"
             )
     return lines
 

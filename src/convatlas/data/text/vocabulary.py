@@ -72,5 +72,8 @@ class Characters:
 
 
 def unknown_counts(vocabulary: Vocabulary, texts: Sequence[str]) -> Counter[str]:
-    """Count the texts that have each unknown character."""
-    return Counter(character for text in texts for character in vocabulary.unknown(text))
+    """Count how often texts have each character that a vocabulary lacks."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        found.update({character: text.count(character) for character in vocabulary.unknown(text)})
+    return found
