@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from convatlas.blocks import check_option
 from convatlas.errors import UsageError
 from convatlas.models.registry import register
-from convatlas.models.translate.recurrent_step import next_state, read_text
-from convatlas.models.translate.symbol_input import (
+from convatlas.models.symbol_input import (
     check_symbols,
     check_vocabulary,
     random_symbols,
     shift_right,
 )
+from convatlas.models.translate.recurrent_step import next_state, read_text
 
 torch.fx.wrap("read_text")  # a tracer cannot follow a loop as long as the text
 CELLS = {"lstm": 4, "rnn": 1}  # gates
