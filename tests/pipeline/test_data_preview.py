@@ -11,7 +11,7 @@ from convatlas.explain.boxes.draw import class_colour
 from convatlas.explain.contact_sheet import CELL, GAP, LINE, Sample, contact_sheet, fitted
 from convatlas.explain.masks.draw import class_colours
 from convatlas.pipeline.data_preview import open_source, preview_samples
-from convatlas.tasks import find_task
+from convatlas.tasks import find_task, recognise_task
 
 
 @pytest.fixture
@@ -95,3 +95,15 @@ def test_a_task_without_pictures_says_so(boxed):
     _, data = open_source(boxed)
     with pytest.raises(UsageError, match="the task detect draws no pictures"):
         preview_samples(Plain(), data)
+
+
+def test_images_beside_a_list_of_their_boxes_are_those_of_detection(tmp_path):
+    for number in range(6):
+        Image.new("RGB", (20, 20)).save(tmp_path / f"{number}.png")
+    boxes = [f"{n}.png,cat,1,1,9,9" for n in range(6)]
+    (tmp_path / "boxes.csv").write_text("\n".join(["file,class,xmin,ymin,xmax,ymax", *boxes]))
+    for source in (tmp_path, tmp_path / "boxes.csv"):
+        assert recognise_task(source).name == "detect"
+    (tmp_path / "boxes.csv").unlink()
+    with pytest.raises(UsageError, match="suits classify and generate; say which with --task"):
+        recognise_task(tmp_path)

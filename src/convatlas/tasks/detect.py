@@ -54,7 +54,7 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
 
     name = "detect"
     metric = MAP
-    before = ("classify",)
+    before = ("classify", "generate")
     layouts = LAYOUTS
     columns = COLUMNS
     right = COLUMNS[2:]

@@ -50,6 +50,7 @@ class Segment(AnnotatedTask[AnnotatedData[Mask], MaskEvaluation]):
 
     name = "segment"
     metric = MEAN_IOU
+    before = ("generate",)  # whose loose images lie there as well
     layouts = LAYOUTS
     columns = COLUMNS
     right = ("share", "probability")

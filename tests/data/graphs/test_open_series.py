@@ -69,7 +69,7 @@ def test_parquet_is_read_or_its_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(
         DataError,
-        match=r"parquet files are read with pyarrow, which is not installed.*convatlas\[parquet\]",
+        match=r"parquet files need pyarrow, which is not installed.*convatlas\[parquet\]",
     ):
         opened(file)
 
