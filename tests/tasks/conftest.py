@@ -16,6 +16,7 @@ from PIL import Image
 import convatlas as ca
 from convatlas.data import open_images
 from convatlas.models import registry
+from convatlas.models.generate.conv_autoencoder import ConvAutoencoder
 from convatlas.models.generate.gated_pixelcnn import GatedPixelCNN
 from convatlas.models.graphs.stgcn import STGCN
 from convatlas.models.registry import register
@@ -232,6 +233,20 @@ def generate(tmp_path_factory, onnx_operators_read_once):
     del registry._entries["gated_tiny"]
 
 
+@pytest.fixture(scope="module")
+def reconstruct(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("reconstruct")
+    data, other = folder / "loose", folder / "others"
+    write_small_digits(data, 80, first=0)
+    write_small_digits(other, 10, first=80)
+    register("autoencoder_tiny", ConvAutoencoder, "reconstruct", maps=8, stages=2)
+    run = ca.fit(
+        data, task="reconstruct", model="autoencoder_tiny", epochs=12, latent=6, out=folder / "run"
+    )
+    yield Case(find_task("reconstruct"), run, data, other, other / "0080.png")
+    del registry._entries["autoencoder_tiny"]
+
+
 def write_small_digits(folder: Path, count: int, first: int) -> None:
     """Digits of 8 x 9 pixels, all in one folder."""
     split = open_images("digits").splits["train"]
@@ -262,7 +277,7 @@ def write_reviews(folder: Path, count: int, seed: int) -> None:
             (folder / label / f"{number}.txt").write_text(" ".join(words) + f" {seed}{number}\n")
 
 
-FOR_IMAGES = ["classify", "segment", "detect", "generate"]
+FOR_IMAGES = ["classify", "segment", "detect", "generate", "reconstruct"]
 
 
 @pytest.fixture(params=[*FOR_IMAGES, "audio", "forecast", "translate", "text", "frequency"])

@@ -24,6 +24,7 @@ TASKS: dict[str, str | AnyTask] = {
     "translate": "convatlas.tasks.translate",
     "generate": "convatlas.tasks.generate",
     "text": "convatlas.tasks.text",
+    "reconstruct": "convatlas.tasks.reconstruct",
 }
 
 

@@ -14,17 +14,18 @@ from convatlas.data.pixels.open_pixels import (
     open_pixels_test,
     reopen_pixels,
 )
-from convatlas.data.pixels.pixel_data import PixelData, PixelFacts, PixelSplit, of_size
+from convatlas.data.pixels.pixel_data import PixelData, PixelFacts, PixelSplit
 from convatlas.deploy.pixel_model import PixelModel
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.pictures import to_pil
 from convatlas.explain.pixels.evaluation import PixelEvaluation, evaluate_pixels
 from convatlas.explain.pixels.prediction import COLUMNS, CSV_COLUMNS, PixelPrediction
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
-from convatlas.tasks.images import ASKED_BATCH, listed_images, reading_of, with_reading
+from convatlas.tasks.images import listed_images, reading_of, with_reading
 from convatlas.tasks.onnx_pixels_snippet import pixels_runtime_code
+from convatlas.tasks.pixel_answers import read_asked
 from convatlas.tasks.pixel_options import check_pixel_options, pixel_options
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.pixels import show_pixels
@@ -127,12 +128,13 @@ class GenerateImages(Task[PixelData, PixelEvaluation]):
         return PixelModel(network, PixelFacts.model_validate(facts))
 
     def sample(self, split: PixelSplit, count: int) -> list[Any]:
-        count = min(count, len(split))
-        return [split.item(number * len(split) // count) for number in range(count)]
+        return split.spaced(count)
 
     def predict(self, predictor, asked, facts, progress):
         total, listed = listed_images(asked, progress)
-        return total, _answers(predictor, listed, PixelFacts.model_validate(facts))
+        known = PixelFacts.model_validate(facts)
+        batches = read_asked(listed, known)
+        return total, (each for batch in batches for each in _batch(predictor, batch, known))
 
     def evaluate(self, predictor, split: PixelSplit, facts, progress) -> PixelEvaluation:
         assert isinstance(predictor, PixelModel)
@@ -165,27 +167,6 @@ class GenerateImages(Task[PixelData, PixelEvaluation]):
 
     def runtime_code(self, path: Path, run) -> str:
         return pixels_runtime_code(path, PixelFacts.model_validate(run.facts))
-
-
-def _answers(predictor, listed, facts: PixelFacts):
-    """Yield an answer for each image, in order, a batch at a time."""
-    waiting: list[tuple[str, Tensor | str]] = []
-    for each in listed:
-        waiting.append((each.name, _read(each, facts)))
-        if len(waiting) == ASKED_BATCH:
-            yield from _batch(predictor, waiting, facts)
-            waiting = []
-    yield from _batch(predictor, waiting, facts)
-
-
-def _read(asked, facts: PixelFacts) -> Tensor | str:
-    if asked.error is not None:
-        return asked.error
-    try:
-        image = of_size(asked.read(facts.channels, facts.reading), facts, asked.name)
-    except DataError as error:
-        return str(error)
-    return image.permute(1, 2, 0).contiguous()
 
 
 def _batch(predictor, waiting, facts: PixelFacts):

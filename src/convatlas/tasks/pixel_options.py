@@ -23,18 +23,28 @@ def check_pixel_options(options: Mapping[str, Any]) -> None:
     """
     check_names(options, OPTIONS)
     reading_of(options)
-    levels, size = options.get("levels", VALUES), options.get("size", MIN_PREDICTED_SIDE)
-    if levels != BINARY and not _whole(levels, 2, VALUES):
+    check_size(options)
+    levels = options.get("levels", VALUES)
+    if levels != BINARY and not is_whole(levels, 2, VALUES):
         raise UsageError(
             f"levels must be a whole number from 2 to {VALUES}, or {BINARY}, got {levels!r}"
         )
-    if not _whole(size, MIN_PREDICTED_SIDE, MAX_PREDICTED_SIDE):
+    if not isinstance(options.get("by_class", False), bool):
+        raise UsageError(f"by_class must be true or false, got {options['by_class']!r}")
+
+
+def check_size(options: Mapping[str, Any]) -> None:
+    """Refuse a side to resize to that no run can have.
+
+    Raises:
+        UsageError: `size` is none.
+    """
+    size = options.get("size", MIN_PREDICTED_SIDE)
+    if not is_whole(size, MIN_PREDICTED_SIDE, MAX_PREDICTED_SIDE):
         raise UsageError(
             f"size must be a whole number of pixels from {MIN_PREDICTED_SIDE} to "
             f"{MAX_PREDICTED_SIDE}, got {size!r}"
         )
-    if not isinstance(options.get("by_class", False), bool):
-        raise UsageError(f"by_class must be true or false, got {options['by_class']!r}")
 
 
 def pixel_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +57,6 @@ def pixel_options(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _whole(value: Any, low: int, high: int) -> bool:
+def is_whole(value: Any, low: int, high: int) -> bool:
     """Return whether it is a whole number; the command line gives `4` as 4.0."""
     return type(value) in (int, float) and low <= value <= high and value == int(value)

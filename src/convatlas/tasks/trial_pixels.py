@@ -11,6 +11,7 @@ from convatlas.data.pixels.pixel_data import PixelData
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
 from convatlas.train.recipe import Recipe
+from convatlas.train.task import TrainTask
 from convatlas.train.tasks.generate import Generate
 
 
@@ -45,16 +46,20 @@ class TrialPixels:
     def keep(self, candidates: Iterable[Candidate]) -> None:
         """Do nothing: all candidates share what was decoded."""
 
-    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Generate:
+    def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> TrainTask:
         """Return batches, loss and validation; `judged` images validate, the same each time."""
         facts = self.data.facts_
-        val: Dataset = self.kept("val")
-        count = len(self.data.splits["val"])
-        if judged is not None and judged < count:
-            random = torch.Generator().manual_seed(recipe.seed)
-            val = Subset(val, torch.randperm(count, generator=random)[:judged].tolist())
         told = len(facts.classes) if facts.told else 0
+        val = self.validation(recipe, judged)
         return Generate(self.kept("train"), val, levels=facts.levels, told=told)
+
+    def validation(self, recipe: Recipe, judged: int | None) -> Dataset:
+        """Return `judged` of the validation images, the same each time; all for None."""
+        val, count = self.kept("val"), len(self.data.splits["val"])
+        if judged is None or judged >= count:
+            return val
+        random = torch.Generator().manual_seed(recipe.seed)
+        return Subset(val, torch.randperm(count, generator=random)[:judged].tolist())
 
     def kept(self, split: str) -> TensorDataset:
         """Return levels and classes of a split. Shape: uint8 (n, c, h, w), int64 (n,)"""

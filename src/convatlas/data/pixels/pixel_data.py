@@ -90,6 +90,11 @@ class PixelSplit:
         image = self.read(index).permute(1, 2, 0).contiguous()
         return (image, torch.tensor(self.labels[index])) if self.facts.told else image
 
+    def spaced(self, count: int) -> list[Tensor | tuple[Tensor, Tensor]]:
+        """Read evenly spaced images, as `item` does; all where there are no more."""
+        count = min(count, len(self))
+        return [self.item(number * len(self) // count) for number in range(count)]
+
     def subset(self, indices: Iterable[int]) -> "PixelSplit":
         """Return the images at these places, in this order; nothing is read or copied."""
         return replace(self, images=self.images.subset(indices))

@@ -1,6 +1,9 @@
 """Colours and labels of the report's pictures."""
 
+import base64
 import html
+import io
+from typing import Any
 
 from convatlas.text import printable
 
@@ -13,3 +16,10 @@ def label(name: str) -> str:
     text = printable(name) or "(no name)"
     short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
     return html.escape(short, quote=False)
+
+
+def png_address(picture: Any) -> str:
+    """Return a Pillow image as an address that holds it whole."""
+    packed = io.BytesIO()
+    picture.save(packed, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"

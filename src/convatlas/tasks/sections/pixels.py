@@ -1,7 +1,5 @@
 """What the report shows of predicted values: bits beside simple codes, images that are drawn."""
 
-import base64
-import io
 from typing import Any
 
 from markupsafe import Markup
@@ -10,7 +8,7 @@ from convatlas.data.pixels.pixel_data import PixelData
 from convatlas.explain.pixels.evaluation import NETWORK, PixelEvaluation
 from convatlas.explain.pixels.sheet import image_grid
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE
+from convatlas.tasks.sections.drawing import BLUE, png_address
 from convatlas.tasks.sections.page import render
 from convatlas.text import printable_few
 from convatlas.train.tasks.generate import BITS_PER_DIM
@@ -50,8 +48,8 @@ def _section(evaluation: PixelEvaluation) -> Section:
         images = list(drawn.images)
         sheet = image_grid([images[i : i + ROW] for i in range(0, len(images), ROW)])
         values |= {
-            "sheet": _address(sheet),
-            "completed": _address(image_grid(drawn.halves)),
+            "sheet": png_address(sheet),
+            "completed": png_address(image_grid(drawn.halves)),
             "count": len(images),
         }
     return Section(
@@ -69,9 +67,3 @@ def _spread(evaluation: PixelEvaluation) -> Any:
     bits = evaluation.bits[NETWORK].tolist()
     figure = go.Figure(go.Histogram(x=bits, nbinsx=60, marker={"color": BLUE}))
     return figure.update_layout(xaxis_title="bits per value", yaxis_title="images")
-
-
-def _address(picture: Any) -> str:
-    packed = io.BytesIO()
-    picture.save(packed, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"
