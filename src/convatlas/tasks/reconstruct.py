@@ -194,9 +194,11 @@ def _options(known: LatentFacts) -> dict[str, Any]:
 def _answers(predictor, batch: Sequence[tuple[str, Tensor | str]]) -> Iterator[Reconstruction]:
     """Yield an answer for each image, in order."""
     images = [image for _, image in batch if isinstance(image, Tensor)]
-    if images:
-        made, latents = predictor().predict(images)
-        errors = image_errors(made.flatten(1), image_vectors(images))
+    if not images:
+        yield from (Reconstruction(name, error=str(error)) for name, error in batch)
+        return
+    made, latents = predictor().predict(images)
+    errors = image_errors(made.flatten(1), image_vectors(images))
     place = 0
     for name, each in batch:
         if isinstance(each, str):
