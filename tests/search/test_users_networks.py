@@ -55,9 +55,9 @@ def test_one_that_breaks_is_named_and_the_others_go_on(registered):
 
 
 def test_fit_refuses_a_network_of_a_task_that_it_does_not_have(tmp_path):
-    register("mine_translates", Mine, "translate")
+    register("mine_counts", Mine, "counting")
     try:
-        with pytest.raises(UsageError, match="mine_translates is for the task translate, which"):
-            fit(tmp_path, model="mine_translates")
+        with pytest.raises(UsageError, match="mine_counts is for the task counting, which"):
+            fit(tmp_path, model="mine_counts")
     finally:
-        del registry._entries["mine_translates"]
+        del registry._entries["mine_counts"]
