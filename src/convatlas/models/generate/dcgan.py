@@ -66,7 +66,7 @@ class DCGAN(nn.Module):
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         )
-        self.stages = nn.Sequential(
+        self.enlarge = nn.Sequential(
             *(
                 nn.Sequential(_enlarge(into, out, kernel), nn.BatchNorm2d(out), nn.ReLU())
                 for into, out in pairwise(channels)
@@ -78,7 +78,7 @@ class DCGAN(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         if not is_traced(z) and (z.ndim != 2 or z.shape[1] != self.latent):
             raise ValueError(f"DCGAN: input must be (n, {self.latent}), got {tuple(z.shape)}")
-        return self.paint(self.stages(self.project(z)))
+        return self.paint(self.enlarge(self.project(z)))
 
     def example(self, batch: int = 1) -> tuple[Tensor]:
         """Return uniform random numbers from -1 to 1. Shape: (n, latent)
@@ -130,7 +130,7 @@ class DCGANDiscriminator(nn.Module):
         self.in_channels, self.size = in_channels, size
         channels = [in_channels, *stage_channels(size, width)]
         start, _ = SIZES[size]
-        self.stages = nn.Sequential(
+        self.shrink = nn.Sequential(
             *(
                 _shrink(into, out, kernel, norm=place > 0)
                 for place, (into, out) in enumerate(pairwise(channels))
@@ -143,7 +143,7 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_exact_image(x, "DCGANDiscriminator", self.in_channels, (self.size, self.size))
-        return self.judge(self.stages(x))
+        return self.judge(self.shrink(x))
 
 
 def stage_channels(size: int, width: float) -> list[int]:
