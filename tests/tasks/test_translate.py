@@ -180,7 +180,7 @@ def test_it_learns_words_and_their_translations(translate):
     assert figures["chrf"] > figures["chrf_frequent"] + 5
     assert {"bleu", "equal", "chrf_copied"} <= set(figures)
     page = (translate.run.path / "report.html").read_text(encoding="utf-8")
-    pair = translate.run.data().splits["test"].pairs[0]
+    pair = translate.run.data().splits["test"].examples[0]
     assert all(html.escape(text) in page for text in pair.fields)
     assert BLEU.words in page
 

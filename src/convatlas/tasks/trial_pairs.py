@@ -1,19 +1,18 @@
 """The sentences of the trials: their symbols are made once and shared by all networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 from convatlas.data.text.pair_data import PairData
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.tasks.nothing_to_read import NothingToRead, judged_places
 from convatlas.tasks.translate_options import FRACTIONS, fraction, score_of
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.translate import SymbolPairs, Translate
 
 
-class TrialPairs:
+class TrialPairs(NothingToRead):
     """Training and validation sentences as symbols."""
 
     def __init__(self, data: PairData, options: Mapping[str, Any], progress: Progress):
@@ -28,28 +27,14 @@ class TrialPairs:
         """Return nothing: all that a translator needs is known of the data."""
         return {}
 
-    def read(self, candidate: Candidate) -> None:
-        """Do nothing: the symbols are made when the data are opened."""
-
-    def is_read(self, candidate: Candidate) -> bool:
-        """Return True: there is nothing to read beforehand."""
-        return True
-
-    def all_read(self) -> None:
-        """Do nothing: the symbols are used throughout."""
-
-    def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Do nothing: all candidates share the symbols."""
-
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Translate:
         """Return batches, loss and validation; `judged` sentences validate, the same each time."""
         split = self.data.splits["val"]
-        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(recipe.seed))
         return Translate(
             self._train,
             self._val,
             split,
-            order[:judged].tolist(),
+            judged_places(len(split), judged, recipe.seed),
             longest=self.data.facts_.longest_target,
             label_smoothing=fraction(self._options, "label_smoothing"),
             symbol_dropout=fraction(self._options, "symbol_dropout"),

@@ -1,21 +1,20 @@
 """The windows of the trials: cut from the table when asked for."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import Subset
 
 from convatlas.data.graphs.series_data import SeriesData
 from convatlas.data.graphs.window_form import WindowForm
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.tasks.nothing_to_read import NothingToRead, judged_places
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.forecast import Forecast, WindowSet
 
 
-class TrialSeries:
+class TrialSeries(NothingToRead):
     """Training and validation windows, with the scales of the training part alone."""
 
     def __init__(self, data: SeriesData, progress: Progress):
@@ -35,19 +34,6 @@ class TrialSeries:
         """Return mean and standard deviation of each sensor in the training part."""
         return {"mean": self._mean, "std": self._std}
 
-    def read(self, candidate: Candidate) -> None:
-        """Do nothing: the whole table was read when it was opened."""
-
-    def is_read(self, candidate: Candidate) -> bool:
-        """Return True: there is nothing to read beforehand."""
-        return True
-
-    def all_read(self) -> None:
-        """Do nothing: windows are cut from the table throughout."""
-
-    def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Do nothing: all candidates share the table."""
-
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Forecast:
         """Return batches, loss and validation; `judged` windows validate, the same each time."""
         facts, splits = self.data.facts_, self.data.splits
@@ -60,6 +46,5 @@ class TrialSeries:
         )
         val = WindowSet(splits["val"])
         if judged is not None and judged < len(val):
-            order = torch.randperm(len(val), generator=torch.Generator().manual_seed(recipe.seed))
-            val = Subset(val, order[:judged].tolist())
+            val = Subset(val, judged_places(len(val), judged, recipe.seed))
         return Forecast(WindowSet(splits["train"]), val, form, facts.unit)

@@ -1,21 +1,20 @@
 """The texts of the trials: their symbols are made once and shared by all networks."""
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convatlas.data.text.labelled_data import TextData
 from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.tasks.nothing_to_read import NothingToRead, judged_places
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.texts import ClassifyTexts, TextSymbols, with_unknown
 
 
-class TrialTexts:
+class TrialTexts(NothingToRead):
     """Training and validation texts as symbols.
 
     Args:
@@ -54,26 +53,13 @@ class TrialTexts:
         """Return nothing: all that a network needs is known of the data."""
         return {}
 
-    def read(self, candidate: Candidate) -> None:
-        """Do nothing: the symbols are made when the data are opened."""
-
-    def is_read(self, candidate: Candidate) -> bool:
-        """Return True: there is nothing to read beforehand."""
-        return True
-
-    def all_read(self) -> None:
-        """Do nothing: the symbols are used throughout."""
-
-    def keep(self, candidates: Iterable[Candidate]) -> None:
-        """Do nothing: all candidates share the symbols."""
-
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> ClassifyTexts:
         """Return batches, loss and validation; `judged` texts validate, the same each time."""
         split = self.data.splits["val"]
-        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(recipe.seed))
+        places = None if judged is None else judged_places(len(split), judged, recipe.seed)
         return ClassifyTexts(
             self._train,
-            TextSymbols(split, None if judged is None else order[:judged].tolist()),
+            TextSymbols(split, places),
             num_classes=len(self.data.classes),
             augment=partial(with_unknown, share=self._dropout) if self._dropout else _same,
             normalise=_same,

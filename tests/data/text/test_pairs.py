@@ -116,7 +116,7 @@ def test_stored_splits_open_again_with_the_runs_vocabularies(tmp_path, vocabular
     again = reopen_pairs(tmp_path / "split.json", None, facts)
     assert again.facts() == data.facts()
     for name, split in data.splits.items():
-        assert again.splits[name].pairs == split.pairs
+        assert again.splits[name].examples == split.examples
     source, target = again.splits["test"].read(0)
     assert source[-1] == target[-1] == 1
     assert (

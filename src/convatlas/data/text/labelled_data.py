@@ -1,6 +1,5 @@
 """Texts with one class each, and the vocabulary that they are read with."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from convatlas.data.scan_report import ScanReport
-from convatlas.data.sources.stored_parts import FORMAT
-from convatlas.data.text.divide import digest, examples_digest
 from convatlas.data.text.read_examples import Example
+from convatlas.data.text.stored_examples import TEXTS, save_examples
 from convatlas.data.text.stored_vocabulary import stored_vocabulary
 from convatlas.data.text.vocabulary import Vocabulary
-from convatlas.replacing import replacing
 from convatlas.text.symbols import END
 
 MAX_TEXT_SYMBOLS = 100_000  # of a text
@@ -151,24 +148,7 @@ class TextData:
         Raises:
             WriteError: the file cannot be written.
         """
-        stored = {
-            "format": FORMAT,
-            "kind": "texts",
-            "name": self.name,
-            "source": self.source,
-            "seed": self.seed,
-            "options": dict(self.options),
-            "scan": self.scan.to_dict(),
-            "splits": {
-                name: {
-                    "digests": [digest(each.fields[0]) for each in split.examples],
-                    "content": examples_digest(split.examples),
-                }
-                for name, split in self.splits.items()
-            },
-        }
-        with replacing(path) as fresh:
-            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        save_examples(path, TEXTS, self)
 
 
 def per_class(splits: Mapping[str, TextSplit]) -> dict[str, dict[str, int]]:

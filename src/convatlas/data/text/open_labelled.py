@@ -2,21 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic import Field as Limits
-
-from convatlas.data.names import printable, printable_few, stored_name, true_name
+from convatlas.data.names import printable, printable_few, stored_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share
 from convatlas.data.sources.classes import similar_classes
-from convatlas.data.sources.stored_parts import checked_split
 from convatlas.data.text.columns import LABEL, TEXT
-from convatlas.data.text.divide import digest, divide, examples_digest, shared_texts
+from convatlas.data.text.divide import digest, divide, shared_texts
 from convatlas.data.text.labelled_data import TextData, TextFacts, TextSplit, per_class
 from convatlas.data.text.read_examples import (
     Example,
@@ -27,6 +23,7 @@ from convatlas.data.text.read_examples import (
 )
 from convatlas.data.text.read_folders import holds_text_files, read_folders
 from convatlas.data.text.read_lines import bare_stem
+from convatlas.data.text.stored_examples import TEXTS, reopen_examples
 from convatlas.data.text.subwords import Subwords
 from convatlas.data.text.vocabulary import CHARACTERS, SUBWORDS, Characters, Vocabulary
 from convatlas.data.text.words import WORDS, Words, words_of
@@ -95,24 +92,6 @@ def open_texts_test(
     return _data(path, 0, splits, found, [*in_short(found), *_unknown(splits)], facts, {})
 
 
-class StoredTexts(BaseModel):
-    """The stored split; keys that a newer version added are left alone."""
-
-    model_config = ConfigDict(frozen=True)
-
-    class Part(BaseModel):
-        """One split: the digest of each text, and that of all texts and labels."""
-
-        digests: list[str]
-        content: str
-
-    kind: Literal["texts"]
-    source: str
-    seed: int
-    options: dict[str, Any]
-    splits: dict[str, Part] = Limits(min_length=3)
-
-
 def reopen_texts(stored: Path, source: str | Path | None, facts: TextFacts) -> TextData:
     """Open the splits that `TextData.save` wrote, with classes and vocabulary of the run.
 
@@ -122,22 +101,7 @@ def reopen_texts(stored: Path, source: str | Path | None, facts: TextFacts) -> T
     Raises:
         DataError: the file is damaged, or the data are gone or others.
     """
-    known, scan = checked_split(stored, StoredTexts, lambda _: "")
-    place = Path(true_name(known.source) if source is None else source)
-    data = open_texts(
-        place,
-        seed=known.seed,
-        max_broken=1.0,
-        options=known.options,
-        progress=lambda done, total: None,
-        facts=facts,
-    )
-    for name, split in data.splits.items():
-        if name not in known.splits or known.splits[name].content != examples_digest(
-            split.examples
-        ):
-            raise DataError(f"{printable(place)}: its texts are others than when the run was made")
-    return replace(data, scan=scan)
+    return reopen_examples(stored, TEXTS, source, partial(open_texts, facts=facts), "texts")
 
 
 def _read(

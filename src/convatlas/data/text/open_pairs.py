@@ -2,21 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic import Field as Limits
-
-from convatlas.data.names import printable, printable_few, stored_name, true_name
+from convatlas.data.names import printable, printable_few, stored_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share
-from convatlas.data.sources.stored_parts import checked_split
 from convatlas.data.text.columns import PAIR
 from convatlas.data.text.divide import divide, shared_texts
-from convatlas.data.text.pair_data import PairData, PairFacts, PairSplit, content_digest
+from convatlas.data.text.pair_data import PairData, PairFacts, PairSplit
 from convatlas.data.text.read_examples import (
     Example,
     ReadExamples,
@@ -25,6 +21,7 @@ from convatlas.data.text.read_examples import (
     read_examples,
 )
 from convatlas.data.text.read_lines import bare_stem
+from convatlas.data.text.stored_examples import PAIRS, reopen_examples
 from convatlas.data.text.subwords import Subwords
 from convatlas.data.text.vocabulary import (
     CHARACTERS,
@@ -33,7 +30,6 @@ from convatlas.data.text.vocabulary import (
     Vocabulary,
     unknown_counts,
 )
-from convatlas.errors import DataError
 
 LAYOUTS = (
     "a TSV, CSV or JSONL file (perhaps .gz) with a sentence and its translation in each line",
@@ -94,24 +90,6 @@ def open_pairs_test(
     return _data(path, 0, splits, found, [*in_short(found), *_unknown(splits)], facts, {})
 
 
-class StoredPairs(BaseModel):
-    """The stored split; keys that a newer version added are left alone."""
-
-    model_config = ConfigDict(frozen=True)
-
-    class Part(BaseModel):
-        """One split: the digest of each sentence to translate, and that of all pairs."""
-
-        digests: list[str]
-        content: str
-
-    kind: Literal["pairs"]
-    source: str
-    seed: int
-    options: dict[str, Any]
-    splits: dict[str, Part] = Limits(min_length=3)
-
-
 def reopen_pairs(stored: Path, source: str | Path | None, facts: PairFacts) -> PairData:
     """Open the splits that `PairData.save` wrote, with the vocabularies of the run.
 
@@ -121,22 +99,7 @@ def reopen_pairs(stored: Path, source: str | Path | None, facts: PairFacts) -> P
     Raises:
         DataError: the file is damaged, or the data are gone or others.
     """
-    known, scan = checked_split(stored, StoredPairs, lambda _: "")
-    place = Path(true_name(known.source) if source is None else source)
-    data = open_pairs(
-        place,
-        seed=known.seed,
-        max_broken=1.0,
-        options=known.options,
-        progress=lambda done, total: None,
-        facts=facts,
-    )
-    for name, split in data.splits.items():
-        if name not in known.splits or known.splits[name].content != content_digest(split):
-            raise DataError(
-                f"{printable(place)}: its sentences are others than when the run was made"
-            )
-    return replace(data, scan=scan)
+    return reopen_examples(stored, PAIRS, source, partial(open_pairs, facts=facts), "sentences")
 
 
 def _read(

@@ -1,7 +1,5 @@
 """Sentences in two languages with the vocabularies that they are read with."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from convatlas.data.scan_report import ScanReport
-from convatlas.data.sources.stored_parts import FORMAT
 from convatlas.data.text.divide import digest
 from convatlas.data.text.read_examples import Example
+from convatlas.data.text.stored_examples import PAIRS, save_examples
 from convatlas.data.text.stored_vocabulary import stored_vocabulary
 from convatlas.data.text.vocabulary import Vocabulary
-from convatlas.replacing import replacing
 from convatlas.text.symbols import END
 
 MAX_SYMBOLS = 10_000  # of a sentence
@@ -68,34 +65,34 @@ class PairSplit:
     """Sentences and their translations.
 
     Args:
-        pairs: each with its place and both sentences.
+        examples: each with its place and both sentences.
         vocabularies: of both languages.
     """
 
-    pairs: Sequence[Example]
+    examples: Sequence[Example]
     vocabularies: tuple[Vocabulary, Vocabulary]
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.examples)
 
     @property
     def files(self) -> list[str]:
         """File and line of each pair."""
-        return [pair.place for pair in self.pairs]
+        return [pair.place for pair in self.examples]
 
     @property
     def sources(self) -> list[str]:
         """The sentences to translate."""
-        return [pair.fields[0] for pair in self.pairs]
+        return [pair.fields[0] for pair in self.examples]
 
     @property
     def references(self) -> list[str]:
         """Their translations."""
-        return [pair.fields[1] for pair in self.pairs]
+        return [pair.fields[1] for pair in self.examples]
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
         """Return the symbols of a pair, each sentence with its end. Shape: int64 (l,) and (m,)"""
-        pair = self.pairs[index]
+        pair = self.examples[index]
         found = [
             torch.tensor([*vocabulary.encode(text), END])
             for vocabulary, text in zip(self.vocabularies, pair.fields, strict=True)
@@ -104,7 +101,7 @@ class PairSplit:
 
     def subset(self, indices: Iterable[int]) -> "PairSplit":
         """Return the pairs at these places, in this order."""
-        return PairSplit([self.pairs[index] for index in indices], self.vocabularies)
+        return PairSplit([self.examples[index] for index in indices], self.vocabularies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +136,7 @@ class PairData:
         return {
             pair.place: digest(pair.fields[0])
             for split in self.splits.values()
-            for pair in split.pairs
+            for pair in split.examples
         }
 
     def facts(self) -> dict[str, Any]:
@@ -164,29 +161,4 @@ class PairData:
         Raises:
             WriteError: the file cannot be written.
         """
-        stored = {
-            "format": FORMAT,
-            "kind": "pairs",
-            "name": self.name,
-            "source": self.source,
-            "seed": self.seed,
-            "options": dict(self.options),
-            "scan": self.scan.to_dict(),
-            "splits": {
-                name: {
-                    "digests": [digest(pair.fields[0]) for pair in split.pairs],
-                    "content": content_digest(split),
-                }
-                for name, split in self.splits.items()
-            },
-        }
-        with replacing(path) as fresh:
-            fresh.write_text(json.dumps(stored, indent=1), encoding="utf-8")
-
-
-def content_digest(split: PairSplit) -> str:
-    """Return what tells whether a split holds the same pairs in the same order."""
-    found = hashlib.blake2b(digest_size=16)
-    for pair in split.pairs:
-        found.update("\t".join(pair.fields).encode() + b"\n")
-    return found.hexdigest()
+        save_examples(path, PAIRS, self)

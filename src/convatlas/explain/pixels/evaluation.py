@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convatlas.data.pixels.pixel_data import PixelFacts, PixelSplit
 from convatlas.errors import DataError
+from convatlas.explain.mean_interval import mean_interval
 from convatlas.explain.pixels.baselines import (
     INDEPENDENT,
     MAX_COUNTED,
@@ -99,9 +100,7 @@ class PixelEvaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """In which the network's mean lies with 95 % confidence, images drawn anew."""
-        bits = self.bits[NETWORK]
-        spread = 1.96 * float(bits.std(correction=0)) / max(1, len(bits)) ** 0.5
-        return self.mean(NETWORK) - spread, self.mean(NETWORK) + spread
+        return mean_interval(self.bits[NETWORK])
 
     def with_findings(self, warnings: Sequence[str], seen: int) -> "PixelEvaluation":
         """Return the same answers with what was found in the data."""

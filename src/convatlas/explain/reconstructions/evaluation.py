@@ -10,6 +10,7 @@ from torch import Tensor
 from convatlas.data.pixels.latent_facts import LatentFacts
 from convatlas.data.pixels.pixel_data import PixelSplit
 from convatlas.errors import DataError
+from convatlas.explain.mean_interval import mean_interval
 from convatlas.explain.reconstructions.principal import PrincipalComponents, image_vectors
 from convatlas.progress import Progress
 from convatlas.text import printable
@@ -87,9 +88,7 @@ class ReconstructionEvaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """In which the network's mean lies with 95 % confidence, images drawn anew."""
-        errors = self.errors[NETWORK]
-        spread = 1.96 * float(errors.std(correction=0)) / max(1, len(errors)) ** 0.5
-        return self.mean(NETWORK) - spread, self.mean(NETWORK) + spread
+        return mean_interval(self.errors[NETWORK])
 
     def with_findings(self, warnings: Sequence[str], seen: int) -> "ReconstructionEvaluation":
         """Return the same answers with what was found in the data."""

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.explain.classes.score import wilson_interval
-from convatlas.explain.signals.separation import FAILED_DB, WORST, mean_interval, telling_places
+from convatlas.explain.mean_interval import mean_interval
+from convatlas.explain.signals.separation import FAILED_DB, WORST, telling_places
 from convatlas.metric import Metric
 from convatlas.text import printable
 from convatlas.train.tasks.extract import SI_SDRI

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from convatlas.explain.mean_interval import mean_interval
 from convatlas.metric import Metric
 from convatlas.text import printable
 from convatlas.train.tasks.separate import SI_SNRI
 
 SI_SNR = Metric("si_snr_db", "SI-SNR", "dB")
-NINETY_FIVE = 1.96  # standard errors each side
 WORST = 10  # mixtures in the table
 FAILED_DB = 1.0  # a mixture whose voices are improved by less counts as not separated
 
@@ -118,15 +118,6 @@ class SeparationEvaluation:
     def lines(self) -> list[str]:
         """Return what is said below the table."""
         return [f"improvement of SI-SNR {self.record()['words']}"]
-
-
-def mean_interval(gains: Tensor) -> tuple[float, float]:
-    """Return where the mean of independent values lies with 95 % confidence. Shape: (n,)"""
-    mean = float(gains.mean())
-    if len(gains) < 2:
-        return mean, mean
-    half = NINETY_FIVE * float(gains.std()) / len(gains) ** 0.5
-    return mean - half, mean + half
 
 
 def telling_places(gains: Tensor) -> list[int]:

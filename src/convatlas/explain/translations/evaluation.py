@@ -132,7 +132,7 @@ class TranslationEvaluation:
                     "reference": pair.fields[1],
                     "translation": text,
                 }
-                for pair, text in zip(self.split.pairs, self.translations, strict=True)
+                for pair, text in zip(self.split.examples, self.translations, strict=True)
             ],
         }
 
