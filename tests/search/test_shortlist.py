@@ -59,6 +59,23 @@ def test_where_all_are_too_slow_the_cheapest_is_tried():
     assert not [reason for reason in slow if ", 0 s allowed" in reason]  # what a round would give
 
 
+def test_where_no_round_is_long_enough_one_that_sees_every_example_is_trained_alone():
+    def alone(epoch_seconds):
+        return choose_shortlist(
+            FITTING,
+            places=range(5, 2, -1),
+            slot_s=lambda places: 10.0 if places == 1 else 0.1,
+            epoch_seconds=epoch_seconds,
+            least_epochs=0.5,
+        )
+
+    pool = alone(lambda c: 2 + c.cost.macs / 1e6)  # half a pass fits into no round
+    assert [(c.candidate.name, c.cost.macs) for c in pool.chosen] == [("resnet18", 5e6)]
+    slower = alone(lambda c: 2 + 2 * c.cost.macs / 1e6)  # 12 s: less than one pass
+    assert [c.cost.macs for c in slower.chosen] == [1e5]  # the next in turn
+    assert [c.candidate.name for c in alone(lambda c: 11.0).chosen] == ["linear_classifier"]
+
+
 def test_nothing_fits_nothing_chosen():
     assert pool_of([], 5, lambda c: 1).chosen == []
 

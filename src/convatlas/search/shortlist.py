@@ -50,7 +50,7 @@ def choose_shortlist(
     Costly ones learn more from a pass, cheap ones see more passes in the same time; which of
     the two pays is not known before training, so the pool holds both. As many take part as can
     each learn something in the first round, one of the costly ones among them: fewer places give
-    longer rounds.
+    longer rounds. Where a round is too short for all, one is trained alone, for one pass at least.
 
     Args:
         places: how many may take part, most first.
@@ -72,6 +72,8 @@ def choose_shortlist(
             chosen, limit = quick, allowed
         if costly and len(quick) == count:
             break
+    if not chosen:  # one alone has all the time, in which it may well see every example
+        chosen = turns.quick(1, slot_s(1) / max(1.0, least_epochs))
     if not chosen and fitting:  # rather the cheapest than none
         chosen = [min(fitting, key=capacity)]
     left_out = {c.candidate: turns.reason(c, limit) for c in fitting if c not in chosen}
