@@ -16,7 +16,10 @@ class Recipe:
         lr: highest learning rate, reached at the end of the warm-up.
         pretrained_lr_fraction: of `lr`, for weights that were trained before; others get all of it.
         momentum: of SGD.
-        weight_decay: on weights of convolutions and linear layers; never on biases or norms.
+        weight_decay: on filters and matrices, as `weight_decay.py` tells them by the kind of layer;
+            never on biases, slopes and embeddings.
+        depthwise_decay: share of it on depthwise filters, whose few weights need none.
+        norm_decay: share of it on scales of norms.
         epochs: passes over the training split; a time limit may end them earlier.
         batch_size: images a step, over all processes.
         warmup: share of the run in which the rate climbs from zero.
@@ -35,6 +38,8 @@ class Recipe:
     pretrained_lr_fraction: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.1
+    depthwise_decay: float = 0.0
+    norm_decay: float = 0.0
     epochs: float = 60
     batch_size: int = 64
     warmup: float = 0.1
@@ -50,6 +55,8 @@ class Recipe:
             "optimizer": self.optimizer in ("sgd", "adamw"),
             "lr": 0 < self.lr < math.inf,
             "pretrained_lr_fraction": 0 <= self.pretrained_lr_fraction <= 1,
+            "depthwise_decay": 0 <= self.depthwise_decay <= 1,
+            "norm_decay": 0 <= self.norm_decay <= 1,
             "epochs": self.epochs > 0,
             "batch_size": self.batch_size >= 1,
             "warmup": 0 <= self.warmup < 1,
