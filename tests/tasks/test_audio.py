@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import convatlas as ca
-from convatlas.data.audio.sound_data import Clips
+from convatlas.data.audio.sound_data import ORIGINAL, Clips
 from convatlas.errors import DataError, UsageError
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.outlook import outlook
@@ -22,7 +22,7 @@ from convatlas.train.recipe import Recipe
 
 TASK = find_task("audio")
 FACTS = {"classes": ["a", "b"], "rate_hz": 8000, "seconds": 0.5, "window_s": 0.5}
-DATA = SimpleNamespace(classes=("a", "b"), rate_hz=8000, window_s=0.5)
+DATA = SimpleNamespace(classes=("a", "b"), rate_hz=8000, window_s=0.5, loudness=ORIGINAL)
 
 
 def touch(root, *files):
@@ -89,6 +89,8 @@ def _three(batch, size):
     [
         ({"rate": 10}, "rate must be from 1000 to 768,000, got 10"),
         ({"window": "long"}, "window must be from 0.05 to 60, got 'long'"),
+        ({"loudness": "loud"}, "loudness must be one of original, equal, got 'loud'"),
+        ({"silence_db": 0}, "silence_db must be from 3 to 120, got 0"),
         ({"augmentation": "photo"}, "augmentation must be one of auto, none, masks, mixup"),
         ({"max_pixels": 9}, "'max_pixels' is no option here"),
         ({"label_smoothing": 2}, "label_smoothing must be from 0"),

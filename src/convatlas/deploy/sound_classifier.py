@@ -13,6 +13,7 @@ from convatlas.data.audio.windows import count_windows, cut_windows
 from convatlas.deploy.class_agreement import compare_probabilities
 from convatlas.deploy.classifier import CLASSES
 from convatlas.deploy.predictor import Agreement, Predictor, answer_by_size
+from convatlas.ops.loudness import FRAME_S
 
 RATE = "rate_hz"  # in the metadata of an exported file
 MAX_SAMPLES = 1 << 21  # of a sound that is answered whole: a longer one in parts
@@ -26,6 +27,7 @@ class SoundClassifier(Predictor):
         network: its logits become the probabilities.
         rate_hz: of the waveform.
         classes: names of the outputs, for the exported file.
+        silence_db: below the loudest frame, from where frames were left out before this module.
 
     Shape: float32 (n, samples) -> float32 (n, classes), each row sums to 1
     """
@@ -36,7 +38,13 @@ class SoundClassifier(Predictor):
     decision = "same top-1"
 
     def __init__(
-        self, features: SoundFeatures, network: nn.Module, rate_hz: int, classes: Sequence[str] = ()
+        self,
+        features: SoundFeatures,
+        network: nn.Module,
+        rate_hz: int,
+        classes: Sequence[str] = (),
+        *,
+        silence_db: float | None = None,
     ):
         super().__init__()
         self.features, self.network = features, network
@@ -50,6 +58,12 @@ class SoundClassifier(Predictor):
             f"input `waveform`: float32 (n, samples) from -1 to 1 at {rate_hz:,} Hz, one channel, "
             "any length; output `probabilities`"
         )
+        if silence_db is not None:
+            self.metadata["silence_db"] = f"{silence_db:g}"
+            self.usage += (
+                f"; leave out silence first: frames of {1000 * FRAME_S:g} ms that are "
+                f"{silence_db:g} dB or more below the loudest one"
+            )
 
     def forward(self, waveform: Tensor) -> Tensor:
         windows = cut_windows(waveform, self.window)

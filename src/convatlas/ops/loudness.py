@@ -13,6 +13,7 @@ from convatlas.ops.framing import cut_frames
 
 STEP_S = 0.01  # at which loudness is looked at
 LEVEL = 0.1  # root mean square of the equalised sound; full scale is 1
+FRAME_S = 0.025  # that is silent or not
 QUIET = 1e-4  # root mean square that is not amplified further
 
 
@@ -38,7 +39,7 @@ def equalise_loudness(x: Tensor, rate_hz: float, *, window_s: float = 0.25) -> T
 
 
 def remove_silence(
-    x: Tensor, rate_hz: float, *, below_db: float = 40.0, frame_s: float = 0.025
+    x: Tensor, rate_hz: float, *, below_db: float = 40.0, frame_s: float = FRAME_S
 ) -> Tensor:
     """Keep the frames whose power is not far below that of the loudest one.
 

@@ -16,7 +16,15 @@ from convatlas.data.audio.list_extraction import holds_extraction_list
 from convatlas.data.audio.list_voices import holds_mixtures
 from convatlas.data.audio.open import Hearing, open_sound_test, open_sounds, takes_sounds
 from convatlas.data.audio.read import MAX_SECONDS
-from convatlas.data.audio.sound_data import MAX_WINDOW_S, SoundData, SoundFacts
+from convatlas.data.audio.sound_data import (
+    EQUAL,
+    MAX_SILENCE_DB,
+    MAX_WINDOW_S,
+    MIN_SILENCE_DB,
+    ORIGINAL,
+    SoundData,
+    SoundFacts,
+)
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
 from convatlas.data.audio.stored import learnt_from, load_sounds
 from convatlas.deploy.sound_classifier import SoundClassifier
@@ -52,6 +60,11 @@ LIMITS = {  # of an option that is a number: from, to
     "rate": (MIN_RATE_HZ, MAX_RATE_HZ),
     "window": (0.05, MAX_WINDOW_S),
     "max_seconds": (0.05, 1e6),
+    "silence_db": (MIN_SILENCE_DB, MAX_SILENCE_DB),
+}
+CHOICES = {  # of an option that is a word; the first one where it is not given
+    "augmentation": (AUTO, *LEVELS),
+    "loudness": (ORIGINAL, EQUAL),
 }
 
 
@@ -77,18 +90,15 @@ class Audio(ClassTask[SoundData]):
         return takes_sounds(source) and not others
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_names(
-            options, (*LIMITS, *class_options.OPTIONS, "test_fold", "group", "augmentation")
-        )
+        check_names(options, (*LIMITS, *CHOICES, *class_options.OPTIONS, "test_fold", "group"))
         for name, (low, high) in LIMITS.items():
             value = options.get(name, low)
             if not isinstance(value, int | float) or not low <= value <= high:
                 raise UsageError(f"{name} must be from {low:g} to {high:,.12g}, got {value!r}")
-        level = options.get("augmentation", AUTO)
-        if level not in (AUTO, *LEVELS):
-            raise UsageError(
-                f"augmentation must be one of {', '.join((AUTO, *LEVELS))}, got '{level}'"
-            )
+        for name, words in CHOICES.items():
+            word = options.get(name, words[0])
+            if word not in words:
+                raise UsageError(f"{name} must be one of {', '.join(words)}, got '{word}'")
         class_options.check_class_options(options)
 
     def open(self, source, *, seed, max_broken, options, progress) -> SoundData:
@@ -99,6 +109,8 @@ class Audio(ClassTask[SoundData]):
             test_fold=None if fold is None else _word(fold),
             group=options.get("group"),
             window_s=options.get("window"),
+            loudness=options.get("loudness", ORIGINAL),
+            silence_db=options.get("silence_db"),
         )
         return open_sounds(
             source,
@@ -115,7 +127,11 @@ class Audio(ClassTask[SoundData]):
             source,
             known.classes,
             rate_hz=known.rate_hz,
-            max_seconds=known.max_seconds,
+            hearing=Hearing(
+                max_seconds=known.max_seconds,
+                loudness=known.loudness,
+                silence_db=known.silence_db,
+            ),
             max_broken=max_broken,
             progress=progress,
         )
@@ -176,8 +192,10 @@ class Audio(ClassTask[SoundData]):
 
     def predictor(self, network: nn.Module, settings, facts) -> SoundClassifier:
         known = SoundFacts.model_validate(facts)
-        features = SoundFeatures(known.rate_hz, **settings)
-        return SoundClassifier(features, network, known.rate_hz, known.classes)
+        features = SoundFeatures(known.rate_hz, **settings, equal_loudness=known.loudness == EQUAL)
+        return SoundClassifier(
+            features, network, known.rate_hz, known.classes, silence_db=known.silence_db
+        )
 
     def sample(self, split, count: int) -> list[Tensor]:
         return sample_sounds(split, count)
@@ -199,12 +217,18 @@ class Audio(ClassTask[SoundData]):
         return self.evaluation(answers, split.labels, split.files, facts["classes"])
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
-        rate = facts["rate_hz"]
+        known = SoundFacts.model_validate(facts)
+        rate = known.rate_hz
         rows = [
             ("heard at", f"{rate:,} Hz, one channel"),
             ("window", duration(settings["samples"] / rate)),
             ("front end", WORDS[settings["front"]].format(size=settings["size"])),
         ]
+        if known.silence_db is not None:
+            words = f"{known.silence_db:g} dB below the loudest moment of a sound, left out"
+            rows.append(("silence", words))
+        if known.loudness == EQUAL:
+            rows.append(("loudness", "evened out within a window, by 250 ms"))
         mean, std = (" ".join(f"{v:.4g}" for v in settings[key]) for key in ("mean", "std"))
         return [*rows, ("mean; deviation", f"{mean}; {std}")]
 
@@ -217,7 +241,8 @@ class Audio(ClassTask[SoundData]):
         return Sample(picture, [(data.classes[part.labels[place]], None)])
 
     def runtime_code(self, path: Path, run) -> str:
-        return sound_runtime_code(path, SoundFacts.model_validate(run.facts).rate_hz)
+        known = SoundFacts.model_validate(run.facts)
+        return sound_runtime_code(path, known.rate_hz, known.silence_db)
 
 
 WORDS = {

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from convatlas.data.audio.asked import AskedSound
+from convatlas.data.audio.read import without_silence
 from convatlas.data.audio.sound_data import Clips, SoundFacts
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import DataError
@@ -73,9 +74,10 @@ def _read(asked: AskedSound, known: SoundFacts) -> Tensor | str:
     if asked.error is not None:
         return asked.error
     try:
-        return asked.read(known.rate_hz, known.max_seconds)
+        sound = asked.read(known.rate_hz, known.max_seconds)
     except DataError as error:
         return str(error)
+    return without_silence(sound, known.rate_hz, known.silence_db)
 
 
 def _answers(

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from convatlas.data.audio.augment import change, mix
 from convatlas.data.audio.features import LOG_MEL, SoundFeatures
-from convatlas.data.audio.sound_data import Clips, SoundData
+from convatlas.data.audio.sound_data import EQUAL, Clips, SoundData
 from convatlas.data.audio.windows import cut_windows, overlapping_windows
 from convatlas.data.free_memory import free_memory_bytes
 from convatlas.data.threads import in_threads
@@ -60,6 +60,7 @@ class TrialSounds:
         self.metric, self.class_weights = metric, class_weights
         few = len(data.splits["train"]) <= FEW_SOUNDS
         self.level = ("mixup" if few else "masks") if level == "auto" else level
+        self._equal = data.loudness == EQUAL
         self._windows: dict[tuple[str, Form, bool], Windows] = {}
         self._features: dict[Form, SoundFeatures] = {}
 
@@ -117,7 +118,8 @@ class TrialSounds:
         return self._classify(candidate, learn.chosen(kept), judge.chosen(rest))
 
     def _classify(self, candidate: Candidate, train: Windows, validate: Windows) -> ClassifySounds:
-        changed = partial(change, gain=self._form(candidate)[0] == LOG_MEL)
+        gain = self._form(candidate)[0] == LOG_MEL and not self._equal
+        changed = partial(change, gain=gain)
         return ClassifySounds(
             train,
             validate,
@@ -173,7 +175,9 @@ class TrialSounds:
         if form not in self._features:
             named = form_of(candidate.name, candidate.example, self.data.rate_hz)
             features = self._split("train", form).sample()
-            self._features[form] = SoundFeatures.fit(features, self.data.rate_hz, named)
+            self._features[form] = SoundFeatures.fit(
+                features, self.data.rate_hz, named, equal_loudness=self._equal
+            )
         return self._features[form]
 
     def _split(self, name: str, form: Form, *, training: bool | None = None) -> Windows:
@@ -191,7 +195,9 @@ class TrialSounds:
     def _computed(self, name: str, form: Form, *, training: bool) -> Windows:
         split = self._both() if name == BOTH else self.data.splits[name]
         kind, samples, size = form
-        front = SoundFeatures(self.data.rate_hz, kind, samples, size).front
+        front = SoundFeatures(
+            self.data.rate_hz, kind, samples, size, equal_loudness=self._equal
+        ).front
 
         def cut(index: int) -> Tensor:
             sound = split.read(index)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError, nearest
+from convatlas.ops.loudness import equalise_loudness
 from convatlas.ops.mel import MelSpectrogram
 from convatlas.ops.mfcc import swishnet_mfcc
 from convatlas.ops.spectrogram import Spectrogram
@@ -84,6 +85,17 @@ class SquareBands(nn.Module):
         return self.bands(x)[..., : self.size]
 
 
+class EqualLoudness(nn.Module):
+    """Even out the loudness within a window of sound. Shape: (n, samples) -> (n, samples)"""
+
+    def __init__(self, rate_hz: int):
+        super().__init__()
+        self.rate_hz = rate_hz
+
+    def forward(self, x: Tensor) -> Tensor:
+        return equalise_loudness(x, self.rate_hz)
+
+
 FRONTS: dict[str, Callable[[int, int, int], nn.Module]] = {
     LOG_MEL: LogMelImage,
     CEPSTRA: lambda rate_hz, samples, size: swishnet_mfcc(rate_hz),
@@ -102,6 +114,7 @@ class SoundFeatures(nn.Module):
         size: of the image; cepstra have none.
         mean: of each channel of the features, over training sounds.
         std: of the same.
+        equal_loudness: whether the loudness of a window is evened out before.
 
     Shape: (n, samples) -> (n, c, h, w), or (n, c, frames) for cepstra
 
@@ -120,12 +133,15 @@ class SoundFeatures(nn.Module):
         size: int = 0,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
+        *,
+        equal_loudness: bool = False,
     ):
         super().__init__()
         if front not in FRONTS:
             raise UsageError(f"SoundFeatures: no front end '{front}'{nearest(front, FRONTS)}")
         self.kind, self.samples, self.size = front, samples, size
-        self.front = FRONTS[front](rate_hz, samples, size)
+        heard = FRONTS[front](rate_hz, samples, size)
+        self.front = nn.Sequential(EqualLoudness(rate_hz), heard) if equal_loudness else heard
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
@@ -144,9 +160,17 @@ class SoundFeatures(nn.Module):
         return made | {"mean": self.mean.tolist(), "std": self.std.tolist()}
 
     @classmethod
-    def fit(cls, features: Tensor, rate_hz: int, form: Mapping[str, Any]) -> "SoundFeatures":
+    def fit(
+        cls,
+        features: Tensor,
+        rate_hz: int,
+        form: Mapping[str, Any],
+        *,
+        equal_loudness: bool = False,
+    ) -> "SoundFeatures":
         """Measure mean and deviation of each channel. Shape: features (n, c, ...)"""
         channels = features.transpose(0, 1).flatten(1).double()
         std = channels.std(dim=1).clamp(min=MIN_FEATURE_STD)
         rounded = [[round(v, 5) for v in each.tolist()] for each in (channels.mean(dim=1), std)]
-        return cls(rate_hz, **form, mean=rounded[0], std=rounded[1])
+        mean, std = rounded
+        return cls(rate_hz, **form, mean=mean, std=std, equal_loudness=equal_loudness)

@@ -9,16 +9,16 @@ from statistics import median
 
 from convatlas.data.audio.kept_sounds import KeptSounds
 from convatlas.data.audio.read import MAX_SECONDS
+from convatlas.data.audio.report_scan import report_scan
 from convatlas.data.audio.scan import Progress, SoundFacts, read_headers, scan_sounds
-from convatlas.data.audio.sound_data import Clips, SoundData, SoundStore
+from convatlas.data.audio.sound_data import ORIGINAL, Clips, Loudness, SoundData, SoundStore
 from convatlas.data.audio.sound_file import Header
 from convatlas.data.audio.tables import Folds, find_table, list_sound_table, root_of
 from convatlas.data.formats import SOUNDS, FileKind
 from convatlas.data.names import printable, stored_name, true_name
-from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share, count_named
-from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
-from convatlas.data.sources.duplicates import find_duplicates, pairs_across
+from convatlas.data.sources.classes import absent_classes, check_left, class_map
+from convatlas.data.sources.duplicates import find_duplicates
 from convatlas.data.sources.folders import list_folder
 from convatlas.data.sources.holds_kind import holds_kind
 from convatlas.data.sources.listing import SPLITS, Item, Listing
@@ -44,6 +44,8 @@ class Hearing:
         test_fold: of a table with folds.
         group: the column of a table that says of which source a sound is.
         window_s: that the network hears at a time; the data decide where not given.
+        loudness: `original`, or `equal`: evened out within a window.
+        silence_db: below the loudest frame of a sound, from where its frames are left out.
     """
 
     rate_hz: int | None = None
@@ -51,6 +53,8 @@ class Hearing:
     test_fold: str | None = None
     group: str | None = None
     window_s: float | None = None
+    loudness: Loudness = ORIGINAL
+    silence_db: float | None = None
 
 
 def open_sounds(
@@ -85,7 +89,7 @@ def open_sounds(
     cut_items(listing, listing.items, seed, [], SOUNDS)
     headers = read_headers(listing.root, [item.file for item in listing.items])
     rate_hz = hearing.rate_hz or choose_rate(listing, headers)
-    facts, broken = _scan(listing, rate_hz, hearing.max_seconds, max_broken, progress, kept)
+    facts, broken = _scan(listing, rate_hz, hearing, max_broken, progress, kept)
     items = _readable(listing.items, facts)
     check_left(listing.source, items, named, SOUNDS)
     duplicates = find_duplicates((fact.file, fact.digest) for fact in facts)
@@ -100,15 +104,19 @@ def open_sound_test(
     classes: Sequence[str],
     *,
     rate_hz: int,
-    max_seconds: float = MAX_SECONDS,
+    hearing: Hearing | None = None,
     max_broken: float = 0.05,
     progress: Progress | None = None,
 ) -> SoundData:
     """Open labelled sounds to evaluate a run on: one split, `test`, and nothing cut off.
 
     Where the source states a test split, only that is used.
+
+    Args:
+        rate_hz: at which the network hears.
+        hearing: how else it hears; of this, folds and groups are not looked at.
     """
-    source, hearing = _real_source(source), Hearing(rate_hz, max_seconds)
+    source, hearing = _real_source(source), hearing or Hearing()
     listing = list_sounds(source, Folds(used=False), need_train=False)
     check_share(listing.source, listing.broken, count_named(listing), max_broken)
     if "test" in listing.given:
@@ -118,7 +126,7 @@ def open_sound_test(
         listing.notes.append(f"{listing.source}: no test split, so the sounds of {given} are used")
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
     named = class_map(listing.source, listing.items, classes, some=True)
-    facts, broken = _scan(listing, rate_hz, max_seconds, max_broken, progress, None)
+    facts, broken = _scan(listing, rate_hz, hearing, max_broken, progress, None)
     items = _readable(listing.items, facts)
     held = {item.label for item in listing.items}
     check_left(listing.source, items, [label for label in named if label in held], SOUNDS)
@@ -204,14 +212,16 @@ def _real_source(source: str | Path) -> Path:
 def _scan(
     listing: Listing,
     rate_hz: int,
-    max_seconds: float,
+    hearing: Hearing,
     max_broken: float,
     progress: Progress | None,
     kept: KeptSounds | None,
 ) -> tuple[list[SoundFacts], list[tuple[str, str]]]:
     """Decode every file; stop where too many are broken."""
     files = [item.file for item in listing.items]
-    facts, unreadable = scan_sounds(listing.root, files, rate_hz, max_seconds, progress, kept)
+    facts, unreadable = scan_sounds(
+        listing.root, files, rate_hz, hearing.max_seconds, progress, kept, hearing.silence_db
+    )
     broken = listing.broken + [
         (file, f"{reason}, {listing.places[file]}" if file in listing.places else reason)
         for file, reason in unreadable
@@ -241,7 +251,7 @@ def _build(
     kept: KeptSounds | None = None,
 ) -> SoundData:
     root = listing.root.resolve()
-    store = SoundStore(root, rate_hz, hearing.max_seconds, kept)
+    store = SoundStore(root, rate_hz, hearing.max_seconds, kept, hearing.silence_db)
     place = {label: i for i, label in enumerate(classes)}
     splits: dict[str, Clips] = {}
     for name in SPLITS:
@@ -254,7 +264,7 @@ def _build(
         for name, split in splits.items()
     }
     base = source.resolve() if source.is_dir() else source.resolve().parent
-    seconds = sorted(fact.seconds for fact in facts)
+    seconds = sorted(fact.heard_s for fact in facts)
     most = seconds[int(HEARD_WHOLE * (len(seconds) - 1))]
     return SoundData(
         name=stored_name(source.resolve().stem),
@@ -265,47 +275,14 @@ def _build(
         seconds=round(median(seconds), 3),
         window_s=hearing.window_s or round(min(USUAL_WINDOW_S, max(MIN_WINDOW_S, most)), 3),
         splits=splits,
-        scan=_report(listing, items, classes, facts, broken, duplicates, per_class, seconds),
+        scan=report_scan(
+            listing, items, classes, facts, broken, duplicates, per_class, hearing.silence_db
+        ),
         seed=seed,
         max_seconds=hearing.max_seconds,
         digests={fact.file: fact.digest[:16] for fact in facts},
         groups=listing.groups,
         folds=listing.folds,
-    )
-
-
-def _report(
-    listing: Listing,
-    items: list[Item],
-    classes: tuple[str, ...],
-    facts: list[SoundFacts],
-    broken: list[tuple[str, str]],
-    duplicates: list[list[str]],
-    per_class: dict[str, dict[str, int]],
-    seconds: list[float],
-) -> ScanReport:
-    silent = [fact.file for fact in facts if fact.silent]
-    notes = listing.notes + similar_classes(classes)
-    if silent:
-        notes.append(
-            f"{len(silent):,} sounds are silent throughout, such as {printable(silent[0])}"
-        )
-    forms = Counter(
-        f"{f.header.channels} x {f.header.rate_hz:,} Hz, {f.header.format} {f.header.width}"
-        for f in facts
-    )
-    milliseconds = [round(1000 * each) for each in seconds]
-    return ScanReport(
-        total=len(facts) + len(broken),
-        readable=len(facts),
-        broken=broken,
-        renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
-        ignored=listing.ignored,
-        leaks=pairs_across(duplicates, {item.file: str(item.split) for item in items}),
-        conflicts=pairs_across(duplicates, {item.file: item.label for item in items}),
-        modes=dict(forms),
-        sizes={"length in ms": (milliseconds[0], round(median(milliseconds)), milliseconds[-1])},
-        per_class=per_class,
-        notes=notes,
-        kind=SOUNDS.many,
+        loudness=hearing.loudness,
+        silence_db=hearing.silence_db,
     )

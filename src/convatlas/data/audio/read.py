@@ -13,6 +13,7 @@ from convatlas.data.audio.packages import soxr
 from convatlas.data.audio.sound_file import Header, UnreadableSound, read_blocks
 from convatlas.data.names import printable
 from convatlas.errors import DataError, UsageError
+from convatlas.ops.loudness import remove_silence
 
 MAX_SECONDS = 3600.0  # of one sound, unless the user allows another length
 MONO, STEREO = 1, 2
@@ -43,6 +44,17 @@ def read_sound(
         return collect(read_blocks(Path(path), max_seconds), rate_hz, channels)
     except UnreadableSound as error:
         raise DataError(f"{printable(path)}: {error}") from None
+
+
+def without_silence(sound: Tensor, rate_hz: int, silence_db: float | None) -> Tensor:
+    """Leave out the frames that are silent; none where no level is given.
+
+    Args:
+        silence_db: below the loudest frame of the sound, from where a frame is silent.
+
+    Shape: (samples,) -> (up to samples,)
+    """
+    return sound if silence_db is None else remove_silence(sound, rate_hz, below_db=silence_db)
 
 
 def collect(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convatlas.data.audio.kept_sounds import KeptSounds
-from convatlas.data.audio.read import SoundDigest, collect
+from convatlas.data.audio.read import SoundDigest, collect, without_silence
 from convatlas.data.audio.sound_file import (
     Header,
     UnreadableSound,
@@ -29,6 +29,7 @@ class SoundFacts:
     Args:
         digest: the same for the same sound, in whatever lossless format.
         silent: nothing in it can be heard.
+        heard_s: what is left of it without silence; all of it where that is not left out.
     """
 
     file: str
@@ -37,6 +38,7 @@ class SoundFacts:
     digest: str
     renamed: str | None
     silent: bool
+    heard_s: float
 
 
 def read_headers(root: Path, files: Sequence[str]) -> dict[str, Header]:
@@ -59,17 +61,19 @@ def scan_sounds(
     max_seconds: float,
     progress: Progress | None = None,
     kept: KeptSounds | None = None,
+    silence_db: float | None = None,
 ) -> tuple[list[SoundFacts], list[tuple[str, str]]]:
     """Decode every file; the facts of the readable ones, and the others with their reasons.
 
     Args:
         rate_hz: at which sounds are kept.
+        silence_db: as in `without_silence`.
     """
     good: list[SoundFacts] = []
     broken: list[tuple[str, str]] = []
 
     def look(file: str) -> SoundFacts | str:
-        return examine(root, file, rate_hz, max_seconds, kept)
+        return examine(root, file, rate_hz, max_seconds, kept, silence_db)
 
     with closing(in_threads(look, files)) as results:
         for done, (file, result) in enumerate(zip(files, results, strict=True), start=1):
@@ -83,7 +87,12 @@ def scan_sounds(
 
 
 def examine(
-    root: Path, file: str, rate_hz: int, max_seconds: float, kept: KeptSounds | None = None
+    root: Path,
+    file: str,
+    rate_hz: int,
+    max_seconds: float,
+    kept: KeptSounds | None = None,
+    silence_db: float | None = None,
 ) -> SoundFacts | str:
     """Decode one file to its end: its facts, or the reason why it cannot be used."""
     path = file_path(root, file)
@@ -94,8 +103,9 @@ def examine(
         sound = collect(read_blocks(path, max_seconds), rate_hz, look=digest)
     except UnreadableSound as error:
         return BROKEN_LINK if path.is_symlink() and not path.exists() else str(error)
+    heard = without_silence(sound, rate_hz, silence_db)
     if kept is not None:
-        kept.keep(file, sound)
+        kept.keep(file, heard)
     return SoundFacts(
         file,
         header,
@@ -103,4 +113,5 @@ def examine(
         digest.hexdigest(),
         renaming(path, header),
         digest.peak < SILENT,
+        len(heard) / rate_hz,
     )

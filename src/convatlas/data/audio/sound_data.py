@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from convatlas.data.audio.kept_sounds import KeptSounds
-from convatlas.data.audio.read import MAX_SECONDS, read_sound
+from convatlas.data.audio.read import MAX_SECONDS, read_sound, without_silence
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
 from convatlas.data.names import file_path
 from convatlas.data.scan_report import ScanReport
@@ -19,8 +19,12 @@ from convatlas.replacing import replacing
 
 STORED_FIELDS = (
     *("name", "source", "classes", "rate_hz", "seconds", "window_s", "max_seconds", "seed"),
+    *("loudness", "silence_db"),
 )
 
+Loudness = Literal["original", "equal"]
+ORIGINAL, EQUAL = "original", "equal"  # loudness: as it is, or evened out within a window
+MIN_SILENCE_DB, MAX_SILENCE_DB = 3.0, 120.0  # below the loudest frame: what may count as silence
 MAX_WINDOW_S = 60.0  # that a network may be made to hear at a time
 
 
@@ -33,6 +37,8 @@ class SoundFacts(BaseModel):
         seconds: median of the sounds.
         window_s: that a network hears at a time.
         max_seconds: of one file; a longer one is refused.
+        loudness: that the network hears, `original` or `equal`.
+        silence_db: below the loudest frame, from where frames are left out; none where not given.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -42,6 +48,8 @@ class SoundFacts(BaseModel):
     seconds: Annotated[float, Field(gt=0)]
     window_s: Annotated[float, Field(gt=0, le=MAX_WINDOW_S)]
     max_seconds: Annotated[float, Field(gt=0)] = MAX_SECONDS
+    loudness: Loudness = ORIGINAL
+    silence_db: Annotated[float, Field(ge=MIN_SILENCE_DB, le=MAX_SILENCE_DB)] | None = None
 
     @field_validator("classes")
     @classmethod
@@ -53,12 +61,17 @@ class SoundFacts(BaseModel):
 
 @dataclass(frozen=True)
 class SoundStore:
-    """Sound files under a folder, decoded when asked for, where the scan did not keep them."""
+    """Sound files under a folder, decoded when asked for, where the scan did not keep them.
+
+    Args:
+        silence_db: as in `without_silence`.
+    """
 
     root: Path
     rate_hz: int
     max_seconds: float = MAX_SECONDS
     kept: KeptSounds | None = field(default=None, compare=False)
+    silence_db: float | None = None
 
     def read(self, file: str) -> Tensor:
         """Read a sound; safe in threads. Shape: float32 (samples,)"""
@@ -66,7 +79,8 @@ class SoundStore:
         if sound is not None:
             return sound
         path = file_path(self.root, file)
-        return read_sound(path, self.rate_hz, max_seconds=self.max_seconds)
+        sound = read_sound(path, self.rate_hz, max_seconds=self.max_seconds)
+        return without_silence(sound, self.rate_hz, self.silence_db)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +120,7 @@ class SoundData:
         root: where the files lie, relative to the folder (of the CSV file).
         classes: the class map; a label is a place in it.
         rate_hz: at which the sounds are read.
-        seconds: median of the readable sounds.
+        seconds: median of the readable sounds, of silence only what is heard.
         window_s: that a network hears at a time.
         splits: under `train`, `val` and `test`.
         scan: what was found before training.
@@ -114,6 +128,7 @@ class SoundData:
         digests: what the samples of each file are known by; none for a split that was stored.
         groups: by file, what it is of one source with; where the source says so.
         folds: by file, the fold that the source states; where it does.
+        loudness: as in `SoundFacts`, and `silence_db` as well.
     """
 
     name: str
@@ -130,6 +145,8 @@ class SoundData:
     digests: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     folds: Mapping[str, str] = field(default_factory=dict)
+    loudness: Loudness = ORIGINAL
+    silence_db: float | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return `SoundFacts` as JSON."""
@@ -139,6 +156,8 @@ class SoundData:
             seconds=self.seconds,
             window_s=self.window_s,
             max_seconds=self.max_seconds,
+            loudness=self.loudness,
+            silence_db=self.silence_db,
         ).model_dump(mode="json")
 
     def forget_decoded(self) -> None:

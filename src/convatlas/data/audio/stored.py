@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from convatlas.data.audio.sound_data import STORED_FIELDS, Clips, SoundData, SoundFacts, SoundStore
+from convatlas.data.audio.sound_data import (
+    ORIGINAL,
+    STORED_FIELDS,
+    Clips,
+    Loudness,
+    SoundData,
+    SoundFacts,
+    SoundStore,
+)
 from convatlas.data.names import stored_name, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
@@ -33,6 +41,8 @@ class StoredSounds(BaseModel):
     window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     seed: StrictInt
+    loudness: Loudness = ORIGINAL
+    silence_db: float | None = None
     scan: dict[str, Any]
     splits: dict[StrictStr, StoredPart]
 
@@ -53,7 +63,7 @@ def load_sounds(path: str | Path, source: str | Path | None = None) -> SoundData
     root = stored_root(place, stored.root)
     splits = stored.model_dump()["splits"]
     check_present(path, root, splits)
-    store = SoundStore(root, stored.rate_hz, stored.max_seconds)
+    store = SoundStore(root, stored.rate_hz, stored.max_seconds, silence_db=stored.silence_db)
     fields = {key: getattr(stored, key) for key in STORED_FIELDS}
     fields |= {"classes": tuple(stored.classes), "source": stored_name(place)}
     clips = {name: Clips(part["files"], part["labels"], store) for name, part in splits.items()}
