@@ -123,3 +123,15 @@ def test_the_networks_of_the_atlas_have_stages_and_a_last_layer_to_keep_apart():
         assert all(each.startswith("classifier") for each in left)
         first = frozen_parts(model, "1").params
         assert {each for each in params if each.startswith("stages.0.")} == first
+
+
+@pytest.mark.parametrize(("until", "moves"), [(0.5, True), (1.0, False)])
+def test_a_frozen_part_is_trained_from_the_share_of_the_run_that_the_recipe_says(until, moves):
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    recipe = Recipe(epochs=2, batch_size=8, ema_decay=0.0, freeze_until=until, warmup=0.0)
+    train(model, task(), recipe, frozen=frozen_parts(model, "2"), way="torch")
+    changed = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+    parts = {"stages.0.0.weight", "stages.1.0.weight", "stages.1.1.running_mean"}
+    assert (changed & parts) == (parts if moves else set())
+    assert all(p.requires_grad for p in model.parameters())

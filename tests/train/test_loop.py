@@ -210,3 +210,33 @@ def test_the_weights_that_validated_best_are_kept(accuracies, losses, kept, deca
     assert result.figures["val_accuracy"] == accuracies[kept - 1]
     assert log.rows[-1]["kept_epoch"] == kept
     assert len(log.rows) == 4
+
+
+def test_patience_ends_a_run_that_no_longer_gains():
+    recipe = RECIPE.with_options(epochs=50, patience=3, lr=1e-12, ema_decay=0.0)
+    log = RunLog()
+    result = train(network(), still(task()), recipe, log=log)
+    assert result.ended == "patience"
+    assert [row["epoch"] for row in log.rows] == [1, 2, 3, 4]
+
+
+def test_a_plateau_divides_the_rate_in_the_run():
+    log = RunLog()
+    options = {"schedule": "plateau", "lr_every": 0.25, "warmup": 0.0, "final_lr_fraction": 0.0}
+    train(network(), still(task()), RECIPE.with_options(lr=1e-9, **options), log=log)
+    rates = [row["lr"] / 1e-9 for row in log.rows]
+    assert rates == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_a_task_hears_how_far_the_run_is():
+    heard, asked = [], task()
+    asked.training_progress = heard.append
+    train(network(), asked, RECIPE.with_options(epochs=2))
+    assert heard == pytest.approx([step / 12 for step in range(12)])
+
+
+def still(asked):
+    """Let each validation after the first be worse, whatever the network does."""
+    losses = iter(range(1, 100))
+    asked.validate = lambda *_: {"val_accuracy": 0.5, "val_loss": float(next(losses))}
+    return asked

@@ -158,7 +158,11 @@ def _without(
             way=trial.way,
             frozen=frozen,
         )
-    return result.figures if result.figures and result.ended in ("epochs", "time") else None
+    return (
+        result.figures
+        if result.figures and result.ended in ("epochs", "time", "patience")
+        else None
+    )
 
 
 def head_by_folds(

@@ -68,13 +68,14 @@ def holding(model: nn.Module, frozen: FrozenParts) -> Iterator[None]:
     """Let parameters get no gradient inside the block."""
     held = {name for name, p in model.named_parameters() if p.requires_grad} & frozen.params
     try:
-        _let_learn(model, held, learn=False)
+        let_learn(model, held, learn=False)
         yield
     finally:
-        _let_learn(model, held, learn=True)
+        let_learn(model, held, learn=True)
 
 
-def _let_learn(model: nn.Module, names: Collection[str], *, learn: bool) -> None:
+def let_learn(model: nn.Module, names: Collection[str], *, learn: bool) -> None:
+    """Let these parameters get gradients, or none."""
     for name, parameter in model.named_parameters():  # a move may have made them anew
         if name in names:
             parameter.requires_grad_(learn)

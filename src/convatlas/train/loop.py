@@ -15,10 +15,11 @@ from convatlas.progress import Bar, Progress, Silent
 from convatlas.train.best import BestWeights
 from convatlas.train.device import on_training_device
 from convatlas.train.ema import weight_average
-from convatlas.train.frozen_parts import FrozenParts, hold_still, holding
+from convatlas.train.frozen_parts import FrozenParts, hold_still, holding, let_learn
 from convatlas.train.log import RunLog
-from convatlas.train.optimizer import build_optimizer
+from convatlas.train.optimizer import build_optimizer, parameter_groups
 from convatlas.train.recipe import Recipe
+from convatlas.train.schedule import Plateau
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import VALIDATED, TrainTask
 from convatlas.train.update_bn import BATCHES as STATISTICS
@@ -36,7 +37,7 @@ MIN_STEP_FRACTION = 0.3  # steps get at least this fraction of the time, whateve
 
 @dataclass
 class Trained:
-    """How a run went. `ended` is `epochs`, `time`, `interrupted` or `diverged`."""
+    """How a run went. `ended` is `epochs`, `time`, `patience`, `interrupted` or `diverged`."""
 
     ended: str = "epochs"
     steps: int = 0
@@ -71,7 +72,8 @@ def train(
     is further: a run that its time limit ends has still gone through its whole schedule.
 
     A network that changes while it trains (paths that freeze) has `training_progress(share)`, which
-    is called before every step with the share of the run that is done, from 0 to under 1.
+    is called before every step with the share of the run that is done, from 0 to under 1. So may a
+    task.
 
     On a CPU, a run that is long enough finds out in its first step whether the network trains
     faster with the CPU kernels or in torch's other memory format, with 5 % of its time at most, and
@@ -144,7 +146,9 @@ def _train(
     optimizer, batches, validation = accelerator.prepare(optimizer, batches, validation)
     average = weight_average(bare, recipe.ema_decay) if recipe.ema_decay else None
     kept = average.module if average is not None else bare
-    schedule = getattr(bare, "training_progress", None)
+    # What changes while it trains: a network (paths that freeze), a task (mixing that ends).
+    told = [t for each in (bare, task) if (t := getattr(each, "training_progress", None))]
+    plateau = Plateau(recipe)
     fastest_way.watch(bare, accelerator)
 
     result = Trained()
@@ -165,9 +169,15 @@ def _train(
             if stop is not None and stop.requested:
                 result.ended, done = "interrupted", 1.0
                 break
-            if schedule is not None:
-                schedule(done)
-            rate = recipe.rate(done)
+            for tell in told:
+                tell(done)
+            if frozen.modules and done >= recipe.freeze_until:
+                let_learn(bare, frozen.params, learn=True)
+                for group in parameter_groups(bare, recipe, frozen.params, pretrained_names):
+                    optimizer.add_param_group(group)
+                frozen = FrozenParts()
+                model.train()
+            rate = recipe.rate(done, plateau.dropped)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr * rate * group["lr_scale"]
             with accelerator.autocast():
@@ -225,12 +235,15 @@ def _train(
                 epoch=round(epochs_before + result.epochs, 2),
                 step=result.steps,
                 seconds=round(result.seconds, 3),
-                lr=recipe.lr * recipe.rate(min(1.0, done)),
+                lr=recipe.lr * recipe.rate(min(1.0, done), plateau.dropped),
                 train_loss=mean_loss,
                 **figures,
                 kept_epoch=round(epochs_before + best.epoch, 2),
             )
             losses = []
+            plateau.validated(done, best.epoch / recipe.epochs)
+            if done < 1 and 0 < recipe.patience <= result.epochs - best.epoch:
+                result.ended, done = "patience", 1.0
     bar.close()
     if average is not None:
         bare.load_state_dict(average.module.state_dict())

@@ -5,63 +5,99 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from convatlas.errors import UsageError, nearest
+from convatlas.train.schedule import Schedule
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train, whatever the task; which network and which data are not its business.
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """How a step changes the weights.
 
     Args:
-        optimizer: `sgd` (Nesterov momentum) or `adamw`.
+        optimizer: `sgd`, `rmsprop` (TensorFlow's form), `adam` or `adamw`.
         lr: highest learning rate, reached at the end of the warm-up.
         pretrained_lr_fraction: of `lr`, for weights that were trained before; others get all of it.
-        momentum: of SGD.
+        momentum: of SGD and RMSProp.
+        nesterov: SGD's momentum is Nesterov's.
+        squares_decay: of RMSProp's mean of squared gradients.
+        betas: of Adam and AdamW.
+        eps: of RMSProp, inside the root, and of Adam and AdamW; None takes 1e-10 and 1e-8.
         weight_decay: on filters and matrices, as `weight_decay.py` tells them by the kind of layer;
-            never on biases, slopes and embeddings.
+            never on biases, slopes and embeddings. AdamW's acts on the weights, that of the others
+            on the gradient.
         depthwise_decay: share of it on depthwise filters, whose few weights need none.
         norm_decay: share of it on scales of norms.
+        clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
+    """
+
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "adamw"
+    lr: float = 4e-3
+    pretrained_lr_fraction: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    squares_decay: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float | None = None
+    weight_decay: float = 0.1
+    depthwise_decay: float = 0.0
+    norm_decay: float = 0.0
+    clip_norm: float = 1.0
+
+    def step_checks(self) -> dict[str, bool]:
+        """Return which fields have values that can be, by name."""
+        return {
+            "optimizer": self.optimizer in ("sgd", "rmsprop", "adam", "adamw"),
+            "lr": 0 < self.lr < math.inf,
+            "pretrained_lr_fraction": 0 <= self.pretrained_lr_fraction <= 1,
+            "momentum": 0 <= self.momentum < 1,
+            "nesterov": self.optimizer != "sgd" or not self.nesterov or self.momentum > 0,
+            "squares_decay": 0 <= self.squares_decay < 1,
+            "betas": len(self.betas) == 2 and all(0 <= each < 1 for each in self.betas),
+            "eps": self.eps is None or 0 < self.eps < math.inf,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
+            "depthwise_decay": 0 <= self.depthwise_decay <= 1,
+            "norm_decay": 0 <= self.norm_decay <= 1,
+            "clip_norm": 0 <= self.clip_norm < math.inf,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Steps, Schedule):
+    """How to train, whatever the task; which network and which data are not its business.
+
+    Its fields are also those of `Steps` and `Schedule`, which say what they mean.
+
+    Args:
         epochs: passes over the training split; a time limit may end them earlier.
         batch_size: images a step, over all processes.
-        warmup: share of the run in which the rate climbs from zero.
-        final_lr_fraction: share of `lr` that the cosine ends at.
+        patience: passes without a better validation after which the run ends; 0 goes on.
         ema_decay: of the moving average of weights that is evaluated and kept; 0 keeps the last.
-        clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
         seed: of the weights, the order of the examples and what is drawn at random.
         precision: `no`, `bf16` or `fp16`, as accelerate names them; `auto` takes bf16 or fp16 on a
             GPU that has units for it, else `no`.
         freeze: what keeps the weights that it starts from, as `frozen_parts` reads it: `none`, a
             number of stages, the name of a part, or `all-but-head`.
+        freeze_until: share of the run after which that part is trained as well.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    lr: float = 4e-3
-    pretrained_lr_fraction: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.1
-    depthwise_decay: float = 0.0
-    norm_decay: float = 0.0
     epochs: float = 60
     batch_size: int = 64
-    warmup: float = 0.1
-    final_lr_fraction: float = 0.01
+    patience: float = 0
     ema_decay: float = 0.99
-    clip_norm: float = 1.0
     seed: int = 0
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     freeze: str = "none"
+    freeze_until: float = 1.0
 
     def __post_init__(self) -> None:
         checks = {
-            "optimizer": self.optimizer in ("sgd", "adamw"),
-            "lr": 0 < self.lr < math.inf,
-            "pretrained_lr_fraction": 0 <= self.pretrained_lr_fraction <= 1,
-            "depthwise_decay": 0 <= self.depthwise_decay <= 1,
-            "norm_decay": 0 <= self.norm_decay <= 1,
-            "epochs": self.epochs > 0,
+            **self.step_checks(),
+            **self.schedule_checks(),
+            "epochs": 0 < self.epochs < math.inf,
             "batch_size": self.batch_size >= 1,
-            "warmup": 0 <= self.warmup < 1,
+            "patience": self.patience >= 0,
             "ema_decay": 0 <= self.ema_decay < 1,
             "precision": self.precision in ("no", "bf16", "fp16", "auto"),
+            "freeze_until": 0 < self.freeze_until <= 1,
         }
         for name, holds in checks.items():
             if not holds:
@@ -82,12 +118,3 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
         return asdict(self)
-
-    def rate(self, progress: float) -> float:
-        """Share of `lr` at a share of the run in [0, 1]: linear warm-up, then half a cosine."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        done = min(1.0, (progress - self.warmup) / (1 - self.warmup))
-        return self.final_lr_fraction + (1 - self.final_lr_fraction) * 0.5 * (
-            1 + math.cos(math.pi * done)
-        )
