@@ -168,7 +168,7 @@ def test_predict_answers_a_list_of_pairs(run, tmp_path, capsys):
 def test_options_are_checked_and_a_run_of_another_task_is_refused(run, tmp_path, monkeypatch):
     task = find_task("extract")
     for options, words in (
-        ({"speaker": "guess"}, "speaker must be one of trained, statistics, got 'guess'"),
+        ({"speaker": "guess"}, "speaker must be one of trained, statistics, vector, got 'guess'"),
         ({"single": 2}, "single must be one of leave, halve"),
         ({"clip_seconds": 0.1}, "clip_seconds must be from 0.5 to 60"),
         ({"voices": 1}, "voices must be from 2 to 6, got 1"),
@@ -209,3 +209,58 @@ def test_figures_table_and_doubts():
     poor = judged([0.0] * 40, [0.1] * 40, [True] * 40, [None] * 40)
     assert "hardly extracts" in poor.record()["doubts"][0]
     assert "other_speaker" not in poor.figures
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_the_speaker_by_vectors(
+    tiny, tmp_path, capsys, onnx_operators_read_once
+):
+    from convatlas.deploy.onnx_file import OnnxFile
+
+    folder, rows = write_speech(tmp_path / "speech"), ["mixture,target,vector"]
+    vectors = np.random.default_rng(0).normal(size=(10, 5)).astype("f4")
+    np.savez(tmp_path / "all.npz", **{f"s{who}": each for who, each in enumerate(vectors)})
+    for pair in range(5):
+        for number in range(2):
+            files = [folder / f"s{2 * pair + k}" / f"0-{number}.wav" for k in range(2)]
+            mixture = sum(soundfile.read(file)[0] for file in files)
+            soundfile.write(tmp_path / f"{pair}-{number}.wav", mixture, RATE)
+            for k, file in enumerate(files):
+                rows.append(f"{pair}-{number}.wav,{file},all.npz[s{2 * pair + k}]")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    run = ca.fit(
+        tmp_path / "list.csv", model=tiny, epochs=1, max_trials=1, out=tmp_path / "run", seconds=0.5
+    )
+    config = open_run(run.path).config
+    assert config.steps == {"test": "done", "export": "done", "report": "done"}
+    assert (config.facts["speaker"], config.facts["speaker_features"]) == ("vector", 5)
+    assert config.proof.passed
+    assert OnnxFile(run.files["onnx"]).inputs == ["mixture", "speaker"]
+    assert open_run(run.path).evaluate().figures == pytest.approx(config.figures, rel=1e-4)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "a vector of 5 numbers from elsewhere" in page
+    assert "<p>clip of the" not in page
+    np.save(tmp_path / "anna.npy", vectors[3])
+    np.save(tmp_path / "long.npy", np.zeros(6))
+    talk = str(tmp_path / "1-0.wav")
+    (by_file,) = run.predict((talk, str(tmp_path / "anna.npy")))
+    (by_numbers,) = run.predict((talk, vectors[3]))
+    assert torch.equal(by_file.voice, by_numbers.voice)
+
+    def told(speaker, code=0):
+        capsys.readouterr()
+        words = ["extract", str(run.path), talk, "--speaker", str(speaker)]
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--out", str(tmp_path / "voices")])
+        assert (ended.value.code or 0) == code
+        return capsys.readouterr().err
+
+    told(tmp_path / "anna.npy")
+    told(f"{tmp_path / 'all.npz'}[s3]")
+    for name in ("1-0-anna.wav", "1-0-s3.wav"):
+        written = torch.from_numpy(soundfile.read(tmp_path / "voices" / name)[0]).float()
+        torch.testing.assert_close(written, by_file.voice.clamp(-1, 1), atol=1e-3, rtol=0)
+    assert "long.npy: a speaker's vector must have 5 numbers here, got 6" in told(
+        tmp_path / "long.npy", 3
+    )
+    assert "told the speaker by a vector of 5 numbers" in told(talk, 2)

@@ -1,7 +1,8 @@
 """The verb `extract`: the voice of one speaker out of recordings, each as a sound file."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,6 +12,8 @@ from convatlas.errors import DataError, UsageError
 from convatlas.text import printable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from convatlas.deploy.extractor import Extractor
     from convatlas.pipeline.run import Run
 
@@ -24,7 +27,10 @@ def extract_command(
         metavar="FILES...",
     ),
     speaker: Path = typer.Option(
-        ..., help="A recording of the wanted speaker alone, half a second or more.", metavar="CLIP"
+        ...,
+        help="A recording of the wanted speaker alone, half a second or more; the speaker's vector "
+        "(.npy, .npz[NAME]) where the run was trained with vectors.",
+        metavar="CLIP",
     ),
     out: Path = typer.Option(
         Path("voices"), help="The folder to write the voices to.", metavar="DIR"
@@ -40,19 +46,18 @@ def extract_command(
     """
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.data.audio.asked import find_asked
-    from convatlas.data.audio.enrolment_clip import check_clip
-    from convatlas.data.audio.read import read_sound
     from convatlas.deploy.extract_file import extract_file
+    from convatlas.explain.signals.extracted import speaker_stem
     from convatlas.pipeline.run import open_run
 
     opened = open_run(run)
     predictor = _extractor(opened, run)
     limit, rate = opened.facts["max_seconds"], predictor.rate_hz
-    clip = check_clip(read_sound(speaker, rate, max_seconds=limit), rate, str(speaker))
+    clip = _told(opened.facts, speaker, rate)
     progress = progress_on_stderr()
     sounds = list(find_asked(files, progress))
     stems = file_stems([sound.name for sound in sounds])
-    targets = [out / f"{stem}-{speaker.stem}.wav" for stem in stems]
+    targets = [out / f"{stem}-{speaker_stem(str(speaker))}.wav" for stem in stems]
     if not force:
         check_free(targets)
     answers, failed = [], 0
@@ -82,6 +87,29 @@ def extract_command(
         ("file", "voice"),
     )
     say(f"{len(sounds) - failed:,} recordings at {rate:,} Hz in {printable(out)}")
+
+
+def _told(facts: Mapping[str, Any], speaker: Path, rate_hz: int) -> "Tensor":
+    """Read what tells the speaker: a clip, or a vector."""
+    from convatlas.data.audio.enrolment_clip import check_clip
+    from convatlas.data.audio.read import read_sound
+    from convatlas.data.audio.speaker_vector import names_vector, read_vector
+
+    features = facts.get("speaker_features")
+    if features is None and names_vector(str(speaker)):
+        raise UsageError(
+            f"--speaker {printable(speaker)}: this run is told the speaker by a clip, a sound "
+            "file; for vectors train with a list that has a column vector"
+        )
+    if features is not None and not names_vector(str(speaker)):
+        raise UsageError(
+            f"--speaker {printable(speaker)}: this run is told the speaker by a vector of "
+            f"{features:,} numbers, as .npy or .npz[NAME]"
+        )
+    if features is not None:
+        return read_vector(str(speaker), features=features)
+    clip = read_sound(speaker, rate_hz, max_seconds=facts["max_seconds"])
+    return check_clip(clip, rate_hz, str(speaker))
 
 
 def _extractor(opened: "Run", run: Path) -> "Extractor":

@@ -1,4 +1,4 @@
-"""From a mixture and a clip of one speaker to that speaker's voice."""
+"""From a mixture and a clip, or a vector, of one speaker to that speaker's voice."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType
@@ -80,7 +80,7 @@ class Extractor(Predictor):
 
         Args:
             samples: the recording in order, in pieces of any length. Shape: each (t,)
-            clip: of the speaker. Shape: (clip_samples,)
+            clip: of the speaker, or the speaker's vector. Shape: (clip_samples,)
             run: takes batches as `forward` does; this module where not given.
 
         Shape: yields (u,)
@@ -96,6 +96,33 @@ class Extractor(Predictor):
     def window(self) -> int:
         """Samples that are answered at once; a longer recording goes window by window."""
         return 2 * round(WINDOW_SECONDS * self.rate_hz / 2)
+
+
+class VectorExtractor(Extractor):
+    """The same where a vector tells the speaker, such as an i-vector.
+
+    Args:
+        features: numbers of the vector.
+
+    Shape: float32 (n, samples), (n, features) -> float32 (n, samples)
+    """
+
+    inputs = MappingProxyType({"mixture": {0: "n", 1: "samples"}, "speaker": {0: "n"}})
+
+    def __init__(self, network: nn.Module, rate_hz: int, seconds: float, features: int):
+        super().__init__(network, rate_hz, seconds, clip_seconds=0)
+        self.features = features
+        self.metadata = {RATE: str(rate_hz), "speaker_features": str(features)}
+        self.usage = (
+            f"inputs `mixture`: float32 (n, samples) from -1 to 1 at {rate_hz:,} Hz, one channel, "
+            f"{MIN_SAMPLES} samples or more, and `speaker`: float32 (n, {features}); output "
+            "`voice` (n, samples) of any loudness"
+        )
+
+    def example(self, batch: int = 2) -> tuple[Tensor, Tensor]:
+        """Return random mixtures and vectors. Shape: float32 (n, samples), (n, features)"""
+        mixtures, _ = super().example(batch)
+        return mixtures, torch.randn(batch, self.features)
 
 
 class _Levelled:

@@ -12,13 +12,14 @@ from convatlas.data.audio.asked_pairs import AskedPair, find_pairs
 from convatlas.data.audio.enrolled_mixers import Asked
 from convatlas.data.audio.enrolment_clip import MIN_CLIP_SECONDS, check_clip
 from convatlas.data.audio.extraction_data import (
+    VECTOR,
     ExtractionData,
     ExtractionFacts,
     ExtractionSplit,
     Speaker,
 )
 from convatlas.data.audio.kept_sounds import KeptSounds
-from convatlas.data.audio.list_extraction import holds_extraction_list
+from convatlas.data.audio.list_extraction import ENROLMENT, holds_extraction_list
 from convatlas.data.audio.open_extraction import (
     LAYOUTS,
     Enrolling,
@@ -26,8 +27,9 @@ from convatlas.data.audio.open_extraction import (
     open_extraction_test,
 )
 from convatlas.data.audio.sound_file import duration
+from convatlas.data.audio.speaker_vector import check_vector, read_vector
 from convatlas.data.audio.stored_extraction import learnt_from, load_extraction
-from convatlas.deploy.extractor import Extractor
+from convatlas.deploy.extractor import Extractor, VectorExtractor
 from convatlas.errors import DataError
 from convatlas.explain.signals.extracted import COLUMNS, ExtractedVoice, csv_columns
 from convatlas.explain.signals.extraction import ExtractionEvaluation
@@ -53,6 +55,7 @@ from convatlas.train.tasks.extract import SI_SDRI
 NUMBERS = {**LIMITS, "clip_seconds": (MIN_CLIP_SECONDS, 60.0)}
 WORDS = {"speaker": get_args(Speaker), "single": ("leave", "halve")}
 SPEAKER_WORDS = {"trained": "a trained embedding", "statistics": "statistics of its mel bands"}
+VECTOR_WORDS = "a vector of {:,} numbers from elsewhere"
 RECIPE = Recipe(lr=1e-3, weight_decay=0.01, batch_size=8, clip_norm=5.0)
 
 
@@ -97,27 +100,36 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
         known = ExtractionFacts.model_validate(facts)
         if settings:
             raise ValueError("settings: must be empty")
-        for option, value in (("enrolment", known.speaker), ("rate_hz", known.rate_hz)):
+        expected = {"enrolment": known.speaker, "rate_hz": known.rate_hz}
+        if known.speaker_features is not None:
+            expected["speaker_features"] = known.speaker_features
+        for option, value in expected.items():
             if run.options.get(option, value) != value:
                 raise ValueError(f"options: {option} is {run.options[option]}, not {value}")
 
     def fresh(self, entries: Sequence[Entry], data: ExtractionData, *, fixed_width: bool):
-        lengths = (("samples", data.seconds), ("clip_samples", data.clip_seconds))
-        forms = [({name: round(each * data.rate_hz) for name, each in lengths}, {})]
-        options = {"enrolment": data.speaker, "rate_hz": data.rate_hz}
+        lengths = {"samples": data.seconds, "clip_samples": data.clip_seconds}
+        options: dict[str, Any] = {"enrolment": data.speaker, "rate_hz": data.rate_hz}
+        if data.speaker == VECTOR:
+            del lengths["clip_samples"]
+            options["speaker_features"] = data.speaker_features
+        forms = [({name: round(each * data.rate_hz) for name, each in lengths.items()}, {})]
         return {
             entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
             for entry in entries
         }
 
     def input_words(self, example) -> str:
-        return f"{example['samples']:,} samples, clip of {example['clip_samples']:,}"
+        told = f"clip of {example['clip_samples']:,}" if "clip_samples" in example else "vector"
+        return f"{example['samples']:,} samples, {told}"
 
     def trial_data(self, data: ExtractionData, recipe, options, progress) -> TrialExtraction:
         return TrialExtraction(data, progress)
 
     def predictor(self, network: nn.Module, settings, facts) -> Extractor:
         known = ExtractionFacts.model_validate(facts)
+        if known.speaker_features is not None:
+            return VectorExtractor(network, known.rate_hz, known.seconds, known.speaker_features)
         return Extractor(network, known.rate_hz, known.seconds, known.clip_seconds)
 
     def small(self, item: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -125,10 +137,10 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
         return mixture, clip
 
     def predict(self, predictor, asked, facts, progress):
-        found = find_pairs(asked)
+        known = ExtractionFacts.model_validate(facts)
+        found = find_pairs(asked, VECTOR if known.speaker == VECTOR else ENROLMENT)
         listed = found if isinstance(asked, Iterator) else list(found)
         total = len(listed) if isinstance(listed, list) else None
-        known = ExtractionFacts.model_validate(facts)
         return total, (self._voice(predictor, pair, known) for pair in listed)
 
     def _voice(self, predictor, pair: AskedPair, facts: ExtractionFacts) -> ExtractedVoice:
@@ -136,12 +148,11 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
         if pair.error is not None:
             return ExtractedVoice(*named, error=pair.error)
         try:
-            clip = pair.clip.read(facts.rate_hz, facts.max_seconds)
-            check_clip(clip, facts.rate_hz, pair.clip.name)
+            told = _told(pair, facts)
             mixture = pair.mixture.read(facts.rate_hz, facts.max_seconds)
         except DataError as error:
             return ExtractedVoice(*named, error=str(error))
-        voice = predictor().predict([(mixture, clip)])[0]
+        voice = predictor().predict([(mixture, told)])[0]
         if not bool(torch.isfinite(voice).all()):
             reason = f"{pair.mixture.name}: the network's answer is not a finite number"
             return ExtractedVoice(*named, error=reason)
@@ -176,21 +187,41 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
         return csv_columns()
 
     def describe_facts(self, facts) -> list[tuple[str, str]]:
-        return [("voices", str(facts["voices"])), ("speaker", SPEAKER_WORDS[facts["speaker"]])]
+        return [("voices", str(facts["voices"])), ("speaker", _speaker_words(facts))]
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
-        clip, words = duration(facts["clip_seconds"]), SPEAKER_WORDS[facts["speaker"]]
+        words = _speaker_words(facts)
+        if facts["speaker"] != VECTOR:
+            words += f", of clips of {duration(facts['clip_seconds'])} while it learnt"
         return [
             ("heard at", f"{facts['rate_hz']:,} Hz, one channel"),
             ("learnt in pieces of", duration(facts["seconds"])),
-            ("speaker", f"{words}, of clips of {clip} while it learnt"),
+            ("speaker", words),
         ]
 
     def show(self, evaluation: ExtractionEvaluation, data: ExtractionData, scan) -> ReportContent:
         return show_extracted(evaluation, data)
 
     def runtime_code(self, path: Path, run) -> str:
-        return extract_runtime_code(path, ExtractionFacts.model_validate(run.facts).rate_hz)
+        known = ExtractionFacts.model_validate(run.facts)
+        return extract_runtime_code(path, known.rate_hz, by_vector=known.speaker == VECTOR)
+
+
+def _told(pair: AskedPair, facts: ExtractionFacts) -> Tensor:
+    """Return the clip, or the vector, of the wanted speaker."""
+    if facts.speaker != VECTOR:
+        clip = pair.clip.read(facts.rate_hz, facts.max_seconds)
+        return check_clip(clip, facts.rate_hz, pair.clip.name)
+    value, features = pair.clip.value, facts.speaker_features
+    if isinstance(value, str):
+        return read_vector(value, features=features)
+    return check_vector(value, pair.clip.name, features)
+
+
+def _speaker_words(facts: Mapping[str, Any]) -> str:
+    if facts["speaker"] == VECTOR:
+        return VECTOR_WORDS.format(facts["speaker_features"])
+    return SPEAKER_WORDS[facts["speaker"]]
 
 
 def _near(estimate: Tensor, voice: Tensor) -> Tensor:

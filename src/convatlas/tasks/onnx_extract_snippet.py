@@ -3,7 +3,7 @@
 from pathlib import Path
 
 RUNTIME_CODE = '''\
-import onnxruntime
+{numpy}import onnxruntime
 import soundfile
 import soxr
 
@@ -17,12 +17,21 @@ def read(file):
 
 
 mixture = read("mixture.wav")
-voice = session.run(None, {{"mixture": mixture, "enrolment": read("speaker.wav")}})[0]
+voice = session.run(None, {{"mixture": mixture, {told}}})[0]
 voice *= max(0.0, (mixture * voice).sum()) / (voice**2).sum()  # as loud as in the mixture
 soundfile.write("mixture-speaker.wav", voice[0], {rate})
 '''
 
 
-def extract_runtime_code(file: Path, rate_hz: int) -> str:
-    """Return code for the exported file: ONNX Runtime, soundfile and soxr are enough."""
-    return RUNTIME_CODE.format(file=str(file), rate=rate_hz)
+CLIP = '"enrolment": read("speaker.wav")'
+VECTOR = '"speaker": np.load("speaker.npy").astype("float32")[None]'
+
+
+def extract_runtime_code(file: Path, rate_hz: int, *, by_vector: bool = False) -> str:
+    """Return code for the exported file: ONNX Runtime, soundfile and soxr are enough.
+
+    Args:
+        by_vector: a vector tells the speaker, not a clip.
+    """
+    numpy, told = ("import numpy as np\n", VECTOR) if by_vector else ("", CLIP)
+    return RUNTIME_CODE.format(file=str(file), rate=rate_hz, numpy=numpy, told=told)

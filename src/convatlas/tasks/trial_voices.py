@@ -72,7 +72,8 @@ class TrialExtraction(TrialMixtures):
 
     def training(self, candidate: Candidate, recipe: Recipe, judged: int | None) -> Extract:
         """Return batches, loss and validation; `judged` mixtures validate, the same each time."""
-        lengths = candidate.example["samples"], candidate.example["clip_samples"]
+        example = candidate.example
+        lengths = example["samples"], example.get("clip_samples", 0)  # a vector has none
         splits = self.data.splits
         val = self.judged_part(splits["val"].pieces(*lengths), judged, recipe.seed)
         return Extract(splits["train"].pieces(*lengths, fresh=True), val)

@@ -1,17 +1,15 @@
-"""Where mixtures with an enrolment clip come from: clean speech mixed here, or files in a list."""
+"""Where mixtures with an enrolment clip come from; clean speech that is mixed here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from convatlas.data.audio.enrolled_mixtures import EnrolledMixtures, cut_clip
-from convatlas.data.audio.mixers import JUDGED_SECONDS, Speech, aligned
-from convatlas.data.audio.mixtures import MAX_TRIES, SILENCE
+from convatlas.data.audio.enrolled_mixtures import EnrolledMixtures
+from convatlas.data.audio.mixers import JUDGED_SECONDS, Speech
 from convatlas.data.audio.sound_data import SoundStore
 
 
@@ -21,7 +19,8 @@ class Asked:
 
     Args:
         mixture: Shape: float32 (t,)
-        clip: of the wanted speaker, from another recording. Shape: float32 (u,)
+        clip: of the wanted speaker, from another recording, or the speaker's vector. Shape:
+            float32 (u,)
         voice: of the wanted speaker in the mixture. Shape: float32 (t,)
         other: the other voice, or all that is left of the mixture. Shape: float32 (t,)
         other_clip: of the speaker of `other`, where there is one. Shape: float32 (u,)
@@ -32,14 +31,6 @@ class Asked:
     voice: Tensor
     other: Tensor
     other_clip: Tensor | None = None
-
-
-class ListedRow(NamedTuple):
-    """A row of a list: files of the mixture, of the wanted voice alone, and of the clip."""
-
-    mixture: str
-    target: str
-    enrolment: str
 
 
 class EnrolledMixer(Protocol):
@@ -187,116 +178,3 @@ class EnrolledSpeech(Speech):
     def stored(self) -> dict[str, Any]:
         """Return what makes the same mixer again, for JSON."""
         return {**super().stored(), "halved": self.halved}
-
-
-class ListedVoices:
-    """Mixtures that lie in files, each with the files of the wanted voice and of the clip.
-
-    Args:
-        rows: files, relative to the source.
-        seed: of the places that pieces are cut from.
-    """
-
-    def __init__(self, store: SoundStore, rows: Sequence[ListedRow], seed: int = 0):
-        self.store, self.rows, self.seed = store, list(rows), seed
-
-    @property
-    def files(self) -> list[str]:
-        """The files of all rows, each once."""
-        return list(dict.fromkeys(file for row in self.rows for file in row))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def pieces(self, samples: int, clip_samples: int, *, fresh: bool = False) -> "_ListedPieces":
-        """Return pieces of mixtures (t,), clips (u,) and wanted voices (t,), of these lengths.
-
-        Args:
-            fresh: a number gives other pieces each time that it is asked for.
-        """
-        return _ListedPieces(self, samples, clip_samples, fresh=fresh)
-
-    def whole(self, index: int) -> Asked:
-        """Return one mixture, as long as the shorter of it and the wanted voice.
-
-        Where another row asks the same mixture for another voice, that is the other one.
-
-        Raises:
-            DataError: their lengths differ by more than resampling explains.
-        """
-        row = self.rows[index]
-        mixture, voice = aligned(self.store, [row.mixture, row.target])
-        clip, other = self.store.read(row.enrolment), self._other(index)
-        if other is None:
-            return Asked(mixture, clip, voice, mixture - voice)
-        _, second = aligned(self.store, [row.mixture, other.target])
-        shared = min(len(mixture), len(second))
-        return Asked(
-            mixture[:shared],
-            clip,
-            voice[:shared],
-            second[:shared],
-            self.store.read(other.enrolment),
-        )
-
-    def _other(self, index: int) -> ListedRow | None:
-        row = self.rows[index]
-        return next((r for r in self._asking.get(row.mixture, []) if r.target != row.target), None)
-
-    @cached_property
-    def _asking(self) -> dict[str, list[ListedRow]]:
-        found: dict[str, list[ListedRow]] = {}
-        for row in self.rows:
-            found.setdefault(row.mixture, []).append(row)
-        return found
-
-    def behind(self, index: int) -> list[str]:
-        """Return the files of one mixture, of its voices and clips, each once."""
-        other = self._other(index)
-        return list(dict.fromkeys([*self.rows[index], *(() if other is None else other[1:])]))
-
-    def title(self, index: int) -> str:
-        """Return the files of one mixture and its clip."""
-        row = self.rows[index]
-        return f"{row.mixture}, wanted as in {row.enrolment}"
-
-    def stored(self) -> dict[str, Any]:
-        """Return what makes the same mixer again, for JSON."""
-        return {"rows": [list(row) for row in self.rows], "seed": self.seed}
-
-
-class _ListedPieces(Dataset[tuple[Tensor, ...]]):
-    def __init__(self, mixer: ListedVoices, samples: int, clip_samples: int, *, fresh: bool):
-        self._mixer, self._samples, self._clip_samples = mixer, samples, clip_samples
-        self._asked = [0] * len(mixer) if fresh else None
-
-    def __len__(self) -> int:
-        return len(self._mixer)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        mixer, row = self._mixer, self._mixer.rows[index]
-        number = index
-        if self._asked is not None:
-            number += self._asked[index] * len(self)
-            self._asked[index] += 1
-        draw = torch.Generator().manual_seed(mixer.seed * 1_000_000_007 + number)
-        mixture, voice = aligned(mixer.store, [row.mixture, row.target])
-        mixture, voice = _cut_both(mixture, voice, self._samples, draw)
-        clip = cut_clip(mixer.store.read(row.enrolment), self._clip_samples, draw)
-        return mixture, clip, voice
-
-
-def _cut_both(
-    mixture: Tensor, voice: Tensor, samples: int, draw: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Cut both at one place, where the wanted voice is heard if there is one."""
-    spare = len(mixture) - samples
-    if spare <= 0:
-        pad = torch.nn.functional.pad
-        return pad(mixture, (0, -spare)), pad(voice, (0, -spare))
-    at = 0
-    for _ in range(MAX_TRIES):
-        at = int(torch.randint(0, spare + 1, (), generator=draw))
-        if voice[at : at + samples].square().mean().sqrt() > SILENCE:
-            break
-    return mixture[at : at + samples], voice[at : at + samples]

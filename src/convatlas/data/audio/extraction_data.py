@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
@@ -13,15 +13,17 @@ from convatlas.data.audio.enrolled_mixers import Asked, EnrolledMixer
 from convatlas.data.audio.enrolment_clip import MIN_CLIP_SECONDS
 from convatlas.data.audio.read import MAX_SECONDS
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
+from convatlas.data.audio.speaker_vector import MAX_FEATURES, MIN_FEATURES
 from convatlas.data.audio.voice_data import MAX_VOICES, SPEAKERS, save_mixtures
 from convatlas.data.scan_report import ScanReport
 
 LISTED = "listed"  # the layout of a list of mixtures; the other one is `speakers`
 STORED_FIELDS = (
     *("name", "source", "layout", "rate_hz", "voices", "seconds", "clip_seconds", "speaker"),
-    *("max_seconds", "seed"),
+    *("max_seconds", "seed", "speaker_features"),
 )
-Speaker = Literal["trained", "statistics"]
+Speaker = Literal["trained", "statistics", "vector"]
+VECTOR = "vector"  # the speaker is told by a vector from elsewhere, not by a clip
 
 
 class ExtractionFacts(BaseModel):
@@ -32,7 +34,9 @@ class ExtractionFacts(BaseModel):
         voices: in each mixture that is made.
         seconds: of a training example.
         clip_seconds: of the enrolment clip of a training example.
-        speaker: what a clip becomes in the network: a trained embedding or statistics of its bands.
+        speaker: what a clip becomes in the network: a trained embedding or statistics of its bands;
+            or `vector`, where the data hold a vector in place of the clip.
+        speaker_features: numbers of such a vector.
         max_seconds: of one file; a longer one is refused.
     """
 
@@ -44,6 +48,13 @@ class ExtractionFacts(BaseModel):
     clip_seconds: Annotated[float, Field(ge=MIN_CLIP_SECONDS, le=60)]
     speaker: Speaker
     max_seconds: Annotated[float, Field(gt=0)] = MAX_SECONDS
+    speaker_features: Annotated[int, Field(ge=MIN_FEATURES, le=MAX_FEATURES)] | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> "ExtractionFacts":
+        if (self.speaker == VECTOR) != (self.speaker_features is not None):
+            raise ValueError("speaker_features must be given for the speaker vector, and only then")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,20 +131,23 @@ class ExtractionData:
     seed: int
     max_seconds: float = MAX_SECONDS
     digests: Mapping[str, str] = field(default_factory=dict)
+    speaker_features: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return `ExtractionFacts` as JSON."""
         known = {key: getattr(self, key) for key in ExtractionFacts.model_fields}
-        return ExtractionFacts(**known).model_dump(mode="json")
+        return ExtractionFacts(**known).model_dump(mode="json", exclude_none=True)
 
     def summary(self) -> str:
         """Return what is in it in a few words."""
         files = {file for split in self.splits.values() for file in split.mixer.files}
+        told = f"clips of {duration(self.clip_seconds)}"
+        if self.speaker == VECTOR:
+            told = f"vectors of {self.speaker_features:,} numbers"
         made = "made of" if self.layout == SPEAKERS else "in"
         return (
             f"mixtures of {self.voices} voices, {made} {len(files):,} sounds at "
-            f"{self.rate_hz:,} Hz, learnt in pieces of {duration(self.seconds)} with clips of "
-            f"{duration(self.clip_seconds)}"
+            f"{self.rate_hz:,} Hz, learnt in pieces of {duration(self.seconds)} with {told}"
         )
 
     def save(self, path: Path) -> None:

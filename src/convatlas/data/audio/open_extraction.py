@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from convatlas.data.audio.divide_voices import divided
-from convatlas.data.audio.enrolled_mixers import EnrolledMixer, EnrolledSpeech, ListedVoices
+from convatlas.data.audio.enrolled_mixers import EnrolledMixer, EnrolledSpeech
 from convatlas.data.audio.enrolment_clip import MIN_CLIP_SECONDS
 from convatlas.data.audio.extraction_data import (
     LISTED,
+    VECTOR,
     ExtractionData,
     ExtractionFacts,
     ExtractionSplit,
@@ -22,6 +23,7 @@ from convatlas.data.audio.list_extraction import (
     list_extraction,
 )
 from convatlas.data.audio.list_voices import list_speech
+from convatlas.data.audio.listed_voices import ListedRow, ListedVectors, ListedVoices
 from convatlas.data.audio.open_voices import mixtures_of
 from convatlas.data.audio.read import MAX_SECONDS
 from convatlas.data.audio.scan import Progress, SoundFacts
@@ -36,14 +38,14 @@ from convatlas.data.audio.voice_scan import (
     root_word,
     split_members,
 )
-from convatlas.data.names import printable_few, stored_name
+from convatlas.data.names import printable, printable_few, stored_name
 from convatlas.data.sources.listing import SPLITS, Item, Listing
 from convatlas.errors import DataError
 
 LAYOUTS = (
     "a folder SPEAKER/files of clean speech, two recordings of a speaker or more, which is mixed",
     "a CSV file with a column of clean speech and one of speakers",
-    "a CSV file with the columns mixture, target and enrolment",
+    "a CSV file with the columns mixture, target and enrolment, or vector",
 )
 SHARING = "sets of mixtures that share no file"
 
@@ -58,7 +60,9 @@ class Enrolling:
         level_db: by which voices differ at most, where they are mixed here.
         seconds: of a training example.
         clip_seconds: of its clip.
-        speaker: what a clip becomes in the network.
+        speaker: what a clip becomes in the network, or `vector`; a trained embedding where not
+            given, or what the list has.
+        speaker_features: numbers of a vector; as many as most have where not given.
         single: what is done with speakers of a single recording: they are never wanted (`leave`),
             or it is cut in two (`halve`).
         max_seconds: of one file.
@@ -69,9 +73,10 @@ class Enrolling:
     level_db: float = 5.0
     seconds: float = 2.0
     clip_seconds: float = 3.0
-    speaker: Speaker = "trained"
+    speaker: Speaker | None = None
     single: Literal["leave", "halve"] = "leave"
     max_seconds: float = MAX_SECONDS
+    speaker_features: int | None = None
 
 
 def open_extraction(
@@ -140,17 +145,35 @@ class _Opening:
         self.source, self.enrolling, self.reading = source, enrolling, reading
         self.listed: ListedMixtures | None = None
         if holds_extraction_list(source):
-            self.listed = list_extraction(source, need_train=need_train)
+            self.listed = list_extraction(
+                source,
+                need_train=need_train,
+                speaker=enrolling.speaker,
+                features=enrolling.speaker_features,
+            )
             listing = self.listed.listing
             self._heard = {row.target for row in self.listed.rows.values()}
-            self._clips = {row.enrolment for row in self.listed.rows.values()}
+            self._clips = {each for row in self.listed.rows.values() for each in self._told(row)}
+        elif enrolling.speaker == VECTOR:
+            raise DataError(
+                f"{printable(source)}: must be a CSV file with the columns mixture, target and "
+                "vector, where vectors tell the speaker"
+            )
         else:
             listing = list_speech(source, need_train=need_train)
             self._heard = self._clips = {item.file for item in listing.items}
         self.scan = VoiceScan(listing, self._of, self._fault, reading)
 
     def _of(self, item: Item) -> Sequence[str]:
-        return () if self.listed is None else self.listed.rows[item.label][1:]
+        if self.listed is None:
+            return ()
+        row = self.listed.rows[item.label]
+        return row.target, *self._told(row)
+
+    def _told(self, row: ListedRow) -> Sequence[str]:
+        """The clip of a row, if the speaker is told by one."""
+        by_clip = self.listed is None or self.listed.features is None
+        return (row.enrolment,) if by_clip else ()
 
     def _fault(self, fact: SoundFacts) -> str:
         """A silent voice has no level, and a short clip tells too little."""
@@ -181,7 +204,8 @@ class _Opening:
             voices=asked.voices,
             seconds=asked.seconds,
             clip_seconds=asked.clip_seconds,
-            speaker=asked.speaker,
+            speaker=self._speaker,
+            speaker_features=None if self.listed is None else self.listed.features,
             splits=splits,
             scan=scan.report(listing, "recordings" if self.listed is None else "mixtures"),
             seed=seed,
@@ -189,11 +213,18 @@ class _Opening:
             digests=scan.digests,
         )
 
+    @property
+    def _speaker(self) -> Speaker:
+        if self.listed is not None and self.listed.features is not None:
+            return VECTOR
+        return self.enrolling.speaker or "trained"
+
     def _mixer(
         self, store: SoundStore, listing: Listing, members: list[Item], split: str, seed: int
     ) -> EnrolledMixer:
         if self.listed is not None:
-            return ListedVoices(store, [self.listed.rows[item.label] for item in members], seed)
+            made = ListedVoices if self.listed.features is None else ListedVectors
+            return made(store, [self.listed.rows[item.label] for item in members], seed)
         halved = self._halved(members)
         if len(halved) < 1 and not _several(members):
             raise DataError(

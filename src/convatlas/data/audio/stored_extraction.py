@@ -3,22 +3,22 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from convatlas.data.audio.enrolled_mixers import (
     EnrolledMixer,
     EnrolledSpeech,
-    ListedRow,
-    ListedVoices,
 )
 from convatlas.data.audio.extraction_data import (
     LISTED,
     STORED_FIELDS,
+    VECTOR,
     ExtractionData,
     ExtractionFacts,
     ExtractionSplit,
     Speaker,
 )
+from convatlas.data.audio.listed_voices import ListedRow, ListedVectors, ListedVoices
 from convatlas.data.audio.sound_data import SoundStore
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.scan_report import ScanReport
@@ -43,12 +43,16 @@ class StoredMixtures(BaseModel):
     halved: list[StrictStr] = []
     count: Annotated[StrictInt, Field(ge=1)] | None = None
     level_db: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    vectors: StrictBool = False
     rows: Annotated[list[tuple[StrictStr, StrictStr, StrictStr]], Field(min_length=1)] | None = None
 
     @property
     def named(self) -> list[str]:
-        """All files, each once."""
-        return list(dict.fromkeys(self.files or [f for row in self.rows or [] for f in row]))
+        """All sound files, each once."""
+        sounds = 2 if self.vectors else 3
+        return list(
+            dict.fromkeys(self.files or [f for row in self.rows or [] for f in row[:sounds]])
+        )
 
 
 class StoredExtraction(BaseModel):
@@ -68,6 +72,7 @@ class StoredExtraction(BaseModel):
     speaker: Speaker
     max_seconds: float
     seed: StrictInt
+    speaker_features: StrictInt | None = None
     scan: dict[str, Any]
     splits: dict[StrictStr, StoredMixtures]
 
@@ -108,7 +113,8 @@ def learnt_from(path: str | Path) -> set[str] | None:
 
 def _mixer(store: SoundStore, part: StoredMixtures, stored: StoredExtraction) -> EnrolledMixer:
     if part.rows is not None:
-        return ListedVoices(store, [ListedRow(*row) for row in part.rows], part.seed)
+        made = ListedVectors if part.vectors else ListedVoices
+        return made(store, [ListedRow(*row) for row in part.rows], part.seed)
     assert part.count is not None
     assert part.level_db is not None
     return EnrolledSpeech(
@@ -134,7 +140,10 @@ def _disagreement(stored: StoredExtraction) -> str:
     if "test" not in stored.splits:
         return "splits must contain test"
     for name, part in stored.splits.items():
-        fault = _wrong_rows(part) if stored.layout == LISTED else _wrong_speech(part, stored.voices)
+        by_list = stored.layout == LISTED
+        fault = _wrong_rows(part) if by_list else _wrong_speech(part, stored.voices)
+        if part.vectors != (stored.speaker == VECTOR):
+            fault = "tell the speaker by vectors, or by clips, as the whole does"
         if fault:
             return f"{printable(name)} must {fault}"
         if len(part.digests) != len(part.named):

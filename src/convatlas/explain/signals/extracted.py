@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from convatlas.data.audio.speaker_vector import names_vector, split_part
 from convatlas.explain.file_stem import file_stem
 from convatlas.explain.signals.voices import Voices
 from convatlas.text import printable
@@ -51,7 +52,7 @@ class ExtractedVoice:
 
         if self.voice is None:
             raise DataError(f"{self.file}: has no voice to write ({self.error})")
-        target = Path(folder) / f"{file_stem(self.file)}-{file_stem(self.speaker)}.wav"
+        target = Path(folder) / f"{file_stem(self.file)}-{speaker_stem(self.speaker)}.wav"
         return write_voices([target], [self.voice[None]], self.rate_hz)[0]
 
     def cells(self, top: int) -> list[str]:
@@ -66,6 +67,12 @@ class ExtractedVoice:
             return [(printable(self.file), printable(self.speaker), None, None)]
         length, level = f"{self.seconds:.1f} s", f"{self.level_db:.1f} dB"
         return [(printable(self.file), printable(self.speaker), length, level)]
+
+
+def speaker_stem(name: str) -> str:
+    """Return what files are called after a clip or a vector, such as `anna` for `all.npz[anna]`."""
+    file, part = split_part(name) if names_vector(name) else (name, "")
+    return part or file_stem(file)
 
 
 def csv_columns() -> list[str]:

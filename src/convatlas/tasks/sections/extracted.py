@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from convatlas.data.audio.extraction_data import ExtractionData
+from convatlas.data.audio.extraction_data import VECTOR, ExtractionData
 from convatlas.errors import DataError
 from convatlas.explain.signals.extraction import ExtractionEvaluation
 from convatlas.explain.sounds import spectrogram_and_sound
@@ -14,6 +14,10 @@ from convatlas.tasks.sections.voices import made_of
 NOTE = (
     "each with the clip that says who is wanted, the voice that came out, and the true one; where "
     "there is a clip of the other speaker, also what comes out for that"
+)
+VECTOR_NOTE = (
+    "each with the voice that came out for the speaker's vector, and the true one; where there is "
+    "a vector of the other speaker, also what comes out for that"
 )
 
 
@@ -26,8 +30,10 @@ def show_extracted(evaluation: ExtractionEvaluation, data: ExtractionData) -> Re
         f"the right speaker comes out in {evaluation.picked.words()}",
     ]
     if evaluation.followed is not None:
+        told = "vector" if data.speaker == VECTOR else "clip"
         notes.append(
-            f"the other speaker's clip brings out the other voice in {evaluation.followed.words()}"
+            f"the other speaker's {told} brings out the other voice in "
+            f"{evaluation.followed.words()}"
         )
     if evaluation.not_extracted:
         notes.append(
@@ -45,7 +51,8 @@ def show_extracted(evaluation: ExtractionEvaluation, data: ExtractionData) -> Re
 def _voices(evaluation: ExtractionEvaluation, data: ExtractionData) -> Section:
     places = evaluation.telling
     shown = [each for place in places if (each := _mixture(evaluation, data, place)) is not None]
-    values: Mapping[str, Any] = {"total": len(evaluation), "shown": shown, "note": NOTE}
+    note = VECTOR_NOTE if data.speaker == VECTOR else NOTE
+    values: Mapping[str, Any] = {"total": len(evaluation), "shown": shown, "note": note}
     return Section("voices", "Voices", lambda pictures: render("voices.html.j2", values))
 
 
@@ -56,17 +63,20 @@ def _mixture(
         asked = data.splits["test"].asked(place)
     except (DataError, OSError):  # the data may be gone: the rest of the report stands
         return None
-    sounds = [("the mixture", asked.mixture), ("clip of the speaker", asked.clip)]
+    sounds = [("the mixture", asked.mixture)]
+    if data.speaker != VECTOR:
+        sounds.append(("clip of the speaker", asked.clip))
     found, other = evaluation.shown.get(place, (None, None))
     if found is not None:
         sounds.append(("extracted voice", found))
     sounds.append(("true voice", asked.voice))
     if other is not None and asked.other_clip is not None:
-        sounds += [
-            ("clip of the other speaker", asked.other_clip),
-            ("extracted for that clip", other),
-            ("other true voice", asked.other),
-        ]
+        if data.speaker == VECTOR:
+            sounds.append(("extracted for the other speaker's vector", other))
+        else:
+            sounds.append(("clip of the other speaker", asked.other_clip))
+            sounds.append(("extracted for that clip", other))
+        sounds.append(("other true voice", asked.other))
     pictures = [(name, *spectrogram_and_sound(sound, data.rate_hz)) for name, sound in sounds]
     before, after = float(evaluation.before[place]), float(evaluation.after[place])
     return evaluation.files[place], before, after, pictures
