@@ -30,7 +30,8 @@ def write_results(name, rows, *, append=False):
     Args:
         append: keep the rows that are there, which have the same columns.
     """
-    rows = [row | describe_machine() for row in rows]
+    here = describe_machine()  # a row that was read again keeps what it says of its own machine
+    rows = [row | {key: row.get(key, value) for key, value in here.items()} for row in rows]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
     append = append and path.exists()

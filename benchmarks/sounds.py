@@ -50,7 +50,7 @@ def main(names):
 
 
 def written():
-    """Rows of before, without the columns that every result carries."""
+    """Rows of before, each with the machine and the date that it was measured on."""
     path = RESULTS / "sounds.csv"
     if not path.exists():
         return []
