@@ -43,6 +43,10 @@ SIZES = {
 }
 
 
+# One name of each class: for what the names of a class cannot tell apart.
+FIRST_OF_CLASS = {find_entry(name).cls: name for name in reversed(model_names())}.values()
+
+
 class _Allocations(TorchDispatchMode):
     """Bytes of all storages that come into being."""
 
@@ -105,9 +109,10 @@ def test_example_is_one_input_that_the_network_answers(built):
     with torch.device("meta"):
         inputs = built.model.example()
         answers = tree_leaves(built.model.eval()(*inputs))
-    with on_shapes():
-        more = create_model(built.entry.name).example(batch=3)
-    assert [x.shape for x in more] == [(3, *x.shape[1:]) for x in inputs]
+    if built.entry.name in FIRST_OF_CLASS:
+        with on_shapes():
+            more = create_model(built.entry.name).example(batch=3)
+        assert [x.shape for x in more] == [(3, *x.shape[1:]) for x in inputs]
     assert {x.shape[0] for x in (*inputs, *answers)} == {1}
     if isinstance(built.model, Detector):  # places or regions, each with its classes
         classes = built.entry.defaults["num_classes"]
@@ -126,11 +131,12 @@ def test_example_is_one_image_of_the_size_that_the_name_says(built):
         (x,) = built.model.example()
         with QuickShapes():
             logits = built.model.eval()(x)
-    with on_shapes():
-        (other,) = create_model(entry.name, in_channels=2).example(batch=3)
     assert x.shape == (1, entry.defaults["in_channels"], side, side)
     assert logits.shape == (1, entry.defaults["num_classes"])
-    assert other.shape[:2] == (3, 2)
+    if entry.name in FIRST_OF_CLASS:
+        with on_shapes():
+            (other,) = create_model(entry.name, in_channels=2).example(batch=3)
+        assert other.shape[:2] == (3, 2)
 
 
 def test_the_index_is_what_counting_gives_now(built, index, monkeypatch):

@@ -71,6 +71,7 @@ def test_where_no_round_is_long_enough_one_that_sees_every_example_is_trained_al
 
     pool = alone(lambda c: 2 + c.cost.macs / 1e6)  # half a pass fits into no round
     assert [(c.candidate.name, c.cost.macs) for c in pool.chosen] == [("resnet18", 5e6)]
+    assert set(pool.left_out.values()) == {"fits; ranked lower"}  # each would see every example too
     slower = alone(lambda c: 2 + 2 * c.cost.macs / 1e6)  # 12 s: less than one pass
     assert [c.cost.macs for c in slower.chosen] == [1e5]  # the next in turn
     assert [c.candidate.name for c in alone(lambda c: 11.0).chosen] == ["linear_classifier"]

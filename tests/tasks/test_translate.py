@@ -5,6 +5,8 @@ import io
 import json
 import sys
 from pathlib import Path
+from random import Random
+from statistics import stdev
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +27,12 @@ from convatlas.models.translate.bytenet import ByteNet
 from convatlas.tasks.onnx_translate_snippet import translate_runtime_code
 from convatlas.text.symbols import PADDING, UNKNOWN
 from convatlas.train.tasks.translate import SymbolPairs, Translate
-from convatlas.train.translation_figures import BLEU, translation_figures
+from convatlas.train.translation_figures import (
+    BLEU,
+    CHRF,
+    translation_figures,
+    translation_interval,
+)
 
 pytest.importorskip("sacrebleu")
 
@@ -147,6 +154,25 @@ def test_translations_that_are_no_better_than_copies_or_one_sentence_are_doubted
     assert "1 different translations for 20 sentences" in doubts
     long = TranslationEvaluation(data.facts_, right.split, right.translations, [999] * 20)
     assert "20 sentences are longer than any that it was trained on" in long.doubts()
+
+
+def test_the_interval_is_that_of_scores_of_sentences_drawn_anew(data):
+    random = Random(0)
+    letters = "abcdefg "
+    references = ["".join(random.choices(letters, k=20)) for _ in range(60)]
+    made = [r if random.random() < 0.5 else r[:9] + "xxx" + r[12:] for r in references]
+    for metric in (CHRF, BLEU):
+        low, high = translation_interval(metric, made, references)
+        drawn = []
+        for _ in range(200):
+            places = random.choices(range(60), k=60)
+            scores = translation_figures(*([each[n] for n in places] for each in (made, references)))
+            drawn.append(scores[metric.key])
+        assert high - low == pytest.approx(2 * 1.96 * stdev(drawn), rel=0.2)
+        middle = translation_figures(made, references)[metric.key]
+        assert low < middle < high
+    right = evaluation(data, [f"A {n}" for n in range(20)])
+    assert right.record()["interval"] == pytest.approx([100, 100])
 
 
 def test_scores_by_length_cover_every_sentence(data):

@@ -73,7 +73,8 @@ def choose_shortlist(
         if costly and len(quick) == count:
             break
     if not chosen:  # one alone has all the time, in which it may well see every example
-        chosen = turns.quick(1, slot_s(1) / max(1.0, least_epochs))
+        limit = slot_s(1) / max(1.0, least_epochs)
+        chosen = turns.quick(1, limit)
     if not chosen and fitting:  # rather the cheapest than none
         chosen = [min(fitting, key=capacity)]
     left_out = {c.candidate: turns.reason(c, limit) for c in fitting if c not in chosen}

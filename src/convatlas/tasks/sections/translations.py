@@ -26,6 +26,7 @@ def show_translations(evaluation: TranslationEvaluation, data: PairData) -> Repo
 
     facts, scores = evaluation.facts, evaluation.scores
     own, copied, frequent = (scores[name] for name in (NETWORK, COPIED, FREQUENT))
+    metric, (low, high) = evaluation.metric, evaluation.interval
     return ReportContent(
         sentence=f"It translates from {printable(facts.source_name)} to "
         f"{printable(facts.target_name)} with a chrF of {CHRF.text(own[CHRF.key])} and a BLEU of "
@@ -34,7 +35,8 @@ def show_translations(evaluation: TranslationEvaluation, data: PairData) -> Repo
         f"{CHRF.text(frequent[CHRF.key])}.",
         notes=[
             f"over {len(evaluation):,} test sentences, {evaluation.equal:,} of which are the "
-            "reference itself; scores go from 0 to 100"
+            f"reference itself; scores go from 0 to 100, 95 % interval of the {metric.words} "
+            f"{metric.text(low)} to {metric.text(high)}"
         ],
         sections=[_section(evaluation)],
         data=Markup("<p>{}</p>").format(data.summary()),
