@@ -30,6 +30,18 @@ def test_check_says_what_is_there_and_what_is_wrong(convatlas, boxed):
     assert found["files"] == {}
 
 
+def test_stats_are_printed_and_given_as_json(convatlas, boxed):
+    done = convatlas("data", "stats", boxed)
+    assert done.code == 0
+    assert "boxes by class (small: below 32 x 32 pixels" in done.out
+    assert "pixel values, from 0 to 1" in done.out
+    found = json.loads(convatlas("data", "stats", boxed, "--json", "--split", "val").out)
+    tables = {table["title"]: table["rows"] for table in found["statistics"]}
+    assert tables["sides in pixels"][0]["largest"] == 56
+    assert sum(row["train"] for row in tables["classes"]) > 0
+    assert convatlas("data", "stats", boxed, "--split", "dev").code == 2
+
+
 def test_preview_writes_a_picture_and_replaces_none(convatlas, boxed, tmp_path):
     out = tmp_path / "seen.png"
     done = convatlas("data", "preview", boxed, "--out", out, "--count", "3")

@@ -166,7 +166,9 @@ def test_the_interval_is_that_of_scores_of_sentences_drawn_anew(data):
         drawn = []
         for _ in range(200):
             places = random.choices(range(60), k=60)
-            scores = translation_figures(*([each[n] for n in places] for each in (made, references)))
+            scores = translation_figures(
+                *([each[n] for n in places] for each in (made, references))
+            )
             drawn.append(scores[metric.key])
         assert high - low == pytest.approx(2 * 1.96 * stdev(drawn), rel=0.2)
         middle = translation_figures(made, references)[metric.key]

@@ -1,5 +1,6 @@
 """The verb `data`: what data hold and what is wrong with them, without training anything."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from convatlas.text import printable
 
 if TYPE_CHECKING:
     from convatlas.data.dataset import Dataset
+    from convatlas.data.statistics import Statistics
 
 MAX_LISTED_CLASSES = 40
 SPLITS = ("train", "val", "test")
@@ -21,20 +23,22 @@ class Action(StrEnum):
     """What is done with the data."""
 
     CHECK = "check"
+    STATS = "stats"
     PREVIEW = "preview"
 
 
 def data_command(
     action: Action = typer.Argument(
-        help="check: report what is in the data and what is wrong. preview: also draw samples.",
-        metavar="check|preview",
+        help="check: report what is in the data and what is wrong. stats: figures of the examples, "
+        "such as sizes, values and the balance of classes. preview: draw samples.",
+        metavar="check|stats|preview",
     ),
     source: str = typer.Argument(help="Data as for `fit`.", metavar="DATA"),
     out: Path = typer.Option(
         Path("preview.png"), help="The picture that `preview` writes.", metavar="FILE.png"
     ),
     count: int = typer.Option(16, help="Samples in the picture."),
-    split: str = typer.Option("train", help="The split that they are drawn from."),
+    split: str = typer.Option("train", help="The split that `preview` and `stats` are of."),
     task: str | None = typer.Option(
         None, help="What the data are for; found from the data if not given.", metavar="TASK"
     ),
@@ -46,7 +50,7 @@ def data_command(
     force: bool = typer.Option(False, "--force", help="Replace the picture that is there."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
-    """Check data as `fit` does, or draw samples of them with their answers."""
+    """Check data as `fit` does, measure them, or draw samples of them with their answers."""
     from convatlas.cli.progress import progress_on_stderr
     from convatlas.pipeline.data_preview import (
         check_picture_path,
@@ -54,6 +58,7 @@ def data_command(
         preview_samples,
         save_picture,
     )
+    from convatlas.pipeline.data_statistics import data_statistics
 
     drawn = action == Action.PREVIEW
     if drawn:
@@ -66,10 +71,18 @@ def data_command(
         options=task_options(settings),
         progress=progress_on_stderr(),
     )
+    tables: Sequence[Statistics] = ()
+    if action == Action.STATS:
+        tables = data_statistics(found, data, split, progress_on_stderr())
     if drawn:
         save_picture(preview_samples(found, data, split, count, seed), out, force=force)
     if as_json:
-        print_json(_answer(found.name, data, out if drawn else None))
+        answer = _answer(found.name, data, out if drawn else None)
+        more = {"statistics": [each.to_dict() for each in tables]}
+        print_json(answer | (more if action == Action.STATS else {}))
+    elif action == Action.STATS:
+        _print_head(found.name, data)
+        _print_statistics(tables)
     else:
         _print(found.name, data, out if drawn else None)
 
@@ -86,9 +99,29 @@ def _answer(task: str, data: "Dataset", picture: Path | None) -> dict[str, Any]:
     }
 
 
-def _print(task: str, data: "Dataset", picture: Path | None) -> None:
+def _print_head(task: str, data: "Dataset") -> None:
     sizes = ", ".join(f"{len(part):,} {name}" for name, part in data.splits.items())
     say(f"{printable(data.name)} ({task}): {data.summary()}; {sizes}")
+
+
+def _print_statistics(tables: Sequence["Statistics"]) -> None:
+    for each in tables:
+        say("")
+        say(f"{each.title}{f' ({each.note})' if each.note else ''}")
+        shown = each.rows[:MAX_LISTED_CLASSES]
+        table([tuple(map(_number, row)) for row in shown], each.heads, right=each.heads[1:])
+        if len(each.rows) > len(shown):
+            say(f"and {len(each.rows) - len(shown):,} more")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, str):
+        return printable(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _print(task: str, data: "Dataset", picture: Path | None) -> None:
+    _print_head(task, data)
     _print_classes(data)
     for side, (low, middle, high) in data.scan.sizes.items():
         say(f"{side}: {low:,} to {high:,}, median {middle:,}")

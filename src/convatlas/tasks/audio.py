@@ -1,7 +1,7 @@
 """Sounds in, one class of several out."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,9 @@ from convatlas.data.audio.sound_data import (
     SoundFacts,
 )
 from convatlas.data.audio.sound_file import MAX_RATE_HZ, MIN_RATE_HZ, duration
+from convatlas.data.audio.statistics import sound_statistics
 from convatlas.data.audio.stored import learnt_from, load_sounds
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.sound_classifier import SoundClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
@@ -234,6 +236,12 @@ class Audio(ClassTask[SoundData]):
 
     def show(self, evaluation: Evaluation, data: SoundData, scan) -> ReportContent:
         return show_sounds(evaluation, data, scan)
+
+    def statistics(
+        self, data: SoundData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part = data.splits[split]
+        return sound_statistics(part.read, len(part), data.rate_hz, progress)
 
     def preview(self, data: SoundData, split: str, place: int) -> Sample:
         part = data.splits[split]

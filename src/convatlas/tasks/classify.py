@@ -1,6 +1,6 @@
 """Images in, one class of several out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,11 @@ from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.open import takes_images
 from convatlas.data.images.photographs import are_photographs
+from convatlas.data.images.statistics import image_statistics
 from convatlas.data.images.stored_reading import OPTIONS
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.data.masks.open import takes_masks
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.classifier import ImageClassifier
 from convatlas.errors import UsageError
 from convatlas.explain.classes.evaluation import Evaluation
@@ -197,6 +199,11 @@ class Classify(ClassTask[ImageData]):
 
     def show(self, evaluation: Evaluation, data: ImageData, scan) -> ReportContent:
         return show_classes(evaluation, data, scan)
+
+    def statistics(
+        self, data: ImageData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        return image_statistics(data.splits[split], progress)
 
     def preview(self, data: ImageData, split: str, place: int) -> Sample:
         part = data.splits[split]

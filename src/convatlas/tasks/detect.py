@@ -1,6 +1,6 @@
 """Images in, boxes with classes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +12,13 @@ from convatlas.data import Preprocess
 from convatlas.data.boxes.augment import LEVELS
 from convatlas.data.boxes.boxes import BOXES, Boxes
 from convatlas.data.boxes.open import LAYOUTS, open_boxes, takes_boxes
+from convatlas.data.boxes.statistics import box_statistics
 from convatlas.data.images.annotated import AnnotatedData, AnnotatedFacts, AnnotatedSplit
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.statistics import image_statistics
 from convatlas.data.images.stored_annotated import load_annotated
 from convatlas.data.images.stored_reading import OPTIONS
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.detector import BoxDetector
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.boxes.draw import class_colour, draw_boxes
@@ -193,6 +196,15 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
 
     def show(self, evaluation: BoxEvaluation, data: AnnotatedData[Boxes], scan) -> ReportContent:
         return show_boxes(evaluation, data, scan)
+
+    def statistics(
+        self, data: AnnotatedData[Boxes], split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part = data.splits[split]
+        return [
+            *box_statistics(part.targets, data.classes),
+            *image_statistics(part, progress),
+        ]
 
     def preview(self, data: AnnotatedData[Boxes], split: str, place: int) -> Sample:
         part = data.splits[split]

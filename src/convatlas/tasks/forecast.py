@@ -1,6 +1,6 @@
 """Recent readings of sensors in, the next ones out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from convatlas.data.graphs.open_series import (
     reopen_series,
 )
 from convatlas.data.graphs.series_data import SeriesData, SeriesFacts, WindowSplit
+from convatlas.data.graphs.statistics import series_statistics
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.forecaster import Forecaster
 from convatlas.errors import UsageError
 from convatlas.explain.forecasts.evaluation import ForecastEvaluation, evaluate_forecasts
@@ -164,6 +166,13 @@ class ForecastSensors(Task[SeriesData, ForecastEvaluation]):
 
     def show(self, evaluation: ForecastEvaluation, data: SeriesData, scan) -> ReportContent:
         return show_forecasts(evaluation, data)
+
+    def statistics(
+        self, data: SeriesData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part = data.splits[split]
+        first, last = min(part.starts), max(part.starts) + part.facts.history + part.facts.horizon
+        return series_statistics(part.readings[first:last], data.graph, part.facts.unit)
 
     def runtime_code(self, path: Path, run) -> str:
         return forecast_runtime_code(path, SeriesFacts.model_validate(run.facts))

@@ -1,12 +1,13 @@
 """Images in, the probability of each of their values out; and new images drawn from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from convatlas.data.images.loose import holds_loose
+from convatlas.data.images.statistics import image_statistics
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.data.pixels.open_pixels import (
     LAYOUTS,
@@ -15,6 +16,7 @@ from convatlas.data.pixels.open_pixels import (
     reopen_pixels,
 )
 from convatlas.data.pixels.pixel_data import PixelData, PixelFacts, PixelSplit
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.pixel_model import PixelModel
 from convatlas.errors import UsageError
 from convatlas.explain.contact_sheet import Sample
@@ -159,6 +161,11 @@ class GenerateImages(Task[PixelData, PixelEvaluation]):
 
     def show(self, evaluation: PixelEvaluation, data: PixelData, scan) -> ReportContent:
         return show_pixels(evaluation, data)
+
+    def statistics(
+        self, data: PixelData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        return image_statistics(data.splits[split].images, progress)
 
     def preview(self, data: PixelData, split: str, place: int) -> Sample:
         part, classes = data.splits[split], data.facts_.classes

@@ -1,11 +1,14 @@
 """What every task on mixtures of voices has in common, whatever is asked of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 
+from convatlas.data.audio.statistics import sound_statistics
 from convatlas.data.dataset import Dataset, Split
+from convatlas.data.statistics import Statistics
 from convatlas.errors import UsageError
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
@@ -45,6 +48,17 @@ class MixtureTask(Task[D, E]):
 
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: D) -> Rows:
         raise UsageError(f"there are no public weights for the task {self.name}")
+
+    def statistics(
+        self, data: D, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part, rate_hz = data.splits[split], int(data.facts()["rate_hz"])
+
+        def mixture(place: int) -> Tensor:
+            item = part.read(place)  # with what else the network is given
+            return item if isinstance(item, Tensor) else item[0]
+
+        return sound_statistics(mixture, len(part), rate_hz, progress)
 
     def settings(self, candidate: Candidate, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {}

@@ -1,11 +1,12 @@
 """Images in, the same images out after they went through a few numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from convatlas.data.images.statistics import image_statistics
 from convatlas.data.images.stored_reading import OPTIONS as READING
 from convatlas.data.images.stored_split import learnt_from
 from convatlas.data.pixels.latent_facts import (
@@ -21,6 +22,7 @@ from convatlas.data.pixels.open_pixels import (
     reopen_pixels,
 )
 from convatlas.data.pixels.pixel_data import PixelData, PixelSplit
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.reconstructor import Reconstructor
 from convatlas.errors import UsageError
 from convatlas.explain.contact_sheet import Sample
@@ -167,6 +169,11 @@ class ReconstructImages(Task[PixelData, ReconstructionEvaluation]):
 
     def show(self, evaluation: ReconstructionEvaluation, data: PixelData, scan) -> ReportContent:
         return show_reconstructions(evaluation, data)
+
+    def statistics(
+        self, data: PixelData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        return image_statistics(data.splits[split].images, progress)
 
     def preview(self, data: PixelData, split: str, place: int) -> Sample:
         part, classes = data.splits[split], data.facts_.classes

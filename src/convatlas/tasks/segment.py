@@ -1,6 +1,6 @@
 """Images in, a class for each of their pixels out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from convatlas.data.images.annotated import AnnotatedData, AnnotatedSplit
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.statistics import image_statistics
 from convatlas.data.images.stored_annotated import load_annotated
 from convatlas.data.images.stored_reading import OPTIONS
 from convatlas.data.masks.facts import MaskFacts
 from convatlas.data.masks.mask_files import MAX_MASK_CLASSES, Mask, MaskKind, read_mask
 from convatlas.data.masks.open import LAYOUTS, open_masks, takes_masks
+from convatlas.data.masks.statistics import mask_statistics
 from convatlas.data.masks.volumes import DEPTH, as_volumes
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.segmenter import MaskPredictor, as_segmenter
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.masks.draw import class_colours, overlay
@@ -174,6 +177,15 @@ class Segment(AnnotatedTask[AnnotatedData[Mask], MaskEvaluation]):
 
     def show(self, evaluation: MaskEvaluation, data, scan) -> ReportContent:
         return show_masks(evaluation, data)
+
+    def statistics(
+        self, data: AnnotatedData[Mask], split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part = data.splits[split]
+        return [
+            *mask_statistics(part.targets, data.classes),
+            *image_statistics(part, progress),
+        ]
 
     def preview(self, data: AnnotatedData[Mask], split: str, place: int) -> Sample:
         part, names = data.splits[split], data.classes

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from torch import nn
 
 from convatlas.data.dataset import Dataset
+from convatlas.data.statistics import Statistics
 from convatlas.deploy.predictor import Item, Predictor
 from convatlas.explain.contact_sheet import Sample
 from convatlas.metric import Metric
@@ -258,6 +259,19 @@ class Task(ABC, Generic[D, E]):
             DataError: the example cannot be read.
         """
         return None
+
+    def statistics(
+        self, data: D, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        """Return figures of the examples of a split, beside the balance of classes.
+
+        Args:
+            progress: called with the examples read and their total.
+
+        Raises:
+            DataError: an example cannot be read.
+        """
+        return []
 
     def describe_facts(self, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return what people should know of the facts, in rows: name and value."""

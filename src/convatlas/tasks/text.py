@@ -1,6 +1,6 @@
 """Texts in, one class of several out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
+from convatlas.data.statistics import Statistics
 from convatlas.data.text.asked_documents import asked_documents
 from convatlas.data.text.asked_texts import AskedText
 from convatlas.data.text.labelled_data import TextData, TextFacts, TextSplit, text_symbols
@@ -19,6 +20,7 @@ from convatlas.data.text.open_labelled import (
     open_texts_test,
     reopen_texts,
 )
+from convatlas.data.text.statistics import text_statistics
 from convatlas.deploy.text_classifier import TextClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
@@ -148,6 +150,13 @@ class ClassifyText(ClassTask[TextData]):
 
     def show(self, evaluation: Evaluation, data: TextData, scan) -> ReportContent:
         return show_texts(evaluation, data, scan)
+
+    def statistics(
+        self, data: TextData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part = data.splits[split]
+        texts = [part.text(place) for place in range(len(part))]
+        return text_statistics({"texts": (texts, part.vocabulary)})
 
     def runtime_code(self, path: Path, run) -> str:
         return text_runtime_code(path, TextFacts.model_validate(run.facts))

@@ -1,12 +1,13 @@
 """A sentence of one language in, the same in another one out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
+from convatlas.data.statistics import Statistics
 from convatlas.data.text.asked_texts import asked_texts
 from convatlas.data.text.open_pairs import (
     LAYOUTS,
@@ -16,6 +17,7 @@ from convatlas.data.text.open_pairs import (
     reopen_pairs,
 )
 from convatlas.data.text.pair_data import PairData, PairFacts, PairSplit
+from convatlas.data.text.statistics import text_statistics
 from convatlas.deploy.translator import Translator
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.translations.evaluation import TranslationEvaluation, evaluate_translations
@@ -152,6 +154,18 @@ class TranslateSentences(Task[PairData, TranslationEvaluation]):
 
     def show(self, evaluation: TranslationEvaluation, data: PairData, scan) -> ReportContent:
         return show_translations(evaluation, data)
+
+    def statistics(
+        self, data: PairData, split: str, progress: Callable[[int, int], None]
+    ) -> list[Statistics]:
+        part, known = data.splits[split], data.facts_
+        source, target = part.vocabularies
+        return text_statistics(
+            {
+                known.source_name: (part.sources, source),
+                known.target_name: (part.references, target),
+            }
+        )
 
     def runtime_code(self, path: Path, run) -> str:
         return translate_runtime_code(path, PairFacts.model_validate(run.facts))
