@@ -88,5 +88,6 @@ def test_the_level_is_chosen_by_channels_and_size(tmp_path):
 
 
 def test_an_unknown_level_is_refused():
-    with pytest.raises(ValueError, match="level must be one of none, digits, tiny, photo, got 'x'"):
+    levels = "none, digits, tiny, photo, inception, resnet"
+    with pytest.raises(ValueError, match=f"level must be one of {levels}, got 'x'"):
         augmentation("x", 1, 28)

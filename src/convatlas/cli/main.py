@@ -45,6 +45,7 @@ VERBS = {
         "Compare published figures with counted ones: holds, differs (why) or not checked (why).",
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
+    "train": Verb("train", "Train one network by a recipe, exactly as the recipe says."),
     "data": Verb("data", "Check data as `fit` does, or draw samples of them with their answers."),
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
     "predict": Verb(
@@ -71,6 +72,7 @@ VERBS = {
 STARTED = time.perf_counter()  # of the job, from which time limits count
 _SLOW = (
     "fit",
+    "train",
     "data",
     "evaluate",
     "predict",
@@ -102,7 +104,7 @@ class LazyGroup(TyperGroup):
         name = args[0]
         if name not in VERBS:
             ctx.fail(f"no command '{name}'{nearest(name, VERBS)}")
-        shown = name == "fit" or (name in _SLOW and sys.stderr.isatty())
+        shown = name in ("fit", "train") or (name in _SLOW and sys.stderr.isatty())
         if shown and not {"-h", "--help"} & set(args) and len(args) > 1:
             note(f"convatlas {name}: starting")
         return name, load_verb(name), args[1:]

@@ -41,6 +41,18 @@ def call_options(call: Mapping[str, Any]) -> str:
     return "".join(_option(name, value) for name, value in call.items())
 
 
+def train_command(source: str, call: Mapping[str, Any]) -> str:
+    """Return the command `train` that was recorded.
+
+    Args:
+        source: the data, as a shell takes them.
+    """
+    known = ("verb", "recipe_name", "follows", "set")
+    further = {name: value for name, value in call.items() if name not in known}
+    options = call_options({"options": call.get("set", {}), **further})
+    return f"convatlas train {shell_word(call['recipe_name'])} {source}{options}"
+
+
 def _option(name: str, value: Any) -> str:
     if name == "recipe":
         return "".join(_recipe_option(key, each) for key, each in value.items())

@@ -11,6 +11,7 @@ from convatlas.pipeline.extent import TIME_ONLY, Extent
 from convatlas.pipeline.measure import Speeds
 from convatlas.pipeline.outlook import UNTIMED_PLACES, Outlook
 from convatlas.pipeline.trials import LiveTrial
+from convatlas.pipeline.waiting_trial import waiting_trial
 from convatlas.progress import Progress
 from convatlas.search.budget import AT_LEAST, Budget
 from convatlas.search.costed import (
@@ -128,7 +129,7 @@ def choose_trials(
     Raises:
         BudgetError: nothing fits.
     """
-    records = {id(c): _record(task, c) for c in counted}
+    records = {id(c): waiting_trial(task, c) for c in counted}
     fitting = [c for c in counted if c.fits]
     if not fitting:
         raise _nothing_fits(task, counted)
@@ -181,7 +182,7 @@ def all_that_fit(
     Raises:
         BudgetError: nothing fits.
     """
-    records = {id(c): _record(task, c) for c in counted}
+    records = {id(c): waiting_trial(task, c) for c in counted}
     measured = _Measured(task, speeds, budget, records, 0.0)
     chosen = [c for c in counted if c.fits and measured.fits(c)]
     if not chosen:
@@ -261,29 +262,6 @@ def _over(name: str, times: float) -> str:
     if name in AT_LEAST:
         return f"{name} {1 / times:.2g} x what the budget asks for"
     return f"{name} {times:.1f} x the budget"
-
-
-def _record(task: AnyTask, counted: CostedCandidate) -> Trial:
-    candidate, cost = counted.candidate, counted.cost
-    hidden = ("in_channels", "num_classes")
-    return Trial(
-        model=candidate.name,
-        options={k: v for k, v in candidate.options.items() if k not in hidden},
-        example=dict(candidate.example),
-        input=task.form_words(candidate),
-        params=cost.params if cost else None,
-        macs=cost.macs if cost else None,
-        peak_bytes=cost.peak_bytes if cost else None,
-        memory_bytes=cost.memory_bytes if cost else None,
-        status=_status(counted),
-        reason=counted.reason,
-    )
-
-
-def _status(counted: CostedCandidate) -> str:
-    if counted.excess:
-        return "over budget"
-    return "not trained" if counted.fits or counted.too_slow else "unsuited"
 
 
 def _nothing_fits(task: AnyTask, counted: Sequence[CostedCandidate]) -> BudgetError:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convatlas.pipeline.call import call_options
+from convatlas.pipeline.call import call_options, train_command
 from convatlas.pipeline.config import RunConfig
 from convatlas.tasks import find_task
 from convatlas.text import shell_word, true_name
@@ -28,9 +28,16 @@ def commands(folder: Path, config: RunConfig) -> list[tuple[str, str]]:
             f"convatlas export {run} --format onnx",
         ),
         ("Measure it on another machine", f"convatlas bench {run}"),
-        ("Repeat the whole job", f"convatlas fit {source}{_limits(config)}{_start(config)}"),
+        ("Repeat the whole job", _again(source, config)),
     ]
     return rows
+
+
+def _again(source: str, config: RunConfig) -> str:
+    call = config.call
+    if call.get("verb") == "train":
+        return train_command(source, call)
+    return f"convatlas fit {source}{_limits(config)}{_start(config)}"
 
 
 def _limits(config: RunConfig) -> str:

@@ -1,5 +1,6 @@
 """Images in, one class of several out."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
 from convatlas.tasks import class_options
 from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
-from convatlas.tasks.image_networks import Rows, fresh_networks, transfer_networks
+from convatlas.tasks.image_networks import Rows, at_sizes, fresh_networks, transfer_networks
 from convatlas.tasks.images import (
     answer_asked,
     answer_split,
@@ -55,6 +56,8 @@ from convatlas.tasks.trial_images import (
 
 AUTO = "auto"  # of augmentation: the data decide; of resize: if images are not square
 RESIZES = (AUTO, STRETCH, LETTERBOX)
+MIXING = {"mixup": math.inf, "cutmix": math.inf, "mix_until": 1.0}  # option and its largest value
+MAX_MAGNITUDE = 30  # of RandAugment
 
 
 class Classify(ClassTask[ImageData]):
@@ -76,7 +79,8 @@ class Classify(ClassTask[ImageData]):
         return takes_images(source) and not takes_masks(source)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_names(options, (*OPTIONS, *class_options.OPTIONS, "augmentation", "resize"))
+        known = ("augmentation", "randaugment", *MIXING, "resize")
+        check_names(options, (*OPTIONS, *class_options.OPTIONS, *known))
         reading_of(options)
         level = options.get("augmentation", AUTO)
         if level not in (AUTO, *LEVELS):
@@ -88,6 +92,10 @@ class Classify(ClassTask[ImageData]):
                 f"resize must be one of {', '.join(RESIZES)}, got '{options['resize']}'"
             )
         class_options.check_class_options(options)
+        for name, most in {**MIXING, "randaugment": MAX_MAGNITUDE}.items():
+            value = options.get(name, 0)
+            if not isinstance(value, int | float) or not 0 <= value <= most or value == math.inf:
+                raise UsageError(f"{name} must be a number from 0 up to {most:g}, got {value!r}")
 
     def open(self, source, *, seed, max_broken, options, progress) -> ImageData:
         return open_images(
@@ -156,7 +164,12 @@ class Classify(ClassTask[ImageData]):
             resize=options.get("resize", AUTO),
             metric=class_options.metric_of(options),
             class_weights=class_options.class_weights(options, labels, data.classes),
+            rand_magnitude=_magnitude(options, data),
+            mixing={name: options[name] for name in MIXING if options.get(name)},
         )
+
+    def at_size(self, entry: Entry, data: ImageData, size: int) -> Candidate:
+        return at_sizes(entry, _options(data), [size], fixed_width=True)[0][0]
 
     def settings(self, candidate: Candidate, facts) -> dict[str, Any]:
         channels, size = facts["channels"], candidate.example["size"]
@@ -225,6 +238,13 @@ class _Settings(BaseModel):
     crop: float | None = Field(default=None, gt=0, le=1)
     filter: str = Field(pattern="^(bilinear|bicubic)$")
     pad: list[Annotated[int, Field(ge=0, le=255)]] | None = None
+
+
+def _magnitude(options: Mapping[str, Any], data: ImageData) -> int:
+    magnitude = int(options.get("randaugment", 0))
+    if magnitude and data.channels not in (1, 3):
+        raise UsageError(f"randaugment takes grey or colour images, not {data.channels} channels")
+    return magnitude
 
 
 def _options(data: ImageData) -> dict[str, int]:

@@ -14,6 +14,7 @@ from torch import nn
 from convatlas.data.dataset import Dataset
 from convatlas.data.statistics import Statistics
 from convatlas.deploy.predictor import Item, Predictor
+from convatlas.errors import UsageError
 from convatlas.explain.contact_sheet import Sample
 from convatlas.metric import Metric
 from convatlas.models.registry import Entry
@@ -157,6 +158,14 @@ class Task(ABC, Generic[D, E]):
     @abstractmethod
     def pretrained(self, checkpoints: Sequence[Checkpoint], data: D) -> Rows:
         """Return networks that start from public weights, at the sizes that suit them."""
+
+    def at_size(self, entry: Entry, data: D, size: int) -> Candidate:
+        """Return a network with fresh weights for inputs of a size, where the task has sizes.
+
+        Raises:
+            UsageError: it has none.
+        """
+        raise UsageError(f"size: networks of the task {self.name} take inputs as the data are")
 
     def suits_public_weights(self, data: D) -> bool:
         """Return whether the inputs are of the kind that public weights were trained on."""

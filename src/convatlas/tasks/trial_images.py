@@ -1,7 +1,8 @@
 """The images of the trials at the sizes of their networks: decoded once for each, then kept."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,9 +20,12 @@ from convatlas.data import (
     background_value,
     choose_augmentation,
 )
+from convatlas.data.images.augment import CROPPED, EACH_ALONE
+from convatlas.data.images.mixing import Mixing
 from convatlas.metric import ACCURACY, Metric
 from convatlas.progress import Progress
 from convatlas.search.space import Candidate
+from convatlas.train.distillation import Teacher
 from convatlas.train.folds import split_folds
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_class
@@ -37,11 +41,16 @@ class TrialImages:
     """Training and validation images of a data set, by size and kind of resizing.
 
     Args:
-        level: of augmentation, `none digits tiny photo`; `auto` decides by the data.
+        level: of augmentation, as `augmentation` takes it; `auto` decides by the data.
         label_smoothing: share of the target spread evenly over the classes.
         metric: that decides between networks.
         resize: `letterbox` keeps every image's aspect ratio; else only candidates that ask for it.
         class_weights: how much an image of each class counts in the loss. Shape: (classes,)
+        rand_magnitude: of RandAugment; 0 for none.
+        mixing: `mixup`, `cutmix` and `mix_until`, as far as they were asked for.
+
+    Attributes:
+        teacher: another network's part of the loss; None has none.
     """
 
     def __init__(
@@ -54,7 +63,11 @@ class TrialImages:
         resize: str = STRETCH,
         metric: Metric = ACCURACY,
         class_weights: Tensor | None = None,
+        rand_magnitude: int = 0,
+        mixing: Mapping[str, float] = MappingProxyType({}),
     ):
+        self.rand_magnitude, self.mixing = rand_magnitude, dict(mixing)
+        self.teacher: Teacher | None = None
         self.data, self.progress, self.label_smoothing = data, progress, label_smoothing
         self.resize, self.metric, self.class_weights = resize, metric, class_weights
         self.level = choose_augmentation(data) if level == "auto" else level
@@ -62,8 +75,16 @@ class TrialImages:
         self._statistics: Preprocess | None = None
 
     def training_options(self) -> dict[str, Any]:
-        """Return augmentation, label smoothing and class weights if there are any, for JSON."""
-        options = {"augmentation": self.level, "label_smoothing": self.label_smoothing}
+        """Return augmentation, label smoothing, and what else was asked for, for JSON."""
+        options: dict[str, Any] = {
+            "augmentation": self.level,
+            "label_smoothing": self.label_smoothing,
+            **self.mixing,
+        }
+        if self.rand_magnitude:
+            options["randaugment"] = self.rand_magnitude
+        if self.teacher is not None:
+            options |= self.teacher.notes()
         if self.class_weights is None:
             return options
         return {**options, "class_weights": [round(w, 4) for w in self.class_weights.tolist()]}
@@ -117,16 +138,31 @@ class TrialImages:
     def _classify(self, preprocess: Preprocess, learn: Dataset, judge: Dataset) -> Classify:
         pixels = self.train(preprocess).images
         background = 0 if pixels is None else background_value(pixels)
-        transform = augmentation(self.level, self.data.channels, preprocess.size, fill=background)
+        transform = augmentation(
+            self.level,
+            self.data.channels,
+            preprocess.size,
+            fill=background,
+            rand_magnitude=self.rand_magnitude,
+        )
+        together = {"together": 1} if self.level in EACH_ALONE else {}
+        classes, mixing = len(self.data.classes), self.mixing
+        mix = None
+        if mixing:
+            until = mixing.get("mix_until", 1.0)
+            mixup, cutmix = mixing.get("mixup", 0.0), mixing.get("cutmix", 0.0)
+            mix = Mixing(classes, mixup=mixup, cutmix=cutmix, until=until)
         return Classify(
             learn,
             judge,
-            num_classes=len(self.data.classes),
-            augment=lambda batch: augment(batch, transform),
+            num_classes=classes,
+            augment=lambda batch: augment(batch, transform, **together),
             normalise=preprocess.normalise,
             label_smoothing=self.label_smoothing,
             metric=self.metric,
             class_weights=self.class_weights,
+            mix=mix,
+            teacher=self.teacher,
         )
 
     def frozen_batches(
@@ -179,7 +215,7 @@ class TrialImages:
     def train(self, preprocess: Preprocess, split: str = "train") -> CachedImages:
         """Return images to train on; larger than the input where random crops are cut from them."""
         how = preprocess.resize
-        if self.level == "photo" and how.crop is not None:
+        if self.level in CROPPED and how.crop is not None:
             how = replace(how, crop=1.0)  # the random crop does the cutting
         return self._images(split, self._train_size(preprocess.size), how)
 
@@ -197,7 +233,7 @@ class TrialImages:
         return self._caches[split, size, how]
 
     def _train_size(self, size: int) -> int:
-        return round(size * CROP_MARGIN) if self.level == "photo" else size
+        return round(size * CROP_MARGIN) if self.level in CROPPED else size
 
 
 def prepared(preprocess: Preprocess) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Steps:
         weight_decay: on filters and matrices, as `weight_decay.py` tells them by the kind of layer;
             never on biases, slopes and embeddings. AdamW's acts on the weights, that of the others
             on the gradient.
-        depthwise_decay: share of it on depthwise filters, whose few weights need none.
+        depthwise_decay: share of it on depthwise filters, whose few weights need little.
         norm_decay: share of it on scales of norms.
         clip_norm: gradients with a larger norm are scaled down to it; 0 leaves them.
     """
@@ -38,7 +38,7 @@ class Steps:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float | None = None
     weight_decay: float = 0.1
-    depthwise_decay: float = 0.0
+    depthwise_decay: float = 0.1
     norm_decay: float = 0.0
     clip_norm: float = 1.0
 

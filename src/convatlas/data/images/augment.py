@@ -5,17 +5,27 @@ from torch import Tensor, nn
 
 from convatlas.data.images.image_data import ImageData
 
-LEVELS = ("none", "digits", "tiny", "photo")
+LEVELS = ("none", "digits", "tiny", "photo", "inception", "resnet")
+CROPPED = ("photo", "inception", "resnet")  # cut from a larger picture than the network takes
+EACH_ALONE = ("inception", "resnet")  # draws for each image, as the papers do
+COLOUR = 0.4  # of brightness, contrast and saturation, as fb.resnet.torch changes them
+RESNET_AREA = ((224 / 480) ** 2, (224 / 256) ** 2)  # of the square: shorter side from 256 to 480
+RAND_OPS = 2  # changes an image by RandAugment
 TINY_SIDE = 40  # pixels, up to which colour images get CIFAR's augmentation
 
 
-def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.Module:
+def augmentation(
+    level: str, channels: int, size: int, *, fill: int = 0, rand_magnitude: int = 0
+) -> nn.Module:
     """Return a torchvision v2 transform of images (..., channels, size, size).
 
     Args:
         level: `none`; `digits`: a small affine change, no mirroring; `tiny`: pad by 4, crop and
             mirror, as is standard for CIFAR; `photo`: random crop, mirroring and slight
-            changes of colour.
+            changes of colour; `inception`: crop of 8 to 100 % of the area and of an aspect ratio
+            from 3/4 to 4/3, mirroring and changes of colour; `resnet`: the same but a square crop
+            of an image whose shorter side is 256 to 480 pixels for crops of 224.
+        rand_magnitude: of RandAugment's two changes, up to 30, before the others; 0 for none.
         fill: what `digits` shows beyond the edge, 0..255; see `background_value`.
 
     Raises:
@@ -23,6 +33,9 @@ def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.M
     """
     from torchvision.transforms import v2  # slow to import
 
+    if rand_magnitude:
+        drawn = v2.RandAugment(RAND_OPS, rand_magnitude, fill=fill)
+        return v2.Compose([drawn, augmentation(level, channels, size, fill=fill)])
     if level == "none":
         return v2.Identity()
     if level == "digits":
@@ -39,6 +52,13 @@ def augmentation(level: str, channels: int, size: int, *, fill: int = 0) -> nn.M
     if level == "photo":
         crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True)
         colour = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2 * (channels == 3))
+        return v2.Compose([crop, v2.RandomHorizontalFlip(), colour])
+    if level in EACH_ALONE:
+        area, ratio = (
+            ((0.08, 1.0), (3 / 4, 4 / 3)) if level == "inception" else (RESNET_AREA, (1, 1))
+        )
+        crop = v2.RandomResizedCrop(size, scale=area, ratio=ratio, antialias=True)
+        colour = v2.ColorJitter(COLOUR, COLOUR, COLOUR * (channels == 3))
         return v2.Compose([crop, v2.RandomHorizontalFlip(), colour])
     raise ValueError(f"augmentation: level must be one of {', '.join(LEVELS)}, got {level!r}")
 

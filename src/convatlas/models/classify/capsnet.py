@@ -178,6 +178,10 @@ class CapsNet(nn.Module):
                 one's own image (n, k, in_channels, size, size).
         """
         del criterion
+        if isinstance(target, Tensor) and target.is_floating_point():
+            raise UsageError(
+                "CapsNet: labels must be classes; mixup and cutmix give shares of them"
+            )
         pair = isinstance(target, tuple)
         labels, images = target if pair else (target[:, None], outputs.images[:, None])
         total = margin_loss(lengths(outputs.capsules), labels)

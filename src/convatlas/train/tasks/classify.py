@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from convatlas.metric import ACCURACY, BALANCED_ACCURACY, Metric
+from convatlas.train.distillation import Teacher
 from convatlas.train.task import VALIDATED
 
 Normalise = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor], Tensor]
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Classify:
@@ -25,6 +27,8 @@ class Classify:
         metric: accuracy or balanced accuracy, which decides.
         class_weights: how much an image of each class counts in the training loss, a weighted
             mean; the validation loss has no weights. Shape: (num_classes,)
+        mix: normalised batch and labels -> both mixed, the labels as shares of the classes.
+        teacher: another network's part of the loss.
     """
 
     def __init__(
@@ -38,12 +42,21 @@ class Classify:
         label_smoothing: float = 0.0,
         metric: Metric = ACCURACY,
         class_weights: Tensor | None = None,
+        mix: Mix | None = None,
+        teacher: Teacher | None = None,
     ):
         self._train, self._validate = train, validate
         self._num_classes = num_classes
         self._augment, self._normalise = augment, normalise
         self._label_smoothing = label_smoothing
         self.metric, self._class_weights = metric, class_weights
+        self._mix, self._teacher = mix, teacher
+
+    def training_progress(self, done: float) -> None:
+        """Hear which share of the run is done; mixing may end before the run does."""
+        tell = getattr(self._mix, "training_progress", None)
+        if tell is not None:
+            tell(done)
 
     def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
         """Return batches for training, in an order that the seed fixes, and for validation."""
@@ -66,9 +79,16 @@ class Classify:
         `loss(outputs, target, criterion)`, and its outputs in training are its own business.
         """
         images, labels = batch
-        outputs = model(self._normalise(self._augment(images)))
+        pixels = self._augment(images)
+        inputs = self._normalise(pixels)
+        if self._mix is not None and model.training:
+            inputs, labels = self._mix(inputs, labels)
+        outputs = model(inputs)
         own = getattr(getattr(model, "module", model), "loss", None) if model.training else None
-        return own(outputs, labels, self._criterion) if own else self._criterion(outputs, labels)
+        criterion = self._criterion
+        if self._teacher is not None and model.training:
+            criterion = self._teacher.criterion(pixels, criterion)
+        return own(outputs, labels, criterion) if own else criterion(outputs, labels)
 
     def _criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         weights = self._class_weights

@@ -1,0 +1,63 @@
+"""The verb `train`: one network by a recipe, as a run that everything else opens."""
+
+import json
+
+import pytest
+
+from convatlas.data import make_images
+from convatlas.pipeline.run import open_run
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_images(
+        tmp_path_factory.mktemp("train") / "photos", classes=2, per_class=20, size=28
+    )
+
+
+@pytest.mark.slow
+def test_a_recipe_makes_a_run_and_the_run_teaches_another(convatlas, photos, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "source: by hand\nnetwork: lenet5\ntraining: {lr: 0.05, epochs: 3, batch_size: 8}\n",
+        encoding="utf-8",
+    )
+    words = ("--set", "momentum=0.9", "--set", "label_smoothing=0.1", "--epochs", "2")
+    done = convatlas("train", recipe, photos, *words, "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    assert done.json["model"] == "lenet5"
+    run = open_run(tmp_path / "run")
+    assert run.config.finished == "yes"
+    said = {"lr": 0.05, "momentum": 0.9, "epochs": 2, "weight_decay": 0, "ema_decay": 0}
+    assert said.items() <= run.config.recipe.items()
+    assert run.config.training["label_smoothing"] == 0.1
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "convatlas train" in page
+    again = convatlas(
+        *("train", recipe, photos, "--teacher", tmp_path / "run", "--temperature", "2"),
+        *("--set", "mixup=0.2", "--out", tmp_path / "taught"),
+    )
+    assert again.code == 2
+    assert "goes with neither mixup nor cutmix" in again.err
+    taught = convatlas(
+        *("train", recipe, photos, "--teacher", tmp_path / "run", "--temperature", "2"),
+        *("--out", tmp_path / "taught", "--json"),
+    )
+    assert taught.code == 0, taught.err
+    stored = json.loads((tmp_path / "taught" / "run.json").read_text(encoding="utf-8"))
+    assert stored["training"]["temperature"] == 2
+    assert open_run(tmp_path / "taught").evaluate().figures["accuracy"] >= 0
+
+
+def test_unknown_words_are_refused_before_anything_is_read(convatlas, photos, tmp_path):
+    for words, says in [
+        (("resnet_cifra",), "no recipe and no network 'resnet_cifra'; nearest: resnet_cifar"),
+        (("resnet_cifar", "--set", "lrr=1"), "no option 'lrr'"),
+        (("resnet_cifar", "--set", "lr"), "--set must be NAME=VALUE"),
+        (("resnet_cifar", "--set", "lr=1", "--set", "lr=2"), "option 'lr' is given twice"),
+    ]:
+        name, *options = words
+        done = convatlas("train", name, photos, *options, "--out", tmp_path / "run")
+        assert done.code == 2, done.err
+        assert says in done.err
+        assert not (tmp_path / "run").exists()
