@@ -46,7 +46,10 @@ VERBS = {
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
     "train": Verb("train", "Train one network by a recipe, exactly as the recipe says."),
-    "data": Verb("data", "Check data as `fit` does, or draw samples of them with their answers."),
+    "data": Verb(
+        "data",
+        "Check data as `fit` does, measure them, or draw samples of them with their answers.",
+    ),
     "evaluate": Verb("evaluate", "Test a trained network on labelled data."),
     "predict": Verb(
         "predict",

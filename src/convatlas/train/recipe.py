@@ -116,5 +116,6 @@ class Recipe(Steps, Schedule):
         return replace(self, **options)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields by name."""
-        return asdict(self)
+        """Return all fields by name, as JSON gives them back."""
+        values = asdict(self).items()
+        return {name: list(each) if isinstance(each, tuple) else each for name, each in values}

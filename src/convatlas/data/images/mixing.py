@@ -30,7 +30,7 @@ class Mixing:
         self._until, self._done = until, 0.0
 
     def training_progress(self, done: float) -> None:
-        """Hear which share of the run is done."""
+        """Take which share of the run is done."""
         self._done = done
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,7 +53,7 @@ class Classify:
         self._mix, self._teacher = mix, teacher
 
     def training_progress(self, done: float) -> None:
-        """Hear which share of the run is done; mixing may end before the run does."""
+        """Take which share of the run is done; mixing may end before the run does."""
         tell = getattr(self._mix, "training_progress", None)
         if tell is not None:
             tell(done)
