@@ -33,7 +33,7 @@ CASES = {  # by name: data, further words of the command
     "speech_music_noise": ("speech_music_noise", ["--max-macs", "10M", *UNTIMED, "6"]),
     "speech_music_noise_swishnet": (
         "speech_music_noise",
-        ["--model", "swishnet_slim", "--epochs", "3"],
+        ["--model", "swishnet_slim", "--epochs", "30"],
     ),
 }
 
