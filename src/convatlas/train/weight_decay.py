@@ -1,7 +1,7 @@
 """Which parameters decay, by the kind of layer that they belong to.
 
-Filters and matrices decay. A depthwise filter has so few weights that pulling them to zero costs
-more than it saves; decay of a norm's scale changes what the network computes, not how smoothly.
+Filters and matrices decay; depthwise filters, which have few weights, by a share that the recipe
+says. Decay of a norm's scale changes what the network computes, not how smoothly.
 
 Source: Howard et al., "MobileNets", 2017, arXiv:1704.04861, section 3.2 (little or no decay on
     depthwise filters); norms, biases, slopes and embeddings as is usual in the field.
