@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from convatlas.train.distillation import distillation_loss
+from convatlas.train.distillation import Teacher, distillation_loss
 
 
 def batch():
@@ -36,3 +36,22 @@ def test_without_a_teachers_part_it_is_cross_entropy_and_the_teacher_never_learn
 def test_senseless_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match="temperature must be above 0 and soft_fraction from 0"):
         distillation_loss(*batch(), **wrong)
+
+
+def test_a_teacher_adds_its_scaled_part_to_the_usual_loss():
+    logits, answers, labels = batch()
+    teacher = Teacher(lambda_network(answers), lambda x: x, temperature=4, soft_fraction=0.7)
+    usual = torch.nn.functional.cross_entropy
+    loss = teacher.criterion(torch.zeros(6, 1, 2, 2), usual)(logits, labels)
+    expected = distillation_loss(
+        logits, answers, labels, temperature=4, soft_fraction=0.7, scaled=True
+    )
+    torch.testing.assert_close(loss, expected)
+
+
+def lambda_network(answers):
+    class Fixed(torch.nn.Module):
+        def forward(self, x):
+            return answers
+
+    return Fixed()

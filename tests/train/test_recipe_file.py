@@ -5,7 +5,7 @@ import pytest
 from convatlas.errors import DataError, UnknownNameError, UsageError
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.training_plan import find_recipe, task_of, with_options
-from convatlas.train.recipe_file import parse_recipe, recipe_names
+from convatlas.train.recipe_file import packaged_recipe, parse_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -85,3 +85,21 @@ def test_options_go_to_training_network_or_task_and_unknown_ones_have_a_nearest(
     assert recipe.size == 28
     with pytest.raises(UsageError, match="no option 'momentun'; nearest: momentum"):
         with_options(recipe, {"momentun": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),  # at shares of the run that the papers' steps and epochs give
+    [
+        ("resnet_cifar", {0: 0.1, 33 / 64: 0.01, 49 / 64: 0.001}),
+        ("wide_resnet", {59 / 200: 0.1, 60 / 200: 0.02, 161 / 200: 0.0008}),
+        ("fractalnet", {199 / 400: 0.02, 301 / 400: 2e-4, 380 / 400: 2e-6}),
+        ("inception_v3", {1 / 100: 0.045, 50 / 100: 0.045 * 0.94**25}),
+        ("squeezenet", {0: 0.04, 0.25: 0.03}),
+        ("squeezenext", {0: 0.1, 780 / 150136 + 1e-4: 0.4}),
+        ("efficientnet", {0: 0.0, 5 / 350: 0.256 * 0.97**2}),
+    ],
+)
+def test_rates_of_papers_fall_where_they_say(name, rates):
+    training = packaged_recipe(name).training
+    found = {place: training.lr * training.rate(place) for place in rates}
+    assert found == pytest.approx(rates, rel=2e-3)

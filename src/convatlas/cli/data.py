@@ -71,24 +71,31 @@ def data_command(
         options=task_options(settings),
         progress=progress_on_stderr(),
     )
-    tables: Sequence[Statistics] = ()
+    tables: Sequence[Statistics] | None = None
     if action == Action.STATS:
         tables = data_statistics(found, data, split, progress_on_stderr())
     if drawn:
         save_picture(preview_samples(found, data, split, count, seed), out, force=force)
+    picture = out if drawn else None
     if as_json:
-        answer = _answer(found.name, data, out if drawn else None)
-        more = {"statistics": [each.to_dict() for each in tables]}
-        print_json(answer | (more if action == Action.STATS else {}))
-    elif action == Action.STATS:
-        _print_head(found.name, data)
-        _print_statistics(tables)
+        print_json(_answer(found.name, data, picture, tables))
+        return
+    sizes = ", ".join(f"{len(part):,} {name}" for name, part in data.splits.items())
+    say(f"{printable(data.name)} ({found.name}): {data.summary()}; {sizes}")
+    if tables is None:
+        _print_classes(data)
+        _print_sizes(data)
     else:
-        _print(found.name, data, out if drawn else None)
+        _print_statistics(tables)
+    _print_findings(data)
+    if picture is not None:
+        say(f"picture: {printable(picture)}")
 
 
-def _answer(task: str, data: "Dataset", picture: Path | None) -> dict[str, Any]:
-    return {
+def _answer(
+    task: str, data: "Dataset", picture: Path | None, tables: Sequence["Statistics"] | None
+) -> dict[str, Any]:
+    answer = {
         "data": data.source,
         "task": task,
         "facts": data.facts(),
@@ -97,11 +104,9 @@ def _answer(task: str, data: "Dataset", picture: Path | None) -> dict[str, Any]:
         "warnings": data.scan.warnings(),
         "files": {} if picture is None else {"preview": str(picture)},
     }
-
-
-def _print_head(task: str, data: "Dataset") -> None:
-    sizes = ", ".join(f"{len(part):,} {name}" for name, part in data.splits.items())
-    say(f"{printable(data.name)} ({task}): {data.summary()}; {sizes}")
+    if tables is not None:
+        answer["statistics"] = [each.to_dict() for each in tables]
+    return answer
 
 
 def _print_statistics(tables: Sequence["Statistics"]) -> None:
@@ -120,11 +125,12 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def _print(task: str, data: "Dataset", picture: Path | None) -> None:
-    _print_head(task, data)
-    _print_classes(data)
+def _print_sizes(data: "Dataset") -> None:
     for side, (low, middle, high) in data.scan.sizes.items():
         say(f"{side}: {low:,} to {high:,}, median {middle:,}")
+
+
+def _print_findings(data: "Dataset") -> None:
     for line in data.scan.notes:
         say(line)
     warnings = data.scan.warnings()
@@ -132,8 +138,6 @@ def _print(task: str, data: "Dataset", picture: Path | None) -> None:
         say(f"warning: {line}")
     if not warnings:
         say("nothing wrong was found")
-    if picture is not None:
-        say(f"picture: {printable(picture)}")
 
 
 def _print_classes(data: "Dataset") -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import typer
 
-from convatlas.cli.fit_result import print_result
+from convatlas.cli.fit_result import end_with
 from convatlas.cli.numbers import bytes_option, count_option, seconds_option
-from convatlas.cli.output import print_json
 from convatlas.cli.training_options import class_weight_values, given_once, recipe_options
 
 DATA_HELP = (
@@ -196,11 +195,4 @@ def fit_command(
             settings,
         ),
     )
-    if as_json:
-        print_json(run.summary())
-    else:
-        print_result(run)
-    if run.stopped is not None:
-        raise typer.Exit(128 + run.stopped)
-    if run.config.finished != "yes":
-        raise typer.Exit(1)
+    end_with(run, as_json=as_json)

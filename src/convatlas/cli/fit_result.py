@@ -1,8 +1,10 @@
-"""What `fit` prints of a finished run: leaderboard, what cheaper networks reach, costs, test."""
+"""How `fit` and `train` end: leaderboard, what cheaper networks reach, costs, test, exit code."""
 
 from typing import TYPE_CHECKING
 
-from convatlas.cli.output import say, table
+import typer
+
+from convatlas.cli.output import print_json, say, table
 from convatlas.text import format_number, shell_word
 
 if TYPE_CHECKING:
@@ -11,6 +13,18 @@ if TYPE_CHECKING:
 
 FRONT_SHOWN = 4
 SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have them all
+
+
+def end_with(run: "Run", *, as_json: bool) -> None:
+    """Print a run, and exit by its signal, or with 1 where something of it failed."""
+    if as_json:
+        print_json(run.summary())
+    else:
+        print_result(run)
+    if run.stopped is not None:
+        raise typer.Exit(128 + run.stopped)
+    if run.config.finished != "yes":
+        raise typer.Exit(1)
 
 
 def print_result(run: "Run") -> None:

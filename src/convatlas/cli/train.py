@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convatlas.cli.fit_result import print_result
+from convatlas.cli.fit_result import end_with
 from convatlas.cli.options import task_options, typed
-from convatlas.cli.output import note, print_json
+from convatlas.cli.output import note
 from convatlas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,14 +69,7 @@ def train_command(
         progress=progress_on_stderr(),
         started=STARTED,
     )
-    if as_json:
-        print_json(run.summary())
-    else:
-        print_result(run)
-    if run.stopped is not None:
-        raise typer.Exit(128 + run.stopped)
-    if run.config.finished != "yes":
-        raise typer.Exit(1)
+    end_with(run, as_json=as_json)
 
 
 def chosen_recipe(

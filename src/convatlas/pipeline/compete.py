@@ -37,7 +37,10 @@ def compete(
     progress = runner.progress
     limits = [f"{seconds:.0f} s in total"] if seconds is not None else []
     limits += [f"the chosen one for {epochs:g} epochs"] if epochs is not None else []
-    progress.say(f"training {len(trials)} of the networks that fit, {', '.join(limits)}")
+    if seconds is None and len(trials) == 1:
+        progress.say(f"training one network for {epochs:g} epochs")
+    else:
+        progress.say(f"training {len(trials)} of the networks that fit, {', '.join(limits)}")
 
     def train_round(trial: LiveTrial, share: float, last: bool) -> None:
         slot = None if seconds is None else share * seconds
