@@ -147,7 +147,7 @@ def test_a_missing_path_is_refused(tmp_path):
 
 
 def test_a_file_that_is_no_table_is_refused(photos):
-    with pytest.raises(DataError, match=r"must be 'digits', a folder of images or a CSV file"):
+    with pytest.raises(DataError, match=r"must be 'digits', a folder of images, a CSV file"):
         open_images(photos / "circle/0000.png")
 
 

@@ -69,6 +69,7 @@ class Classify(ClassTask[ImageData]):
         "a folder CLASS/files",
         "a folder with train/ val/ test/, each CLASS/files",
         "a CSV file with a column of files and one of classes, such as file_name,label",
+        "the files of MNIST (and of its kin), CIFAR-10, CIFAR-100 or SVHN as they are published",
         "`digits`, which are embedded",
     )
     next = "photo.png"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convatlas.data.packed.recognise import holds_packed
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
 from convatlas.data.statistics import Statistics
 from convatlas.data.text.asked_documents import asked_documents
@@ -53,7 +54,8 @@ class ClassifyText(ClassTask[TextData]):
     recipe = RECIPE
 
     def takes(self, source: str | Path) -> bool:
-        return holds_texts(Path(source))
+        # CIFAR's folders have text files beside the images, with the names of the classes.
+        return holds_texts(Path(source)) and not holds_packed(source)
 
     def check_options(self, options) -> None:
         check_text_options(options)

@@ -4,6 +4,7 @@ Pillow keeps the high byte only of colour with 16 bits a channel. That is right 
 the 16 bits; where they fill fewer, the low byte is read as well, by a second pass.
 """
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ TIFF_S_MAX_SAMPLE_VALUE = 341
 SCALED_FORMATS = ("PPM", "JPEG2000")  # Pillow scales these by the depth their header states
 SIXTEEN_BITS: Window = (0.0, 65535.0)
 COLOUR_16 = "16-bit colour"  # in `Image.info`: the raw mode of a file with such pixels
+CONTENT = "content"  # in `Image.info`: the bytes of an image that is no file of its own
 GREY_ALPHA = "LA;16B"  # the raw mode of a PNG with 16-bit grey and transparency
 LOW_BYTE = {"B": "L", "L": "B", "N": "B"}  # the raw mode whose high byte is our low byte
 DEPTHS = (8, 10, 12, 14, 16)
@@ -146,7 +148,9 @@ def colour_values(image: Image.Image) -> np.ndarray:
 
 def _read_again(image: Image.Image, raw: str) -> np.ndarray:
     """Decode the file of an image once more, with other meanings of its bytes."""
-    with Image.open(image.filename) as again:  # pyright: ignore[reportAttributeAccessIssue]
+    content = image.info.get(CONTENT)
+    source = image.filename if content is None else io.BytesIO(content)  # pyright: ignore
+    with Image.open(source) as again:
         (tile,) = again.tile
         # A plain tuple in older versions of Pillow.
         replaced = (*tile[:3], _with_raw_mode(tile[3], raw))

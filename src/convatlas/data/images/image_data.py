@@ -12,9 +12,11 @@ from torch import Tensor
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.read import decode, quiet_pillow
 from convatlas.data.images.stored_reading import PLAIN, Reading
-from convatlas.data.names import file_path
+from convatlas.data.names import file_path, printable
 from convatlas.data.scan_report import ScanReport
+from convatlas.data.sources.contents import Contents, UnreadableContent
 from convatlas.data.sources.stored_parts import FORMAT
+from convatlas.errors import DataError
 from convatlas.replacing import replacing
 
 
@@ -54,18 +56,28 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class FileStore:
-    """Image files under a folder, decoded when asked for, where the scan did not keep them."""
+    """Image files under a folder, decoded when asked for, where the scan did not keep them.
+
+    Args:
+        contents: where the images lie, if not each in a file of its own.
+    """
 
     root: Path
     channels: int
     reading: Reading = PLAIN
     kept: KeptPixels | None = field(default=None, compare=False)
+    contents: Contents | None = None
 
     def read(self, file: str) -> Tensor:
         image = None if self.kept is None else self.kept.get(file, self.channels)
         if image is not None:
             return image
-        return decode(file_path(self.root, file), self.channels, self.reading)
+        path = file_path(self.root, file)
+        try:
+            content = None if self.contents is None else self.contents.get(file)
+        except UnreadableContent as error:
+            raise DataError(f"{printable(path)}: {error}") from None
+        return decode(path, self.channels, self.reading, content)
 
 
 @dataclass(frozen=True, eq=False)

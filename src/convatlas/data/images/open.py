@@ -14,6 +14,7 @@ from convatlas.data.images.scan import FileFacts, Progress, measure, scan_files
 from convatlas.data.images.settle_reading import settle_reading, unexplained
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.packed.recognise import holds_packed, list_packed
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share, count_named
 from convatlas.data.sources.classes import absent_classes, check_left, class_map, similar_classes
@@ -46,7 +47,8 @@ def open_images(
 
     Args:
         source: `digits`, a folder `CLASS/files`, a folder with `train/`, `val/` and `test/`
-            of such (val and test may be absent), or a CSV file `file_name,label[,split]`.
+            of such (val and test may be absent), a CSV file `file_name,label[,split]`, or files
+            that hold many images each, as MNIST, CIFAR and SVHN are published.
         max_broken: share of the files that may be broken; they are skipped.
         classes: the class map of a run that the data must match.
         reading: the limits of size, and what the numbers of deep files mean.
@@ -121,7 +123,8 @@ def takes_images(source: str | Path) -> bool:
     """Return whether a source looks like labelled images, by names alone."""
     if source == "digits":
         return True
-    return holds_kind(real_source(source), IMAGES)
+    path = real_source(source)
+    return holds_packed(path) or holds_kind(path, IMAGES)
 
 
 def real_source(source: str | Path) -> Path:
@@ -134,6 +137,9 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     """Return the labelled files of a folder or CSV file."""
     path = Path(source)
     where = printable(source)
+    packed = list_packed(path, need_train=need_train)
+    if packed is not None:
+        return packed
     try:
         if path.is_dir():
             return list_folder(path, need_train=need_train)
@@ -143,7 +149,8 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
         raise DataError(f"{where}: cannot open: {(error.strerror or '').lower()}") from None
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(
-            f"{where}: must be 'digits', a folder of images or a CSV file, got a file {path.suffix}"
+            f"{where}: must be 'digits', a folder of images, a CSV file or a data set in its own "
+            f"files (docs/tasks/data.md lists them), got a file {path.suffix}"
         )
     return list_table(path, need_train=need_train)
 
@@ -157,7 +164,7 @@ def scan_listing(
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Read every file; stop where too many are broken."""
     files = [item.file for item in listing.items]
-    facts, unreadable = scan_files(listing.root, files, progress, reading, kept)
+    facts, unreadable = scan_files(listing.root, files, progress, reading, kept, listing.contents)
     broken = listing.broken + [
         (file, f"{reason}, {listing.places[file]}" if file in listing.places else reason)
         for file, reason in unreadable
@@ -220,7 +227,7 @@ def build(
     """Build the opened data set of items that all have their split."""
     modes, sizes = measure(facts)
     channels = 1 if all(fact.grey for fact in facts) else 3
-    store = FileStore(listing.root.resolve(), channels, reading, kept)
+    store = FileStore(listing.root.resolve(), channels, reading, kept, listing.contents)
     splits = gather(items, classes, store)
     report = ScanReport(
         total=len(facts) + len(broken),

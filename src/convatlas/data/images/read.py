@@ -4,6 +4,7 @@ Values of more than 8 bits are scaled by their depth, transparency is laid on wh
 is applied, and of an animated file the first frame is taken.
 """
 
+import io
 import stat
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from convatlas.data.images.deep_values import (
     COLOUR_16,
+    CONTENT,
     SIXTEEN_BITS,
     UnknownRange,
     check_window,
@@ -78,10 +80,18 @@ def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Ten
         return decode(Path(path), channels, reading)
 
 
-def decode(path: Path, channels: int, reading: Reading = PLAIN) -> Tensor:
-    """Read as `read_image`, for many calls inside one `quiet_pillow`."""
+def decode(
+    path: Path, channels: int, reading: Reading = PLAIN, content: bytes | np.ndarray | None = None
+) -> Tensor:
+    """Read as `read_image`, for many calls inside one `quiet_pillow`.
+
+    Args:
+        content: of the image, if it lies in no file of its own.
+    """
     try:
-        image = load(path, reading)
+        if isinstance(content, np.ndarray) and content.shape[2:] in ((channels,), ()):
+            return pixel_planes(content, channels)
+        image = load(path, reading) if content is None else load_content(content, reading)
         upright = exif_transpose(to_uint8(image, reading), image)
     except UnreadableImage as error:
         raise DataError(f"{printable(path)}: {error}") from None
@@ -93,6 +103,16 @@ def planes(image: Image.Image, channels: int) -> Tensor:
     pixels = np.array(in_mode(image, "L" if channels == 1 else "RGB"))
     rows = torch.from_numpy(pixels).reshape(image.height, image.width, channels)
     return rows.permute(2, 0, 1).contiguous()
+
+
+def pixel_planes(pixels: np.ndarray, channels: int) -> Tensor:
+    """Return pixels that are numbers already; grey ones once for each channel.
+
+    Shape: uint8 (h, w) or (h, w, channels) -> (channels, h, w), a copy
+    """
+    if pixels.ndim == 2:
+        return torch.from_numpy(np.stack([pixels] * channels))
+    return torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
 
 
 @contextmanager
@@ -127,15 +147,50 @@ def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image
             if raw is not None:
                 image.info[COLOUR_16] = raw
             return image
-    except (UnreadableImage, ImageTooLarge, NoSlice) as error:
-        raise UnreadableImage(str(error)) from None
-    except Image.DecompressionBombError:
-        limit = megapixels(reading.max_pixels)
-        raise UnreadableImage(f"far above the limit of {limit}") from None
-    except Image.UnidentifiedImageError as error:
-        raise UnreadableImage(missing_package(path) or reason_of(error)) from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
-        raise UnreadableImage(reason_of(error)) from error
+        raise unreadable(error, reading, path) from error
+
+
+def load_content(
+    content: bytes | np.ndarray, reading: Reading = PLAIN, *, verify: bool = False
+) -> Image.Image:
+    """Decode an image that lies in no file of its own, as `load` does those that do.
+
+    Args:
+        content: an encoded image, or pixels. Shape: uint8 (h, w) or (h, w, 3)
+
+    Raises:
+        UnreadableImage: with the reason.
+    """
+    try:
+        if not isinstance(content, bytes):
+            check_size(content.shape[1], content.shape[0], reading.max_pixels)
+            return Image.fromarray(np.ascontiguousarray(content))
+        if not content:
+            raise UnreadableImage("it is empty")
+        if verify:
+            with Image.open(io.BytesIO(content)) as image:
+                prepare(image, reading)
+                image.verify()
+        with Image.open(io.BytesIO(content)) as image:
+            prepare(image, reading)
+            raw = raw_mode(image)
+            image.load()
+            if raw is not None:
+                image.info |= {COLOUR_16: raw, CONTENT: content}
+            return image
+    except Exception as error:
+        raise unreadable(error, reading) from error
+
+
+def unreadable(error: Exception, reading: Reading, path: Path | None = None) -> UnreadableImage:
+    """Return the error of an image with the reason that people need."""
+    if isinstance(error, UnreadableImage | ImageTooLarge | NoSlice):
+        return UnreadableImage(str(error))
+    if isinstance(error, Image.DecompressionBombError):
+        return UnreadableImage(f"far above the limit of {megapixels(reading.max_pixels)}")
+    package = path and isinstance(error, Image.UnidentifiedImageError) and missing_package(path)
+    return UnreadableImage(package or reason_of(error))
 
 
 def prepare(image: Image.Image, reading: Reading) -> None:

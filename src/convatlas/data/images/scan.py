@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from PIL import Image
 
 from convatlas.data.formats import SUFFIX_FORMATS
@@ -21,12 +22,14 @@ from convatlas.data.images.deep_values import (
     is_deep,
     measure_values,
 )
+from convatlas.data.images.image_limits import ImageTooLarge, check_size
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.png_depth import png_depth
 from convatlas.data.images.read import (
     UnreadableImage,
     exif_transpose,
     load,
+    load_content,
     orientation,
     planes,
     quiet_pillow,
@@ -35,7 +38,8 @@ from convatlas.data.images.read import (
 from convatlas.data.images.stacks import real_slice
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import file_path
-from convatlas.data.sources.duplicates import file_digest, pixel_digest
+from convatlas.data.sources.contents import Contents, UnreadableContent
+from convatlas.data.sources.duplicates import array_digest, file_digest, pixel_digest
 from convatlas.data.sources.left_out import BROKEN_LINK
 from convatlas.data.threads import in_threads
 
@@ -59,29 +63,44 @@ class FileFacts:
 
 
 def examine(
-    root: Path, file: str, reading: Reading = PLAIN, kept: KeptPixels | None = None
+    root: Path,
+    file: str,
+    reading: Reading = PLAIN,
+    kept: KeptPixels | None = None,
+    contents: Contents | None = None,
 ) -> FileFacts | str:
     """Read one file completely: its facts, or the reason why it cannot be used.
 
     Args:
         kept: takes the pixels of a file of 8 bits, as it will be read for training.
+        contents: where the image lies, if not in a file of its own.
     """
     path = file_path(root, file)
     try:
-        image = load(path, reading, verify=True)
-        depth = None if real_slice(path) else png_depth(path)
+        content = None if contents is None else contents.get(file)
+        if isinstance(content, np.ndarray):
+            return _facts_of_pixels(file, content, reading)
+        if content is None:
+            image = load(path, reading, verify=True)
+            depth = None if real_slice(path) else png_depth(path)
+        else:
+            image, depth = load_content(content, reading, verify=True), png_depth(content)
         values = measure_values(image, depth) if is_deep(image) else None
         deep_or_plain = values is not None or image.mode in ("L", "RGB")
         plain = image if deep_or_plain else to_uint8(image)
         pixels = (
-            file_digest(path)
+            file_digest(path if content is None else content)
             if COLOUR_16 in image.info
             else pixel_digest(exif_transpose(plain, image))
         )
         if kept is not None and values is None:
             _keep(kept, file, image)
-    except (UnreadableImage, UnknownRange) as error:
-        return BROKEN_LINK if path.is_symlink() and not path.exists() else str(error)
+    except (UnreadableImage, UnreadableContent, ImageTooLarge, UnknownRange) as error:
+        return (
+            BROKEN_LINK
+            if contents is None and path.is_symlink() and not path.exists()
+            else str(error)
+        )
     width, height = image.size
     if orientation(image) >= 5:  # lies on its side
         width, height = height, width
@@ -95,6 +114,15 @@ def examine(
         renaming(path, image),
         values,
     )
+
+
+def _facts_of_pixels(file: str, pixels: np.ndarray, reading: Reading) -> FileFacts:
+    """Facts of an image that lies as plain numbers: these are in memory, or mapped, already."""
+    height, width = pixels.shape[:2]
+    check_size(width, height, reading.max_pixels)
+    grey = pixels.ndim == 2
+    mode = "L" if grey else "RGB"
+    return FileFacts(file, width, height, mode, grey, array_digest(pixels), None)
 
 
 def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
@@ -126,21 +154,24 @@ def scan_files(
     progress: Progress | None = None,
     reading: Reading = PLAIN,
     kept: KeptPixels | None = None,
+    contents: Contents | None = None,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
     """Examine every file; the facts of the readable ones, and the others with their reasons."""
     good: list[FileFacts] = []
     broken: list[tuple[str, str]] = []
 
     def look(file: str) -> FileFacts | str:
-        return examine(root, file, reading, kept)
+        return examine(root, file, reading, kept, contents)
 
-    with quiet_pillow(), closing(in_threads(look, files)) as results:
+    plain = contents is not None and contents.decoded  # nothing that threads could do meanwhile
+    found = (look(file) for file in files) if plain else in_threads(look, files)
+    with quiet_pillow(), closing(found) as results:
         for done, (file, result) in enumerate(zip(files, results, strict=True), start=1):
             if isinstance(result, str):
                 broken.append((file, result))
             else:
                 good.append(result)
-            if progress is not None:
+            if progress is not None and (not plain or done % 1000 == 0 or done == len(files)):
                 progress(done, len(files))
     return good, broken
 

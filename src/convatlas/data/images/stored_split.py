@@ -14,8 +14,14 @@ from convatlas.data.images.image_data import (
 from convatlas.data.images.stored_form import StoredSplit, disagreement
 from convatlas.data.images.stored_reading import Reading
 from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.packed.recognise import list_packed
 from convatlas.data.scan_report import ScanReport
-from convatlas.data.sources.stored_parts import check_present, checked_split, learnt_digests
+from convatlas.data.sources.stored_parts import (
+    check_held,
+    check_present,
+    checked_split,
+    learnt_digests,
+)
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
@@ -42,8 +48,13 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
         root = Path(place).resolve()
         table = root.suffix.lower() in SUFFIXES and not root.is_dir()
         root = root.parent if table else root
-        check_present(path, root, stored["splits"])
-        store = FileStore(root, stored["channels"], reading)
+        packed = list_packed(Path(place), need_train=False)
+        contents = None if packed is None else packed.contents
+        if contents is None:
+            check_present(path, root, stored["splits"])
+        else:
+            check_held(path, root, stored["splits"], contents)
+        store = FileStore(root, stored["channels"], reading, contents=contents)
         place = stored_name(Path(place).resolve())
     splits = {
         name: Split(part["files"], part["labels"], store) for name, part in stored["splits"].items()

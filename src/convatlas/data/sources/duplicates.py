@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 ROWS = 128  # hashed at a time, so that a large image is not copied as a whole
@@ -24,10 +25,22 @@ def pixel_digest(image: Image.Image) -> str:
     return found.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """Return what two files share where they hold the same bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+def array_digest(pixels: np.ndarray) -> str:
+    """Return what `pixel_digest` returns of the same image. Shape: uint8 (h, w) or (h, w, 3)"""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    mode, size = "L" if pixels.ndim == 2 else "RGB", (pixels.shape[1], pixels.shape[0])
+    found = hashlib.blake2b(f"{mode} {size}".encode(), digest_size=16)
+    found.update(np.ascontiguousarray(pixels).data)
+    return found.hexdigest()
+
+
+def file_digest(file: Path | bytes) -> str:
+    """Return what two files, or their contents, share where they hold the same bytes."""
+    if isinstance(file, bytes):
+        return hashlib.blake2b(file).hexdigest()
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").hexdigest()
 
 
 def strips(image: Image.Image) -> Iterator[Image.Image]:

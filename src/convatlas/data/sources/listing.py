@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convatlas.data.sources.contents import Contents
 from convatlas.data.sources.split_names import SPLITS
 
 __all__ = ["SPLITS", "Item", "Listing"]
@@ -33,6 +34,7 @@ class Listing:
         places: where an item stands in its source, such as `line 3`.
         groups: by file, what it is of one source with: they are not split.
         folds: by file, the fold that the source states; none where it gives splits instead.
+        contents: where the images lie, if not each in a file of its own.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Listing:
     places: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     folds: dict[str, str] = field(default_factory=dict)
+    contents: Contents | None = None
 
     @property
     def given(self) -> set[str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, TypeAdapter, V
 from convatlas.data.names import file_path, printable, printable_few, true_name
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.slice_names import file_of
+from convatlas.data.sources.contents import Contents
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
 
@@ -150,6 +151,16 @@ def check_present(path: str | Path, root: Path, splits: dict[str, dict]) -> None
         raise DataError(
             f"{printable(root)}: must still contain the files of {printable(path)}, {len(gone)} "
             f"missing: {printable_few(gone)}; put them back, or name the place the data moved to"
+        )
+
+
+def check_held(path: str | Path, source: Path, splits: dict[str, dict], contents: Contents) -> None:
+    """Refuse a stored split some images of which are not inside of the source any more."""
+    gone = [f for part in splits.values() for f in part["files"] if not contents.holds(f)]
+    if gone:
+        raise DataError(
+            f"{printable(source)}: must still hold the images of {printable(path)}, {len(gone):,} "
+            f"missing: {printable_few(gone)}"
         )
 
 
