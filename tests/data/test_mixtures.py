@@ -74,3 +74,16 @@ def test_levels_must_fit_and_silence_has_none():
         mix_at_levels(torch.ones(2, 5), [0.0])
     with pytest.raises(ValueError, match="a voice is silent"):
         mix_at_levels(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), [0.0, 0.0])
+
+
+def test_an_epoch_gives_the_same_mixtures_however_often_they_were_asked_for_before():
+    speakers = {"a": tones(100, 120), "b": tones(900), "c": tones(2000)}
+    made, again = (Mixtures(speakers, 300, 4, fresh=True) for _ in range(2))
+    made.begin_epoch(2)
+    first = [made[0][0], made[0][0], made[3][0]]
+    asked = [again[0][0] for _ in range(3)]
+    again.begin_epoch(2)
+    for mixture, same in zip(first, [again[0][0], again[0][0], again[3][0]], strict=True):
+        assert torch.equal(mixture, same)
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(asked[2], first[0])  # the third time is that of the third epoch

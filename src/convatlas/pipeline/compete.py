@@ -60,7 +60,8 @@ def compete(
             return
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
-            record.reason = "its loss became infinite or not a number"
+            record.reason = result.reason or "its loss became infinite or not a number"
+            progress.say(f"{title}: {record.reason}")
         elif not record.epochs:
             record.status = "not trained"
         reached = metric.text(record.value(metric)) if record.figures else result.ended

@@ -1,9 +1,10 @@
 """Keeps the weights that validated best, because the last ones of a run need not be the best."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from convatlas.metric import Metric
 from convatlas.train.task import validation_rank
@@ -38,3 +39,16 @@ class BestWeights:
         """Load the best weights into a network; changes nothing before the first validation."""
         if self._state is not None:
             model.load_state_dict(self._state)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the best weights; none before the first validation."""
+        return dict(self._state or {})
+
+    def values(self) -> dict[str, Any]:
+        """Return figures and epoch of the best validation, for JSON."""
+        return {"figures": self.figures, "epoch": self.epoch}
+
+    def take(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take over what `tensors` and `values` gave."""
+        self.figures, self.epoch = dict(values["figures"]), values["epoch"]
+        self._state = dict(tensors) or None

@@ -2,10 +2,11 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-JSON_LINES = "log.jsonl"
+JSON_LINES, CSV = "log.jsonl", "log.csv"
 
 
 class RunLog:
@@ -35,7 +36,7 @@ class RunLog:
     def _append(self, folder: Path, row: dict[str, Any]) -> None:
         with (folder / JSON_LINES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        path = folder / "log.csv"
+        path = folder / CSV
         fresh = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
@@ -46,6 +47,17 @@ class RunLog:
             for name, value in row.items():
                 if isinstance(value, int | float) and name not in ("epoch", "step"):
                     self._tensorboard.add_scalar(name, value, row["step"])
+
+    def restore(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Set the rows, also on disk: those that were written after a checkpoint come anew."""
+        tensorboard, self._tensorboard = self._tensorboard, None  # it has these rows
+        if self._folder is not None:
+            for name in (JSON_LINES, CSV):
+                (self._folder / name).unlink(missing_ok=True)
+        self.rows = []
+        for row in rows:
+            self.write(**row)
+        self._tensorboard = tensorboard
 
     def close(self) -> None:
         """Finish the TensorBoard file."""

@@ -77,6 +77,8 @@ class Recipe(Steps, Schedule):
         freeze: what keeps the weights that it starts from, as `frozen_parts` reads it: `none`, a
             number of stages, the name of a part, or `all-but-head`.
         freeze_until: share of the run after which that part is trained as well.
+        on_nan: what a loss does that is no finite number: `stop` ends the run at that step, `skip`
+            leaves the step out, unless 20 in a row have none.
     """
 
     epochs: float = 60
@@ -87,6 +89,7 @@ class Recipe(Steps, Schedule):
     precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     freeze: str = "none"
     freeze_until: float = 1.0
+    on_nan: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self) -> None:
         checks = {
@@ -98,6 +101,7 @@ class Recipe(Steps, Schedule):
             "ema_decay": 0 <= self.ema_decay < 1,
             "precision": self.precision in ("no", "bf16", "fp16", "auto"),
             "freeze_until": 0 < self.freeze_until <= 1,
+            "on_nan": self.on_nan in ("stop", "skip"),
         }
         for name, holds in checks.items():
             if not holds:

@@ -4,6 +4,7 @@ A run that is shorter than another, or that its time limit ends, so goes through
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -110,3 +111,11 @@ class Plateau:
             return
         if done - max(self._since, best) >= self._schedule.lr_every - ROUNDING:
             self.dropped, self._since = self.dropped * self._schedule.lr_factor, done
+
+    def values(self) -> dict[str, float]:
+        """Return where it stands, for JSON."""
+        return {"dropped": self.dropped, "since": self._since}
+
+    def take(self, values: Mapping[str, float]) -> None:
+        """Take over what `values` gave."""
+        self.dropped, self._since = values["dropped"], values["since"]

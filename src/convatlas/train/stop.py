@@ -116,3 +116,26 @@ class _StoppableBar:
 
     def close(self) -> None:
         self.bar.close()
+
+
+class StoppedHere(Exception):
+    """A stop was asked for within a pass over batches."""
+
+
+class UntilStopped:
+    """Batches that end with `StoppedHere` once a stop was asked for."""
+
+    def __init__(self, batches: Any, stop: StopRequest):
+        self._batches, self._stop = batches, stop
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            if self._stop.requested:
+                raise StoppedHere
+            yield batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batches, name)

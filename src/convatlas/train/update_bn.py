@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BATCHES = 16
@@ -37,7 +37,8 @@ def update_bn(
 
     Args:
         batches: the first 16 are used.
-        forward: runs the model on one batch.
+        forward: runs the model on one batch; where it returns what is no finite number, the batch
+            does not count.
         most_s: seconds after which no further batch is taken; two are in any case.
         frozen: paths of modules that keep their statistics.
     """
@@ -55,10 +56,18 @@ def update_bn(
         norm.momentum = None  # torch's word for a plain average over all batches
         norm.train()
     start = time.perf_counter()
-    for done, batch in enumerate(islice(batches, BATCHES)):
-        if done >= MIN_BATCHES and time.perf_counter() - start > most_s:
-            break
-        forward(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    try:
+        for done, batch in enumerate(islice(batches, BATCHES)):
+            if done >= MIN_BATCHES and time.perf_counter() - start > most_s:
+                break
+            before = [buffer.clone() for norm in norms for buffer in norm.buffers()]
+            given = forward(batch)
+            if isinstance(given, Tensor) and not torch.isfinite(given).all():
+                for buffer, value in zip(
+                    (b for n in norms for b in n.buffers()), before, strict=True
+                ):
+                    buffer.copy_(value)  # one odd batch would make all of them odd
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()

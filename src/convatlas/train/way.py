@@ -46,11 +46,15 @@ class FastestWay(ExitStack):
         model: the network that will be trained.
         way: that is known already, as `kernels.layers.choose` names it; None measures it.
         say: takes one finished sentence, where measuring switches the kernels on.
+
+    Attributes:
+        way: that the networks are trained.
     """
 
     def __init__(self, model: nn.Module, way: str | None, say: Callable[[str], None]):
         super().__init__()
         self.known, self.say = way is not None, say
+        self.way = way or TORCH
         if way not in (None, TORCH):
             self.enter_context(running(model, way))
         self.measuring_s = 0.0  # what `choose` took
@@ -107,6 +111,7 @@ class FastestWay(ExitStack):
         way = fastest(speeds)
         if way == KERNELS:
             self.say(f"training with the CPU kernels: {gain_text(speeds)}")
+        self.way = way
         for model in dict.fromkeys(models) if way != TORCH else ():
             self.enter_context(running(model, way))
 

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from convatlas.data.audio.enrolled_mixers import Asked
 from convatlas.data.audio.enrolled_mixtures import cut_clip
+from convatlas.data.audio.fresh_numbers import FreshNumbers
 from convatlas.data.audio.mixers import aligned
 from convatlas.data.audio.mixtures import MAX_TRIES, SILENCE
 from convatlas.data.audio.sound_data import SoundStore
@@ -139,17 +140,15 @@ class ListedVectors(ListedVoices):
 class _ListedPieces(Dataset[tuple[Tensor, ...]]):
     def __init__(self, mixer: ListedVoices, samples: int, clip_samples: int, *, fresh: bool):
         self._mixer, self._samples, self._clip_samples = mixer, samples, clip_samples
-        self._asked = [0] * len(mixer) if fresh else None
+        self._numbers = FreshNumbers(len(mixer), fresh=fresh)
+        self.begin_epoch = self._numbers.begin_epoch
 
     def __len__(self) -> int:
         return len(self._mixer)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         mixer, row = self._mixer, self._mixer.rows[index]
-        number = index
-        if self._asked is not None:
-            number += self._asked[index] * len(self)
-            self._asked[index] += 1
+        number = self._numbers.number(index)
         draw = torch.Generator().manual_seed(mixer.seed * 1_000_000_007 + number)
         mixture, voice = aligned(mixer.store, [row.mixture, row.target])
         mixture, voice = _cut_both(mixture, voice, self._samples, draw)

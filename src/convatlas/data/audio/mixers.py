@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from convatlas.data.audio.fresh_numbers import FreshNumbers
 from convatlas.data.audio.mixtures import Mixtures
 from convatlas.data.audio.sound_data import SoundStore
 from convatlas.data.names import printable
@@ -196,7 +197,8 @@ class FileMixer:
 class _Pieces(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, mixer: FileMixer, samples: int, *, fresh: bool):
         self._mixer, self._samples = mixer, samples
-        self._asked = [0] * len(mixer) if fresh else None
+        self._numbers = FreshNumbers(len(mixer), fresh=fresh)
+        self.begin_epoch = self._numbers.begin_epoch
 
     def __len__(self) -> int:
         return len(self._mixer)
@@ -207,10 +209,7 @@ class _Pieces(Dataset[tuple[Tensor, Tensor]]):
         if spare < 0:
             pad = torch.nn.functional.pad
             return pad(mixture, (0, -spare)), pad(voices, (0, -spare))
-        number = index
-        if self._asked is not None:
-            number += self._asked[index] * len(self)
-            self._asked[index] += 1
+        number = self._numbers.number(index)
         draw = torch.Generator().manual_seed(self._mixer.seed * 1_000_000_007 + number)
         at = int(torch.randint(0, spare + 1, (), generator=draw))
         return mixture[at : at + self._samples], voices[:, at : at + self._samples]

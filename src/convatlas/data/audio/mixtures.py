@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from convatlas.data.audio.fresh_numbers import FreshNumbers
 from convatlas.errors import UsageError
 
 LEVELS_DB = (-2.5, 2.5)
@@ -84,7 +85,8 @@ class Mixtures(Dataset):
         self._speakers = list(speakers.values())  # each reads its utterances when asked, perhaps
         self._samples, self._count, self._voices = samples, count, voices
         self._levels_db, self._seed = levels_db, seed
-        self._asked = [0] * count if fresh else None
+        self._numbers = FreshNumbers(count, fresh=fresh)
+        self.begin_epoch = self._numbers.begin_epoch
 
     def __len__(self) -> int:
         return self._count
@@ -97,10 +99,7 @@ class Mixtures(Dataset):
         """Return the number of the mixture: with `fresh` another one each time."""
         if not 0 <= index < self._count:
             raise IndexError(index)
-        if self._asked is None:
-            return index
-        self._asked[index] += 1
-        return index + (self._asked[index] - 1) * self._count
+        return self._numbers.number(index)
 
     def _mixed(
         self, picked: Sequence[tuple[int, int]], draw: torch.Generator

@@ -27,17 +27,17 @@ class LengthBatches(Sampler[list[int]]):
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None):
         self.lengths, self.batch_size, self.drop_last = lengths, batch_size, False
-        self._order = None if seed is None else torch.Generator().manual_seed(seed)
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        if self._order is None:
+        if self.generator is None:
             order = sorted(range(len(self.lengths)), key=self.lengths.__getitem__)
             yield from self._cut(order)
             return
-        order = torch.randperm(len(self.lengths), generator=self._order).tolist()
+        order = torch.randperm(len(self.lengths), generator=self.generator).tolist()
         pool = POOL * self.batch_size
         batches = [
             batch
@@ -46,7 +46,7 @@ class LengthBatches(Sampler[list[int]]):
                 sorted(order[start : start + pool], key=self.lengths.__getitem__)
             )
         ]
-        for place in torch.randperm(len(batches), generator=self._order).tolist():
+        for place in torch.randperm(len(batches), generator=self.generator).tolist():
             yield batches[place]
 
     def _cut(self, order: list[int]) -> list[list[int]]:

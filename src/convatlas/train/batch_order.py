@@ -1,0 +1,165 @@
+"""Batches in an order fixed by (seed, epoch), each read with random numbers of its own place.
+
+So the order and what a data set draws depend neither on what was drawn before nor on the number of
+workers, and an epoch can begin in its middle without reading what comes before.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Sampler, Subset
+
+from convatlas.text import printable_few
+from convatlas.train.random_draws import BATCH, ORDER, seed_of, set_generators
+
+MAX_NAMED = 8  # examples of a batch in a message
+REMEMBERED = 64  # batches whose places are kept: workers read a few ahead
+
+
+class Place(NamedTuple):
+    """Where an example stands in a run: epoch, batch of it, and its row in the data set."""
+
+    epoch: int
+    batch: int
+    row: int
+
+
+class BatchOrder(Sampler[list[Place]]):
+    """The batches of an epoch, from any of them on.
+
+    Args:
+        batches: gives the indices of each batch; its generators are set anew for each epoch.
+        seed: of the order.
+    """
+
+    def __init__(self, batches: Any, seed: int):
+        self._batches, self._seed = batches, seed
+        self._epoch, self._first = 0, 0
+        self._last: dict[int, list[int]] = {}
+        self.batch_size = getattr(batches, "batch_size", None)  # accelerate asks for these two
+        self.drop_last = getattr(batches, "drop_last", False)
+
+    def go_to(self, epoch: int, first: int = 0) -> None:
+        """Let the next pass be that of an epoch, from a batch of it on."""
+        self._epoch, self._first = epoch, first
+        self._last.clear()
+
+    def indices(self, batch: int) -> list[int]:
+        """Return the examples of a batch that was read a moment ago; none where it is forgotten."""
+        return self._last.get(batch, [])
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        epoch, first = self._epoch, self._first
+        for generator in _generators(self._batches):
+            generator.manual_seed(seed_of(self._seed, ORDER, epoch))
+        set_generators(seed_of(self._seed, ORDER, epoch))  # of samplers without one of their own
+        for number, indices in enumerate(self._batches):
+            if number < first:
+                continue
+            self._last[number] = list(indices)
+            self._last.pop(number - REMEMBERED, None)
+            yield [Place(epoch, number, index) for index in indices]
+
+
+class PlacedExamples(Dataset[Any]):
+    """A data set that is asked for places, and draws by them.
+
+    Data sets whose examples differ from epoch to epoch have `begin_epoch(number)`.
+    """
+
+    def __init__(self, data: Any, seed: int):
+        self._data, self._seed = data, seed
+        self._begin = [each.begin_epoch for each in _nested(data) if hasattr(each, "begin_epoch")]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, place: Place) -> Any:
+        return self.__getitems__([place])[0]
+
+    def __getitems__(self, places: Sequence[Place]) -> list[Any]:
+        """Return the examples of a batch, as a DataLoader asks for them."""
+        epoch, batch, _ = places[0]
+        for begin in self._begin:
+            begin(epoch)
+        set_generators(seed_of(self._seed, BATCH, epoch, batch))
+        indices = [place.row for place in places]
+        together: Callable[[list[int]], list[Any]] | None
+        together = getattr(self._data, "__getitems__", None)
+        return together(indices) if together else [self._data[index] for index in indices]
+
+
+def in_fixed_order(loader: DataLoader, seed: int) -> tuple[DataLoader, BatchOrder | None]:
+    """Return a loader of the same batches whose order can be told; None where it has none.
+
+    A loader of a stream, or one that does not form batches itself, stays as it is.
+    """
+    if loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset):
+        return loader, None
+    order = BatchOrder(loader.batch_sampler, seed)
+    placed = DataLoader(
+        PlacedExamples(loader.dataset, seed),
+        batch_sampler=order,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        prefetch_factor=loader.prefetch_factor,
+        persistent_workers=loader.persistent_workers,
+    )
+    return placed, order
+
+
+def names_of(data: Any, indices: Sequence[int]) -> str:
+    """Return the files of examples in a few words; their numbers where they have no names."""
+    names = [_name(data, index) for index in indices]
+    if None in names or not names:
+        return "examples " + printable_few(indices, MAX_NAMED)
+    return printable_few(names, MAX_NAMED)
+
+
+def odd_rows(batch: Any, count: int) -> list[int]:
+    """Return which examples of a batch have inputs or answers that are no finite numbers."""
+    parts = [x for x in tree_leaves(batch) if isinstance(x, Tensor) and x.is_floating_point()]
+    odd = [~torch.isfinite(x).flatten(1).all(1) for x in parts if x.ndim and len(x) == count]
+    return sorted({row for each in odd for row in each.nonzero().flatten().tolist()})
+
+
+def _name(data: Any, index: int) -> str | None:
+    if isinstance(data, Subset):
+        return _name(data.dataset, data.indices[index])
+    if isinstance(data, ConcatDataset):
+        part = next(n for n, end in enumerate(data.cumulative_sizes) if index < end)
+        before = data.cumulative_sizes[part - 1] if part else 0
+        return _name(data.datasets[part], index - before)
+    for holder in (data, getattr(data, "split", None)):
+        files = getattr(holder, "files", None)
+        if isinstance(files, list) and len(files) == len(data):
+            return str(files[index])
+    return None
+
+
+def _nested(data: Any) -> Iterator[Any]:
+    """Yield a data set and those that it is made of."""
+    yield data
+    inner = getattr(data, "dataset", None)
+    for each in [*getattr(data, "datasets", []), *([] if inner is None else [inner])]:
+        yield from _nested(each)
+
+
+def _generators(sampler: Any) -> Iterator[torch.Generator]:
+    """Yield the generators of a sampler and of the one that it cuts into batches."""
+    own = getattr(sampler, "generator", None)
+    if isinstance(own, torch.Generator):
+        yield own
+    inner = getattr(sampler, "sampler", None)
+    if inner is not None:
+        yield from _generators(inner)
