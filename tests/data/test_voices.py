@@ -201,7 +201,9 @@ def test_other_speech_to_judge_by(speakers):
 
 def test_voices_are_written_whole_or_not_at_all(tmp_path):
     pieces = [torch.full((2, 3), 0.5), torch.tensor([[0.25, 2.0], [-2.0, 0.0]])]
-    first, second = write_voices(voice_paths(tmp_path / "out", "talk", 2), pieces, RATE)
+    first, second = write_voices(
+        voice_paths(tmp_path / "out", "talk", ["voice1", "voice2"]), pieces, RATE
+    )
     assert (first.name, second.name) == ("talk-voice1.wav", "talk-voice2.wav")
     np.testing.assert_allclose(soundfile.read(first)[0], [0.5, 0.5, 0.5, 0.25, 1], atol=1e-4)
     assert soundfile.info(second).samplerate == RATE
@@ -211,12 +213,12 @@ def test_voices_are_written_whole_or_not_at_all(tmp_path):
         raise DataError("the file ends here")
 
     with pytest.raises(DataError, match="the file ends here"):
-        write_voices(voice_paths(tmp_path / "out", "talk", 2), broken(), RATE)
+        write_voices(voice_paths(tmp_path / "out", "talk", ["voice1", "voice2"]), broken(), RATE)
     assert len(soundfile.read(first)[0]) == 5  # the old one is still there
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [first.name, second.name]
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot write"):
-        write_voices(voice_paths(tmp_path / "file", "talk", 2), pieces, RATE)
+        write_voices(voice_paths(tmp_path / "file", "talk", ["voice1"]), pieces, RATE)
 
 
 def test_loose_files_are_said_to_lack_speakers_and_not_classes(tmp_path):
@@ -229,3 +231,49 @@ def test_loose_files_are_said_to_lack_speakers_and_not_classes(tmp_path):
     (tmp_path / "anna").mkdir()
     with pytest.raises(DataError, match="a speaker folder must contain sounds, got none"):
         open_voices(tmp_path)
+
+
+@pytest.fixture
+def over_music(speakers):
+    """The same speakers, and six pieces of music."""
+    for number in range(6):
+        random = np.random.default_rng(number)
+        write(speakers / "music" / f"{number}.wav", 0.1 * random.standard_normal(2000))
+    return speakers
+
+
+def test_a_background_is_the_last_voice_of_each_mixture_and_no_speaker(over_music, tmp_path):
+    data = open_voices(over_music, mixing=Mixing(seconds=0.5, background="music", level_db=6.0))
+    assert data.facts()["background"] == "music"
+    parts = [files_of(data, split) for split in ("train", "val", "test")]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    assert all(any(f.startswith("music/") for f in part) for part in parts)
+    for split in data.splits.values():
+        for place in range(20):
+            voice, music = split.behind(place)
+            assert music.startswith("music/")
+            assert not voice.startswith("music/")
+    mixture, voices = data.splits["test"].pair(0)
+    torch.testing.assert_close(voices.sum(0), mixture)
+    apart = 10 * (voices[0].square().mean() / voices[1].square().mean()).log10()
+    assert abs(apart) <= 6.0 + 1e-3
+    path = tmp_path / "split.json"
+    data.save(path)
+    again = load_voices(path)
+    assert again.facts() == data.facts()
+    assert torch.equal(again.splits["test"].pair(3)[0], data.splits["test"].pair(3)[0])
+    facts = VoiceFacts.model_validate(data.facts())
+    assert facts.names == ["voice1", "music"]
+    judged = open_voice_test(over_music, facts).splits["test"]
+    assert all(judged.behind(i)[1].startswith("music/") for i in range(9))
+
+
+def test_a_background_that_is_not_there_is_named(speakers, mixed):
+    with pytest.raises(DataError, match="must have recordings of the background 'music', got none"):
+        open_voices(speakers, mixing=Mixing(background="music"))
+    facts = VoiceFacts(rate_hz=RATE, voices=2, seconds=1.0, background="music")
+    with pytest.raises(DataError, match="background 'music', got none"):
+        open_voice_test(speakers, facts)
+    with pytest.raises(DataError, match="must be the last of their folders, s2, got 'music'"):
+        open_voices(mixed, mixing=Mixing(background="music"))
+    assert open_voices(mixed, mixing=Mixing(background="s2")).facts()["background"] == "s2"

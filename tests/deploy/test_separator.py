@@ -93,3 +93,31 @@ def test_a_long_file_goes_window_by_window(tmp_path):
     assert set(asked) == {(1, separator.window)}
     with pytest.raises(DataError, match=r"talk.wav: lasts 60 s, above the limit of 10 s"):
         separate_file(separator, tmp_path / "talk.wav", tmp_path / "out", stem="x", max_seconds=10)
+
+
+def test_a_background_keeps_its_place_and_its_name(tmp_path):
+    class Told(torch.nn.Module):
+        """Gives the low part first in one window and last in the next, as a separator may."""
+
+        calls = 0
+
+        def forward(self, mixture):
+            self.calls += 1
+            voices = HighAndLow()(mixture)
+            return voices if self.calls % 2 else voices.flip(1)
+
+    samples = torch.rand(20 * RATE) - 0.5
+    free, held = (
+        torch.cat(list(Separator(Told(), RATE, 2, 1.0, background=b).in_pieces([samples])), dim=1)
+        for b in (None, "music")
+    )
+    once = torch.cat(list(Separator(HighAndLow(), RATE, 2, 1.0).in_pieces([samples])), dim=1)
+    torch.testing.assert_close(free, once, atol=1e-4, rtol=1e-3)  # put into the order of before
+    assert (held - once).abs().max() > 0.1  # nothing is put into another order
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "talk.wav", samples.numpy(), RATE)
+    separator = Separator(HighAndLow(), RATE, 2, 1.0, background="music")
+    written = separate_file(
+        separator, tmp_path / "talk.wav", tmp_path / "out", stem="talk", max_seconds=60
+    )
+    assert [path.name for path in written] == ["talk-voice1.wav", "talk-music.wav"]

@@ -233,3 +233,29 @@ def test_recorded_curves_of_borrowed_networks_tell_what_to_expect():
 def test_weights_of_photographs_are_for_few_sounds(sounds, helped):
     data = SimpleNamespace(splits={"train": range(sounds)}, classes=("a", "b"))
     assert TASK.suits_public_weights(data) is helped
+
+
+def test_a_stored_split_that_was_heard_otherwise_is_refused(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    for label in ("a", "b"):
+        for number in range(6):
+            random = np.random.default_rng(number)
+            path = tmp_path / "sounds" / label / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, random.normal(0, 0.1 + 0.1 * (label == "a"), 2000), 8000)
+    options = {"loudness": "equal", "silence_db": 40.0}
+    data = TASK.open(
+        tmp_path / "sounds", seed=0, max_broken=0, options=options, progress=lambda *_: None
+    )
+    stored = tmp_path / "split.json"
+    data.save(stored)
+    assert TASK.reopen(stored, None, data.facts()).facts() == data.facts()
+    for key, value in (("loudness", "original"), ("silence_db", None), ("rate_hz", 4000)):
+        with pytest.raises(
+            DataError, match=f"says otherwise than the run.json beside it, of {key}"
+        ):
+            TASK.reopen(stored, None, data.facts() | {key: value})
+    plain = TASK.open(tmp_path / "sounds", seed=0, max_broken=0, options={}, progress=None)
+    plain.save(stored)
+    old = {k: v for k, v in plain.facts().items() if k not in options}  # as runs once stored them
+    assert TASK.reopen(stored, None, old).facts() == plain.facts()

@@ -137,12 +137,15 @@ def test_mixtures_are_recognised_and_options_are_checked(tmp_path):
     with pytest.raises(DataError, match="one folder of mixtures, got mix, mix_clean"):
         find_task("separate").open(tmp_path, seed=0, max_broken=0, options={}, progress=None)
     task = find_task("separate")
+    task.check_options({"background": "music", "level_db": 5})
     for options, words in (
         ({"voices": 1}, "voices must be from 2 to 6, got 1"),
         ({"voices": 2.5}, "voices must be"),
         ({"voices": "two"}, "voices must be"),
         ({"seconds": "long"}, "seconds must be"),
         ({"augmentation": "none"}, "'augmentation' is no option here"),
+        ({"background": "a/b"}, "background must be a name without"),
+        ({"background": 3}, "background must be a name without"),
     ):
         with pytest.raises(UsageError, match=words):
             task.check_options(options)

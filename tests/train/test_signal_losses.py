@@ -82,3 +82,34 @@ def test_what_does_not_belong_together_is_refused():
         si_snr(torch.zeros(5), torch.zeros(6))
     with pytest.raises(ValueError, match=r"must be \(n, s, s\) with s up to 6, got \(1, 2, 3\)"):
         best_order(torch.zeros(1, 2, 3))
+
+
+def test_the_last_voices_may_have_a_place_of_their_own():
+    clean = signals(2, 3, 50)
+    swapped = clean[:, [1, 0, 2]]
+    assert (separation(swapped, clean, fixed=1).value > 40).all()
+    turned = clean[:, [2, 0, 1]]  # the last one is in another place
+    fixed = separation(turned, clean, fixed=1)
+    assert (fixed.order[:, 2] == 2).all()
+    assert (fixed.value < separation(turned, clean).value - 20).all()
+    torch.testing.assert_close(
+        separation(turned, clean, fixed=3).value, si_snr(turned, clean).mean(1)
+    )
+
+
+@pytest.mark.filterwarnings("ignore")  # mir_eval says that this part of it will move
+def test_values_and_order_are_those_of_mir_eval():
+    """Its SDR lets a filter of 512 samples count as the voice; with one sample it is SI-SDR."""
+    peer = pytest.importorskip("mir_eval.separation")
+    clean = signals(3, 1500, seed=2)
+    estimates = clean[[2, 0, 1]] + 0.3 * signals(3, 1500, seed=3)
+    ours = si_snr(estimates[:, None], clean[None], zero_mean=False)
+    true = clean.numpy()
+    for e, v in ((0, 2), (1, 0), (2, 2)):
+        parts = peer._bss_decomp_mtifilt(true, estimates[e].numpy(), v, 1)
+        assert peer._bss_source_crit(*parts)[0] == pytest.approx(ours[e, v].item(), abs=1e-5)
+    sdr, _, _, order = peer.bss_eval_sources(true, estimates.numpy())
+    best = separation(estimates[None], clean[None])
+    assert best.order[0].tolist() == order.tolist() == [1, 2, 0]
+    matched = [ours[e, v].item() for v, e in enumerate(order)]
+    assert all(0 <= theirs - one < 6 for theirs, one in zip(sdr, matched, strict=True))

@@ -26,7 +26,8 @@ def separate_command(
 ) -> None:
     """Write each voice of recordings as a sound file of its own.
 
-    The files are NAME-voice1.wav, NAME-voice2.wav and so on, at the rate of the run. A recording
+    The files are NAME-voice1.wav, NAME-voice2.wav and so on, at the rate of the run; a background
+    that the run tells from voices has its own name, such as NAME-music.wav. A recording
     may last for hours: memory holds a few seconds of it. Unreadable files are named and the rest
     goes on; the exit code is 3 only if no file could be read.
     """
@@ -48,7 +49,7 @@ def separate_command(
     sounds = [sound for sound in find_asked(files, progress)]
     stems = file_stems([sound.name for sound in sounds])
     if not force:
-        check_free([p for stem in stems for p in voice_paths(out, stem, predictor.voices)])
+        check_free([p for stem in stems for p in voice_paths(out, stem, predictor.names)])
     answers, failed = [], 0
     bar = progress.bar("separating", len(sounds), unit="sounds")
     for done, (sound, stem) in enumerate(zip(sounds, stems, strict=True), start=1):

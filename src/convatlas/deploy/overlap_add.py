@@ -18,7 +18,12 @@ Separate = Callable[[Tensor], Tensor]
 
 
 def separate_long(
-    separate: Separate, pieces: Iterable[Tensor], window: int, *, fit_levels: bool = True
+    separate: Separate,
+    pieces: Iterable[Tensor],
+    window: int,
+    *,
+    fit_levels: bool = True,
+    fixed: int = 0,
 ) -> Iterator[Tensor]:
     """Yield the voices of a recording, piece by piece, as many samples in all as came in.
 
@@ -28,6 +33,7 @@ def separate_long(
         window: samples that the network sees at once, an even number.
         fit_levels: scale the voices of each window so that their sum is as near to the mixture as
             it can be: networks trained by SI-SNR leave the loudness open.
+        fixed: number of the last voices that have the same place in all windows.
 
     Shape: pieces (t,) -> pieces (s, u)
 
@@ -36,7 +42,7 @@ def separate_long(
     """
     if window < 2 or window % 2:
         raise UsageError(f"separate_long: window must be an even number, got {window}")
-    joined = _Joined(separate, window // 2, fit_levels)
+    joined = _Joined(separate, window // 2, fit_levels, fixed)
     waiting: Tensor | None = None
     for piece in pieces:
         waiting = piece if waiting is None else torch.cat([waiting, piece])
@@ -56,6 +62,7 @@ def separate_pieces(
     *,
     min_samples: int,
     fit_levels: bool = True,
+    fixed: int = 0,
 ) -> Iterator[Tensor]:
     """Yield the voices of a recording of any length: at once where it fits into a window.
 
@@ -67,7 +74,8 @@ def separate_pieces(
     rest = iter(pieces)
     first = torch.cat([torch.zeros(0), *_until(rest, window)])
     if len(first) > window:
-        yield from separate_long(separate, chain([first], rest), window, fit_levels=fit_levels)
+        whole = chain([first], rest)
+        yield from separate_long(separate, whole, window, fit_levels=fit_levels, fixed=fixed)
     elif len(first):
         padded = torch.nn.functional.pad(first, (0, max(0, min_samples - len(first))))
         with torch.no_grad():
@@ -87,8 +95,9 @@ def _until(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
 class _Joined:
     """Windows in order, each joined to the one before."""
 
-    def __init__(self, separate: Separate, half: int, fit_levels: bool):
+    def __init__(self, separate: Separate, half: int, fit_levels: bool, fixed: int):
         self.separate, self.half, self.fit_levels = separate, half, fit_levels
+        self.fixed = fixed
         self._fading: Tensor | None = None
 
     @torch.no_grad()
@@ -98,7 +107,7 @@ class _Joined:
         if self.fit_levels:
             voices = _fitted(voices, samples)
         if self._fading is not None:
-            voices = voices[_order(voices[:, : self.half], self._fading)]
+            voices = voices[_order(voices[:, : self.half], self._fading, self.fixed)]
         first, second = voices.split(self.half, dim=1)
         if self._fading is not None:
             rise = (torch.arange(self.half, device=voices.device) + 0.5) / self.half
@@ -112,11 +121,11 @@ class _Joined:
         return self._fading
 
 
-def _order(new: Tensor, old: Tensor) -> Tensor:
+def _order(new: Tensor, old: Tensor, fixed: int) -> Tensor:
     """Say which new voice goes on with each old one: those that are most alike."""
     tiny = torch.finfo(new.dtype).tiny
     pair = [x / x.norm(dim=1, keepdim=True).clamp(min=tiny) for x in (new, old)]
-    return best_order((pair[0] @ pair[1].T)[None]).order[0]
+    return best_order((pair[0] @ pair[1].T)[None], fixed=fixed).order[0]
 
 
 def _fitted(voices: Tensor, mixture: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ def separate_file(
     than two are held.
 
     Args:
-        stem: names the files: `STEM-voice1.wav` and so on.
+        stem: names the files: `STEM-voice1.wav` and so on, as the voices are called.
         max_seconds: of the recording.
 
     Raises:
@@ -28,7 +28,7 @@ def separate_file(
     """
     pieces = predictor.in_pieces(read_in_pieces(path, predictor.rate_hz, max_seconds))
     try:
-        targets = voice_paths(folder, stem, predictor.voices)
+        targets = voice_paths(folder, stem, predictor.names)
         return write_voices(targets, pieces, predictor.rate_hz)
     except UnreadableSound as error:
         raise DataError(f"{printable(path)}: {error}") from None

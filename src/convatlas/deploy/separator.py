@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convatlas.data.audio.voice_data import voice_names
 from convatlas.deploy.overlap_add import separate_pieces
 from convatlas.deploy.predictor import Agreement, Predictor
 
@@ -25,6 +26,7 @@ class Separator(Predictor):
         rate_hz: of the waveform.
         voices: that come out.
         seconds: of a usual mixture.
+        background: what the last voice is, where that is no speaker.
 
     Shape: float32 (n, samples) -> float32 (n, voices, samples)
     """
@@ -34,9 +36,18 @@ class Separator(Predictor):
     items = "mixtures"
     decision = "the same voices"
 
-    def __init__(self, network: nn.Module, rate_hz: int, voices: int, seconds: float):
+    def __init__(
+        self,
+        network: nn.Module,
+        rate_hz: int,
+        voices: int,
+        seconds: float,
+        *,
+        background: str | None = None,
+    ):
         super().__init__()
         self.network, self.rate_hz, self.voices = network, rate_hz, voices
+        self.names, self._fixed = voice_names(voices, background), int(background is not None)
         self._samples = max(MIN_SAMPLES, round(seconds * rate_hz))
         self.metadata = {RATE: str(rate_hz), VOICES: str(voices)}
         self.usage = (
@@ -80,7 +91,9 @@ class Separator(Predictor):
 
         Shape: each (voices, u)
         """
-        return separate_pieces(run or self, samples, self.window, min_samples=MIN_SAMPLES)
+        return separate_pieces(
+            run or self, samples, self.window, min_samples=MIN_SAMPLES, fixed=self._fixed
+        )
 
     @property
     def window(self) -> int:

@@ -30,7 +30,7 @@ from convatlas.data.audio.statistics import sound_statistics
 from convatlas.data.audio.stored import learnt_from, load_sounds
 from convatlas.data.statistics import Statistics
 from convatlas.deploy.sound_classifier import SoundClassifier
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.contact_sheet import Sample
 from convatlas.explain.pictures import to_pil
@@ -48,11 +48,11 @@ from convatlas.tasks.audio_networks import (
 )
 from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
 from convatlas.tasks.onnx_sound_snippet import sound_runtime_code
+from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.sounds import show_sounds
 from convatlas.tasks.sounds import MAX_KEPT, answer_asked, answer_split, sample_sounds
 from convatlas.tasks.trial_sounds import TrialSounds
-from convatlas.text import printable
 
 AUTO = "auto"  # of augmentation: the data decide
 # Training sounds of a class, up to which weights of photographs are expected to help spectrograms:
@@ -139,13 +139,8 @@ class Audio(ClassTask[SoundData]):
         )
 
     def reopen(self, stored, source, facts) -> SoundData:
-        data = load_sounds(stored, source)
-        if list(data.classes) != facts["classes"] or data.rate_hz != facts["rate_hz"]:
-            raise DataError(
-                f"{printable(stored)}: has other classes or another rate than the "
-                "run.json beside it"
-            )
-        return data
+        known = SoundFacts.model_validate(facts).model_dump(mode="json")  # of an old run: defaults
+        return agreeing(load_sounds(stored, source), stored, known)
 
     def learnt_from(self, stored) -> set[str] | None:
         return learnt_from(stored)

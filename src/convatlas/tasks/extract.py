@@ -33,6 +33,7 @@ from convatlas.deploy.extractor import Extractor, VectorExtractor
 from convatlas.errors import DataError
 from convatlas.explain.signals.extracted import COLUMNS, ExtractedVoice, csv_columns
 from convatlas.explain.signals.extraction import ExtractionEvaluation
+from convatlas.explain.signals.speech_quality import SpeechQuality, judged_places
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
 from convatlas.tasks.mixture_task import MixtureTask
@@ -161,13 +162,16 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
     def evaluate(self, predictor, split: ExtractionSplit, facts, progress) -> ExtractionEvaluation:
         bar = progress.bar("testing", len(split), unit=self.items)
         before, after, right, swapped = [], [], [], []
-        names = split.files
+        names, rate_hz = split.files, ExtractionFacts.model_validate(facts).rate_hz
+        quality, judged_by = SpeechQuality(rate_hz), judged_places(len(split))
         for place, name in enumerate(names):
             asked = split.asked(place)
             found = _answer(predictor, asked.mixture, asked.clip, name)
             before.append(_near(asked.mixture, asked.voice))
             after.append(_near(found, asked.voice))
             right.append(bool(after[-1] > _near(found, asked.other)))
+            if place in judged_by:
+                quality.add(asked.mixture, found, asked.voice)
             if asked.other_clip is None:
                 swapped.append(None)
             else:
@@ -176,7 +180,7 @@ class ExtractSpeaker(MixtureTask[ExtractionData, ExtractionEvaluation]):
             bar.update(place + 1)
         bar.close()
         judged = ExtractionEvaluation(
-            names, torch.stack(before), torch.stack(after), right, swapped
+            names, torch.stack(before), torch.stack(after), right, swapped, quality.means()
         )
         shown = {
             place: _both(predictor, split.asked(place), names[place]) for place in judged.telling

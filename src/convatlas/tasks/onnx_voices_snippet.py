@@ -1,5 +1,6 @@
 """The code that uses an exported separator without this library."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 RUNTIME_CODE = '''\
@@ -17,11 +18,11 @@ def read(file):
 
 
 voices = session.run(None, {{"mixture": read("mixture.wav")[None]}})[0][0]
-for number, voice in enumerate(voices, start=1):
-    soundfile.write(f"mixture-voice{{number}}.wav", voice, {rate})
+for name, voice in zip({names}, voices):
+    soundfile.write(f"mixture-{{name}}.wav", voice, {rate})
 '''
 
 
-def voices_runtime_code(file: Path, rate_hz: int) -> str:
+def voices_runtime_code(file: Path, rate_hz: int, names: Sequence[str]) -> str:
     """Return code for the exported file: ONNX Runtime, soundfile and soxr are enough."""
-    return RUNTIME_CODE.format(file=str(file), rate=rate_hz)
+    return RUNTIME_CODE.format(file=str(file), rate=rate_hz, names=list(names))

@@ -17,8 +17,12 @@ def agreeing(data: D, stored: Path, facts: Mapping[str, Any]) -> D:
     Raises:
         DataError: the stored split says otherwise than the facts.
     """
-    if data.facts() != dict(facts):
-        raise DataError(f"{printable(stored)}: says otherwise than the run.json beside it")
+    found, known = data.facts(), dict(facts)
+    if found != known:
+        keys = sorted(k for k in found.keys() | known.keys() if found.get(k) != known.get(k))
+        raise DataError(
+            f"{printable(stored)}: says otherwise than the run.json beside it, of {', '.join(keys)}"
+        )
     return data
 
 

@@ -18,6 +18,7 @@ from convatlas.data.audio.voice_data import VoiceData, VoiceFacts, VoiceSplit
 from convatlas.deploy.separator import Separator
 from convatlas.errors import DataError
 from convatlas.explain.signals.separation import SeparationEvaluation
+from convatlas.explain.signals.speech_quality import SpeechQuality, judged_places
 from convatlas.explain.signals.voices import COLUMNS, Voices, csv_columns
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
@@ -56,7 +57,7 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
         return holds_mixtures(Path(source))
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        check_voice_options(options, LIMITS)
+        check_voice_options(options, LIMITS, names=("background",))
 
     def open(self, source, *, seed, max_broken, options, progress) -> VoiceData:
         return open_voices(
@@ -102,7 +103,9 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
 
     def predictor(self, network: nn.Module, settings, facts) -> Separator:
         known = VoiceFacts.model_validate(facts)
-        return Separator(network, known.rate_hz, known.voices, known.seconds)
+        return Separator(
+            network, known.rate_hz, known.voices, known.seconds, background=known.background
+        )
 
     def small(self, item: Tensor) -> Tensor:
         return item[:MAX_KEPT].contiguous()
@@ -125,11 +128,13 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
         if not bool(torch.isfinite(voices).all()):
             reason = f"{sound.name}: the network's answer is not a finite number"
             return Voices(sound.name, facts.rate_hz, error=reason)
-        return Voices.of(sound.name, voices, facts.rate_hz)
+        return Voices.of(sound.name, voices, facts.rate_hz, names=facts.names)
 
     def evaluate(self, predictor, split: VoiceSplit, facts, progress) -> SeparationEvaluation:
         bar = progress.bar("testing", len(split), unit=self.items)
+        known = VoiceFacts.model_validate(facts)
         before, after = [], []
+        quality, judged_by = SpeechQuality(known.rate_hz), judged_places(len(split))
         for place in range(len(split)):
             mixture, voices = split.pair(place)
             found = predictor.predict([mixture])[0]
@@ -139,10 +144,15 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
                     f"{printable(split.files[place])}"
                 )
             before.append(si_snr(mixture, voices).mean())
-            after.append(separation(found[None], voices[None]).value[0])
+            best = separation(found[None], voices[None], fixed=known.fixed)
+            after.append(best.value[0])
+            if place in judged_by:
+                _judge(quality, mixture, found[best.order[0]], voices, known)
             bar.update(place + 1)
         bar.close()
-        judged = SeparationEvaluation(split.files, torch.stack(before), torch.stack(after))
+        judged = SeparationEvaluation(
+            split.files, torch.stack(before), torch.stack(after), quality.means()
+        )
         shown = {place: predictor.predict([split.read(place)])[0] for place in judged.telling}
         return replace(judged, shown=shown)
 
@@ -150,7 +160,9 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
         return csv_columns(top)
 
     def describe_facts(self, facts) -> list[tuple[str, str]]:
-        return [("voices", str(facts["voices"]))]
+        known = VoiceFacts.model_validate(facts)
+        rows = [("voices", str(known.voices))]
+        return rows if known.background is None else [*rows, ("the last one", known.background)]
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
         return [
@@ -162,7 +174,16 @@ class SeparateVoices(MixtureTask[VoiceData, SeparationEvaluation]):
         return show_voices(evaluation, data)
 
     def runtime_code(self, path: Path, run) -> str:
-        return voices_runtime_code(path, VoiceFacts.model_validate(run.facts).rate_hz)
+        known = VoiceFacts.model_validate(run.facts)
+        return voices_runtime_code(path, known.rate_hz, known.names)
+
+
+def _judge(
+    quality: SpeechQuality, mixture: Tensor, found: Tensor, voices: Tensor, facts: VoiceFacts
+) -> None:
+    """Measure the voices of speakers, which are before a background."""
+    for place in range(facts.voices - facts.fixed):
+        quality.add(mixture, found[place], voices[place])
 
 
 TASK = SeparateVoices()

@@ -62,7 +62,8 @@ class TrialVoices(TrialMixtures):
         """Return batches, loss and validation; `judged` mixtures validate, the same each time."""
         samples, splits = candidate.example["samples"], self.data.splits
         val = self.judged_part(splits["val"].pieces(samples), judged, recipe.seed)
-        return Separate(splits["train"].pieces(samples, fresh=True), val)
+        fixed = int(self.data.background is not None)
+        return Separate(splits["train"].pieces(samples, fresh=True), val, fixed=fixed)
 
 
 class TrialExtraction(TrialMixtures):

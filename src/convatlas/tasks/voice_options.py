@@ -1,5 +1,6 @@
 """Options of every task on mixtures of voices: numbers within limits, and words of a few."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,30 +16,37 @@ LIMITS = {  # of an option that is a number: from, to
     "max_seconds": (0.05, 1e6),
 }
 WHOLE = ("rate", "voices")
+SPEAKING = re.compile(r"[^/\\\x00-\x1f]+")  # files are named after it
 
 
 def check_voice_options(
     options: Mapping[str, Any],
     limits: Mapping[str, tuple[float, float]],
     words: Mapping[str, Sequence[str]] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Refuse what no option can be, before anything is read.
 
     Args:
         limits: of each option that is a number: from, to.
         words: that each further option may be.
+        names: options that are a name, such as a folder's.
 
     Raises:
         UsageError: names the option.
     """
     words = words or {}
     for name, value in options.items():
+        if name in names:
+            if not isinstance(value, str) or not value or not SPEAKING.fullmatch(value):
+                raise UsageError(f"{name} must be a name without / and \\, got {value!r}")
+            continue
         if name in words:
             if value not in words[name]:
                 raise UsageError(f"{name} must be one of {', '.join(words[name])}, got {value!r}")
             continue
         if name not in limits:
-            known = (*limits, *words)
+            known = (*limits, *words, *names)
             raise UsageError(
                 f"'{name}' is no option here{nearest(name, known)}; there are {', '.join(known)}"
             )

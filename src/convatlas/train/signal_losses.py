@@ -58,8 +58,11 @@ def si_snr(
     return 10 * ((part.square().sum(-1) + eps) / (noise + eps)).log10()
 
 
-def best_order(values: Tensor) -> BestOrder:
+def best_order(values: Tensor, *, fixed: int = 0) -> BestOrder:
     """Choose for each mixture the order of the estimates whose mean value is largest.
+
+    Args:
+        fixed: number of the last estimates that stay where they are, such as a background.
 
     Shape: (n, s, s), value of estimate i against voice j -> (n,) and (n, s)
 
@@ -72,27 +75,34 @@ def best_order(values: Tensor) -> BestOrder:
             f"{tuple(values.shape)}"
         )
     voices = values.shape[1]
-    orders = torch.tensor(list(permutations(range(voices))), device=values.device)
+    free, last = voices - fixed, tuple(range(voices - fixed, voices))
+    orders = torch.tensor([o + last for o in permutations(range(free))], device=values.device)
     means = values[:, orders, torch.arange(voices, device=values.device)].mean(2)
     best, index = means.max(1)
     return BestOrder(best, orders[index])
 
 
-def separation(estimates: Tensor, voices: Tensor) -> BestOrder:
+def separation(estimates: Tensor, voices: Tensor, *, fixed: int = 0) -> BestOrder:
     """Return the SI-SNR in dB of each mixture's voices under their best order, and that order.
 
     The negative mean is the loss of permutation invariant training.
+
+    Args:
+        fixed: as in `best_order`.
 
     Shape: (n, s, t), (n, s, t) -> (n,) and (n, s)
 
     Raises:
         UsageError: as `si_snr` and `best_order`.
     """
-    return best_order(si_snr(estimates.unsqueeze(2), voices.unsqueeze(1)))
+    return best_order(si_snr(estimates.unsqueeze(2), voices.unsqueeze(1)), fixed=fixed)
 
 
-def improvement(estimates: Tensor, voices: Tensor, mixture: Tensor) -> Tensor:
+def improvement(estimates: Tensor, voices: Tensor, mixture: Tensor, *, fixed: int = 0) -> Tensor:
     """Return by how many dB the SI-SNR of the voices is above that of the mixture itself.
+
+    Args:
+        fixed: as in `best_order`.
 
     Shape: (n, s, t), (n, s, t), (n, t) -> (n,)
 
@@ -100,4 +110,4 @@ def improvement(estimates: Tensor, voices: Tensor, mixture: Tensor) -> Tensor:
         UsageError: as `separation`.
     """
     untouched = si_snr(mixture.unsqueeze(1), voices).mean(1)
-    return separation(estimates, voices).value - untouched
+    return separation(estimates, voices, fixed=fixed).value - untouched

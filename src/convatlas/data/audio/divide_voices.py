@@ -11,6 +11,31 @@ from convatlas.errors import DataError
 HELD_OUT = 0.1  # of the speakers or mixtures, for validation and for the test each
 
 
+def divided_speech(listing: Listing, voices: int, seed: int, background: str | None) -> Listing:
+    """Give every recording a split, so that no speaker is in two, nor a recording of a background.
+
+    Args:
+        voices: of different speakers, that each split must have.
+        background: a label that is no speaker's.
+
+    Raises:
+        DataError: there are too few speakers, or recordings of the background.
+    """
+    if background is None:
+        return divided(listing, lambda item: item.label, voices, seed, "speakers")
+    behind = [item for item in listing.items if item.label == background]
+    if not behind:
+        raise DataError(
+            f"{listing.source}: must have recordings of the background "
+            f"'{printable(background)}', got none"
+        )
+    speech = replace(listing, items=[i for i in listing.items if i.label != background])
+    speech = divided(speech, lambda item: item.label, voices - 1, seed, "speakers")
+    others = replace(listing, items=behind)
+    others = divided(others, lambda item: item.file, 1, seed, f"recordings of {background}")
+    return replace(listing, items=[*speech.items, *others.items])
+
+
 def divided(
     listing: Listing, group: Callable[[Item], str], least: int, seed: int, what: str
 ) -> Listing:

@@ -41,6 +41,8 @@ class Speech:
         voices: in each.
         level_db: voices differ by up to so much.
         seed: another one gives other mixtures.
+        background: among the speakers, what is none, such as `music`: one recording of it is the
+            last voice of each mixture.
     """
 
     def __init__(
@@ -53,19 +55,23 @@ class Speech:
         voices: int,
         level_db: float,
         seed: int,
+        background: str | None = None,
     ):
         self.store, self.files, self.speakers = store, list(files), list(speakers)
         self.count, self.voices, self.level_db, self.seed = count, voices, level_db, seed
+        self.background = background
 
     def __len__(self) -> int:
         return self.count
 
     @cached_property
     def by_speaker(self) -> dict[str, list[str]]:
-        """The recordings of each speaker."""
+        """The recordings of each speaker; those of the background are last."""
         found: dict[str, list[str]] = {}
         for file, speaker in zip(self.files, self.speakers, strict=True):
             found.setdefault(speaker, []).append(file)
+        if self.background is not None:
+            found[self.background] = found.pop(self.background)
         return found
 
     def stored(self) -> dict[str, Any]:
@@ -93,6 +99,7 @@ class SpeechMixer(Speech):
             fresh: a number gives another mixture each time that it is asked for.
         """
         speech = {who: Utterances(self.store, files) for who, files in self.by_speaker.items()}
+        behind = None if self.background is None else speech.pop(self.background)
         half = self.level_db / 2
         return Mixtures(
             speech,
@@ -102,6 +109,7 @@ class SpeechMixer(Speech):
             levels_db=(-half, half),
             seed=self.seed,
             fresh=fresh,
+            background=behind,
         )
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:

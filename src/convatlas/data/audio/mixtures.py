@@ -57,11 +57,13 @@ class Mixtures(Dataset):
         seed: another one gives other mixtures.
         fresh: a number gives another mixture each time that it is asked for, as training likes it;
             without it always the same.
+        background: recordings of no speaker, such as music; a piece of one is then the last voice
+            of each mixture.
 
     Yields (mixture (t,), voices (voices, t)).
 
     Raises:
-        UsageError: fewer speakers than voices, or one without an utterance.
+        UsageError: fewer speakers than voices of theirs, or one without an utterance.
     """
 
     def __init__(
@@ -74,15 +76,21 @@ class Mixtures(Dataset):
         levels_db: tuple[float, float] = LEVELS_DB,
         seed: int = 0,
         fresh: bool = False,
+        background: Sequence[Tensor] | None = None,
     ):
-        if len(speakers) < voices:
+        self._talking = voices if background is None else voices - 1
+        if len(speakers) < self._talking:
             raise UsageError(
-                f"Mixtures: {voices} voices must be of different speakers, got {len(speakers)}"
+                f"Mixtures: {self._talking} voices must be of different speakers, got "
+                f"{len(speakers)}"
             )
+        if background is not None and not len(background):
+            raise UsageError("Mixtures: the background must have a recording, got none")
         empty = next((name for name, utterances in speakers.items() if not len(utterances)), None)
         if empty is not None:
             raise UsageError(f"Mixtures: each speaker must have an utterance; '{empty}' has none")
-        self._speakers = list(speakers.values())  # each reads its utterances when asked, perhaps
+        # Each reads its utterances when asked, perhaps.
+        self._speakers, self._background = list(speakers.values()), background
         self._samples, self._count, self._voices = samples, count, voices
         self._levels_db, self._seed = levels_db, seed
         self._numbers = FreshNumbers(count, fresh=fresh)
@@ -104,7 +112,7 @@ class Mixtures(Dataset):
     def _mixed(
         self, picked: Sequence[tuple[int, int]], draw: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        utterances = [self._speakers[who][place] for who, place in picked]
+        utterances = [self._recordings(who)[place] for who, place in picked]
         pieces = [cut_piece(utterance, self._samples, draw) for utterance in utterances]
         low, high = self._levels_db
         levels = low + (high - low) * torch.rand(self._voices, generator=draw)
@@ -113,16 +121,25 @@ class Mixtures(Dataset):
     def chosen(self, index: int) -> list[tuple[int, int]]:
         """Return for each voice of a mixture the place of its speaker, and of the utterance.
 
-        With `fresh`, those of the first time that it is asked for.
+        The background stands behind the speakers. With `fresh`, those of the first time that it is
+        asked for.
         """
         return self._picked(self._draws(index))
+
+    def _recordings(self, who: int) -> Sequence[Tensor]:
+        if who < len(self._speakers):
+            return self._speakers[who]
+        assert self._background is not None
+        return self._background
 
     def _draws(self, number: int) -> torch.Generator:
         return torch.Generator().manual_seed(self._seed * 1_000_000_007 + number)
 
     def _picked(self, draw: torch.Generator) -> list[tuple[int, int]]:
-        order = torch.randperm(len(self._speakers), generator=draw)[: self._voices].tolist()
-        return [(who, draw_number(0, len(self._speakers[who]), draw)) for who in order]
+        order = torch.randperm(len(self._speakers), generator=draw)[: self._talking].tolist()
+        if self._background is not None:
+            order.append(len(self._speakers))
+        return [(who, draw_number(0, len(self._recordings(who)), draw)) for who in order]
 
 
 def cut_piece(utterance: Tensor, samples: int, draw: torch.Generator) -> Tensor:

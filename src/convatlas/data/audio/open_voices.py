@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from convatlas.data.audio.divide_voices import divided
+from convatlas.data.audio.divide_voices import divided, divided_speech
 from convatlas.data.audio.kept_sounds import KeptSounds
 from convatlas.data.audio.list_voices import holds_mixtures, list_mixtures, list_speech
 from convatlas.data.audio.mixers import FileMixer, SpeechMixer
@@ -27,7 +27,7 @@ from convatlas.data.audio.voice_scan import (
     root_word,
     split_members,
 )
-from convatlas.data.names import stored_name
+from convatlas.data.names import printable, stored_name
 from convatlas.data.sources.listing import SPLITS, Item, Listing
 from convatlas.errors import DataError
 
@@ -46,6 +46,8 @@ class Mixing:
         level_db: by which voices differ at most, where they are mixed here.
         seconds: of a training example.
         max_seconds: of one file.
+        background: the folder, or the word in the column of speakers, of what is no speaker, such
+            as `music`; a piece of it is the last voice of each mixture.
     """
 
     rate_hz: int | None = None
@@ -53,6 +55,7 @@ class Mixing:
     level_db: float = 5.0
     seconds: float = 2.0
     max_seconds: float = MAX_SECONDS
+    background: str | None = None
 
 
 def open_voices(
@@ -83,9 +86,14 @@ def open_voices(
     opening = _Opening(real_source(source), mixing, reading, need_train=True)
     voices, listing = opening.voices, opening.scan.listing
     if opening.references:
+        if mixing.background not in (None, last := f"s{voices}"):
+            raise DataError(
+                f"{listing.source}: the background of mixtures in files must be the last of their "
+                f"folders, {last}, got '{printable(mixing.background)}'"
+            )
         listing = divided(listing, lambda item: item.file, 1, seed, "mixtures")
     else:
-        listing = divided(listing, lambda item: item.label, voices, seed, "speakers")
+        listing = divided_speech(listing, voices, seed, mixing.background)
     return opening.data(listing, seed)
 
 
@@ -102,18 +110,33 @@ def open_voice_test(
         DataError: the data cannot be used.
     """
     mixing = Mixing(
-        facts.rate_hz, facts.voices, seconds=facts.seconds, max_seconds=facts.max_seconds
+        facts.rate_hz,
+        facts.voices,
+        seconds=facts.seconds,
+        max_seconds=facts.max_seconds,
+        background=facts.background,
     )
     reading = Reading(mixing.rate_hz, mixing.max_seconds, max_broken, progress)
     opening = _Opening(real_source(source), mixing, reading, need_train=False)
     listing = only_test(opening.scan.listing)
-    speakers = {item.label for item in listing.items}
-    if not opening.references and len(speakers) < facts.voices:
-        raise DataError(
-            f"{listing.source}: must have {facts.voices} speakers or more to mix, got "
-            f"{len(speakers)}"
-        )
+    if not opening.references:
+        _check_speakers(listing, facts)
     return opening.data(listing, 0)
+
+
+def _check_speakers(listing: Listing, facts: VoiceFacts) -> None:
+    speakers = {item.label for item in listing.items}
+    if facts.background is not None and facts.background not in speakers:
+        raise DataError(
+            f"{listing.source}: must have recordings of the background "
+            f"'{printable(facts.background)}', got none"
+        )
+    talking = speakers - {facts.background}
+    least = facts.voices - (facts.background is not None)
+    if len(talking) < least:
+        raise DataError(
+            f"{listing.source}: must have {least} speakers or more to mix, got {len(talking)}"
+        )
 
 
 class _Opening:
@@ -160,6 +183,7 @@ class _Opening:
             scan=scan.report(listing, "mixtures" if self.references else "recordings"),
             seed=seed,
             max_seconds=self.mixing.max_seconds,
+            background=self.mixing.background,
             digests=scan.digests,
         )
 
@@ -175,6 +199,7 @@ class _Opening:
             voices=self.voices,
             level_db=self.mixing.level_db,
             seed=seed,
+            background=self.mixing.background,
         )
 
 

@@ -55,6 +55,7 @@ class StoredVoiceData(BaseModel):
     seconds: float
     max_seconds: float
     seed: StrictInt
+    background: StrictStr | None = None
     scan: dict[str, Any]
     splits: dict[StrictStr, StoredVoices]
 
@@ -110,6 +111,7 @@ def _mixer(store: SoundStore, part: StoredVoices, stored: StoredVoiceData) -> Mi
         voices=stored.voices,
         level_db=part.level_db,
         seed=part.seed,
+        background=stored.background,
     )
 
 
@@ -133,6 +135,8 @@ def _disagreement(stored: StoredVoiceData) -> str:
             return f"{printable(name)} must say how many mixtures are made, at which levels"
         elif len(set(part.speakers or [])) < stored.voices:
             return f"{printable(name)} must have {stored.voices} speakers"
+        elif stored.background not in (None, *(part.speakers or [])):
+            return f"{printable(name)} must have recordings of {printable(stored.background)}"
         named = [*part.files, *(f for each in part.references or [] for f in each)]
         outside = [file for file in named if not may_name(stored.source, file)]
         if outside:

@@ -18,7 +18,10 @@ from convatlas.replacing import replacing
 
 SPEAKERS, MIXTURES = "speakers", "mixtures"  # the two layouts
 MAX_VOICES = 6  # a loss tries all 720 orders of them
-STORED_FIELDS = ("name", "source", "layout", "rate_hz", "voices", "seconds", "max_seconds", "seed")
+STORED_FIELDS = (
+    *("name", "source", "layout", "rate_hz", "voices", "seconds", "max_seconds", "seed"),
+    "background",
+)
 
 
 class VoiceFacts(BaseModel):
@@ -29,6 +32,8 @@ class VoiceFacts(BaseModel):
         voices: in each mixture.
         seconds: of a training example.
         max_seconds: of one file; a longer one is refused.
+        background: what the last voice is where that is no speaker, such as `music`; it then
+            comes out last. None where all voices are alike.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -37,6 +42,23 @@ class VoiceFacts(BaseModel):
     voices: Annotated[int, Field(ge=2, le=MAX_VOICES)]
     seconds: Annotated[float, Field(gt=0, le=60)]
     max_seconds: Annotated[float, Field(gt=0)] = MAX_SECONDS
+    background: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What the voices that come out are called: `voice1`, `voice2`, or `music` at the end."""
+        return voice_names(self.voices, self.background)
+
+    @property
+    def fixed(self) -> int:
+        """How many of the last voices have a place of their own."""
+        return int(self.background is not None)
+
+
+def voice_names(voices: int, background: str | None = None) -> list[str]:
+    """Return what voices are called: `voice1`, `voice2` and so on, a background by its own name."""
+    names = [f"voice{number}" for number in range(1, voices + 1)]
+    return names if background is None else [*names[:-1], background]
 
 
 class Mixer(Protocol):
@@ -132,6 +154,7 @@ class VoiceData:
         splits: under `train`, `val` and `test`.
         scan: what was found before training.
         seed: of the splits and of the mixtures.
+        background: as in `VoiceFacts`.
         digests: what the samples of each file are known by; none for a split that was stored.
     """
 
@@ -146,6 +169,7 @@ class VoiceData:
     scan: ScanReport
     seed: int
     max_seconds: float = MAX_SECONDS
+    background: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
@@ -155,7 +179,8 @@ class VoiceData:
             voices=self.voices,
             seconds=self.seconds,
             max_seconds=self.max_seconds,
-        ).model_dump(mode="json")
+            background=self.background,
+        ).model_dump(mode="json", exclude_none=True)
 
     def summary(self) -> str:
         """Return what is in it in a few words."""

@@ -12,9 +12,9 @@ from convatlas.data.names import printable
 from convatlas.errors import DataError, WriteError
 
 
-def voice_paths(folder: Path, stem: str, voices: int) -> list[Path]:
-    """Return the files that `write_voices` writes."""
-    return [folder / f"{stem}-voice{number}.wav" for number in range(1, voices + 1)]
+def voice_paths(folder: Path, stem: str, names: Sequence[str]) -> list[Path]:
+    """Return the files that `write_voices` writes, one for each voice by its name."""
+    return [folder / f"{stem}-{name}.wav" for name in names]
 
 
 def write_voices(targets: Sequence[Path], pieces: Iterable[Tensor], rate_hz: int) -> list[Path]:

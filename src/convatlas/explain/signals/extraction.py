@@ -9,6 +9,7 @@ from torch import Tensor
 from convatlas.explain.classes.score import wilson_interval
 from convatlas.explain.mean_interval import mean_interval
 from convatlas.explain.signals.separation import FAILED_DB, WORST, telling_places
+from convatlas.explain.signals.speech_quality import quality_lines
 from convatlas.metric import Metric
 from convatlas.text import printable
 from convatlas.train.tasks.extract import SI_SDRI
@@ -58,6 +59,7 @@ class ExtractionEvaluation:
         right: whether the extracted voice is nearer to the wanted one than to the other.
         swapped: the same with the other speaker's clip and the other voice wanted; None where
             there is no such clip.
+        speech: means of STOI and PESQ over some mixtures, where they could be computed.
         warnings: what was found in the data.
         seen: mixtures of what the network was trained on.
         shown: of a few mixtures by place, the voices that came out for the clip and, where there
@@ -69,6 +71,7 @@ class ExtractionEvaluation:
     after: Tensor
     right: Sequence[bool]
     swapped: Sequence[bool | None]
+    speech: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     seen: int = 0
     shown: Mapping[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
@@ -101,6 +104,7 @@ class ExtractionEvaluation:
             SI_SDR.key: float(self.after.mean()),
             RIGHT.key: self.picked.share,
             **({} if followed is None else {OTHER.key: followed.share}),
+            **self.speech,
         }
 
     def with_findings(self, warnings: Sequence[str], seen: int) -> "ExtractionEvaluation":
@@ -193,4 +197,4 @@ class ExtractionEvaluation:
         lines = [f"improvement of SI-SDR {self.record()['words']}"]
         if self.followed is not None:
             lines.append(f"{OTHER.words}: {self.followed.words()}")
-        return lines
+        return [*lines, *quality_lines(self.speech, len(self))]

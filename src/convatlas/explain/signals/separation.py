@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from convatlas.explain.mean_interval import mean_interval
+from convatlas.explain.signals.speech_quality import quality_lines
 from convatlas.metric import Metric
 from convatlas.text import printable
 from convatlas.train.tasks.separate import SI_SNRI
@@ -24,6 +25,7 @@ class SeparationEvaluation:
         files: what the mixtures are called.
         before: SI-SNR in dB of the untouched mixture, mean of its voices. Shape: (n,)
         after: of the separated voices in their best order. Shape: (n,)
+        speech: means of STOI and PESQ over some mixtures, where they could be computed.
         warnings: what was found in the data.
         seen: mixtures of what the network was trained on.
         shown: the separated voices of a few mixtures by place. Shape: each (voices, samples)
@@ -32,6 +34,7 @@ class SeparationEvaluation:
     files: Sequence[str]
     before: Tensor
     after: Tensor
+    speech: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     seen: int = 0
     shown: Mapping[int, Tensor] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class SeparationEvaluation:
         return {
             SI_SNRI.key: float(self.gains.mean()),
             SI_SNR.key: float(self.after.mean()),
+            **self.speech,
         }
 
     def with_findings(self, warnings: Sequence[str], seen: int) -> "SeparationEvaluation":
@@ -117,7 +121,8 @@ class SeparationEvaluation:
 
     def lines(self) -> list[str]:
         """Return what is said below the table."""
-        return [f"improvement of SI-SNR {self.record()['words']}"]
+        improved = f"improvement of SI-SNR {self.record()['words']}"
+        return [improved, *quality_lines(self.speech, len(self))]
 
 
 def telling_places(gains: Tensor) -> list[int]:

@@ -1,11 +1,13 @@
 """The voices of one recording, as they are shown and written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from convatlas.data.audio.voice_data import voice_names
 from convatlas.explain.file_stem import file_stem
 from convatlas.text import printable
 
@@ -21,7 +23,9 @@ class Voices:
         rate_hz: of the voices.
         seconds: of the recording.
         levels_db: root mean square of each voice below full scale.
-        voices: in no order that means anything. Shape: float32 (voices, samples)
+        voices: in no order that means anything, but for a background, which is last. Shape:
+            float32 (voices, samples)
+        names: of the voices, which their files are called after.
     """
 
     file: str
@@ -30,16 +34,24 @@ class Voices:
     levels_db: list[float] | None = None
     error: str | None = None
     voices: Tensor | None = field(default=None, compare=False, repr=False)
+    names: Sequence[str] = ()
 
     @classmethod
-    def of(cls, file: str, voices: Tensor, rate_hz: int) -> "Voices":
-        """Return the answer of separated voices. Shape: voices (s, samples)"""
+    def of(
+        cls, file: str, voices: Tensor, rate_hz: int, names: Sequence[str] | None = None
+    ) -> "Voices":
+        """Return the answer of separated voices. Shape: voices (s, samples)
+
+        Args:
+            names: of the voices; `voice1` and so on where not given.
+        """
+        names = names or voice_names(len(voices))
         power = voices.square().mean(1).clamp(min=1e-12)
         levels = [round(float(each), 1) for each in 10 * torch.log10(power)]
-        return cls(file, rate_hz, voices.shape[1] / rate_hz, levels, voices=voices)
+        return cls(file, rate_hz, voices.shape[1] / rate_hz, levels, voices=voices, names=names)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write each voice as a WAV file of 16 bits: `NAME-voice1.wav` and so on.
+        """Write each voice as a WAV file of 16 bits: `FILE-voice1.wav` and so on.
 
         Raises:
             DataError: there are no voices, or the sound library is missing.
@@ -50,7 +62,7 @@ class Voices:
         if self.voices is None:
             raise DataError(f"{self.file}: has no voices to write ({self.error})")
         stem = file_stem(self.file)
-        targets = voice_paths(Path(folder), stem, len(self.voices))
+        targets = voice_paths(Path(folder), stem, self.names)
         return write_voices(targets, [self.voices], self.rate_hz)
 
     def cells(self, top: int) -> list[str]:
@@ -66,7 +78,7 @@ class Voices:
         return [
             (
                 printable(self.file) if not place else "",
-                f"{place + 1}",
+                self.names[place].removeprefix("voice"),
                 f"{self.seconds:.1f} s",
                 f"{level:.1f} dB",
             )

@@ -52,8 +52,9 @@ def _mixture(
         return None
     sounds = [("the mixture", mixture)]
     estimates = evaluation.shown.get(place)
+    fixed = int(data.background is not None)
     if estimates is not None:
-        order = separation(estimates[None], voices[None]).order[0].tolist()
+        order = separation(estimates[None], voices[None], fixed=fixed).order[0].tolist()
         estimates = estimates[order]
     for number, voice in enumerate(voices, start=1):
         if estimates is not None:

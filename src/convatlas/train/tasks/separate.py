@@ -17,12 +17,14 @@ class Separate:
 
     Args:
         train: dataset of (mixture (t,), voices (s, t)), all of one length; `validate` too.
+        fixed: number of the last voices that have a place of their own, such as a background; the
+            others come in any order.
     """
 
     metric = SI_SNRI
 
-    def __init__(self, train: Dataset, validate: Dataset):
-        self._train, self._validate = train, validate
+    def __init__(self, train: Dataset, validate: Dataset, *, fixed: int = 0):
+        self._train, self._validate, self._fixed = train, validate, fixed
 
     def loaders(self, batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
         """Return batches for training, in an order that the seed fixes, and for validation."""
@@ -33,7 +35,7 @@ class Separate:
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the negative mean SI-SNR in dB, each mixture's voices in their best order."""
         mixture, voices = batch
-        return -separation(model(mixture), voices).value.mean()
+        return -separation(model(mixture), voices, fixed=self._fixed).value.mean()
 
     @torch.no_grad()
     def validate(self, model: nn.Module, loader: DataLoader, gather: Callable) -> dict[str, float]:
@@ -42,8 +44,8 @@ class Separate:
         loss, gain, seen = 0.0, 0.0, 0
         for mixture, voices in loader:
             estimates = model(mixture)
-            values = separation(estimates, voices).value
-            gains = improvement(estimates, voices, mixture)
+            values = separation(estimates, voices, fixed=self._fixed).value
+            gains = improvement(estimates, voices, mixture, fixed=self._fixed)
             values, gains = gather((values, gains))
             loss -= float(values.sum())
             gain += float(gains.sum())
