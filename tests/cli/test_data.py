@@ -21,7 +21,7 @@ def test_check_says_what_is_there_and_what_is_wrong(convatlas, boxed):
     done = convatlas("data", "check", boxed)
     assert done.code == 0
     assert "shapes (detect): 3 classes of boxes, 56 x 40 pixels, 3 channels; 14 train" in done.out
-    assert "warning: left out 1 boxes (it has no area): images/0000.png line" in done.out
+    assert "warning: left out 1 box (it has no area): images/0000.png line" in done.out
     found = json.loads(convatlas("data", "check", boxed, "--json").out)
     assert found["task"] == "detect"
     assert found["splits"] == {"train": 14, "val": 3, "test": 3}
@@ -35,7 +35,7 @@ def test_stats_are_printed_and_given_as_json(convatlas, boxed):
     assert done.code == 0
     assert "boxes by class (small: below 32 x 32 pixels" in done.out
     assert "pixel values, from 0 to 1" in done.out
-    assert "warning: left out 1 boxes (it has no area): images/0000.png line" in done.out
+    assert "warning: left out 1 box (it has no area): images/0000.png line" in done.out
     found = json.loads(convatlas("data", "stats", boxed, "--json", "--split", "val").out)
     tables = {table["title"]: table["rows"] for table in found["statistics"]}
     assert tables["sides in pixels"][0]["largest"] == 56

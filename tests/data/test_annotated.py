@@ -78,13 +78,13 @@ def test_what_is_wrong_with_a_box_is_named_counted_and_mended_or_left_out(shapes
     data = open_boxes(shapes, max_broken=0.2)
     told = data.scan.warnings()
     for words, file in (
-        (f"left out 1 boxes (it has no area): images/0002.png line {first + 2}", "0002"),
-        (f"left out 1 boxes (it lies outside the image): images/0003.png line {first + 3}", "0003"),
-        ("left out 1 boxes (its corners are no numbers: 1 2 x 4): images/0004.png line", "0004"),
-        ("left out 1 boxes (it has no class): images/0005.png line", "0005"),
-        ("left out 1 boxes (its corners are no numbers): images/0006.png line", "0006"),
-        ("cut off at the image's border, 1 boxes: images/0000.png line", "0000"),
-        ("corners in the wrong order, put right, 1 boxes: images/0001.png line", "0001"),
+        (f"left out 1 box (it has no area): images/0002.png line {first + 2}", "0002"),
+        (f"left out 1 box (it lies outside the image): images/0003.png line {first + 3}", "0003"),
+        ("left out 1 box (its corners are no numbers: 1 2 x 4): images/0004.png line", "0004"),
+        ("left out 1 box (it has no class): images/0005.png line", "0005"),
+        ("left out 1 box (its corners are no numbers): images/0006.png line", "0006"),
+        ("cut off at the image's border, 1 box: images/0000.png line", "0000"),
+        ("corners in the wrong order, put right, 1 box: images/0001.png line", "0001"),
     ):
         assert any(words in line for line in told), (words, told)
         assert any(f"images/{file}.png" in part.files for part in data.splits.values())

@@ -92,15 +92,15 @@ def test_coco_names_the_annotation_and_the_image_of_what_is_wrong(tmp_path):
     data = open_boxes(folder, max_broken=0.2)
     told = "\n".join(data.scan.warnings())
     for words in (
-        "left out 1 boxes (no image has the id 7777): boxes.json annotation 901",
-        f"left out 1 boxes (its bbox must be four numbers, got [1, 2, 3]): images/{file} "
+        "left out 1 box (no image has the id 7777): boxes.json annotation 901",
+        f"left out 1 box (its bbox must be four numbers, got [1, 2, 3]): images/{file} "
         "annotation 902",
-        f"left out 1 boxes (no category has the id 999): images/{file} annotation 903",
-        f"corners in the wrong order, put right, 1 boxes: images/{file} annotation 904",
-        f"cut off at the image's border, 1 boxes: images/{file} annotation 905",
-        f"left out 1 boxes (it has no area): images/{file} annotation 906",
-        "left out 1 boxes (it has no image_id): boxes.json annotation 907",
-        f"the same box twice, used once, 1 boxes: images/{file} annotation 908",
+        f"left out 1 box (no category has the id 999): images/{file} annotation 903",
+        f"corners in the wrong order, put right, 1 box: images/{file} annotation 904",
+        f"cut off at the image's border, 1 box: images/{file} annotation 905",
+        f"left out 1 box (it has no area): images/{file} annotation 906",
+        "left out 1 box (it has no image_id): boxes.json annotation 907",
+        f"the same box twice, used once, 1 box: images/{file} annotation 908",
         "gone.png (no such file, image 6 of boxes.json)",
     ):
         assert words in told
@@ -173,7 +173,9 @@ def test_crowds_and_difficult_objects_are_kept_apart_as_ignored(form, tmp_path):
     label, corners = rows[name][0]
     assert ignored.corners.tolist() == [pytest.approx(corners)]
     assert [data.classes[each] for each in ignored.labels] == [label]
-    assert "1 boxes of crowds or difficult objects are not learned" in " ".join(data.scan.notes)
+    assert "1 box of crowds or difficult objects left out of the training" in " ".join(
+        data.scan.notes
+    )
     data.save(tmp_path / "split.json")
     again = load_annotated(tmp_path / "split.json", BOXES).splits
     (same,) = (t.ignored for s in again.values() for t in s.targets if t.ignored is not None)
@@ -210,7 +212,7 @@ def test_yolo_outlines_are_boxes_and_what_is_wrong_is_named_by_its_line(tmp_path
         ("(its corners are no numbers)", 8),
         ("(it lies outside the image)", 9),
     ):
-        assert f"left out 1 boxes {words}: images/{empty[0]} {label.name} line {line}" in told
+        assert f"left out 1 box {words}: images/{empty[0]} {label.name} line {line}" in told
     assert "labels/lost.txt (boxes without an image)" in told
 
 

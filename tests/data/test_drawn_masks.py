@@ -49,7 +49,7 @@ def test_outlines_of_coco_are_drawn_the_large_below_the_small(tmp_path):
     expected[3:5, 6:8] = 2
     assert torch.equal(read_mask(data.splits["train"], 0), expected)
     assert (
-        "left out 1 masks (no category has the id 9): images/0.png annotation 500"
+        "left out 1 mask (no category has the id 9): images/0.png annotation 500"
         in data.scan.warnings()
     )
     data.save(tmp_path / "split.json")
@@ -89,7 +89,7 @@ def test_polygons_of_label_studio_are_those_of_coco(tmp_path):
         ("its corners are no numbers", "odd"),
         ("its image was turned by 90 degrees", "turned"),
     ):
-        assert f"left out 1 masks ({reason}): images/1.png result {name} of task 1" in told
+        assert f"left out 1 mask ({reason}): images/1.png result {name} of task 1" in told
 
 
 def packed_with_the_brush(mask, lengths=(2, 5, 8, 15)):

@@ -57,7 +57,7 @@ def test_voc_objects_that_cannot_be_used_are_named_by_their_number(tmp_path):
         ("it has no name", "it has no bndbox", "its corners are no numbers: 1 x", "its box is rot")
     ):
         found = re.escape(f"JPEGImages/{name} {path.name} object {own + 1 + place}")
-        assert re.search(rf"left out 1 boxes \({reason}.*\): {found}", told)
+        assert re.search(rf"left out 1 box \({reason}.*\): {found}", told)
 
 
 def test_voc_finds_the_image_that_a_file_names_and_counts_its_own_pixels_from_one(tmp_path):
@@ -102,7 +102,7 @@ def test_label_studio_names_rotated_boxes_and_leaves_out_what_is_not_done(tmp_pa
     found, told = boxes_of(data), "\n".join(data.scan.warnings())
     number = boxed[0] + 1
     assert (
-        f"left out 1 boxes (it is rotated by 12 degrees): images/{names[boxed[0]]} "
+        f"left out 1 box (it is rotated by 12 degrees): images/{names[boxed[0]]} "
         f"result r{number}-0 of task {number}"
     ) in told
     assert names[boxed[1]] not in found

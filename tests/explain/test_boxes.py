@@ -100,6 +100,38 @@ def test_average_precision_by_hand():
     assert match_class(found, truth, 0).average_precision()[0] == pytest.approx(expected)
 
 
+def test_the_best_score_has_the_highest_f1_of_all_classes_together_by_hand():
+    """At 0.6 both boxes of the first class are kept, the right and a wrong one of the second."""
+    place = torch.tensor([0.0, 0, 10, 10])
+    spots = torch.stack([place, place + 20, place + 40, place + 60, place + 80])
+    labels = torch.tensor([0, 0, 1, 1, 0])
+    scores = torch.tensor([0.9, 0.6, 0.7, 0.8, 0.5])
+    found = [Found(spots, scores, labels)]
+    truth = [(spots[:3], labels[:3])]
+    figures = box_figures(found, truth, 3)
+    assert figures.best_score == pytest.approx(0.6, abs=1.1e-3)
+    assert figures.best_score <= 0.6
+    wrong = [(spots[:3] + 5000, labels[:3])]
+    assert box_figures(found, wrong, 3).best_score is None
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_best_score_is_about_the_one_that_our_own_matching_finds(seed):
+    found, truth = drawn(images=40, seed=seed)
+    matches = [match_class(found, truth, k) for k in range(2)]  # the third has no true box
+
+    def f1(score):
+        kept = [match.scores >= score for match in matches]
+        rights = [match.right[0][own].sum() for match, own in zip(matches, kept, strict=True)]
+        totals = [m.truths.sum() + own.sum() for m, own in zip(matches, kept, strict=True)]
+        return np.mean([2 * right / total for right, total in zip(rights, totals, strict=True)])
+
+    best = max(f1(score) for match in matches for score in match.scores)
+    score = box_figures(found, truth, len(CLASSES)).best_score
+    assert best - 0.025 < f1(score) <= best
+    assert f1(score) > max(f1(0.02), f1(0.9)) + 0.05
+
+
 def test_images_weighed_twice_count_as_if_they_were_there_twice():
     found, truth = drawn()
     weights = np.array([2.0 if i % 3 == 0 else 0.0 for i in range(len(truth))])
@@ -175,6 +207,11 @@ def test_a_prediction_is_written_as_table_json_coco_and_picture(tmp_path):
     assert (first["category_id"], second["category_id"]) == (2, 1)
     (path,) = answer.save(tmp_path)
     assert path.name == "cells-boxes.png"
+    both = BoxPrediction.of("cells.tif[7]", found, image, CLASSES, shown_from=0.15)
+    assert [row[1] for row in both.rows(1)] == ["dot", "cell"]
+    (page,) = both.save(tmp_path)
+    assert page.name == "cells-0007-boxes.png"  # page 8 does not take its place
+    assert page.read_bytes() != path.read_bytes()
     odd = Found(found.boxes, found.scores + torch.nan, found.labels)
     error = BoxPrediction.of("x.png", odd, image, CLASSES)
     assert "not a finite number" in error.error

@@ -99,8 +99,21 @@ def test_trial_data_train_and_judge_a_network(data, name):
         part.grad is not None and part.grad.isfinite().all() for part in network.parameters()
     )
     figures = training.validate(network, validation, lambda values: values)
-    assert set(figures) == {"val_loss", "val_map_50", "val_map_50_95"}
+    assert set(figures) - {"val_best_score"} == {"val_loss", "val_map_50", "val_map_50_95"}
     assert training.metric.key == "map_50"
+
+
+def test_boxes_are_shown_from_the_best_score_of_the_validation_unless_one_is_asked_for(data):
+    task, facts = find_task("detect"), data.facts()
+    chosen = task.facts_for_answers(facts, {"map_50": 0.5, "best_score": 0.42})
+    assert task.facts_for_answers(facts, {"map_50": 0.5}) == facts  # of an older run
+    asked = task.with_options(chosen, {"score": 0.1, "max_pixels": None})
+    for known, score in ((facts, 0.3), (chosen, 0.42), (asked, 0.1)):
+        assert task.answer_notes(known) == [
+            f"shown are boxes that score {score} or more; --score N shows others"
+        ]
+    with pytest.raises(UsageError, match="--score must be from 0 to below 1, got"):
+        task.with_options(chosen, {"score": 1.5})
 
 
 def run_verb(capsys, *words):
@@ -137,7 +150,9 @@ def test_the_code_of_the_report_finds_the_same_boxes(detect, capsys):
     exec(code.replace('"photo.png"', repr(str(detect.new))), {})
     lines = capsys.readouterr().out.splitlines()
     (answer,) = detect.run.predict([detect.new])
-    sure = [box for box in answer.boxes if box["score"] > 0.3]
+    shown = detect.run.config.validation["best_score"]
+    sure = [box for box in answer.boxes if box["score"] > shown]
+    assert answer.sure == sure
     assert len(lines) == len(sure) > 0
     assert [line.split()[0] for line in lines] == [box["class"] for box in sure]
     assert float(lines[0].split()[1]) == pytest.approx(sure[0]["score"], abs=2e-3)

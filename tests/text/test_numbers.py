@@ -1,6 +1,6 @@
 import pytest
 
-from convatlas.text import format_number, shape_text
+from convatlas.text import count_text, format_number, shape_text
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,21 @@ from convatlas.text import format_number, shape_text
 )
 def test_figures_read_as_a_person_writes_them(value, unit, text):
     assert format_number(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "many", "text"),
+    [
+        (1, "boxes", "1 box"),
+        (1, "masks", "1 mask"),
+        (1, "classes", "1 class"),
+        (1, "images", "1 image"),
+        (0, "boxes", "0 boxes"),
+        (2000, "files", "2,000 files"),
+    ],
+)
+def test_one_thing_is_not_called_several(count, many, text):
+    assert count_text(count, many) == text
 
 
 def test_shapes_read_as_sizes_with_a_cross_between_them():

@@ -40,6 +40,13 @@ def predict_command(
     force: bool = typer.Option(
         False, "--force", help="Replace the --out file, or files in the --save folder."
     ),
+    score: float | None = typer.Option(
+        None,
+        min=0.0,
+        help="Show and draw boxes that score as much; the score that was best on the validation "
+        "images if not given.",
+        metavar="N",
+    ),
     max_pixels: float | None = max_pixels_option(),
     as_json: bool = typer.Option(
         False, "--json", help="One JSON object, with the whole answer for each file."
@@ -54,7 +61,7 @@ def predict_command(
 
     if out is not None:
         check_answers_file(out, force=force)
-    opened = open_run(run, max_pixels=max_pixels)
+    opened = open_run(run, **({} if score is None else {"score": score}), max_pixels=max_pixels)
     if save is not None:
         check_save_folder(save)
     predictions = opened.predict(files, progress=progress_on_stderr())
@@ -97,3 +104,5 @@ def _name_failures(failed: "Sequence[Prediction]", count: int) -> None:
 def _print(run: "Run", predictions: "Sequence[Prediction]", top: int) -> None:
     rows = [row for prediction in predictions for row in prediction.rows(top)]
     table(rows, run.task.columns, right=run.task.right)
+    for line in run.task.answer_notes(run.facts):
+        note(line)

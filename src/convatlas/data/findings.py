@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import printable, printable_few
+from convatlas.text import count_text
 
 Remark = tuple[str, str]
 Pair = tuple[str, str, str, str]
@@ -52,7 +53,7 @@ def findings(
 
 def files(rows: Sequence[Remark]) -> str:
     """Return `1 file`, `2,000 files`."""
-    return f"{len(rows):,} file{'s' if len(rows) != 1 else ''}"
+    return count_text(len(rows), "files")
 
 
 def times(rows: Sequence[Pair]) -> str:

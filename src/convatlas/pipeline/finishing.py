@@ -74,7 +74,7 @@ def rebuild(
 
 def _test(run: Run, data: Dataset, predictor: Predictor, progress: Progress) -> Evaluation:
     with limited_threads(run.config.threads):
-        test = run.task.evaluate(predictor, data.splits["test"], run.config.facts, progress)
+        test = run.task.evaluate(predictor, data.splits["test"], run.facts, progress)
     test = run.task.judged_by(test, run.config.metric)
     run.config.figures = dict(test.figures)
     run.config.test = ResultNotes.model_validate(test.record())

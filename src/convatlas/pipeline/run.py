@@ -42,14 +42,14 @@ class Run:
 
     Attributes:
         task: what the network is for.
-        facts: of the data, for files that are not the run's own.
+        facts: of the data, and how files are answered.
         stopped: the signal that ended its training early.
     """
 
     def __init__(self, path: Path, config: RunConfig):
         self.path, self.config = path, config
         self.task = find_task(config.task)
-        self.facts = config.facts
+        self.facts = self.task.facts_for_answers(config.facts, config.validation)
         self.stopped: int | None = None
         self._predictor: Predictor | None = None
 
@@ -243,7 +243,7 @@ class Run:
             split, seen = unseen_part(self.task, opened, known, found, with_seen=with_seen)
             for line in found:
                 progress.say(line)
-        judged = self.task.evaluate(self.predictor(), split, self.config.facts, progress)
+        judged = self.task.evaluate(self.predictor(), split, self.facts, progress)
         judged = self.task.judged_by(judged, self.config.metric)
         return judged.with_findings(found, seen)
 
@@ -348,13 +348,14 @@ def open_run(path: str | Path, **options: Any) -> Run:
     """Open a run folder.
 
     Args:
-        options: for reading files otherwise than the run did, such as `max_pixels` of an image
-            that it is asked about; None takes the run's own.
+        options: for reading and answering files otherwise than the run did, such as `max_pixels`
+            of an image that it is asked about, or the `score` from which a box is shown; None takes
+            the run's own.
 
     Raises:
         DataError: it holds no run.
         UsageError: no such option can be.
     """
     run = Run(Path(path), RunConfig.load(Path(path)))
-    run.facts = run.task.with_options(run.config.facts, options)
+    run.facts = run.task.with_options(run.facts, options)
     return run

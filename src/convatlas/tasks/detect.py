@@ -27,6 +27,7 @@ from convatlas.explain.boxes.prediction import COLUMNS, BoxPrediction, coco_resu
 from convatlas.explain.contact_sheet import CELL, Sample
 from convatlas.metric import Metric
 from convatlas.models.detect.detector import Detector
+from convatlas.models.detect.found import SURE_SCORE
 from convatlas.models.registry import Entry
 from convatlas.search.space import Candidate, width_sweeps
 from convatlas.tasks.annotated_task import AnnotatedTask, check_annotated_run
@@ -46,7 +47,7 @@ from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.boxes import show_boxes
 from convatlas.tasks.trial_boxes import USUAL_LEVEL, TrialBoxes
 from convatlas.text import printable_few
-from convatlas.train.box_figures import MAP, METRICS, coco_library
+from convatlas.train.box_figures import BEST_SCORE, MAP, METRICS, coco_library
 from convatlas.train.recipe import Recipe
 
 RECIPE = Recipe(lr=2e-3, weight_decay=0.05, batch_size=8, clip_norm=5.0, ema_decay=0.98)
@@ -95,7 +96,7 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
         )
 
     def open_test(self, source, facts, *, max_broken, progress) -> AnnotatedData[Boxes]:
-        known = AnnotatedFacts.model_validate(facts)
+        known = BoxFacts.model_validate(facts)
         return open_boxes(
             source,
             max_broken=max_broken,
@@ -106,6 +107,22 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
 
     def reopen(self, stored, source, facts) -> AnnotatedData[Boxes]:
         return of_same_classes(load_annotated(stored, BOXES, source), stored, facts)
+
+    def facts_for_answers(self, facts, validation) -> dict[str, Any]:
+        score = validation.get(BEST_SCORE)
+        return dict(facts) if score is None else {**facts, "score": score}
+
+    def with_options(self, facts, options) -> dict[str, Any]:
+        asked = dict(options)
+        score = asked.pop("score", None)
+        if score is not None and not 0 <= score < 1:
+            raise UsageError(f"--score must be from 0 to below 1, got {score:g}")
+        known = super().with_options(facts, asked)
+        return known if score is None else {**known, "score": score}
+
+    def answer_notes(self, facts) -> list[str]:
+        shown = BoxFacts.model_validate(facts).score
+        return [f"shown are boxes that score {shown:g} or more; --score N shows others"]
 
     def check(self, facts, settings, run) -> None:
         prepare = _Settings.model_validate(settings)
@@ -150,14 +167,14 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
 
     def predict(self, predictor, asked, facts, progress):
         total, listed = listed_images(asked, progress)
-        known = AnnotatedFacts.model_validate(facts)
+        known = BoxFacts.model_validate(facts)
         classes = tuple(known.classes)
         kept: dict[str, Tensor] = {}
         answers = answer_asked(predictor, listed, known.channels, known.reading, kept)
         return total, (
             BoxPrediction(name, error=error)
             if error is not None
-            else BoxPrediction.of(name, answer, kept.pop(name, None), classes)
+            else BoxPrediction.of(name, answer, kept.pop(name, None), classes, known.score)
             for name, answer, error in answers
         )
 
@@ -175,7 +192,10 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
         none = Boxes.of([])
         hidden = [each.ignored or none for each in split.targets]
         ignored = [(each.corners, each.labels) for each in hidden] if any(hidden) else []
-        return BoxEvaluation(split.files, found, truth, facts["classes"], ignored=ignored)
+        known = BoxFacts.model_validate(facts)
+        return BoxEvaluation(
+            split.files, found, truth, known.classes, ignored=ignored, score=known.score
+        )
 
     def judged_by(self, evaluation: BoxEvaluation, metric: Metric) -> BoxEvaluation:
         return as_metric(evaluation, metric)
@@ -220,7 +240,18 @@ class DetectObjects(AnnotatedTask[AnnotatedData[Boxes], BoxEvaluation]):
 
     def runtime_code(self, path: Path, run) -> str:
         known = AnnotatedFacts.model_validate(run.facts)
-        return boxes_runtime_code(path, known.channels, known.reading)
+        score = run.validation.get(BEST_SCORE, SURE_SCORE)
+        return boxes_runtime_code(path, known.channels, known.reading, score)
+
+
+class BoxFacts(AnnotatedFacts):
+    """What answering needs to know.
+
+    Args:
+        score: from which a box is shown; older runs stored none.
+    """
+
+    score: float = SURE_SCORE
 
 
 class _Settings(BaseModel):

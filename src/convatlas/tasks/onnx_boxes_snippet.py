@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from convatlas.data.images.stored_reading import Reading
-from convatlas.models.detect.found import SURE_SCORE
 from convatlas.tasks.onnx_snippet import reading_code
 
 BOX_CODE = """
@@ -15,12 +14,13 @@ for box, score, label in zip(boxes, scores, labels):
 """
 
 
-def boxes_runtime_code(file: Path, channels: int, reading: Reading) -> str:
+def boxes_runtime_code(file: Path, channels: int, reading: Reading, score: float) -> str:
     """Return code for the exported file: ONNX Runtime, NumPy and Pillow are enough.
 
     Args:
         file: the exported detector.
         channels: of its images, 1 or 3.
         reading: of image files, as the run reads them.
+        score: from which a box is shown.
     """
-    return reading_code(file, channels, reading) + BOX_CODE.replace("SCORE", str(SURE_SCORE))
+    return reading_code(file, channels, reading) + BOX_CODE.replace("SCORE", f"{score:g}")

@@ -134,6 +134,20 @@ class Task(ABC, Generic[D, E]):
     def with_options(self, facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Return facts for reading files otherwise than the run did; None changes nothing."""
 
+    def facts_for_answers(
+        self, facts: Mapping[str, Any], validation: Mapping[str, float]
+    ) -> Mapping[str, Any]:
+        """Return facts with what the validation found to be best for answers, such as a score.
+
+        Args:
+            validation: figures of the chosen network on the validation split.
+        """
+        return facts
+
+    def answer_notes(self, facts: Mapping[str, Any]) -> list[str]:
+        """Return what people should know of the answers that `predict` shows, a sentence each."""
+        return []
+
     @abstractmethod
     def check(self, facts: Mapping[str, Any], settings: Mapping[str, Any], run: Any) -> None:
         """Refuse what no run can have said.

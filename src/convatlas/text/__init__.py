@@ -14,9 +14,10 @@ from convatlas.text.escape import (
     unicode_only,
     utf8_path,
 )
-from convatlas.text.numbers import format_number, shape_text
+from convatlas.text.numbers import count_text, format_number, shape_text
 
 __all__ = [
+    "count_text",
     "format_number",
     "printable",
     "printable_few",

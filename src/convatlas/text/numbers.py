@@ -32,6 +32,16 @@ def _digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def count_text(count: int, many: str) -> str:
+    """Write how many there are of a thing: `1 box`, `2,000 boxes`.
+
+    Args:
+        many: the thing in its plural, which ends in s.
+    """
+    one = many[:-2] if many.endswith(("xes", "sses")) else many[:-1]
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def shape_text(sizes: Sequence[Any]) -> str:
     """Write the sizes of a tensor as `3x224x224`, and several shapes as `3x8x8 and 5`."""
     if sizes and isinstance(sizes[0], list | tuple):

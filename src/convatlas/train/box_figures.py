@@ -3,6 +3,7 @@
 Source: Lin et al., "Microsoft COCO", ECCV 2014, arXiv:1405.0312; evaluation of cocodataset.org.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +18,7 @@ from convatlas.metric import Metric
 MAP = Metric("map_50_95", "mAP@0.5:0.95", "%")
 MAP_50 = Metric("map_50", "mAP@0.5", "%")
 METRICS = (MAP, MAP_50)
+BEST_SCORE = "best_score"  # key of the score from which a box is worth showing
 MAX_DETECTIONS = 100  # of an image that count, as COCO has it
 Parts = tuple[Tensor, Tensor, Tensor]  # boxes, scores, labels
 
@@ -28,10 +30,13 @@ class BoxFigures:
     Args:
         by_class: at the mean of ten overlaps from 0.5 to 0.95; NaN without true boxes. (k,)
         by_class_50: at an overlap of 0.5. Shape: (k,)
+        best_score: with the highest F1 at an overlap of 0.5 where boxes that score less are left
+            out, averaged over the classes; None where no box is right.
     """
 
     by_class: Tensor
     by_class_50: Tensor
+    best_score: float | None = None
 
     def figures(self) -> dict[str, float]:
         """Return the means over the classes that have true boxes, 0 where there are none."""
@@ -103,7 +108,34 @@ def box_figures(
     # Overlap, recall, class, area, most detections: all areas.
     precision = torch.as_tensor(judge.eval["precision"])[:, :, :, 0, -1]
     precision = torch.where(precision < 0, torch.nan, precision)
-    return BoxFigures(precision.mean((0, 1)), precision[0].mean(0))
+    recall = torch.as_tensor(judge.params.recThrs)
+    scores = torch.as_tensor(judge.eval["scores"])[0, :, :, 0, -1]
+    best = best_score(precision[0], recall, scores)
+    return BoxFigures(precision.mean((0, 1)), precision[0].mean(0), best)
+
+
+def best_score(precision: Tensor, recall: Tensor, scores: Tensor) -> float | None:
+    """Return the score with the highest F1, averaged over the classes that have true boxes.
+
+    A class keeps, of the recalls that its boxes above a score reach, the highest one's F1. The
+    score is cut to three decimals, so that the last box that counts scores more.
+
+    Args:
+        precision: at each recall; NaN for a class without true boxes. Shape: (r, k)
+        recall: rising. Shape: (r,)
+        scores: of the box at which a class reaches each recall; 0 where it does not. (r, k)
+    """
+    judged = ~precision[0].isnan()
+    precision, scores = precision[:, judged].double(), scores[:, judged].double()
+    recall = recall[:, None].double()
+    f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-9)
+    tried = scores.unique()
+    # The place of the highest recall that is reached by a score; -1 for none. Shape: (t, k)
+    reached = (scores[None] >= tried[:, None, None]).sum(1) - 1
+    values = f1.gather(0, reached.clamp(min=0)) * (reached >= 0)
+    means = values.mean(1)
+    place = int(means.argmax())
+    return math.floor(1000 * float(tried[place])) / 1000 if float(means[place]) > 0 else None
 
 
 def _sizes(boxes: Tensor) -> list[list[float]]:

@@ -10,6 +10,7 @@ from convatlas.data.sources.find_image import unnamed_images
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.sources.target_findings import TargetFindings
 from convatlas.errors import DataError
+from convatlas.text import count_text
 
 TWICE = "the same box twice, used once"
 Row = tuple[tuple[float, ...], str, str]
@@ -75,9 +76,10 @@ def annotations(source: Source) -> Annotations[Boxes]:
             f"{printable_few(unused)}"
         )
     if hidden := sum(len(image.ignored) for image in source.marked):
+        boxes = count_text(hidden, "boxes")
         notes.append(
-            f"{hidden:,} boxes of crowds or difficult objects are not learned from; what is found "
-            "there counts neither as right nor as wrong"
+            f"{boxes} of crowds or difficult objects left out of the training; "
+            "what is found there counts neither as right nor as wrong"
         )
     empty = sum(not image.rows for image in source.marked)
     if empty:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from convatlas.data.names import printable, printable_few
+from convatlas.text import count_text
 
 Named = list[tuple[str, str]]  # file, and the annotation's name in its source
 
@@ -41,11 +42,12 @@ class TargetFindings:
     def lines(self, word: str) -> list[str]:
         """Return a sentence for each kind of thing, what is left out first."""
         found = [
-            f"left out {len(rows):,} {word} ({reason}): {_few(rows)}"
+            f"left out {count_text(len(rows), word)} ({reason}): {_few(rows)}"
             for reason, rows in self.skipped.items()
         ]
         return found + [
-            f"{change}, {len(rows):,} {word}: {_few(rows)}" for change, rows in self.mended.items()
+            f"{change}, {count_text(len(rows), word)}: {_few(rows)}"
+            for change, rows in self.mended.items()
         ]
 
 

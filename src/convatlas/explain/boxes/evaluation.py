@@ -11,7 +11,7 @@ from torch import Tensor
 from convatlas.explain.boxes.matching import Matches, match_class, mean_average_precision, verdicts
 from convatlas.metric import Metric
 from convatlas.models.detect.found import SURE_SCORE, Found
-from convatlas.text import format_number, printable
+from convatlas.text import count_text, format_number, printable
 from convatlas.train.box_figures import MAP, MAP_50, BoxFigures, box_figures
 
 DRAWS = 200  # of the bootstrap
@@ -32,6 +32,7 @@ class BoxEvaluation:
         metric: which average precision decides.
         warnings: what was found in the data.
         seen: images among them that the network was trained on.
+        score: from which a box counts as found where examples are shown.
     """
 
     files: Sequence[str]
@@ -42,6 +43,7 @@ class BoxEvaluation:
     warnings: tuple[str, ...] = ()
     seen: int = 0
     ignored: Sequence[tuple[Tensor, Tensor]] = ()
+    score: float = SURE_SCORE
 
     def __len__(self) -> int:
         return len(self.files)
@@ -87,11 +89,11 @@ class BoxEvaluation:
         place = int((2 * recall * precision / np.maximum(recall + precision, 1e-9)).argmax())
         return float(match.scores[place]), float(recall[place]), float(precision[place])
 
-    def misses(self, score: float = SURE_SCORE) -> list[tuple[int, int, int]]:
+    def misses(self) -> list[tuple[int, int, int]]:
         """Return images with wrong or missed boxes, most first: place, wrong ones, missed ones."""
         rows = []
         for place, (found, (boxes, labels)) in enumerate(zip(self.found, self.truth, strict=True)):
-            sure = found.above(score)
+            sure = found.above(self.score)
             crowds = self.ignored[place] if self.ignored else None
             right, seen = verdicts(sure, boxes, labels, crowds)
             rows.append((place, int((~right).sum()), int((~seen).sum())))
@@ -102,8 +104,9 @@ class BoxEvaluation:
         """Return what the figures must be read beside, for `run.json`."""
         (low, high), figures = self.interval, self.figures
         other = MAP_50 if self.metric.key == MAP.key else MAP
+        images = count_text(len(self), "images")
         return {
-            "words": f"{self.metric.text(figures[self.metric.key])} on {len(self)} images "
+            "words": f"{self.metric.text(figures[self.metric.key])} on {images} "
             f"(95 % interval {low:.1%} to {high:.1%}; {other.words} "
             f"{other.text(figures[other.key])})",
             "interval": [low, high],
@@ -164,6 +167,7 @@ class BoxEvaluation:
             "images": len(self),
             "classes": self.rows(),
             "interval": list(self.interval),
+            "score": self.score,
             "misses": [
                 {"image": self.files[place], "wrong": wrong, "missed": missed}
                 for place, wrong, missed in self.misses()

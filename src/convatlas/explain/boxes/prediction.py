@@ -27,6 +27,7 @@ class BoxPrediction:
         file: its path, or `image 3` for the third one in memory.
         boxes: what was found, best first: `class`, `score` and `box` x1 y1 x2 y2 in pixels.
         image: as it was read. Shape: uint8 (c, h, w)
+        shown_from: score that a box must have to be in a table or a picture.
     """
 
     file: str
@@ -35,10 +36,16 @@ class BoxPrediction:
     image: Tensor | None = field(default=None, compare=False, repr=False)
     found: Found | None = field(default=None, compare=False, repr=False)
     classes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    shown_from: float = field(default=SURE_SCORE, compare=False, repr=False)
 
     @classmethod
     def of(
-        cls, file: str, found: Found, image: Tensor | None, classes: tuple[str, ...]
+        cls,
+        file: str,
+        found: Found,
+        image: Tensor | None,
+        classes: tuple[str, ...],
+        shown_from: float = SURE_SCORE,
     ) -> "BoxPrediction":
         """Return the answer of the boxes found, or the error where they are no numbers."""
         if not bool(torch.isfinite(found.scores).all()):
@@ -53,12 +60,12 @@ class BoxPrediction:
             }
             for box, score, label in rows
         ]
-        return cls(file, boxes, None, image, kept, classes)
+        return cls(file, boxes, None, image, kept, classes, shown_from)
 
     @property
     def sure(self) -> list[dict[str, Any]]:
         """Boxes that score enough to be shown."""
-        return [box for box in self.boxes or () if box["score"] >= SURE_SCORE]
+        return [box for box in self.boxes or () if box["score"] >= self.shown_from]
 
     @property
     def stem(self) -> str:
@@ -83,7 +90,7 @@ class BoxPrediction:
             raise DataError(f"{self.file}: has no boxes to draw ({self.error})")
         paths = self.paths(Path(folder), stem)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        picture = draw_found(self.image, self.found.above(SURE_SCORE), self.classes)
+        picture = draw_found(self.image, self.found.above(self.shown_from), self.classes)
         with replacing(paths[0]) as fresh:
             picture.save(fresh, "PNG")
         return paths

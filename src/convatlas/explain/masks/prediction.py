@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convatlas.data.slice_names import parse_slice
 from convatlas.errors import DataError
 from convatlas.explain.file_stem import file_stem
 from convatlas.explain.masks.draw import overlay, write_mask
@@ -54,8 +53,6 @@ class MaskPrediction:
     @property
     def stem(self) -> str:
         """How the files of this answer begin."""
-        if part := parse_slice(self.file):
-            return f"{Path(part.file).stem}-{part.place:04d}"
         return file_stem(self.file)
 
     def paths(self, folder: Path, stem: str | None = None) -> list[Path]:

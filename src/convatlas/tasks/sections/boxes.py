@@ -13,11 +13,10 @@ from convatlas.data.images.annotated import AnnotatedData
 from convatlas.errors import DataError
 from convatlas.explain.boxes.draw import draw_judged
 from convatlas.explain.boxes.evaluation import BoxEvaluation
-from convatlas.models.detect.found import SURE_SCORE
 from convatlas.tasks.report_content import ReportContent, Section
 from convatlas.tasks.sections.drawing import label
 from convatlas.tasks.sections.page import render
-from convatlas.text import printable
+from convatlas.text import count_text, printable
 from convatlas.train.box_figures import MAP, MAP_50
 
 MAX_IMAGES_SHOWN = 12  # images with boxes
@@ -89,7 +88,7 @@ def _found(evaluation: BoxEvaluation, data: AnnotatedData[Boxes]) -> Section:
             words = told.get(place, "all right")
             shown.append((picture, evaluation.files[place], words))
     values: Mapping[str, Any] = {
-        "score": SURE_SCORE,
+        "score": f"{evaluation.score:g}",
         "faulty": len(misses),
         "total": len(evaluation),
         "shown": shown,
@@ -108,7 +107,7 @@ def _picture(evaluation: BoxEvaluation, data: AnnotatedData[Boxes], place: int) 
         image = split.read(split.files.index(file))
     except (DataError, OSError):
         return None
-    sure, (boxes, labels) = evaluation.found[place].above(SURE_SCORE), evaluation.truth[place]
+    sure, (boxes, labels) = evaluation.found[place].above(evaluation.score), evaluation.truth[place]
     drawn = draw_judged(image, sure, boxes, labels, evaluation.classes, SHOWN_SIDE)
     return _address(drawn)
 
@@ -124,5 +123,5 @@ def _held(scan: Mapping[str, Any]) -> Markup:
     lines = []
     for split, counts in scan.get("per_class", {}).items():
         few = ", ".join(f"{printable(name)} {count:,}" for name, count in list(counts.items())[:20])
-        lines.append(f"{split}: {sum(counts.values()):,} boxes ({few})")
+        lines.append(f"{split}: {count_text(sum(counts.values()), 'boxes')} ({few})")
     return Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in lines))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from convatlas.metric import Metric
-from convatlas.train.box_figures import MAP, box_figures
+from convatlas.train.box_figures import BEST_SCORE, MAP, box_figures
 from convatlas.train.task import VALIDATED
 
 Targets = Sequence[dict[str, Tensor]]
@@ -62,7 +62,11 @@ class Detect:
 
     @torch.no_grad()
     def validate(self, model: nn.Module, loader: DataLoader, gather: Callable) -> dict[str, float]:
-        """Return `val_loss`, `val_map_50_95` and `val_map_50` over the split and all processes."""
+        """Return loss, average precision and the best score, over the split and all processes.
+
+        They are `val_loss`, `val_map_50_95`, `val_map_50` and, where a box is right,
+        `val_best_score`.
+        """
         model.eval()
         network = _bare(model)
         found, truth = [], []
@@ -77,8 +81,10 @@ class Detect:
                 found.append((boxes[row].cpu(), scores[row].cpu(), labels[row].cpu()))
                 target = self._val_targets[place]
                 truth.append((target["boxes"], target["labels"]))
-        figures = box_figures(found, truth, self._num_classes).figures()
-        figures["loss"] = total / max(1, len(truth))
+        judged = box_figures(found, truth, self._num_classes)
+        figures = judged.figures() | {"loss": total / max(1, len(truth))}
+        if judged.best_score is not None:
+            figures[BEST_SCORE] = judged.best_score
         return {VALIDATED + key: value for key, value in figures.items()}
 
 
