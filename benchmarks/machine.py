@@ -28,21 +28,30 @@ def write_results(name, rows, *, append=False):
     """Write rows of plain values to `results/NAME.csv` and print them.
 
     Args:
-        append: keep the rows that are there, which have the same columns.
+        append: keep the rows that are there; columns that only some rows have are empty in others.
     """
     here = describe_machine()  # a row that was read again keeps what it says of its own machine
     rows = [row | {key: row.get(key, value) for key, value in here.items()} for row in rows]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
-    append = append and path.exists()
-    with path.open("a" if append else "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        if not append:
-            writer.writeheader()
-        writer.writerows(rows)
+    kept = read_results(name) if append else []
+    columns = list(dict.fromkeys(key for row in [*rows, *kept] for key in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*kept, *rows])
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
     print(f"written to {path.relative_to(path.parents[2])}")
+
+
+def read_results(name):
+    """Rows of before, each with the machine and the date that it was measured on."""
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _processor():

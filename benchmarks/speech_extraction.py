@@ -11,7 +11,6 @@ recordings; each mixture is asked for both voices. A row is added to results/spe
 """
 
 import argparse
-import csv
 import os
 import time
 from pathlib import Path
@@ -28,7 +27,7 @@ from convatlas.tasks.extract import TASK
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.extract import Extract
-from machine import RESULTS, describe_machine
+from machine import write_results
 
 RATE_HZ, SECONDS, CLIP_SECONDS, BATCH = 8000, 2.0, 3.0, 8
 TESTED, VALIDATED = 200, 50  # mixtures
@@ -87,35 +86,21 @@ def main():
     judged = TASK.evaluate(extractor, test, data.facts(), Silent())
     low, high = judged.picked.interval
     both = [r and s for r, s in zip(judged.right, judged.swapped, strict=True) if s is not None]
-    add(
-        {
-            "speaker": given.speaker,
-            **sizes,
-            "params": sum(p.numel() for p in model.parameters()),
-            "steps": given.steps,
-            "processor_minutes": round(minutes, 1),
-            "mixtures": len(judged),
-            "si_sdri_db": round(judged.figures["si_sdri_db"], 2),
-            "right_speaker_percent": round(100 * judged.picked.share, 1),
-            "from_percent": round(100 * low, 1),
-            "to_percent": round(100 * high, 1),
-            "other_speaker_percent": round(100 * judged.figures["other_speaker"], 1),
-            "both_voices_percent": round(100 * sum(both) / len(both), 1),
-        }
-        | describe_machine()
-    )
-
-
-def add(row):
-    """Put a row behind those that are there."""
-    path = RESULTS / "speech_extraction.csv"
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    print("  ".join(f"{key} {value}" for key, value in row.items()))
+    row = {
+        "speaker": given.speaker,
+        **sizes,
+        "params": sum(p.numel() for p in model.parameters()),
+        "steps": given.steps,
+        "processor_minutes": round(minutes, 1),
+        "mixtures": len(judged),
+        "si_sdri_db": round(judged.figures["si_sdri_db"], 2),
+        "right_speaker_percent": round(100 * judged.picked.share, 1),
+        "from_percent": round(100 * low, 1),
+        "to_percent": round(100 * high, 1),
+        "other_speaker_percent": round(100 * judged.figures["other_speaker"], 1),
+        "both_voices_percent": round(100 * sum(both) / len(both), 1),
+    }
+    write_results("speech_extraction", [row], append=True)
 
 
 if __name__ == "__main__":

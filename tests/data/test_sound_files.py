@@ -11,6 +11,7 @@ from convatlas.data.audio import packages
 from convatlas.data.audio.read import read_sound
 from convatlas.data.audio.scan import examine
 from convatlas.data.audio.sound_file import duration
+from convatlas.data.audio.stream_gaps import gap_in_mp3, gap_in_ogg, ogg_checksum
 from convatlas.errors import DataError
 
 soundfile = pytest.importorskip("soundfile")
@@ -81,13 +82,127 @@ def test_many_channels_become_one_or_two(tmp_path):
     assert torch.equal(*read_sound(tmp_path / "b.wav", channels=2))
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.au", "a.w64", "a.flac", "a.ogg", "a.mp3"])
-def test_a_file_that_is_cut_off_is_named_and_never_shortened(tmp_path, name):
-    noise = np.random.default_rng(0).normal(0, 0.1, 4 * RATE).astype("f4")
-    soundfile.write(tmp_path / name, noise, RATE)
+KINDS = ("a.wav", "a.aiff", "a.au", "a.w64", "a.flac", "a.ogg", "a.opus", "a.mp3")
+CHECKED = ("a.flac", "a.ogg", "a.opus", "a.mp3")  # with checksums, or a header of what follows
+GARBAGE = np.random.default_rng(1).bytes(2000)
+
+
+def write(path, samples, rate=RATE, **how):
+    if path.suffix == ".opus":
+        how |= {"format": "OGG", "subtype": "OPUS"}
+    soundfile.write(path, samples, rate, **how)
+
+
+def left(share):
+    return lambda whole: whole[: round(len(whole) * share)]
+
+
+CUTS = {  # what happened to a file: to its bytes, and to which kinds
+    "its last 40 % are gone": (left(0.6), KINDS),
+    "its last 5 % are gone": (left(0.95), KINDS),
+    "its last 100 bytes are gone": (lambda whole: whole[:-100], KINDS),
+    "its first tenth is gone": (lambda whole: whole[len(whole) // 10 :], KINDS[:-1]),
+    "its middle is gone": (lambda w: w[: len(w) * 4 // 10] + w[len(w) * 6 // 10 :], KINDS),
+    "300 bytes are gone": (lambda w: w[: len(w) // 2] + w[len(w) // 2 + 300 :], KINDS),
+    "a fifth is nought": (
+        lambda w: w[: len(w) * 4 // 10] + bytes(len(w) // 5) + w[len(w) * 4 // 10 + len(w) // 5 :],
+        CHECKED,
+    ),
+    "2,000 bytes are other ones": (
+        lambda w: w[: len(w) // 2] + GARBAGE + w[len(w) // 2 + 2000 :],
+        CHECKED,
+    ),
+    "2,000 bytes stand in between": (
+        lambda w: w[: len(w) // 2] + GARBAGE + w[len(w) // 2 :],
+        CHECKED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_missing_of_a_file_is_named_wherever_it_is(tmp_path, name):
+    noise = np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype("f4")
+    write(tmp_path / name, noise)
     whole = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(whole[: len(whole) * 6 // 10])
-    assert "truncated" in why(tmp_path / name)
+    assert examine(tmp_path, name, RATE, 10).seconds == pytest.approx(6, abs=1e-3)
+    for fault, (change, kinds) in CUTS.items():
+        if name in kinds:
+            (tmp_path / name).write_bytes(change(whole))
+            reason = why(tmp_path / name)
+            assert any(word in reason for word in ("truncated", "damaged", "not a sound")), fault
+    if name != "a.w64":  # libsndfile takes what stands behind such a file for samples
+        (tmp_path / name).write_bytes(whole + b"x" * 500)  # behind the end: nothing is missing
+        assert len(read_sound(tmp_path / name)) == len(noise)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rate", "how", "reason"),
+    [
+        ((800, 64), RATE, {}, None),
+        ((800, 65), RATE, {}, "has 65 channels, above the limit of 64"),
+        ((8000, 1), 1000, {}, None),
+        ((8000, 1), 999, {}, "its rate of 999 Hz is outside 1,000 to 768,000"),
+        ((8000, 1), 768_000, {}, None),
+        ((8000, 1), 768_001, {}, "its rate of 768,001 Hz is outside 1,000 to 768,000"),
+        *(((800, 2), RATE, {"subtype": s}, None) for s in ("PCM_32", "DOUBLE", "ULAW", "ALAW")),
+    ],
+)
+def test_channels_rates_and_depths_up_to_their_limits(tmp_path, shape, rate, how, reason):
+    samples = np.random.default_rng(0).normal(0, 0.1, shape)
+    soundfile.write(tmp_path / "a.wav", samples, rate, **how)
+    if reason is None:
+        read = read_sound(tmp_path / "a.wav")
+        expected = torch.from_numpy(samples.mean(1)).float()
+        torch.testing.assert_close(read, expected, atol=2e-2, rtol=0)
+        assert not isinstance(examine(tmp_path, "a.wav", RATE, 10), str)
+    else:
+        assert why(tmp_path / "a.wav") == reason
+
+
+@pytest.mark.parametrize("at", [3, 5 * RATE])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_sample_that_is_no_number_is_named_wherever_it_is(tmp_path, at, value):
+    samples = np.random.default_rng(0).normal(0, 0.1, 10 * RATE)  # more than a block
+    samples[at] = value
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="DOUBLE")
+    assert why(tmp_path / "a.wav") == "holds samples that are not finite numbers"
+
+
+def test_the_checksum_of_a_page_is_that_of_a_slow_plain_division():
+    def slow(data):
+        rest = 0
+        for byte in data:
+            rest ^= byte << 24
+            for _ in range(8):
+                rest = (rest << 1 ^ (0x04C11DB7 if rest >> 31 else 0)) & 0xFFFFFFFF
+        return rest
+
+    for data in (b"", b"OggS", GARBAGE[:300]):
+        assert ogg_checksum(data) == slow(data)
+
+
+def test_pages_that_are_missing_are_named_although_all_others_are_whole(tmp_path):
+    write(tmp_path / "a.ogg", np.random.default_rng(0).normal(0, 0.1, 9 * RATE))
+    whole = (tmp_path / "a.ogg").read_bytes()
+    starts = [i for i in range(len(whole)) if whole.startswith(b"OggS", i)]
+    (tmp_path / "a.ogg").write_bytes(whole[: starts[4]] + whole[starts[5] :])
+    assert why(tmp_path / "a.ogg") == "truncated or damaged (pages are missing before page 5)"
+    (tmp_path / "a.ogg").write_bytes(whole[: starts[-1]])
+    assert why(tmp_path / "a.ogg") == "truncated (it ends without its last page)"
+    (tmp_path / "a.ogg").write_bytes(whole + whole)  # one stream behind another
+    assert gap_in_ogg(tmp_path / "a.ogg") == ""
+
+
+def test_tags_before_and_behind_an_mp3_file_are_no_part_of_it(tmp_path):
+    write(tmp_path / "a.mp3", tone(3.0))
+    whole = (tmp_path / "a.mp3").read_bytes()
+    before = b"ID3\x04\0\0" + bytes([0, 0, 2, 1]) + bytes(257)  # 2 * 128 + 1 bytes follow
+    behind = b"TAG" + bytes(125)
+    (tmp_path / "b.mp3").write_bytes(before + whole + behind)
+    assert gap_in_mp3(tmp_path / "b.mp3") == ""
+    (tmp_path / "b.mp3").write_bytes(before + whole[:-100] + behind)
+    total = len(whole)
+    assert gap_in_mp3(tmp_path / "b.mp3") == f"truncated ({total - 100:,} of {total:,} bytes)"
 
 
 def test_bad_content_is_named(tmp_path):

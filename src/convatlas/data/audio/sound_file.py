@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from convatlas.data.audio.packages import soundfile
+from convatlas.data.audio.stream_gaps import gap_in_mp3, gap_in_ogg
 from convatlas.data.formats import SOUND_FORMATS
 from convatlas.text import printable
 
@@ -23,7 +24,7 @@ MAX_CHANNELS = 64
 UNKNOWN_LENGTH = 0x7FFF_0000  # bytes: programs that write to a pipe say this or more
 SHORT_DATA = re.compile(r"(data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)")
 WHOLE_SIZES = ("riff", "Riff size")  # of formats that do not say this of the samples alone
-OGG_CUT = ("without an End-Of-Stream flag", "Last page lacks an end-of-stream bit")
+GAPS = {"OGG": gap_in_ogg, "MP3": gap_in_mp3}  # their decoders go on behind a gap
 MP3_SLACK = 2 * 1152  # samples: what encoders write of the length may be off by a frame or two
 FAR_ABOVE = 64.0  # times full scale: the numbers are no samples between -1 and 1
 
@@ -73,7 +74,7 @@ def read_blocks(path: Path, max_seconds: float) -> Iterator[tuple[Header, np.nda
     """
     with _opened(path) as file:
         header = _header(file)
-        _check_cut(file)
+        _check_cut(file, path)
         check_length(header.seconds, max_seconds)
         done, loudest = 0, 0.0
         while True:
@@ -143,6 +144,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _header(file: Any) -> Header:
+    if file.format == "RAW":  # libsndfile takes an .au file without a header for samples
+        raise UnreadableSound("not a sound in a format that libsndfile reads (it has no header)")
     frames = file.frames if 0 <= file.frames < 1 << 62 else 0
     header = Header(file.samplerate, file.channels, frames, file.format, file.subtype)
     if not MIN_RATE_HZ <= header.rate_hz <= MAX_RATE_HZ:
@@ -154,15 +157,16 @@ def _header(file: Any) -> Header:
     return header
 
 
-def _check_cut(file: Any) -> None:
+def _check_cut(file: Any, path: Path) -> None:
     """Compare what the header promises with the bytes that are there."""
     notes = file.extra_info
     for name, promised, there in SHORT_DATA.findall(notes):
         short = int(there) < int(promised) < UNKNOWN_LENGTH
         if short and (name not in WHOLE_SIZES or file.format in ("W64", "RF64")):
             raise UnreadableSound(f"truncated ({int(there):,} of {int(promised):,} bytes)")
-    if file.format == "OGG" and any(words in notes for words in OGG_CUT):
-        raise UnreadableSound("truncated (it ends without its last page)")
+    gap = GAPS[file.format](path) if file.format in GAPS else ""
+    if gap:
+        raise UnreadableSound(gap)
 
 
 def _damaged(error: Exception, done: int, frames: int) -> UnreadableSound:
