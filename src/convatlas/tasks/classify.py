@@ -70,6 +70,8 @@ class Classify(ClassTask[ImageData]):
         "a folder with train/ val/ test/, each CLASS/files",
         "a CSV file with a column of files and one of classes, such as file_name,label",
         "the files of MNIST (and of its kin), CIFAR-10, CIFAR-100 or SVHN as they are published",
+        "shards of WebDataset, tables of images (parquet, or as `datasets` saves them), `hf:NAME`",
+        "a folder with metadata.jsonl, a line an image with its file_name and label",
         "`digits`, which are embedded",
     )
     next = "photo.png"

@@ -16,6 +16,7 @@ from convatlas.data.graphs.open_series import (
 )
 from convatlas.data.graphs.series_data import SeriesData, SeriesFacts, WindowSplit
 from convatlas.data.graphs.statistics import series_statistics
+from convatlas.data.packed.recognise import holds_packed
 from convatlas.data.sources.stored_parts import learnt_digests, parsed
 from convatlas.data.statistics import Statistics
 from convatlas.deploy.forecaster import Forecaster
@@ -53,7 +54,7 @@ class ForecastSensors(Task[SeriesData, ForecastEvaluation]):
     recipe = RECIPE
 
     def takes(self, source: str | Path) -> bool:
-        return holds_series(Path(source))
+        return holds_series(Path(source)) and not holds_packed(source)  # a parquet file of images
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         check_series_options(options)

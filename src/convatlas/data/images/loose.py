@@ -6,6 +6,7 @@ from pathlib import Path
 from convatlas.data.formats import IMAGES
 from convatlas.data.names import printable
 from convatlas.data.sources.listing import Item, Listing
+from convatlas.data.sources.metadata import metadata_files
 from convatlas.data.sources.split_names import split_named
 from convatlas.data.sources.walk import look, passed_over
 from convatlas.errors import DataError
@@ -18,7 +19,7 @@ def holds_loose(source: str | Path) -> bool:
     """Return whether a folder holds images themselves, and hardly anything else, by names alone."""
     path = Path(source)
     try:
-        if not path.is_dir():
+        if not path.is_dir() or metadata_files(path):
             return False
         level = look(path, path, IMAGES)
         if level.folders:

@@ -14,6 +14,7 @@ from convatlas.data.images.scan import FileFacts, Progress, measure, scan_files
 from convatlas.data.images.settle_reading import settle_reading, unexplained
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.packed.hub import is_hub_name
 from convatlas.data.packed.recognise import holds_packed, list_packed
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share, count_named
@@ -22,6 +23,7 @@ from convatlas.data.sources.duplicates import find_duplicates, pairs_across
 from convatlas.data.sources.folders import list_folder
 from convatlas.data.sources.holds_kind import holds_kind
 from convatlas.data.sources.listing import SPLITS, Item, Listing
+from convatlas.data.sources.metadata import list_metadata, metadata_files
 from convatlas.data.sources.split import cut, cut_items
 from convatlas.data.sources.table import SUFFIXES, list_table
 from convatlas.errors import DataError
@@ -137,10 +139,13 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
     """Return the labelled files of a folder or CSV file."""
     path = Path(source)
     where = printable(source)
-    packed = list_packed(path, need_train=need_train)
+    packed = list_packed(source, need_train=need_train)
     if packed is not None:
         return packed
     try:
+        tables = metadata_files(path)
+        if tables:
+            return list_metadata(path, tables, need_train=need_train)
         if path.is_dir():
             return list_folder(path, need_train=need_train)
         if not path.exists():
@@ -242,7 +247,7 @@ def build(
         sizes=sizes,
         per_class=count_classes(splits, classes),
     )
-    path = Path(source).resolve()
+    path = Path(source) if is_hub_name(source) else Path(source).resolve()
     height, width = sizes["height"][1], sizes["width"][1]
     name, place = stored_name(path.stem), stored_name(path)
     # A part of each is enough to tell a picture, and split.json is half as large.

@@ -14,6 +14,7 @@ from convatlas.data.images.image_data import (
 from convatlas.data.images.stored_form import StoredSplit, disagreement
 from convatlas.data.images.stored_reading import Reading
 from convatlas.data.names import printable, stored_name, true_name
+from convatlas.data.packed.hub import is_hub_name
 from convatlas.data.packed.recognise import list_packed
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.stored_parts import (
@@ -45,17 +46,17 @@ def load_split(path: str | Path, source: str | Path | None = None) -> ImageData:
         check_rows(Path(path), stored["splits"], len(pixels))
         store: Store = PixelStore(pixels)
     else:
-        root = Path(place).resolve()
+        root = Path(place) if is_hub_name(place) else Path(place).resolve()
         table = root.suffix.lower() in SUFFIXES and not root.is_dir()
         root = root.parent if table else root
-        packed = list_packed(Path(place), need_train=False)
+        packed = list_packed(place, need_train=False)
         contents = None if packed is None else packed.contents
         if contents is None:
             check_present(path, root, stored["splits"])
         else:
             check_held(path, root, stored["splits"], contents)
         store = FileStore(root, stored["channels"], reading, contents=contents)
-        place = stored_name(Path(place).resolve())
+        place = stored_name(root if contents is not None else Path(place).resolve())
     splits = {
         name: Split(part["files"], part["labels"], store) for name, part in stored["splits"].items()
     }

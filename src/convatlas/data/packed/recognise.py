@@ -8,9 +8,14 @@ from typing import Any, NamedTuple
 from convatlas.data.formats import IMAGES
 from convatlas.data.names import printable, printable_few
 from convatlas.data.packed.cifar import find_cifar, open_cifar
+from convatlas.data.packed.hub import is_hub_name, list_hub
 from convatlas.data.packed.idx import find_idx, open_idx
+from convatlas.data.packed.shards import find_shards, open_shards
+from convatlas.data.packed.split_folders import merge_splits
 from convatlas.data.packed.svhn import find_svhn, open_svhn
+from convatlas.data.packed.tables import find_tables, open_tables
 from convatlas.data.sources.listing import Listing
+from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
 MAX_DEPTH = 2  # folders above the files: archives unpack into `MNIST/raw`, `cifar-10-batches-bin`
@@ -35,11 +40,15 @@ FORMS = (
     PackedForm(find_idx, open_idx),
     PackedForm(find_cifar, open_cifar),
     PackedForm(find_svhn, open_svhn),
+    PackedForm(find_shards, open_shards),
+    PackedForm(find_tables, open_tables),
 )
 
 
 def holds_packed(source: str | Path) -> bool:
     """Return whether a source has one of the forms."""
+    if is_hub_name(source):
+        return True
     try:
         return bool(_places(Path(source)))
     except OSError:
@@ -57,6 +66,8 @@ def list_packed(source: str | Path, *, need_train: bool = True) -> Listing | Non
     Raises:
         DataError: the files cannot be used; names the file.
     """
+    if is_hub_name(source):
+        return list_hub(str(source))
     path = Path(source)
     try:
         places = _places(path)
@@ -64,13 +75,28 @@ def list_packed(source: str | Path, *, need_train: bool = True) -> Listing | Non
         return None  # another reader says what is wrong
     if not places:
         return None
+    by_split = {split_named(place.name): each for each in places for place in each[:1]}
+    if len(places) > 1 and None not in by_split and len(by_split) == len(places):
+        listing = merge_splits(
+            printable(path),
+            path,
+            {
+                str(split): form.open(place, found)
+                for split, (place, form, found) in by_split.items()
+            },
+        )
+        return _with_train(path, listing, need_train=need_train)
     if len(places) > 1:
         raise DataError(
             f"{printable(path)}: must hold one data set, got those in "
             f"{printable_few(place for place, _, _ in places)}; give the folder of one"
         )
     ((place, form, found),) = places
-    listing = form.open(place, found)
+    return _with_train(path, form.open(place, found), need_train=need_train)
+
+
+def _with_train(path: Path, listing: Listing, *, need_train: bool) -> Listing:
+    """Refuse splits none of which trains, where one must."""
     if need_train and listing.given and "train" not in listing.given:
         raise DataError(
             f"{printable(path)}: must hold the files for training beside those of "

@@ -113,6 +113,8 @@ def described(columns: Columns, first: Sequence[str], separator: str) -> str:
     parts = [f"column {named(columns.file)} as file", f"{named(columns.label)} as class"]
     if columns.split is not None:
         parts.append(f"{named(columns.split)} as split")
-    words = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}[separator]
     header = "" if columns.header else "no header, "
+    if not separator:
+        return f"{header}reading {', '.join(parts)}"
+    words = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}[separator]
     return f"{header}reading {', '.join(parts)}, separated by {words}"

@@ -15,14 +15,14 @@ from pathlib import Path
 from convatlas.data.formats import IMAGES, FileKind
 from convatlas.data.names import file_path, printable, printable_few, stored_name, true_name
 from convatlas.data.sources.csv_columns import Columns, UnknownColumns, described, find_columns
-from convatlas.data.sources.csv_text import Row, read_rows
+from convatlas.data.sources.csv_text import OBJECTS, Row, read_rows
 from convatlas.data.sources.listing import Item, Listing
 from convatlas.data.sources.split_names import split_named
 from convatlas.errors import DataError
 
 HEADER = "file_name,label"
 MAX_SHOWN = 200  # characters of a name that is no file's
-SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (".csv", ".tsv", ".txt", *OBJECTS)
 
 
 def list_table(path: Path, *, need_train: bool = True, kind: FileKind = IMAGES) -> Listing:
