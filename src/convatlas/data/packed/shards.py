@@ -135,7 +135,7 @@ def examples(path: Path) -> Iterator[tuple[str, dict[str, Part]]]:
                 key = match[1]
                 parts[match[2].lower()] = Part(path, member.offset_data, member.size)
     except (OSError, tarfile.TarError) as error:
-        cut = "end of" in str(error)
+        cut = any(words in str(error) for words in ("end of", "empty", "truncated"))
         raise DataError(
             f"{printable(path)}: {'truncated' if cut else 'damaged'} as a tar file after "
             f"{done:,} examples ({error})"
