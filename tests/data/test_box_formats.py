@@ -1,6 +1,7 @@
 """Boxes in COCO's, YOLO's, VOC's and Label Studio's form: the same as in a table, faults named."""
 
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -62,6 +63,53 @@ def test_a_picture_of_another_size_than_stated_is_named(tmp_path):
         ((file, reason),) = data.scan.broken
         assert file.endswith(name)
         assert reason == "its boxes are for an image of 48 x 40 pixels, it has 20 x 40"
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+def removed(file):
+    file.unlink()
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_an_image_that_cannot_be_read_is_named_with_what_marks_it(form, tmp_path):
+    """By the form: what the reason or the name says beside the image's own name."""
+    marks = {"coco": "image 10", "yolo": "", "voc": ".xml", "label studio": "task "}
+    for fault, reason in (
+        (cut, "truncated"),
+        (emptied, "is empty"),
+        (removed, "without|such file"),
+    ):
+        folder, rows = made(tmp_path / fault.__name__, images=12)
+        WRITERS[form](folder, rows)
+        name = next(name for name, own in rows.items() if own)
+        (path,) = folder.rglob(name)
+        fault(path)
+        data = open_boxes(folder, max_broken=0.1)
+        ((file, why),) = data.scan.broken
+        assert name.removesuffix(".png") in file
+        assert re.search(reason, why)
+        assert marks[form] in f"{file} {why}"
+        with pytest.raises(DataError, match=name.removesuffix(".png")):
+            open_boxes(folder, max_broken=0)
+
+
+@pytest.mark.parametrize("form", ["coco", "label studio"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00junk{", None])
+def test_a_damaged_json_file_of_annotations_is_named_and_not_the_layouts_alone(
+    form, content, tmp_path
+):
+    folder, rows = made(tmp_path, images=10)
+    path = WRITERS[form](folder, rows)
+    path.write_bytes(path.read_bytes()[:-40] if content is None else content)
+    with pytest.raises(DataError, match=rf"{path.name}: cannot be read as JSON"):
+        open_boxes(folder)
 
 
 # COCO

@@ -24,6 +24,7 @@ from convatlas.data.images.open_annotated import open_annotated
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable
 from convatlas.data.sources.coco_json import BOX, coco_files
+from convatlas.data.sources.json_file import damaged_json
 from convatlas.data.sources.label_studio import RECTANGLES, label_studio_files
 from convatlas.data.sources.table import SUFFIXES
 from convatlas.errors import DataError
@@ -59,6 +60,7 @@ def open_boxes(
         raise DataError(
             f"{printable(place)}: must be images with boxes in one of the layouts:\n  "
             + "\n  ".join(LAYOUTS)
+            + damaged_json(place)
         )
     if len(listers) > 1:
         raise DataError(

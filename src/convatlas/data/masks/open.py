@@ -16,6 +16,7 @@ from convatlas.data.masks.mask_files import Mask, MaskKind
 from convatlas.data.masks.stack_pairs import image_and_mask
 from convatlas.data.names import file_path, printable
 from convatlas.data.sources.coco_json import OUTLINE, coco_files
+from convatlas.data.sources.json_file import damaged_json
 from convatlas.data.sources.label_studio import OUTLINES, label_studio_files
 from convatlas.errors import DataError
 
@@ -96,6 +97,7 @@ def _list(
     raise DataError(
         f"{printable(place)}: must be images with masks in one of the layouts:\n  "
         + "\n  ".join(LAYOUTS)
+        + damaged_json(place)
     )
 
 

@@ -35,6 +35,19 @@ def mentions(path: Path, begin: bytes, *patterns: bytes) -> bool:
         return False  # opening it says what is wrong
 
 
+def damaged_json(source: Path) -> str:
+    """Return a sentence on a JSON file of a source that cannot be read; empty where there is none.
+
+    A damaged file has no layout, so that a source seems to hold nothing but images.
+    """
+    for file in json_files(source):
+        try:
+            read_json(file)
+        except DataError as error:
+            return f"\n{error}"
+    return ""
+
+
 def read_json(path: Path) -> Any:
     """Return the content of a file.
 
