@@ -188,7 +188,8 @@ def cost_table(rows):
 
 def speed_table(rows):
     lines = [
-        f"Least time of {ROUNDS} turns on one core of an {rows[0]['device']}, one image of "
+        f"Least time of {ROUNDS} turns in which the networks follow each other, on one core of an "
+        f"{rows[0]['device']} that other work shares (ratios say more than times), one image of "
         f"{SIDE} pixels (`benchmarks/results/detection_speed.csv`):\n",
         "| network | run by | forward pass | with the choice of boxes | images a second "
         "| of torchvision's |",
