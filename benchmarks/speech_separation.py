@@ -121,7 +121,7 @@ def main():
         "network": given.network,
         "params": sum(p.numel() for p in model.parameters()),
         "steps": int(known["steps"]),
-        "processor_minutes": float(known["minutes"]),
+        "processor_minutes": known.get("minutes", ""),  # not known of a training that was stopped
         **test(model.eval(), sources.mixtures("test", TESTED, seed=2), fixed),
     }
     write_results("speech_separation", [row], append=True)

@@ -1,10 +1,11 @@
-"""Draw `images/spectrograms.png`: made-up sounds as the networks see them.
+"""Draw `images/spectrograms.png`: made-up sounds as the networks see them; write `sounds/` too.
 
 Run `python docs/draw_spectrograms.py` after the front end has changed.
 """
 
 from pathlib import Path
 
+import soundfile
 import torch
 from PIL import Image, ImageDraw
 
@@ -32,14 +33,16 @@ def sounds() -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the picture and the sounds."""
     front = LogMelImage(RATE_HZ, round(SECONDS * RATE_HZ), SIZE)
     side = SIZE * SCALE
     made = sounds()
     page = Image.new("RGB", (len(made) * (side + GAP) - GAP, side + TITLE), "white")
     draw = ImageDraw.Draw(page)
     for number, (name, sound) in enumerate(made.items()):
-        image = front(0.3 * sound[None] / sound.abs().max())[0, 0].flip(0)
+        sound = 0.3 * sound / sound.abs().max()
+        soundfile.write(Path(__file__).with_name("sounds") / f"{name}.ogg", sound, RATE_HZ)
+        image = front(sound[None])[0, 0].flip(0)
         picture = to_pil(colours(((image - image.max()) / RANGE + 1).clamp(0, 1)))
         left = number * (side + GAP)
         page.paste(picture.resize((side, side), Image.Resampling.NEAREST), (left, TITLE))
