@@ -41,7 +41,6 @@ NETWORKS = {
     "saunet": ({"width": 1 / 4}, (192, 192)),
     "unet3d_padded": ({"width": 1 / 4}, (8, 96, 96)),
 }
-COLUMNS = ("network", "width", "params", "windows", "seed", "iou", "rand", "core_s")
 
 
 class Images:
@@ -144,7 +143,7 @@ def kept(rows):
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        old = [{key: row[key] for key in COLUMNS} for row in csv.DictReader(file)]
+        old = list(csv.DictReader(file))  # each with its own machine and date
     return [row for row in old if (row["network"], row["seed"]) not in new]
 
 
