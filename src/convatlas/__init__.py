@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convatlas.cost import count
     from convatlas.models import register
     from convatlas.pipeline.fit import fit
+    from convatlas.pipeline.resume import resume
     from convatlas.pipeline.run import Run, open_run
     from convatlas.pretrained.create import create_model
     from convatlas.search.budget import Budget
@@ -29,6 +30,7 @@ _HOMES = {
     "list_models": "convatlas.atlas.listing",
     "open_run": "convatlas.pipeline.run",
     "register": "convatlas.models",
+    "resume": "convatlas.pipeline.resume",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "list_models",
     "open_run",
     "register",
+    "resume",
 ]
 
 

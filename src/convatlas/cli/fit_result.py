@@ -67,6 +67,8 @@ def print_result(run: "Run") -> None:
         say(f"ONNX agrees with the network: {config.proof.figures()}")
     if config.finished == "interrupted":
         say("training was interrupted; these are the results so far")
+        if run.can_go_on:
+            say(f"`convatlas resume {shell_word(run.path)}` goes on with the training")
     for name, how in config.steps.items():
         if how != "done":
             say(f"{name}: {how}; `convatlas report {shell_word(run.path)}` repeats it")

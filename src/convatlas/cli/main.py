@@ -46,6 +46,7 @@ VERBS = {
     ),
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
     "train": Verb("train", "Train one network by a recipe, exactly as the recipe says."),
+    "resume": Verb("resume", "Go on with a run that was interrupted, from its last checkpoint."),
     "data": Verb(
         "data",
         "Check data as `fit` does, measure them, or draw samples of them with their answers.",
@@ -76,6 +77,7 @@ STARTED = time.perf_counter()  # of the job, from which time limits count
 _SLOW = (
     "fit",
     "train",
+    "resume",
     "data",
     "evaluate",
     "predict",
@@ -107,7 +109,7 @@ class LazyGroup(TyperGroup):
         name = args[0]
         if name not in VERBS:
             ctx.fail(f"no command '{name}'{nearest(name, VERBS)}")
-        shown = name in ("fit", "train") or (name in _SLOW and sys.stderr.isatty())
+        shown = name in ("fit", "train", "resume") or (name in _SLOW and sys.stderr.isatty())
         if shown and not {"-h", "--help"} & set(args) and len(args) > 1:
             note(f"convatlas {name}: starting")
         return name, load_verb(name), args[1:]

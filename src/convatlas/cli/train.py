@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convatlas.cli.fit_result import end_with
+from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import task_options, typed
 from convatlas.cli.output import note
 from convatlas.errors import UsageError
@@ -41,6 +42,9 @@ def train_command(
     device: str = typer.Option("auto", help="As for `fit`.", metavar="auto|cpu|cuda[:N]|mps"),
     workers: int | None = typer.Option(None, help="Threads that read files.", metavar="N"),
     max_broken: float = typer.Option(0.05, help="Maximum fraction of unreadable files to skip."),
+    checkpoint_every: float = seconds_option(
+        "--checkpoint-every", help="At most between two checkpoints, e.g. 5m.", default=300.0
+    ),
     out: Path | None = typer.Option(None, help="The folder to write the run to.", metavar="DIR"),
     force: bool = typer.Option(False, "--force", help="Replace the run that is in DIR."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
@@ -66,6 +70,7 @@ def train_command(
         max_broken=max_broken,
         device=device,
         workers=workers,
+        checkpoint_every_s=checkpoint_every,
         progress=progress_on_stderr(),
         started=STARTED,
     )

@@ -30,6 +30,7 @@ FILE_NAMES = {
 
 
 FRONT = "front"  # folder of runs, a network of the front each
+CHECKPOINTS = "checkpoints"  # folder of a run that is not over
 STEPS = ("test", "export", "report")  # after training
 DONE = "done"
 FEW_VALIDATED = 150  # validation examples: with fewer most differences between networks are chance

@@ -2,7 +2,7 @@
 
 A run is built in a hidden folder inside its own and moved out when its network is trained. So a
 run that comes to nothing changes nothing, an earlier run stays until the new one is there, and
-what no run of ours wrote is never touched.
+what no run of ours wrote is never touched. What has a checkpoint can go on, and stays.
 """
 
 import json
@@ -15,13 +15,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from convatlas.errors import UsageError
-from convatlas.pipeline.config import FILE_NAMES, FRONT, RunConfig
-from convatlas.text import printable, printable_few
+from convatlas.pipeline.config import CHECKPOINTS, FILE_NAMES, FRONT, RunConfig
+from convatlas.text import printable, printable_few, shell_word
+from convatlas.train.checkpoints import complete_checkpoints
 
 LOCK = ".convatlas.lock"
 BUILDING = ".convatlas-building"
 TENSORBOARD = "tensorboard"
-NAMES = frozenset({*FILE_NAMES.values(), TENSORBOARD, FRONT})  # that a run may write
+NAMES = frozenset({*FILE_NAMES.values(), TENSORBOARD, FRONT, CHECKPOINTS})  # that a run may write
 SMALL_PARTS = 30 << 20  # bytes of a run beside its weights: report, log, split
 
 
@@ -61,6 +62,11 @@ def check_folder(folder: Path, *, force: bool, data: str | Path | None = None) -
             f"--out {printable(folder)}: already has a run; choose another folder, or replace it "
             "with --force"
         )
+    if can_go_on(folder / BUILDING) and not force:
+        raise UsageError(
+            f"--out {printable(folder)}: has a run that was interrupted; `convatlas resume "
+            f"{shell_word(folder)}` goes on with it, --force replaces it"
+        )
     others = sorted(name for name in NAMES - (ours or set()) if os.path.lexists(folder / name))
     if others:
         raise UsageError(
@@ -83,8 +89,13 @@ def written_by_run(folder: Path) -> set[str] | None:
         return None
     names = stored.get("written")
     if not isinstance(names, list):  # written before runs noted it
-        return set(NAMES - {FRONT})
+        return set(NAMES - {FRONT, CHECKPOINTS})
     return {name for name in names if isinstance(name, str)} & NAMES | {FILE_NAMES["config"]}
+
+
+def can_go_on(folder: Path) -> bool:
+    """Return whether a folder that runs are built in, or a run, has a checkpoint to go on from."""
+    return bool(complete_checkpoints(folder / CHECKPOINTS))
 
 
 class Claim:
@@ -115,6 +126,15 @@ class Claim:
                 f"run may need {needed >> 20:,} MiB"
             )
 
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints of the run are written."""
+        return self.building / CHECKPOINTS
+
+    def drop_checkpoints(self) -> None:
+        """Let go of the checkpoints: the run is over."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
     def move_to(self, folder: Path) -> None:
         """Build and publish the run somewhere else: its own place cannot take it."""
         self.folder, self.building = folder, folder / BUILDING
@@ -142,15 +162,22 @@ class Claim:
 
 
 @contextmanager
-def claimed(folder: Path, *, force: bool, data: str | Path | None = None) -> Iterator[Claim]:
+def claimed(
+    folder: Path, *, force: bool, data: str | Path | None = None, go_on: bool = False
+) -> Iterator[Claim]:
     """Hold the folder for this process; leave nothing behind if the run comes to nothing.
 
-    Once the run is published, an error after that does not take it away.
+    Once the run is published, an error after that does not take it away. A run with a checkpoint
+    stays as well, and can go on.
+
+    Args:
+        go_on: with the run that is there.
 
     Raises:
         UsageError: as `check_folder`, in use by another job, or the folder cannot be made.
     """
-    check_folder(folder, force=force, data=data)
+    if not go_on:
+        check_folder(folder, force=force, data=data)
     made, lock_file = _nobodys(folder), folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,13 +194,17 @@ def claimed(folder: Path, *, force: bool, data: str | Path | None = None) -> Ite
         ) from error
     claim = Claim(folder)
     try:
-        check_folder(folder, force=force, data=data)  # another job may have ended in between
-        shutil.rmtree(claim.building, ignore_errors=True)  # of a process that was killed
-        claim.building.mkdir()
+        if go_on:
+            _take_checkpoints(claim)
+        else:
+            check_folder(folder, force=force, data=data)  # another job may have ended in between
+            shutil.rmtree(claim.building, ignore_errors=True)  # of a process that was killed
+            claim.building.mkdir()
         yield claim
     finally:
         for built in {claim.building, folder / BUILDING}:
-            shutil.rmtree(built, ignore_errors=True)
+            if not can_go_on(built):
+                shutil.rmtree(built, ignore_errors=True)
         lock_file.unlink(missing_ok=True)
         lock.release()
         if made:
@@ -199,6 +230,15 @@ def claimed_free(name: str) -> Iterator[Claim]:
     finally:
         with suppress(OSError):
             folder.rmdir()  # if nothing came into it
+
+
+def _take_checkpoints(claim: Claim) -> None:
+    """Move the checkpoints of a run that was interrupted to where it is built on."""
+    claim.building.mkdir(exist_ok=True)
+    published = claim.folder / CHECKPOINTS
+    if published.is_dir() and not can_go_on(claim.building):
+        claim.drop_checkpoints()
+        os.replace(published, claim.checkpoints)
 
 
 def _nobodys(folder: Path) -> bool:

@@ -28,7 +28,8 @@ from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.weights import save_weights
 
-LATENCY_SECONDS = 2.0  # of timing the winner
+TIMING_S = 2.0  # of the winner
+STOPPED_TIMING_S = 0.3  # of the same where a signal asked for the end
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,26 @@ def keep_data(task: AnyTask, data: Dataset, folder: Path) -> None:
 
 
 def keep_winner(
-    job: Job, runner: TrialRunner, claim: Claim, winner: LiveTrial, leaderboard: list[Trial]
+    job: Job,
+    runner: TrialRunner,
+    claim: Claim,
+    winner: LiveTrial,
+    leaderboard: list[Trial],
+    *,
+    may_go_on: bool = False,
 ) -> Run:
     """Store what was reached, before anything that may fail: weights, then `run.json`.
 
     Args:
         runner: that trained the winner.
+        may_go_on: keep the checkpoints: the run is not over.
     """
     assert winner.model is not None
     network, stop, progress = winner.model.eval(), runner.stop, runner.progress
     candidate = winner.counted.candidate
     inputs = candidate.inputs(network)
-    latency = best_latency(network, inputs, seconds=LATENCY_SECONDS)
+    timing_s = STOPPED_TIMING_S if stop.requested else TIMING_S
+    latency = best_latency(network, inputs, seconds=timing_s)
     winner.record.latency_s = latency.median_s
     config = run_config(job, runner, winner, inputs, latency, leaderboard)
     config.finished = "interrupted" if stop.requested else "no"
@@ -77,20 +86,24 @@ def keep_winner(
             "it met when it was chosen: the machine is busier"
         )
     try:
-        _store(claim, network, config, stop)
+        _store(claim, network, config, stop, may_go_on)
     except (ConvatlasError, OSError) as error:
         # The folder is gone, or its disk is full: hours of training must not go with it.
         claim.move_to(Path(tempfile.mkdtemp(prefix="convatlas-run-")))
         progress.say(f"warning: {error}; the run is kept in {claim.folder} instead")
         with suppress(ConvatlasError, OSError):  # the data may be gone with the disk
             keep_data(job.task, job.data, claim.building)
-        _store(claim, network, config, stop)
+        _store(claim, network, config, stop, may_go_on)
     return Run(claim.folder, config)
 
 
-def _store(claim: Claim, network: nn.Module, config: RunConfig, stop: StopRequest) -> None:
+def _store(
+    claim: Claim, network: nn.Module, config: RunConfig, stop: StopRequest, may_go_on: bool
+) -> None:
     notes = {"model": config.model, "convatlas": config.version, "created": config.created}
     save_weights(network, claim.building / FILE_NAMES["weights"], metadata=notes)
+    if not may_go_on:
+        claim.drop_checkpoints()
     with stop.held():  # a second Ctrl-C waits for the few moments in which files change places
         claim.publish(config)
 

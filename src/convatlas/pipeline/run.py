@@ -17,6 +17,7 @@ from convatlas.models.registry import find_entry
 from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
 from convatlas.pipeline.doubtful_ranking import doubtful_ranking
 from convatlas.pipeline.exporting import check_target, export_proved
+from convatlas.pipeline.folder import can_go_on
 from convatlas.pipeline.front import front_of
 from convatlas.pipeline.leaderboard import Leaderboard
 from convatlas.pipeline.sample import load_sample
@@ -115,6 +116,11 @@ class Run:
         """What the folder holds, by kind."""
         paths = {kind: self.path / name for kind, name in FILE_NAMES.items()}
         return {kind: path for kind, path in paths.items() if path.exists()}
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `resume` can go on with its training, from a checkpoint."""
+        return can_go_on(self.path)
 
     @property
     def warnings(self) -> list[str]:

@@ -3,26 +3,27 @@
 The parts are those of `fit` without its choice: nothing that is measured changes the recipe.
 """
 
-import signal
-from contextlib import ExitStack
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
 
 from convatlas.data.dataset import Dataset
 from convatlas.data.threads import reading_threads
 from convatlas.deadline import Deadline
-from convatlas.errors import ConvatlasError, UsageError
+from convatlas.errors import ConvatlasError, Stopped, UsageError
 from convatlas.models.registry import find_entry
 from convatlas.pipeline.compete import compete
 from convatlas.pipeline.extent import Extent
 from convatlas.pipeline.finishing import finish
-from convatlas.pipeline.folder import claimed, claimed_free
+from convatlas.pipeline.folder import Claim, can_go_on, claimed, claimed_free
 from convatlas.pipeline.freezing import check_freeze
 from convatlas.pipeline.initial_checkpoints import NO, YES, initial_checkpoints
 from convatlas.pipeline.keeping import Job, keep_data, keep_winner
 from convatlas.pipeline.opening import open_data
 from convatlas.pipeline.run import Run
 from convatlas.pipeline.teachers import teacher_of
+from convatlas.pipeline.train_job import TrainJob
 from convatlas.pipeline.training_plan import task_of
 from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.pipeline.waiting_trial import waiting_trial
@@ -32,12 +33,17 @@ from convatlas.search.costed import CostedCandidate, count_candidate
 from convatlas.search.space import Candidate
 from convatlas.tasks import find_task
 from convatlas.tasks.task import AnyTask
+from convatlas.text import shell_word
+from convatlas.train.checkpoints import EVERY_S, Checkpoints
 from convatlas.train.device import usable_precision, using_device
 from convatlas.train.log import RunLog
 from convatlas.train.recipe_file import NamedRecipe
 from convatlas.train.stop import Stoppable, StopRequest
 
 NO_LIMIT_S = 1e9
+# Times the weights, as `Claim.check_space` counts: four checkpoints while one is written, each with
+# network, average, best weights and two of the optimizer.
+WITH_CHECKPOINTS = 8
 
 
 def train_one(
@@ -54,6 +60,7 @@ def train_one(
     max_broken: float = 0.05,
     device: str = "auto",
     workers: int | None = None,
+    checkpoint_every_s: float = EVERY_S,
     progress: Progress | None = None,
     started: float | None = None,
 ) -> Run:
@@ -73,6 +80,9 @@ def train_one(
         max_broken: share of unreadable files that is skipped.
         device: that the network trains on, as for `fit`.
         workers: threads that read files, as for `fit`.
+        checkpoint_every_s: seconds between checkpoints within an epoch; there is one at the end of
+            each, too, as far as writing them takes no more than 2 % of the time. `resume` goes on
+            from the newest.
         started: `time.perf_counter()` when the job began.
 
     Raises:
@@ -80,56 +90,105 @@ def train_one(
         UsageError: an option cannot be used, or the network does not take such inputs.
         WeightsError: public weights were asked for and cannot be had.
     """
-    training, progress = recipe.training, progress or Silent()
+    asked = TrainJob(
+        recipe,
+        os.fspath(data),
+        task,
+        pretrained,
+        teacher,
+        temperature,
+        soft_fraction,
+        max_broken,
+        device,
+        workers,
+        checkpoint_every_s,
+    )
+    return run_job(
+        asked,
+        lambda: claimed(Path(out), force=force, data=data) if out else None,
+        progress or Silent(),
+        started,
+    )
+
+
+def run_job(
+    asked: TrainJob,
+    hold: Callable[[], AbstractContextManager[Claim] | None],
+    progress: Progress,
+    started: float | None,
+    same_data: Callable[[Dataset, Claim], None] | None = None,
+) -> Run:
+    """Train, test and export what was asked for, from the newest checkpoint of the folder on.
+
+    Args:
+        hold: holds the run folder; None takes a free one.
+        same_data: refuses data that are not those that the run began with.
+    """
+    recipe, training = asked.recipe, asked.recipe.training
     usable_precision(training.precision)
-    chosen = task_of(recipe.network) if task is None else find_task(task)
+    chosen = task_of(recipe.network) if asked.task is None else find_task(asked.task)
     options = dict(recipe.data)
     chosen.check_options(options)
-    check_freeze(training.freeze, YES if pretrained else NO, recipe.network)
+    check_freeze(training.freeze, YES if asked.pretrained else NO, recipe.network)
     deadline = Deadline(NO_LIMIT_S, started)
     extent = Extent(training.epochs, 1, timed=False)
     with StopRequest() as stop, ExitStack() as held:
-        held.enter_context(using_device(device))
-        held.enter_context(reading_threads(workers))
+        held.enter_context(using_device(asked.device))
+        held.enter_context(reading_threads(asked.workers))
         early = Stoppable(progress, stop)
-        claim = held.enter_context(claimed(Path(out), force=force, data=data)) if out else None
+        holding = hold()
+        claim = held.enter_context(holding) if holding is not None else None
         opened = open_data(
             chosen,
-            data,
+            asked.data,
             seed=training.seed,
-            max_broken=max_broken,
+            max_broken=asked.max_broken,
             options=options,
             progress=early,
             deadline=deadline,
         )
         claim = claim or held.enter_context(claimed_free(opened.name))
-        counted = _counted(recipe, chosen, opened, pretrained, early)
-        taught = {"temperature": temperature, "soft_fraction": soft_fraction} if teacher else {}
-        call = _call(recipe, task, {"pretrained": pretrained or None, "teacher": teacher, **taught})
-        job = Job(chosen, opened, Budget(), training, call, extent)
+        if same_data is not None:
+            same_data(opened, claim)
+        counted = _counted(recipe, chosen, opened, asked.pretrained, early)
+        job = Job(chosen, opened, Budget(), training, asked.call(), extent)
         runner = TrialRunner(chosen, opened, training, stop, early, options)
         runner.speeds.timed, runner.fixed, runner.most = False, frozenset({"batch_size"}), 1
-        if teacher is not None:
-            teacher_of(teacher, opened, runner.trial_data, early, **taught)
+        if asked.teacher is not None:
+            teacher_of(asked.teacher, opened, runner.trial_data, early, **asked.taught())
         trial = LiveTrial(counted, waiting_trial(chosen, counted))
-        claim.check_space(counted.cost.weight_bytes if counted.cost else 0)
+        claim.check_space(_stored_bytes(counted))
         keep_data(chosen, opened, claim.building)
+        asked.save(claim.building)
         runner.read_data([trial])
         runner.progress = runner.trial_data.progress = progress
+        runner.checkpoints = Checkpoints(
+            claim.checkpoints, every_s=asked.checkpoint_every_s, say=progress.say
+        )
+        again = f"convatlas resume {shell_word(claim.folder)}"
+        progress.say(f"checkpoints are written; if it is interrupted, `{again}` goes on")
+        stop.again = "exit at once; the last checkpoint is kept"
         log = RunLog(claim.building)
         compete(runner, [trial], None, log, extent.epochs)
         log.close()
-        run = keep_winner(job, runner, claim, _trained(trial, stop), [trial.record])
+        may_go_on = trial.record.status == "diverged" or stop.requested
+        judged = _trained(trial, stop, again if can_go_on(claim.building) else None)
+        run = keep_winner(job, runner, claim, judged, [trial.record], may_go_on=may_go_on)
         assert trial.model is not None
         assert counted.cost is not None
         settings, facts = run.config.settings, run.config.facts
         predictor = chosen.predictor(trial.model.eval(), settings, facts).eval()
         with StopRequest() as later:
             later.again = "exit at once; the trained network is kept"
-            ended = stop if stop.number not in (None, signal.SIGINT) else later
+            ended = stop if stop.requested else later
             finish(run, opened, predictor, counted.cost, progress, ended, deadline)
         run.stopped = stop.number or later.number
         return run
+
+
+def _stored_bytes(counted: CostedCandidate) -> int:
+    """Return the bytes of weights, times what checkpoints need of them and what a run needs."""
+    return WITH_CHECKPOINTS * counted.cost.weight_bytes if counted.cost else 0
 
 
 def _counted(
@@ -159,17 +218,16 @@ def _counted(
     raise UsageError(f"{network}: {reason}")
 
 
-def _trained(trial: LiveTrial, stop: StopRequest) -> LiveTrial:
+def _trained(trial: LiveTrial, stop: StopRequest, again: str | None) -> LiveTrial:
+    """Return the trial, marked as chosen.
+
+    Args:
+        again: the command that goes on from its checkpoint, where there is one.
+    """
     if not trial.record.figures or trial.model is None:
+        if stop.number is not None and again is not None:
+            raise Stopped(f"stopped before the first validation; `{again}` goes on", stop.number)
         stop.check()
         raise ConvatlasError(f"train: {trial.record.reason or 'ended before any validation'}")
     trial.record.status = "chosen"
     return trial
-
-
-def _call(recipe: NamedRecipe, task: str | None, further: dict[str, Any]) -> dict[str, Any]:
-    """Return the command as it was given, for the run and its report."""
-    given = {name: value for name, value in further.items() if value is not None}
-    call: dict[str, Any] = {"verb": "train", "recipe_name": recipe.path or recipe.name}
-    call |= {"follows": recipe.source, "set": dict(recipe.changed), **given}
-    return call if task is None else {**call, "task": task}

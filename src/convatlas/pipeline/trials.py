@@ -34,14 +34,16 @@ from convatlas.progress import Progress
 from convatlas.search.costed import CostedCandidate
 from convatlas.search.known_curves import Expected
 from convatlas.tasks.task import AnyTask
+from convatlas.train.checkpoints import Checkpoints
 from convatlas.train.device import training_device
 from convatlas.train.frozen_parts import NOTHING, frozen_parts
 from convatlas.train.linear_head import LinearHead
 from convatlas.train.log import RunLog
-from convatlas.train.loop import Trained, train
+from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import VALIDATED, validation_rank
+from convatlas.train.trained import Trained
 
 VALIDATE_SHARE = 0.04  # of the last round's time passes between validations
 LATER_WARMUP = 0.02  # share of a round that goes on from another: the optimizer starts anew
@@ -100,6 +102,7 @@ class TrialRunner:
         most: trials that may be trained; None sets no limit.
         folds: by which a head on frozen features is validated; None: by the validation split.
         dropped: keeps the weights of trials that drop out; None keeps none.
+        checkpoints: of the last round; None writes none.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class TrialRunner:
         self.fixed: frozenset[str] = frozenset()
         self.folds: int | None = None
         self.most: int | None = None
+        self.checkpoints: Checkpoints | None = None
 
     def other_forms(self, trial: LiveTrial, trained: int) -> list[LiveTrial]:
         """Return trials of the same network whose inputs are prepared in other ways.
@@ -280,9 +284,11 @@ class TrialRunner:
                 pretrained_names=trial.pretrained_names,
                 way=trial.way,
                 frozen=frozen,
+                checkpoints=self.checkpoints if log is not None else None,
             )
         trained_before = record.epochs
-        record.seconds = round(record.seconds + time.perf_counter() - start, 2)
+        taken = time.perf_counter() - start + result.seconds_before
+        record.seconds = round(record.seconds + taken, 2)
         if result.ended != "diverged":
             record.epochs = round(record.epochs + result.epochs, 2)
         figures = {key.removeprefix(VALIDATED): each for key, each in result.figures.items()}

@@ -1,6 +1,7 @@
 """The options of a training run, all in one frozen place, saved with what they made."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -118,6 +119,19 @@ class Recipe(Steps, Schedule):
             if name not in known:
                 raise UsageError(f"Recipe: no option '{name}'{nearest(name, known)}")
         return replace(self, **options)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe that `to_dict` gave, JSON or not.
+
+        Raises:
+            UsageError: no such field, or a value that cannot be.
+        """
+        tuples = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        try:
+            return cls().with_options(**tuples)
+        except TypeError as error:
+            raise UsageError(f"Recipe: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name, as JSON gives them back."""

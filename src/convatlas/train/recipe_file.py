@@ -62,6 +62,27 @@ class NamedRecipe:
     path: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields by name, as JSON gives them back."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**named, "training": self.training.to_dict()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "NamedRecipe":
+        """Return the recipe that `to_dict` gave.
+
+        Raises:
+            DataError, UsageError: it says what no recipe can say.
+        """
+        where = "the stored recipe"
+        said = _mapping(dict(stored), where)
+        _check_names(said, [each.name for each in fields(cls)], where)
+        training = Recipe.from_dict(_mapping(said.get("training", {}), where))
+        parts = {
+            name: _values(said.get(name, {}), where) for name in ("options", "data", "changed")
+        }
+        return cls(**{**said, "training": training, **parts})
+
 
 def recipe_names() -> list[str]:
     """Return the recipes that come with the package."""
@@ -187,6 +208,12 @@ def _number(value: Any) -> Any:
 
 def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else _number(value)
+
+
+def _values(said: Any, where: str) -> dict[str, Any]:
+    """Return values by name, with lists as the tuples that JSON made lists of."""
+    named = _mapping(said, where)
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in named.items()}
 
 
 def _mapping(said: Any, where: str) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""`resume`: a run that was interrupted goes on, and ends as if it had not been."""
+
+import json
+import tempfile
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from convatlas.data.dataset import Dataset
+from convatlas.errors import DataError, UsageError
+from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
+from convatlas.pipeline.finishing import rebuild
+from convatlas.pipeline.folder import BUILDING, Claim, claimed
+from convatlas.pipeline.run import Run, open_run
+from convatlas.pipeline.train_job import job_file, read_job
+from convatlas.pipeline.train_one import run_job
+from convatlas.progress import Progress, Silent
+from convatlas.text import printable
+
+PLACE = ("source", "name", "scan")  # of stored data: where they lie, and what was said of them
+
+
+def resume(
+    run: str | Path,
+    *,
+    data: str | Path | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    started: float | None = None,
+) -> Run:
+    """Go on with a run that was interrupted or killed, from its newest checkpoint.
+
+    It ends with the weights and figures of a run that was never interrupted, bit for bit on the
+    same machine with the same number of threads. A run whose training is over gets the steps that
+    are missing: test, export, report.
+
+    Args:
+        run: the folder.
+        data: where the data lie now, if they moved; they must be the same.
+        device: to train on now; None takes that of before.
+        started: `time.perf_counter()` when the job began.
+
+    Raises:
+        DataError: the folder holds no run, its data changed, or its checkpoint is of another
+            version.
+        UsageError: there is nothing to go on with.
+    """
+    folder, progress = Path(run), progress or Silent()
+    building = folder / BUILDING
+    found = next((each for each in (building, folder) if job_file(each).is_file()), None)
+    if found is None:
+        return _finished(folder, data, progress)
+    asked = read_job(found)
+    changed: dict[str, Any] = {}
+    if data is not None:
+        changed["data"] = str(data)
+    if device is not None:
+        changed["device"] = device
+
+    def hold() -> AbstractContextManager[Claim]:
+        return claimed(folder, force=True, go_on=True)
+
+    return run_job(replace(asked, **changed), hold, progress, started, _check_same)
+
+
+def _finished(folder: Path, data: str | Path | None, progress: Progress) -> Run:
+    """Take the steps that a trained run lacks."""
+    if not (folder / FILE_NAMES["config"]).is_file():
+        raise DataError(f"{printable(folder)}: no run here that could go on")
+    config = RunConfig.load(folder)
+    if config.finished == "interrupted":
+        raise UsageError(
+            f"{printable(folder)}: has no checkpoint; `fit` writes none, so start it again"
+        )
+    opened = open_run(folder)
+    if all(how == DONE for how in config.steps.values()):
+        raise UsageError(f"{printable(folder)}: is finished; there is nothing to go on with")
+    rebuild(opened, source=data, progress=progress)
+    return opened
+
+
+def _check_same(opened: Dataset, claim: Claim) -> None:
+    """Refuse data, or a split of them, that are not those that the run began with.
+
+    Raises:
+        DataError: says what differs.
+    """
+    name = FILE_NAMES["split"]
+    stored = next(
+        (each / name for each in (claim.building, claim.folder) if (each / name).is_file()), None
+    )
+    if stored is None:
+        return
+    with tempfile.TemporaryDirectory() as place:
+        opened.save(Path(place) / name)
+        now, before = _split(Path(place) / name), _split(stored)
+    if now != before:
+        keys = [key for key in before if before[key] != now.get(key)]
+        raise DataError(
+            f"{printable(opened.source)}: not what the run began with "
+            f"({', '.join(keys) or 'more'} differ); put the data back as they were, or train anew"
+        )
+
+
+def _split(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{printable(path)}: cannot be read ({error})") from None
+    return {key: value for key, value in stored.items() if key not in PLACE}
