@@ -1,4 +1,4 @@
-"""What our own operators are in ONNX; the exporter reads everything else off torch itself."""
+"""What our own operators are in ONNX, and two of torch's; the exporter knows the others."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,39 @@ def translations() -> Mapping[Any, Callable[..., Any]]:
     # Imported for its operator, which an exported program may hold without the network's class.
     import convatlas.models.detect.select_boxes  # noqa: F401
 
-    return {torch.ops.convatlas.kept_boxes.default: _kept_boxes()}
+    return {
+        torch.ops.convatlas.kept_boxes.default: _kept_boxes(),
+        # For these two alone most programs would be traced a second time: see `lean_exporter`.
+        torch.ops.aten.rsub.Scalar: _number_minus_tensor(),
+        torch.ops.aten.to.dtype: _as_type(),
+    }
+
+
+def _number_minus_tensor() -> Callable[..., Any]:
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+
+    def rsub(x: Any, number: float, alpha: float = 1.0) -> Any:
+        """Write `number - alpha * x`. Shape: x (…) -> (…)"""
+        scaled = x if alpha == 1 else op.Mul(x, op.CastLike(op.Constant(value_float=alpha), x))
+        return op.Sub(op.CastLike(op.Constant(value_float=number), x), scaled)
+
+    return rsub
+
+
+def _as_type() -> Callable[..., Any]:
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+
+    def to(
+        x: Any, dtype: int, non_blocking: bool = False, copy: bool = False, memory_format: str = ""
+    ) -> Any:
+        """Write `x.to(dtype)`; a file knows no copies. Shape: x (…) -> (…)"""
+        return op.Cast(x, to=dtype)
+
+    return to
 
 
 def _kept_boxes() -> Callable[..., Any]:

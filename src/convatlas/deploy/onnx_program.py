@@ -12,6 +12,7 @@ import torch
 from torch.onnx.errors import OnnxExporterError
 
 from convatlas.deploy.fold_norm import fold
+from convatlas.deploy.lean_exporter import lean_exporter
 from convatlas.deploy.onnx_operators import translations
 from convatlas.deploy.predictor import Predictor
 from convatlas.errors import ExportError
@@ -37,7 +38,7 @@ def to_onnx(predictor: Predictor) -> "onnx.ModelProto":
     free = tuple(dict(axes) for axes in predictor.inputs.values())
     name = type(predictor.network).__name__
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), lean_exporter():
             program = torch.onnx.export(
                 model,
                 predictor.example(),

@@ -14,6 +14,7 @@ from convatlas.cost.eval_mode import evaluating
 from convatlas.cost.interleaved import TIMES_P10, spread, spread_text, time_steadily
 from convatlas.cost.latency import Latency, limited_threads, summarise
 from convatlas.cost.memory import measure_growth
+from convatlas.deploy.lean_exporter import lean_exporter
 from convatlas.deploy.onnx_program import quiet
 from convatlas.deploy.onnx_session import open_session, reason, unreadable
 from convatlas.errors import ExportError
@@ -138,7 +139,7 @@ def export_plain(model: nn.Module, inputs: Sequence[Tensor], path: Path) -> None
         ExportError: the network has no ONNX form.
     """
     # The exporter traces with autograd's machinery, which inference tensors do not pass.
-    with torch.inference_mode(False), torch.no_grad(), quiet():
+    with torch.inference_mode(False), torch.no_grad(), quiet(), lean_exporter():
         examples = tuple(x.clone() for x in inputs)
         try:
             torch.onnx.export(

@@ -73,7 +73,7 @@ def resize(images: Tensor, size: int, how: Resize = STRETCH) -> Tensor:
     height, width = images.shape[-2:]
     rows = resize_weights(height, size, images.device, how, other=width)
     columns = resize_weights(width, size, images.device, how, other=height)
-    pixels = how.clean(rows @ (images @ columns.T))
+    pixels = how.clean(rows @ (images @ columns.transpose(0, 1)))
     if how.pad is None:
         return pixels
     inside = (rows.sum(1) > 0.5).to(pixels)[:, None] * (columns.sum(1) > 0.5).to(pixels)
