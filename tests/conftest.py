@@ -1,6 +1,5 @@
 """For every test: one CPU thread a process, as the suite runs in two processes on two cores."""
 
-import functools
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for what the tests start as a process of its own
@@ -16,13 +15,18 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != "test_whole_road.py")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def winners_are_timed_briefly():
+    """A run times its network for two seconds at its end; no test asserts what it finds."""
+    from convatlas.pipeline import keeping
+
+    keeping.LATENCY_SECONDS = 0.2
+
+
 @pytest.fixture(scope="session")
 def onnx_operators_read_once():
-    """Torch reads the table of ONNX operators anew for every file; here once for all of them."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
+    """Torch's own exporter works as that of the package does, where a test calls it."""
+    from convatlas.deploy.lean_exporter import lean_exporter
 
-    patch = pytest.MonkeyPatch()
-    once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
-    patch.setattr(ONNXRegistry, "from_torchlib", once)
-    yield
-    patch.undo()
+    with lean_exporter():
+        yield

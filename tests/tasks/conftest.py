@@ -51,6 +51,22 @@ class Case:
     new: Path  # a single file
 
 
+@pytest.fixture(scope="session")
+def case_once(tmp_path_factory, onnx_operators_read_once):
+    """Make the case of a task when a file of tests first asks for it, and keep it for the next.
+
+    What a case registers is taken out again after each file, so that no other test meets it.
+    """
+    kept = {}
+
+    def case_of(make):
+        if make.__name__ not in kept:
+            kept[make.__name__] = make(tmp_path_factory.mktemp(make.__name__))
+        return kept[make.__name__]
+
+    return case_of
+
+
 @pytest.fixture(scope="module")
 def frequency_task():
     """The second task and its network, known to everything as if a user had registered them."""
@@ -78,7 +94,9 @@ def classify(tmp_path_factory, onnx_operators_read_once):
     folder = tmp_path_factory.mktemp("classify")
     for name, start in (("digits", 0), ("others", 30)):
         write_digits(folder / name, start)
-    run = ca.fit(folder / "digits", model="lenet5_modern", time_limit_s=SECONDS, out=folder / "run")
+    run = ca.fit(
+        folder / "digits", model="lenet5_modern", epochs=20, max_trials=2, out=folder / "run"
+    )
     other = folder / "others"
     new = next((other / "zero").glob("*.png"))
     return Case(find_task("classify"), run, folder / "digits", other, new)
@@ -127,27 +145,33 @@ def shapes():
 
 
 @pytest.fixture(scope="module")
-def detect(tmp_path_factory, onnx_operators_read_once):
+def detect(case_once):
     pytest.importorskip("faster_coco_eval")
-    folder = tmp_path_factory.mktemp("detect")
-    data = made_shapes.make_shapes(folder / "shapes", 40)
-    other = made_shapes.make_shapes(folder / "others", 8, first=100)
     register("shape_net", made_shapes.ShapeNet, "detect")
-    run = ca.fit(data, model="shape_net", epochs=24, out=folder / "run")
-    yield Case(find_task("detect"), run, data, other, other / "images" / "100.png")
+    yield case_once(make_detect)
     del registry._entries["shape_net"]
 
 
+def make_detect(folder: Path) -> Case:
+    data = made_shapes.make_shapes(folder / "shapes", 40)
+    other = made_shapes.make_shapes(folder / "others", 8, first=100)
+    run = ca.fit(data, model="shape_net", epochs=24, out=folder / "run")
+    return Case(find_task("detect"), run, data, other, other / "images" / "100.png")
+
+
 @pytest.fixture(scope="module")
-def segment(tmp_path_factory, onnx_operators_read_once):
-    folder = tmp_path_factory.mktemp("segment")
+def segment(case_once):
+    register("unet_tiny", UNet, "segment", width=1 / 8, depth=2, padding="same", norm="batch")
+    yield case_once(make_segment)
+    del registry._entries["unet_tiny"]
+
+
+def make_segment(folder: Path) -> Case:
     data, other = folder / "discs", folder / "others"
     write_discs(data, 30, first=0)
     write_discs(other, 8, first=100)
-    register("unet_tiny", UNet, "segment", width=1 / 8, depth=2, padding="same", norm="batch")
     run = ca.fit(data, model="unet_tiny", epochs=30, out=folder / "run")
-    yield Case(find_task("segment"), run, data, other, other / "images" / "100.png")
-    del registry._entries["unet_tiny"]
+    return Case(find_task("segment"), run, data, other, other / "images" / "100.png")
 
 
 def write_discs(folder: Path, count: int, first: int) -> None:
@@ -166,18 +190,21 @@ def write_discs(folder: Path, count: int, first: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def forecast(tmp_path_factory, onnx_operators_read_once):
-    folder = tmp_path_factory.mktemp("forecast")
+def forecast(case_once):
+    register("stgcn_tiny", STGCN, "forecast", width=1 / 8)
+    yield case_once(make_forecast)
+    del registry._entries["stgcn_tiny"]
+
+
+def make_forecast(folder: Path) -> Case:
     data, other = folder / "sensors.csv", folder / "others.csv"
     write_sensors(data, 200, seed=0)
     write_sensors(other, 60, seed=1)
-    register("stgcn_tiny", STGCN, "forecast", width=1 / 8)
     # One step ahead: of more, windows reach from one part into the next and count as seen.
     run = ca.fit(
         data, model="stgcn_tiny", epochs=2, out=folder / "run", history=9, horizon=1, unit=""
     )
-    yield Case(find_task("forecast"), run, data, other, other)
-    del registry._entries["stgcn_tiny"]
+    return Case(find_task("forecast"), run, data, other, other)
 
 
 def write_sensors(file: Path, steps: int, seed: int) -> None:
@@ -196,17 +223,20 @@ def write_sensors(file: Path, steps: int, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def translate(tmp_path_factory, onnx_operators_read_once):
+def translate(case_once):
     pytest.importorskip("sacrebleu")
-    folder = tmp_path_factory.mktemp("translate")
+    register("bytenet_tiny", ByteNet, "translate", hidden=16, sets=1, dilations=(1, 2))
+    yield case_once(make_translate)
+    del registry._entries["bytenet_tiny"]
+
+
+def make_translate(folder: Path) -> Case:
     data, other, new = (folder / name for name in ("pairs.tsv", "others.csv", "new.txt.gz"))
     write_sentences(data, range(0, 300), "\t")
     write_sentences(other, range(300, 340), ",")
     new.write_bytes(gzip.compress(b"the old dog\n"))
-    register("bytenet_tiny", ByteNet, "translate", hidden=16, sets=1, dilations=(1, 2))
     run = ca.fit(data, model="bytenet_tiny", epochs=8, out=folder / "run")
-    yield Case(find_task("translate"), run, data, other, new)
-    del registry._entries["bytenet_tiny"]
+    return Case(find_task("translate"), run, data, other, new)
 
 
 WORDS = {"red": "röd", "car": "bil", "sees": "ser", "old": "gammal", "the": "den", "dog": "hund"}
@@ -222,29 +252,35 @@ def write_sentences(file: Path, numbers: range, separator: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def generate(tmp_path_factory, onnx_operators_read_once):
-    folder = tmp_path_factory.mktemp("generate")
-    data, other = folder / "loose", folder / "others"
-    write_small_digits(data, 80, first=0)
-    write_small_digits(other, 10, first=80)
+def generate(case_once):
     register("gated_tiny", GatedPixelCNN, "generate", maps=8, layers=3, kernel=3, head_maps=8)
-    run = ca.fit(data, task="generate", model="gated_tiny", epochs=12, levels=4, out=folder / "run")
-    yield Case(find_task("generate"), run, data, other, other / "0080.png")
+    yield case_once(make_generate)
     del registry._entries["gated_tiny"]
 
 
-@pytest.fixture(scope="module")
-def reconstruct(tmp_path_factory, onnx_operators_read_once):
-    folder = tmp_path_factory.mktemp("reconstruct")
+def make_generate(folder: Path) -> Case:
     data, other = folder / "loose", folder / "others"
     write_small_digits(data, 80, first=0)
     write_small_digits(other, 10, first=80)
+    run = ca.fit(data, task="generate", model="gated_tiny", epochs=12, levels=4, out=folder / "run")
+    return Case(find_task("generate"), run, data, other, other / "0080.png")
+
+
+@pytest.fixture(scope="module")
+def reconstruct(case_once):
     register("autoencoder_tiny", ConvAutoencoder, "reconstruct", maps=8, stages=2)
+    yield case_once(make_reconstruct)
+    del registry._entries["autoencoder_tiny"]
+
+
+def make_reconstruct(folder: Path) -> Case:
+    data, other = folder / "loose", folder / "others"
+    write_small_digits(data, 80, first=0)
+    write_small_digits(other, 10, first=80)
     run = ca.fit(
         data, task="reconstruct", model="autoencoder_tiny", epochs=12, latent=6, out=folder / "run"
     )
-    yield Case(find_task("reconstruct"), run, data, other, other / "0080.png")
-    del registry._entries["autoencoder_tiny"]
+    return Case(find_task("reconstruct"), run, data, other, other / "0080.png")
 
 
 def write_small_digits(folder: Path, count: int, first: int) -> None:
@@ -257,8 +293,11 @@ def write_small_digits(folder: Path, count: int, first: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def text(tmp_path_factory, onnx_operators_read_once):
-    folder = tmp_path_factory.mktemp("text")
+def text(case_once):
+    return case_once(make_text)
+
+
+def make_text(folder: Path) -> Case:
     data, other = folder / "reviews", folder / "others"
     write_reviews(data, 60, seed=0)
     write_reviews(other, 10, seed=1)
