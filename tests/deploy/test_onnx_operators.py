@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from convatlas.deploy.onnx_file import OnnxFile, export_onnx
+from convatlas.deploy.onnx_operators import translations
 from convatlas.deploy.predictor import Agreement, Predictor
 from convatlas.models.detect.select_boxes import kept_boxes
 
@@ -73,3 +74,39 @@ def test_an_exported_suppression_keeps_the_same_boxes(tmp_path, onnx_operators_r
             assert torch.equal(file.run(boxes, each), expected)
             seen |= set(expected.flatten().tolist())
     assert seen == {True, False}
+
+
+class Norm(torch.nn.Module):
+    """A norm after which something else stands, so that folding leaves it."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(3, eps=0.01, **options)
+
+    def forward(self, x):
+        return torch.square(self.norm(x))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("learned", [True, False], ids=["by what it learned", "by the batch"])
+def test_a_norm_alone_and_a_square_are_written_as_they_are(affine, learned, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network = Norm(affine=affine, track_running_stats=learned)
+    x = 2 + 3 * torch.randn(4, 3, 5, 6)
+    network.train()(x)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        expected = network.eval()(x)
+    program = torch.onnx.export(
+        network, (x,), dynamo=True, verbose=False, custom_translation_table=dict(translations())
+    )
+    kinds = {node.op_type for node in program.model_proto.graph.node}
+    assert {"BatchNormalization", "Mul"} <= kinds
+    program.save(tmp_path / "norm.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "norm.onnx")
+    (got,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(got), expected, rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""What our own operators are in ONNX, and two of torch's; the exporter knows the others."""
+"""What our own operators are in ONNX, and four of torch's; the exporter knows the others."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,9 +13,11 @@ def translations() -> Mapping[Any, Callable[..., Any]]:
 
     return {
         torch.ops.convatlas.kept_boxes.default: _kept_boxes(),
-        # For these two alone most programs would be traced a second time: see `lean_exporter`.
+        # For these alone most programs would be traced a second time: see `lean_exporter`.
         torch.ops.aten.rsub.Scalar: _number_minus_tensor(),
         torch.ops.aten.to.dtype: _as_type(),
+        torch.ops.aten.square.default: _square(),
+        torch.ops.aten.batch_norm.default: _batch_norm(),
     }
 
 
@@ -44,6 +46,54 @@ def _as_type() -> Callable[..., Any]:
         return op.Cast(x, to=dtype)
 
     return to
+
+
+def _square() -> Callable[..., Any]:
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+
+    def square(x: Any) -> Any:
+        """Write `x * x`. Shape: x (…) -> (…)"""
+        return op.Mul(x, x)
+
+    return square
+
+
+def _batch_norm() -> Callable[..., Any]:
+    import onnxscript
+
+    op: Any = onnxscript.opset18
+
+    def batch_norm(
+        x: Any,
+        weight: Any | None,
+        bias: Any | None,
+        mean: Any | None,
+        variance: Any | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+        cudnn_enabled: bool,
+    ) -> Any:
+        """Write a batch norm that no convolution took in, by what it learned or by its batch.
+
+        Shape: x (n, c, …), the others (c,) -> (n, c, …)
+        """
+        if training or mean is None:
+            channels = op.Reshape(x, op.Constant(value_ints=[0, 0, -1]))
+            axes = op.Constant(value_ints=[0, 2])
+            mean = op.ReduceMean(channels, axes, keepdims=0)
+            centred = op.Sub(channels, op.Unsqueeze(mean, op.Constant(value_ints=[1])))
+            variance = op.ReduceMean(op.Mul(centred, centred), axes, keepdims=0)
+        if weight is None:
+            one = op.CastLike(op.Constant(value_float=1.0), mean)
+            weight = op.Expand(one, op.Shape(mean))
+        if bias is None:
+            bias = op.Sub(mean, mean)
+        return op.BatchNormalization(x, weight, bias, mean, variance, epsilon=eps)
+
+    return batch_norm
 
 
 def _kept_boxes() -> Callable[..., Any]:
