@@ -1,9 +1,10 @@
-"""What every registered name owes, each built once, on shapes alone, for all that is asked of it.
+"""What every registered name owes, each built and run once, on shapes alone, for all of it.
 
 Where each count is held to the index, everything else may read the index.
 """
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -13,15 +14,16 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from convatlas.atlas import counting as counting_module
 from convatlas.atlas.counting import index_entry
 from convatlas.atlas.index import INDEX
-from convatlas.cost import count
+from convatlas.cost import Cost, count
+from convatlas.cost.count import _Evaluated
 from convatlas.models import create_model, find_entry, model_names
 from convatlas.models.detect.detector import Detector
 from convatlas.models.on_shapes import on_shapes
 from convatlas.models.segment.lraspp import LRASPP
 from convatlas.models.segment.segmenter import Segmenter
-from quick_shapes import QuickShapes
 
 # Sides of the published input where a name does not say it and it is not 224 pixels.
 SIZES = {
@@ -64,13 +66,41 @@ class _Allocations(TorchDispatchMode):
 
 
 class Built:
-    """A network as its name builds it, and what the build has allocated."""
+    """A network as its name builds it, what the build has allocated, and one run of it."""
 
     def __init__(self, name: str):
         self.entry = find_entry(name)
-        with torch.device("meta"), _Allocations() as seen:
+        with on_shapes(), _Allocations() as seen:
             self.model = self.entry.build()
         self.allocated = sum(storage.nbytes() for storage in seen.storages.values())
+
+    @functools.cached_property
+    def counted(self) -> "Counted":
+        """What counting its example gives, with the example and the answers to it."""
+        costs, seen, forward = [], [], _Evaluated.forward
+
+        def counting(model, inputs):
+            costs.append(count(model, inputs))
+            return costs[0]
+
+        def recorded(run, *inputs):  # a hook would be forgotten: counting puts all of it back
+            seen.append((inputs, forward(run, *inputs)))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(counting_module, "build_on_shapes", lambda *_: self.model.eval())
+            patch.setattr(counting_module, "count", counting)
+            patch.setattr(_Evaluated, "forward", recorded)
+            row = dataclasses.asdict(index_entry(self.entry))
+        ((inputs, answer),) = seen
+        return Counted(json.loads(json.dumps(row)), costs[0], inputs, tree_leaves(answer))
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    row: dict
+    cost: Cost
+    inputs: tuple[Tensor, ...]
+    answers: list[Tensor]
 
 
 @pytest.fixture(scope="module", params=[name for name in model_names() if find_entry(name).ours])
@@ -106,9 +136,7 @@ def test_example_is_one_input_that_the_network_answers(built):
     """A task of its own takes inputs of its own form; the network's own tests say which."""
     if built.entry.task == "classify":
         pytest.skip("held more closely below")
-    with torch.device("meta"):
-        inputs = built.model.example()
-        answers = tree_leaves(built.model.eval()(*inputs))
+    inputs, answers = built.counted.inputs, built.counted.answers
     if built.entry.name in FIRST_OF_CLASS:
         with on_shapes():
             more = create_model(built.entry.name).example(batch=3)
@@ -127,10 +155,7 @@ def test_example_is_one_image_of_the_size_that_the_name_says(built):
     if built.entry.task != "classify":
         pytest.skip("no image classifier")
     entry, side = built.entry, published_side(built.entry.name)
-    with torch.device("meta"):
-        (x,) = built.model.example()
-        with QuickShapes():
-            logits = built.model.eval()(x)
+    (x,), (logits,) = built.counted.inputs, built.counted.answers
     assert x.shape == (1, entry.defaults["in_channels"], side, side)
     assert logits.shape == (1, entry.defaults["num_classes"])
     if entry.name in FIRST_OF_CLASS:
@@ -139,20 +164,10 @@ def test_example_is_one_image_of_the_size_that_the_name_says(built):
         assert other.shape[:2] == (3, 2)
 
 
-def test_the_index_is_what_counting_gives_now(built, index, monkeypatch):
+def test_the_index_is_what_counting_gives_now(built, index):
     """Everything else may read figures from the index, for here each of them is counted."""
-
-    costs = []
-
-    def counting(model, inputs):
-        costs.append(count(model, inputs))
-        return costs[0]
-
-    monkeypatch.setattr("convatlas.atlas.counting.build_on_shapes", lambda *_: built.model.eval())
-    monkeypatch.setattr("convatlas.atlas.counting.count", counting)
-    now = json.loads(json.dumps(dataclasses.asdict(index_entry(built.entry))))
-    assert not costs[0].uncounted
-    stored = dict(index[built.entry.name])
+    assert not built.counted.cost.uncounted
+    now, stored = dict(built.counted.row), dict(index[built.entry.name])
     # What an operator holds inside while it runs differs a little between versions of torch.
     peak = stored.pop("peak_bytes")
     assert now.pop("peak_bytes") == pytest.approx(peak, rel=0.01), "stale: run `make atlas`"

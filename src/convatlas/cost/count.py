@@ -87,10 +87,10 @@ class _Evaluated(nn.Module):
         super().__init__()
         self.model, self.watch = model, watch
 
-    def forward(self, *args: Any, **kwargs: Any) -> None:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         with self.watch.not_counting():
             set_mode(self.model, False)
-        self.model(*args, **kwargs)
+        return self.model(*args, **kwargs)
 
 
 def _watched(model: nn.Module, given: Inputs, device: torch.device) -> Cost:
