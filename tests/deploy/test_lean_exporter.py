@@ -98,3 +98,24 @@ def test_a_branch_or_a_changed_input_is_decomposed():
     for network in (Branch(), Changed()):
         program = torch.export.export(network, (torch.ones(2),))
         assert not is_decomposed(program, {}, lambda operator: True)
+
+
+class AloneNorm(nn.Module):
+    """The norm's form is of our own; torch decomposes it where it is not told of that."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.norm(x.to(torch.float32)))
+
+
+@pytest.mark.slow
+def test_inside_another_a_file_is_made_with_the_operators_of_its_own_export():
+    x = torch.randint(0, 256, (3, 1, 6, 7), dtype=torch.uint8)
+    with lean_exporter():
+        exported(AloneNorm(), x)
+        with lean_exporter(), quiet(), torch.no_grad():
+            own = torch.onnx.export(AloneNorm().eval(), (x,), dynamo=True, verbose=False)
+    assert {node.op_type for node in own.model_proto.graph.node} >= {"BatchNormalization"}

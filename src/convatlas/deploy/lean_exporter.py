@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 CHECKS = ("aten::_assert_scalar", "aten::_assert_tensor_metadata", "aten::_assert_async.msg")
 
 _changing = threading.RLock()  # two threads would restore each other's changes
+_active: list[None] = []  # holds one entry while torch's exporter is changed
 
 
 @contextlib.contextmanager
@@ -28,6 +29,11 @@ def lean_exporter() -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_changing)
+        if _active:  # twice would decide by the operators of an earlier file
+            yield
+            return
+        _active.append(None)
+        stack.callback(_active.pop)
         with contextlib.suppress(ImportError, AttributeError):
             registry, read = _reader()
             tables: list[Any] = []
