@@ -3,6 +3,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from convatlas.data import CachedImages, Preprocess, free_memory, open_images, threads
+from convatlas.data.images import disk_room
 
 
 def test_images_of_the_right_size_are_kept_as_they_are():
@@ -31,6 +32,29 @@ def test_what_does_not_fit_is_decoded_when_asked_for(photos):
     assert kept.images is not None
     assert fresh.images is None
     assert all(torch.equal(kept.read(i), fresh.read(i)) for i in range(len(split)))
+
+
+def test_what_memory_does_not_hold_lies_on_the_disk(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(disk_room.tempfile, "tempdir", str(tmp_path))
+    split = open_images(photos).splits["train"]
+    kept = CachedImages(split, 24)
+    mapped = CachedImages(split, 24, share=0.0, disk_share=0.5)
+    assert mapped.images is not None
+    assert mapped.disk_bytes == len(split) * 3 * 24 * 24
+    assert torch.equal(kept.images, mapped.images)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("convatlas")]
+    monkeypatch.setattr(disk_room, "file_system", lambda folder: "tmpfs")
+    assert CachedImages(split, 24, share=0.0, disk_share=0.5).images is None
+
+
+def test_a_full_disk_takes_no_images(monkeypatch):
+    assert disk_room.disk_tensor((3, 5), 0.0) is None
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(disk_room.os, "posix_fallocate", full)
+    assert disk_room.disk_tensor((3, 5), 0.5) is None
 
 
 def test_a_batch_is_decoded_by_as_many_threads_as_asked_for(photos, monkeypatch):

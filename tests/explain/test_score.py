@@ -92,3 +92,16 @@ def test_the_interval_of_a_balanced_accuracy_holds_the_truth_as_often_as_it_says
         inside += low <= float(true.mean()) <= high
     assert 0.92 < inside / 600 < 0.99
     assert balanced_interval(torch.tensor([9.0]), torch.tensor([9.0]))[0] < 0.9
+
+
+def test_the_five_most_probable_classes_count_where_there_are_more():
+    answers = torch.rand(200, 9, generator=torch.Generator().manual_seed(1)).softmax(1)
+    labels = torch.arange(200) % 9
+    order = answers.argsort(dim=1, descending=True)[:, :5].tolist()
+    expected = sum(label in five for label, five in zip(labels.tolist(), order, strict=True)) / 200
+    names = [str(i) for i in range(200)]
+    found = Evaluation(labels, answers, names, names[:9])
+    assert found.to_dict()["top5_accuracy"] == pytest.approx(expected)
+    assert found.lines()[1] == f"true class among the five most probable: {expected:.2%}"
+    few = Evaluation(labels % 5, answers[:, :5], names, names[:5])
+    assert "top5_accuracy" not in few.to_dict()

@@ -1,5 +1,7 @@
 """A few hundred real digits as PNG files and a run fitted to them; a run made up by hand."""
 
+import hashlib
+
 import pytest
 import torch
 from PIL import Image
@@ -35,8 +37,29 @@ def digit_files(tmp_path_factory):
     return folder
 
 
+def tree_hash(folder):
+    """What changes with any file or folder below, with its kind, or with when it was changed."""
+    found = hashlib.sha256()
+    for path in sorted([folder, *folder.rglob("*")]):
+        state = path.lstat()
+        found.update(f"{path} {state.st_mode} {state.st_mtime_ns}".encode())
+        if path.is_file():
+            found.update(path.read_bytes())
+    return found.hexdigest()
+
+
 @pytest.fixture(scope="session")
-def run(digit_files, tmp_path_factory, onnx_operators_read_once):
+def hashed_tree():
+    return tree_hash
+
+
+@pytest.fixture(scope="session")
+def hash_before_fit(digit_files):
+    return tree_hash(digit_files)
+
+
+@pytest.fixture(scope="session")
+def run(digit_files, hash_before_fit, tmp_path_factory, onnx_operators_read_once):
     out = tmp_path_factory.mktemp("runs") / "digits"
     return fit(digit_files, budget=ca.Budget(**BUDGET), time_limit_s=40, out=out)
 

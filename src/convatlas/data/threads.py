@@ -2,13 +2,15 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
 MAX_THREADS = 8
+AHEAD = 256  # items that wait to be done or taken: a million at once would fill the memory
 PIXELS_AT_ONCE = 64_000_000  # that all threads together decode; about 20 bytes each
 _THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
 
@@ -101,7 +103,13 @@ def in_threads(
             _WORKER.gate, _WORKER.pixels = None, 0
 
     pool = ThreadPoolExecutor(thread_count())
+    waiting: deque[Future[Made]] = deque()
     try:
-        yield from pool.map(gated, items)
+        for item in items:
+            waiting.append(pool.submit(gated, item))
+            if len(waiting) >= AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

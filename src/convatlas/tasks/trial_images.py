@@ -34,6 +34,8 @@ from convatlas.train.tasks.classify import Classify, answer_figures, hits_by_cla
 CROP_MARGIN = 1.25
 STRETCH, LETTERBOX = "stretch", "letterbox"
 LETTERBOXED = {"resize": LETTERBOX}  # of a candidate: its way to prepare images
+DISK_SHARE = 0.5  # of the free room, for decoded images that memory does not hold
+BACKGROUND_SAMPLE = 10_000  # images, where they are on the disk
 FROZEN_BATCH = 16  # images: their maps stay in the processor's cache
 
 
@@ -136,7 +138,10 @@ class TrialImages:
         return self._classify(preprocess, ConcatDataset(learn), ConcatDataset(judge))
 
     def _classify(self, preprocess: Preprocess, learn: Dataset, judge: Dataset) -> Classify:
-        pixels = self.train(preprocess).images
+        kept = self.train(preprocess)
+        pixels = kept.images
+        if pixels is not None and kept.disk_bytes:  # a part of them: all would be read to memory
+            pixels = pixels[:: max(1, len(pixels) // BACKGROUND_SAMPLE)]
         background = 0 if pixels is None else background_value(pixels)
         transform = augmentation(
             self.level,
@@ -227,9 +232,14 @@ class TrialImages:
         if (split, size, how) not in self._caches:
             images = self.data.splits[split]
             bar = self.progress.bar(f"reading {split} at {size} px", len(images), unit="images")
-            kept = CachedImages(images, size, how=how, progress=bar.update)
+            kept = CachedImages(images, size, how=how, disk_share=DISK_SHARE, progress=bar.update)
             self._caches[split, size, how] = kept
             bar.close()
+            if kept.disk_bytes:
+                self.progress.say(
+                    f"{split} at {size} px takes {kept.disk_bytes / 1e9:.1f} GB, more than memory "
+                    "has to spare: kept decoded in the temporary folder (TMPDIR) until the end"
+                )
         return self._caches[split, size, how]
 
     def _train_size(self, size: int) -> int:

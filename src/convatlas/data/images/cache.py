@@ -1,4 +1,4 @@
-"""Training images at the network's size: decoded once and kept, where memory allows."""
+"""Training images at the network's size: decoded once and kept, where memory or disk allows."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from convatlas.data.free_memory import free_memory_bytes
+from convatlas.data.images.disk_room import disk_tensor
 from convatlas.data.images.image_data import Split
 from convatlas.data.images.read import quiet_pillow
 from convatlas.data.images.resize import STRETCH, Resize, resize_image
@@ -21,16 +22,20 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
     """A split at one size, as a dataset of (uint8 image, label).
 
     Resized with the filter of `Preprocess` and rounded back to 8 bits. Where all images fit
-    into a share of the free memory they are decoded now and kept in `images`; else `images`
-    is None and each is decoded when asked for, the images of a batch in threads, also in the
-    workers of a DataLoader.
+    into a share of the free memory they are decoded now and kept in `images`, or else in a mapped
+    file on the disk; where neither has the room `images` is None and each is decoded when asked
+    for, the images of a batch in threads, also in the workers of a DataLoader.
 
     Args:
         split: the images.
         size: side of the square in pixels.
         how: stretched, or the centre crop that public weights expect.
         share: of the free memory that may be taken.
+        disk_share: of the free room in the temporary folder that may be taken instead.
         progress: called with the images done and their total.
+
+    Attributes:
+        disk_bytes: that the images take on the disk; 0 where they are in memory.
 
     Shape: each image (channels, size, size); `images` (n, channels, size, size)
     """
@@ -42,16 +47,22 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         *,
         how: Resize = STRETCH,
         share: float = 0.25,
+        disk_share: float = 0.0,
         progress: Progress | None = None,
     ):
         self.split, self.size, self.how = split, size, how
         self.labels = torch.tensor(split.labels)
         self.images: Tensor | None = None
+        self.disk_bytes = 0
         if len(split) == 0:
             return
         first = square(split.read(0), size, how)
         if len(split) * first.numel() <= share * free_memory_bytes():
             self.images = torch.empty(len(split), *first.shape, dtype=torch.uint8)
+        elif disk_share:
+            self.images = disk_tensor((len(split), *first.shape), disk_share)
+            self.disk_bytes = 0 if self.images is None else self.images.numel()
+        if self.images is not None:
             self._fill(self.images, progress)
 
     def _fill(self, images: Tensor, progress: Progress | None) -> None:

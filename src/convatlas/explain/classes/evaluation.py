@@ -11,6 +11,8 @@ from convatlas.explain.classes.balanced import BalancedScore, balanced_score
 from convatlas.explain.classes.score import Score, score_of, wilson_interval
 from convatlas.metric import ACCURACY, BALANCED_ACCURACY, Metric
 
+TOP = 5  # answers, of top-5 accuracy
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
@@ -73,6 +75,14 @@ class Evaluation:
         return self.right / len(self)
 
     @property
+    def top5_accuracy(self) -> float | None:
+        """The share with the true class among the five most probable; None below six classes."""
+        if self.probabilities.shape[1] <= TOP:
+            return None
+        among = self.probabilities.topk(TOP, dim=1).indices == self.labels[:, None]
+        return float(among.any(dim=1).double().mean())
+
+    @property
     def score(self) -> Score:
         """The accuracy with what it has to be read beside."""
         return score_of(self.labels, self.predicted, self.classes, self.items)
@@ -101,10 +111,12 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return figures by class, confusion and mistakes, for `evaluate --json`."""
-        score = self.score
+        score, top5 = self.score, self.top5_accuracy
+        further = {} if top5 is None else {"top5_accuracy": top5}
         return {
             self.items: len(self),
             "accuracy": self.accuracy,
+            **further,
             "interval": list(self.judged.interval),
             "accuracy_interval": list(score.interval),
             "score": score.model_dump(),
@@ -118,4 +130,6 @@ class Evaluation:
     def lines(self) -> list[str]:
         """Return the metric with what it must be read beside, and the confused classes."""
         confused = tables.confused_line(self.labels, self.predicted, self.classes)
-        return [f"{self.metric.words} {self.judged.words()}", *confused]
+        top5 = self.top5_accuracy
+        among = [] if top5 is None else [f"true class among the five most probable: {top5:.2%}"]
+        return [f"{self.metric.words} {self.judged.words()}", *among, *confused]
