@@ -4,7 +4,7 @@ The plain way is torchvision's ImageFolder and DataLoader with a random resized 
 changes of colour and normalisation, a worker process for each core. Ours are the batches of `fit`
 on photographs: decoded once at 1.25 times the input, augmented as batches of bytes. Passes of both
 take turns in one process, so that a busy machine slows both. Checking and decoding, which ours do
-once before the first pass, are told apart (`reading_once_s`). `ours_uncached` decodes in every pass,
+once before the first pass, stand apart (`reading_once_s`). `ours_uncached` decodes in every pass,
 as where neither memory nor disk has room.
 
     python benchmarks/input.py [FOLDER] [--size 128] [--passes 3]
