@@ -22,6 +22,7 @@ from convatlas.models.graphs.stgcn import STGCN
 from convatlas.models.registry import register
 from convatlas.models.segment.unet import UNet
 from convatlas.models.translate.bytenet import ByteNet
+from convatlas.models.translate.hyper_lstm import HyperLSTM
 from convatlas.tasks import TASKS, find_task, register_task
 
 SECONDS = 25
@@ -316,9 +317,31 @@ def write_reviews(folder: Path, count: int, seed: int) -> None:
             (folder / label / f"{number}.txt").write_text(" ".join(words) + f" {seed}{number}\n")
 
 
+@pytest.fixture(scope="module")
+def language(tmp_path_factory, onnx_operators_read_once):
+    folder = tmp_path_factory.mktemp("language")
+    data, other, new = folder / "lines.txt", folder / "others.txt", folder / "new.txt"
+    write_lines(data, range(0, 500))
+    write_lines(other, range(500, 540))
+    new.write_text("the old dog sees\n")
+    register("lstm_tiny", HyperLSTM, "language", hidden=32, small=0)
+    run = ca.fit(data, model="lstm_tiny", epochs=4, out=folder / "run")
+    yield Case(find_task("language"), run, data, other, new)
+    del registry._entries["lstm_tiny"]
+
+
+def write_lines(file: Path, numbers: range) -> None:
+    """Lines of five words, each line another one."""
+    words = list(WORDS)
+    lines = [" ".join(words[number // 6**place % 6] for place in range(5)) for number in numbers]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 FOR_IMAGES = ["classify", "segment", "detect", "generate", "reconstruct"]
 
 
-@pytest.fixture(params=[*FOR_IMAGES, "audio", "forecast", "translate", "text", "frequency"])
+@pytest.fixture(
+    params=[*FOR_IMAGES, "audio", "forecast", "translate", "text", "language", "frequency"]
+)
 def case(request):
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""The verb `sample`: new images, or the rest of a given one, as PNG files and one sheet."""
+"""The verb `sample`: new images, or the rest of a given one, as PNG files and one sheet; texts."""
 
 from pathlib import Path
 
@@ -16,8 +16,10 @@ ROW = 8  # images beside each other on the sheet
 
 
 def sample_command(
-    run: Path = typer.Argument(help="A run folder of the task `generate`.", metavar="RUN"),
-    count: int = typer.Option(16, help="How many images to draw.", min=1, max=MAX_COUNT),
+    run: Path = typer.Argument(
+        help="A run folder of the task `generate` or `language`.", metavar="RUN"
+    ),
+    count: int = typer.Option(16, help="How many images or texts to draw.", min=1, max=MAX_COUNT),
     label: str | None = typer.Option(
         None,
         "--class",
@@ -28,7 +30,12 @@ def sample_command(
         None, help="Keep the upper part of this image and draw the rest.", metavar="FILE"
     ),
     keep: float = typer.Option(0.5, help="Which part of its height to keep.", min=0.0, max=1.0),
-    seed: int = typer.Option(0, help="The same seed draws the same images."),
+    start: str = typer.Option("", help="How a text begins.", metavar="TEXT"),
+    length: int = typer.Option(200, help="Symbols of a text at most.", min=1, max=MAX_COUNT),
+    temperature: float = typer.Option(
+        1.0, help="Below 1 likelier symbols of a text; 0 takes the likeliest.", min=0.0, max=10.0
+    ),
+    seed: int = typer.Option(0, help="The same seed draws the same images or texts."),
     out: Path = typer.Option(
         Path("samples"), help="The folder to write the images to.", metavar="DIR"
     ),
@@ -37,24 +44,41 @@ def sample_command(
 ) -> None:
     """Draw new images, or the rest of a given one, as PNG files.
 
-    Beside them stands a sheet of all.
+    Beside them stands a sheet of all. A language model prints texts, a line each.
 
     A run that learned with classes draws of each in turn, or of the one that is asked for. With
     --complete the upper part of a given image is kept; the sheet begins with it and its kept part.
     """
     from convatlas.cli.progress import progress_on_stderr
+    from convatlas.cli.sample_texts import sample_texts
+    from convatlas.cli.train_generator import sample_generator
     from convatlas.data.pixels.pixel_data import read_given
+    from convatlas.deploy.language_model import LanguageModel
     from convatlas.deploy.pixel_model import PixelModel
     from convatlas.explain.pixels.save_drawn import drawn_paths, save_drawn
     from convatlas.explain.pixels.sheet import half_known
+    from convatlas.pipeline.generator_run import holds_generator
     from convatlas.pipeline.run import open_run
 
+    if holds_generator(run):
+        return sample_generator(run, count, seed, out, force=force, as_json=as_json)
     opened = open_run(run)
     model = opened.predictor()
+    if isinstance(model, LanguageModel):
+        return sample_texts(
+            opened,
+            model,
+            count=count,
+            start=start,
+            length=length,
+            temperature=temperature,
+            seed=seed,
+            as_json=as_json,
+        )
     if not isinstance(model, PixelModel):
         raise UsageError(
             f"sample: {printable(run)} is a run of the task {opened.config.task}; images are drawn "
-            f"by a run of the task {TASK}"
+            f"by a run of the task {TASK}, texts by one of the task language"
         )
     labels = _labels(label, model.facts.classes if model.facts.told else [], count)
     paths = [*drawn_paths(out, count), out / SHEET]

@@ -10,6 +10,7 @@ from convatlas.cli.fit_result import end_with
 from convatlas.cli.numbers import seconds_option
 from convatlas.cli.options import task_options, typed
 from convatlas.cli.output import note
+from convatlas.cli.train_generator import is_generator, train_generator_command
 from convatlas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ def train_command(
     from convatlas.pipeline.train_one import train_one
 
     named = {"epochs": epochs, "seed": seed}
+    if is_generator(recipe):
+        rest = {"out": out, "force": force, "max_broken": max_broken, "device": device}
+        refused = {"task": task, "pretrained": pretrained, "teacher": teacher}
+        return train_generator_command(
+            recipe, data, settings, named, refused=refused, as_json=as_json, **rest
+        )
     chosen = chosen_recipe(recipe, settings, named)
     note(about(chosen))
     run = train_one(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from convatlas.data.text.batches import padded
 from convatlas.data.text.pair_data import PairFacts
 from convatlas.data.text.read_examples import cleaned
-from convatlas.deploy.predictor import Agreement, Predictor
+from convatlas.deploy.predictor import Agreement, Predictor, stacked_by_size
+from convatlas.deploy.symbol_agreement import SAME_SYMBOLS, compare_scores
 from convatlas.models.decoding import LENGTH_PENALTY, beam_search, greedy_search
 from convatlas.text.symbols import END, FIRST_SYMBOL
 from convatlas.train.tasks.translate import limits_of
@@ -49,7 +50,7 @@ class Translator(Predictor):
 
     outputs = ("logits",)
     items = "sentences"
-    decision = "the same symbols"
+    decision = SAME_SYMBOLS
 
     def __init__(self, network: nn.Module, facts: PairFacts):
         super().__init__()
@@ -81,18 +82,12 @@ class Translator(Predictor):
         ]
         return made[0], made[1]
 
-    def compare(self, expected: Tensor, answered: Tensor, tolerance: float) -> Agreement:
+    def compare(self, expected: Any, answered: Any, tolerance: float) -> Agreement:
         """Compare the likeliest symbols of every place, and all scores."""
-        same, apart = [], 0.0
-        for one, other in zip(expected, answered, strict=True):
-            same.append(bool((one.argmax(-1) == other.argmax(-1)).all()))
-            apart = max(apart, float((one - other).abs().max()))
-        return Agreement(sum(same) / len(same), apart)
+        return compare_scores(expected, answered)
 
     def answers(self, items: Sequence[Any], run: Callable[..., Any]) -> Any:
         """Return the scores of each sentence; they are of different lengths."""
-        from convatlas.deploy.predictor import stacked_by_size
-
         return [part for (part,) in stacked_by_size(items, run)]
 
     def encode(self, text: str) -> Tensor:

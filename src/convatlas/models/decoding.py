@@ -35,7 +35,7 @@ def greedy_search(network: Any, source: Tensor, limits: Sequence[int]) -> list[l
     written: list[list[int]] = [[] for _ in limits]
     for place in range(max(limits, default=0)):
         logits, state = network.step(symbol, memory, state)
-        symbol = _allowed(logits).argmax(1)
+        symbol = allowed(logits).argmax(1)
         going = []
         for number, (row, each) in enumerate(zip(rows, symbol.tolist(), strict=True)):
             if each != END:
@@ -82,7 +82,7 @@ def beam_search(
     while any(search.going for search in searches):
         logits, state = network.step(symbol, memory, state)
         kinds = logits.shape[1]
-        reached = scores[:, :, None] + _allowed(logits).log_softmax(1).view(-1, beam, kinds)
+        reached = scores[:, :, None] + allowed(logits).log_softmax(1).view(-1, beam, kinds)
         # Twice as many as go on: half of them may end.
         best, places = reached.flatten(1).topk(min(2 * beam, beam * kinds))
         steps = [
@@ -152,7 +152,7 @@ class _Search:
         return self.ways[0] if self.ways else []
 
 
-def _allowed(logits: Tensor) -> Tensor:
+def allowed(logits: Tensor) -> Tensor:
     """Return logits by which padding and the unknown symbol are never written."""
     logits = logits.float().clone()
     logits[:, list(NEVER)] = -inf

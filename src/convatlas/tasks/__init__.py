@@ -24,6 +24,7 @@ TASKS: dict[str, str | AnyTask] = {
     "translate": "convatlas.tasks.translate",
     "generate": "convatlas.tasks.generate",
     "text": "convatlas.tasks.text",
+    "language": "convatlas.tasks.language",
     "reconstruct": "convatlas.tasks.reconstruct",
 }
 

@@ -1,6 +1,7 @@
 """Texts in, one class of several out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from convatlas.deploy.text_classifier import TextClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.prediction import Prediction
+from convatlas.explain.classes.text_counts import TextEvaluation, counted_classes
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
 from convatlas.tasks import class_options
@@ -140,7 +142,12 @@ class ClassifyText(ClassTask[TextData]):
             answers.append(predictor.predict([split.read(place) for place in range(start, end)]))
             bar.update(end)
         bar.close()
-        return self.evaluation(torch.cat(answers), split.labels, split.files, facts["classes"])
+        found = self.evaluation(torch.cat(answers), split.labels, split.files, facts["classes"])
+        return TextEvaluation(
+            **{each.name: getattr(found, each.name) for each in fields(found)},
+            counted=_counted(split),
+            kind=facts["vocabulary"]["kind"],
+        )
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
         known = TextFacts.model_validate(facts)
@@ -162,6 +169,15 @@ class ClassifyText(ClassTask[TextData]):
 
     def runtime_code(self, path: Path, run) -> str:
         return text_runtime_code(path, TextFacts.model_validate(run.facts))
+
+
+def _counted(split: TextSplit) -> Tensor | None:
+    """Return the classes that counting the symbols of the training texts gives."""
+    if split.train is None:
+        return None
+    train = replace(split, examples=split.train)
+    known, asked = ([part.read(n) for n in range(len(part))] for part in (train, split))
+    return counted_classes(known, train.labels, asked, len(split.vocabulary))
 
 
 def _answers(predictor: Any, asked: Iterable[AskedText], facts: TextFacts) -> Iterator[Prediction]:

@@ -66,11 +66,13 @@ class TextSplit:
         examples: each with its place, text and label.
         classes: the class map.
         vocabulary: that the texts are read with.
+        train: the texts that were trained on, for counting; None where they are not at hand.
     """
 
     examples: Sequence[Example]
     classes: Sequence[str]
     vocabulary: Vocabulary
+    train: Sequence[Example] | None = None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -96,7 +98,8 @@ class TextSplit:
 
     def subset(self, indices: Iterable[int]) -> "TextSplit":
         """Return the texts at these places, in this order."""
-        return TextSplit([self.examples[i] for i in indices], self.classes, self.vocabulary)
+        chosen = [self.examples[i] for i in indices]
+        return TextSplit(chosen, self.classes, self.vocabulary, self.train)
 
 
 def text_symbols(text: str, vocabulary: Vocabulary) -> Tensor:

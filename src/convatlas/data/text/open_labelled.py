@@ -166,7 +166,8 @@ def _vocabulary(parts: Mapping[str, Sequence[Example]], options: Mapping[str, An
 
 def _splits(parts: Mapping[str, Sequence[Example]], facts: TextFacts) -> dict[str, TextSplit]:
     vocabulary = facts.read_with()
-    return {name: TextSplit(each, facts.classes, vocabulary) for name, each in parts.items()}
+    train = parts.get("train")
+    return {n: TextSplit(each, facts.classes, vocabulary, train) for n, each in parts.items()}
 
 
 def _check_classes(

@@ -111,7 +111,7 @@ def read_examples(
             f"{printable(path)}: no line can be used: "
             f"{printable_few(f'{place} {reason}' for place, reason in found.broken)}"
         )
-    _check_splits(found, path)
+    check_splits(found, path)
     return found
 
 
@@ -200,7 +200,7 @@ def _split_fault(split: str) -> str:
     return ""
 
 
-def _check_splits(found: ReadExamples, path: Path) -> None:
+def check_splits(found: ReadExamples, path: Path) -> None:
     """Refuse examples some of which state a split and some none."""
     bare = [each for each in found.examples if each.split is None]
     if bare and len(bare) < len(found.examples):

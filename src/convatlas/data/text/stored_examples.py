@@ -19,7 +19,7 @@ from convatlas.data.text.read_examples import Example
 from convatlas.errors import DataError
 from convatlas.replacing import replacing
 
-PAIRS, TEXTS = "pairs", "texts"  # kinds of data
+PAIRS, TEXTS, LINES = "pairs", "texts", "lines"  # kinds of data
 
 
 class ExampleSplit(Protocol):

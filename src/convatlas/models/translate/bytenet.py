@@ -253,3 +253,4 @@ def _stack(
 register("bytenet", ByteNet, "translate")
 register("bytenet_small", ByteNet, "translate", hidden=96, sets=3)  # which a CPU can train
 register("bytenet_lm", ByteNetLM, "language")
+register("bytenet_lm_small", ByteNetLM, "language", hidden=32, sets=2)

@@ -171,3 +171,6 @@ register("hyper_rnn_norm", HyperLSTM, "language", norm=True, cell="rnn")
 register("lstm", HyperLSTM, "language", small=0)
 register("lstm_norm", HyperLSTM, "language", small=0, norm=True)
 register("lstm_enwik8", HyperLSTM, "language", **ENWIK8, small=0)
+# Which a CPU can train.
+register("hyper_lstm_small", HyperLSTM, "language", hidden=128, small=32, norm=True)
+register("lstm_small", HyperLSTM, "language", hidden=160, small=0, norm=True)

@@ -81,10 +81,28 @@ def read_text(
 ) -> Tensor:
     """Read a text symbol by symbol and return the hidden vector behind each.
 
+    An exporter gets one loop instead of a copy of the step for each symbol, so that the exported
+    program reads texts of any length.
+
     Shape: text (n, l) -> (n, l, hidden)
     """
+    if not torch.jit.is_scripting() and torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
+        return _exported(text, weights, state)
     hidden: list[Tensor] = []
     for place in range(text.size(1)):
         state = next_state(text[:, place], weights, state, dropout)
         hidden.append(state[0])
     return torch.stack(hidden, 1)
+
+
+@torch.jit.unused
+def _exported(text: Tensor, weights: dict[str, Tensor], state: list[Tensor]) -> Tensor:
+    """Read a text by torch's scan, which ONNX has as well. Shape: as in `read_text`"""
+    from torch._higher_order_ops.scan import scan
+
+    def read(before: list[Tensor], symbol: Tensor) -> tuple[list[Tensor], Tensor]:
+        after = next_state(symbol, weights, before, 0.0)
+        return after, after[0].clone()  # the two may not share memory
+
+    _, hidden = scan(read, [each.clone() for each in state], text.transpose(0, 1), dim=0)
+    return hidden.transpose(0, 1)
