@@ -266,15 +266,14 @@ def _over(name: str, times: float) -> str:
 
 def _nothing_fits(task: AnyTask, counted: Sequence[CostedCandidate]) -> BudgetError:
     unsuited = [c for c in counted if not c.fits and not c.excess and not c.too_slow]
+    slow = [c for c in counted if c.too_slow]
     if unsuited and not any(c.excess for c in counted):
-        # Sizes that the time would not allow stand among them: no size that it takes is left.
-        first = unsuited[0]
-        sizes = ", ".join(task.input_words(c.candidate.example) for c in counted)
+        first, slow_sizes = unsuited[0], _sizes(task, slow)
+        late = f"; {slow_sizes}: too slow for the time, --time-limit gives more" if slow else ""
         raise BudgetError(
             f"fit: {first.candidate.name} takes none of the sizes that the {task.items} have "
-            f"({sizes}): {first.reason}"
+            f"({_sizes(task, unsuited)}): {first.reason}{late}"
         )
-    slow = [c for c in counted if c.too_slow]
     if slow and not any(c.excess for c in counted):
         first = slow[0]
         raise BudgetError(
@@ -286,3 +285,7 @@ def _nothing_fits(task: AnyTask, counted: Sequence[CostedCandidate]) -> BudgetEr
         for c in nearest_misses(counted)
     ]
     return BudgetError(f"fit: no network meets the budget; nearest: {'; '.join(nearest)}")
+
+
+def _sizes(task: AnyTask, counted: Sequence[CostedCandidate]) -> str:
+    return ", ".join(task.input_words(c.candidate.example) for c in counted)
