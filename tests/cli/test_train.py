@@ -62,3 +62,20 @@ def test_unknown_words_are_refused_before_anything_is_read(convatlas, photos, tm
         assert done.code == 2, done.err
         assert says in done.err
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_rate_is_found_and_its_picture_never_replaces_a_file(convatlas, photos, tmp_path):
+    words = ("lr-find", "lenet5", photos, "--out", tmp_path / "rates.png", "--set", "batch_size=8")
+    done = convatlas(*words, "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert found["rates"][0] == pytest.approx(1e-6)
+    assert found["suggested"] < found["rises"] <= 10
+    assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
+    again = convatlas(*words)
+    assert again.code == 2
+    assert "rates.png is there already: --force replaces it" in again.err
+    odd = convatlas(*words[:-4], "--out", tmp_path / "x.svg")
+    assert "--out must end in .png" in odd.err
+    assert "--lowest must be above 0" in convatlas(*words, "--force", "--lowest", "11").err

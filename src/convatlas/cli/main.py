@@ -47,6 +47,9 @@ VERBS = {
     "fit": Verb("fit", "Find and train the best network that fits a budget."),
     "train": Verb("train", "Train one network by a recipe, exactly as the recipe says."),
     "resume": Verb("resume", "Go on with a run that was interrupted, from its last checkpoint."),
+    "lr-find": Verb(
+        "lr_find", "Find the learning rate to train with, and draw the loss against it."
+    ),
     "data": Verb(
         "data",
         "Check data as `fit` does, measure them, or draw samples of them with their answers.",
@@ -78,6 +81,7 @@ _SLOW = (
     "fit",
     "train",
     "resume",
+    "lr-find",
     "data",
     "evaluate",
     "predict",

@@ -150,7 +150,7 @@ def run_job(
         claim = claim or held.enter_context(claimed_free(opened.name))
         if same_data is not None:
             same_data(opened, claim)
-        counted = _counted(recipe, chosen, opened, asked.pretrained, early)
+        counted = counted_form(recipe, chosen, opened, asked.pretrained, early)
         job = Job(chosen, opened, Budget(), training, asked.call(), extent)
         runner = TrialRunner(chosen, opened, training, stop, early, options)
         runner.speeds.timed, runner.fixed, runner.most = False, frozenset({"batch_size"}), 1
@@ -191,7 +191,7 @@ def _stored_bytes(counted: CostedCandidate) -> int:
     return WITH_CHECKPOINTS * counted.cost.weight_bytes if counted.cost else 0
 
 
-def _counted(
+def counted_form(
     recipe: NamedRecipe, task: AnyTask, data: Dataset, pretrained: bool, progress: Progress
 ) -> CostedCandidate:
     """Count the network at the size of the recipe, or the largest of the data's that it takes."""
