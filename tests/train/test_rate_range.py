@@ -14,7 +14,10 @@ from convatlas.train.recipe import Recipe
 
 
 class Valley:
-    """The loss is `curvature / 2 * |w - 1|^2`: steps above `2 / curvature` lead out of it."""
+    """The loss is `curvature / 2 * |w - 1|^2`: steps above `2 / curvature` lead out of it.
+
+    Each batch has its lowest point a little elsewhere, or the weights would stop in it for good.
+    """
 
     metric = Metric("loss", "loss", higher_is_better=False)
 
@@ -26,7 +29,8 @@ class Valley:
         return loader, loader
 
     def loss(self, model, batch):
-        return self.offset + self.curvature / 2 * (model.weight - 1).square().sum()
+        lowest = 1 + 0.3 * torch.randn_like(model.weight)
+        return self.offset + self.curvature / 2 * (model.weight - lowest).square().sum()
 
 
 def found(curvature, offset=0.0, **options):
@@ -44,9 +48,9 @@ def test_a_rate_above_what_the_curvature_allows_is_where_the_loss_rises(curvatur
     assert seen.diverged
     assert len(seen.rates) < 100
     edge = 2 / curvature
-    assert edge / 2 < seen.rises < 4 * edge
-    assert seen.suggested < edge
-    assert seen.steepest < edge
+    assert edge / 2 < seen.rises < 2 * edge
+    assert edge / 10 < seen.suggested < edge
+    assert edge / 500 < seen.steepest < seen.rises
 
 
 def test_where_nothing_diverges_the_last_rate_counts():

@@ -67,8 +67,8 @@ def lr_find_command(
         return
     say(f"rate to train with: {found.suggested:.2g} (the recipe's: {chosen.training.lr:.2g})")
     say(f"the loss falls fastest at {found.steepest:.2g} and rises at {found.rises:.2g}")
-    if not found.diverged:
-        say(f"it did not rise past use up to {highest:g}: --highest tries larger rates")
+    if found.rises == found.rates[-1]:
+        say(f"no rate up to {highest:g} was too large: --highest tries larger ones")
     say(f"picture: {printable(out)}")
     say(f"convatlas train {recipe} {data} --set lr={found.suggested:.2g}")
 

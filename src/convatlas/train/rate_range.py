@@ -7,7 +7,6 @@ that climbs by a factor a step instead of a summand.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -68,10 +67,11 @@ class RateRange:
 
     @property
     def steepest(self) -> float:
-        """Rate before the loss rises at which the smoothed loss fell fastest."""
+        """Rate before the loss rises around which the smoothed loss fell most."""
         smooth, end = self.smooth, self.rates.index(self.rises)
-        falls = [after - before for before, after in pairwise(smooth[: end + 1])]
-        return self.rates[falls.index(min(falls))] if falls else self.rates[end]
+        around = range(NEAR, max(NEAR + 1, end - NEAR + 1))
+        falls = [smooth[min(k + NEAR, end)] - smooth[k - NEAR] for k in around]
+        return self.rates[NEAR + falls.index(min(falls))]
 
     @property
     def suggested(self) -> float:
