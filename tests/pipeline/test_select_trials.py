@@ -95,6 +95,7 @@ def test_where_no_size_suits_the_message_tells_it_from_those_too_slow_to_try(spe
         ),
     ]
     with pytest.raises(
-        BudgetError, match=r"takes none of .* \(64 px\): input must.*; 192 px: too slow.*--time-limit"
+        BudgetError,
+        match=r"takes none of .* \(64 px\): input must.*; 192 px: too slow.*--time-limit",
     ):
         choose_trials(TASK, counted, Budget(), speeds, seconds=60)

@@ -75,7 +75,9 @@ def lr_find_command(
 
 def _check(out: Path, lowest: float, highest: float, *, force: bool) -> None:
     if not 0 < lowest < highest:
-        raise UsageError(f"--lowest must be above 0 and under --highest, got {lowest} and {highest}")
+        raise UsageError(
+            f"--lowest must be above 0 and under --highest, got {lowest} and {highest}"
+        )
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out must end in .png, got '{printable(out)}'")
     if out.exists() and not force:
