@@ -1,0 +1,74 @@
+"""What a run reached: running statistics, validation, a row of the log, the best weights."""
+
+import math
+import time
+from typing import Any
+
+import torch
+
+from convatlas.train.random_draws import JUDGING, seed_of, set_generators
+from convatlas.train.run import Run
+from convatlas.train.run_state import copied_buffers, put_back
+from convatlas.train.stop import StoppedHere, UntilStopped
+from convatlas.train.update_bn import update_bn
+
+STATISTICS_SHARE = 0.2  # of the time at most, for the running statistics before a validation
+
+
+def judge(run: Run) -> bool:
+    """Measure and log; return whether no stop came between, which a checkpoint then holds."""
+    state, result, now = run.state, run.state.result, time.perf_counter()
+    before = copied_buffers(state.kept)
+    state.judging = True
+    try:
+        figures = _validated(run)
+    except StoppedHere:
+        put_back(state.kept, before)
+        run.stops()
+        run.over = True
+        return False
+    state.judging, state.closing_s = False, time.perf_counter() - now
+    state.best.consider(state.kept, figures, result.epochs)
+    result.figures = state.best.figures
+    state.validated_s = now - run.start
+    result.seconds = time.perf_counter() - run.start
+    _write_row(run, figures)
+    state.plateau.validated(state.done, state.best.epoch / run.recipe.epochs)
+    if state.done < 1 and 0 < run.recipe.patience <= result.epochs - state.best.epoch:
+        result.ended, state.done = "patience", 1.0
+    return True
+
+
+def _validated(run: Run) -> dict[str, float]:
+    """Return the figures of the network that is kept, its running statistics measured anew."""
+    state, task, options = run.state, run.task, run.options
+    seed = seed_of(run.recipe.seed, JUDGING, state.result.steps)
+    set_generators(seed, run.accelerator.device)
+    batches: Any = run.batches_of(state.epoch + 1)
+    validation: Any = run.validation
+    if options.checkpoints is not None and options.stop is not None:
+        batches = UntilStopped(batches, options.stop)
+        validation = UntilStopped(validation, options.stop)
+    update_bn(
+        state.kept,
+        batches,
+        lambda batch: task.loss(state.kept, batch),
+        most_s=math.inf if options.limit_s is None else STATISTICS_SHARE * options.limit_s,
+        frozen=run.frozen.modules,
+    )
+    return task.validate(state.kept, validation, run.accelerator.gather_for_metrics)
+
+
+def _write_row(run: Run, figures: dict[str, float]) -> None:
+    """Write the row of the log that a validation closes."""
+    state, result, before = run.state, run.state.result, run.options.epochs_before
+    losses, state.losses = state.losses, []
+    state.log.write(
+        epoch=round(before + result.epochs, 2),
+        step=result.steps,
+        seconds=round(result.seconds, 3),
+        lr=run.recipe.lr * run.recipe.rate(min(1.0, state.done), state.plateau.dropped),
+        train_loss=float(torch.stack(losses).mean()) if losses else math.nan,
+        **figures,
+        kept_epoch=round(before + state.best.epoch, 2),
+    )
