@@ -60,6 +60,16 @@ def test_evaluate_agrees_with_fit(convatlas, fitted):
     assert f"accuracy {answer['accuracy']:.2%}" in text
 
 
+def test_evaluate_takes_ten_crops_and_no_other_number(convatlas, fitted):
+    run, _ = fitted
+    done = convatlas("evaluate", run, "--crops", "10", "--json")
+    assert done.code == 0, done.err
+    assert done.json["crops"] == 10
+    refused = convatlas("evaluate", run, "--crops", "5")
+    assert refused.code == 2
+    assert "crops must be 1 or 10, got 5" in refused.err
+
+
 def test_predict_answers_good_files_and_names_bad_ones(convatlas, fitted, shapes, tmp_path):
     out, _ = fitted
     (tmp_path / "bad\nname.png").write_bytes(b"nonsense")

@@ -28,6 +28,9 @@ def evaluate_command(
         "--with-seen",
         help="Also count what the run was trained on, which is left out by default.",
     ),
+    crops: int = typer.Option(
+        1, help="10: the mean over corners, middle and mirror images of each.", metavar="1|10"
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object on standard output."),
 ) -> None:
     """Test a trained network on labelled data."""
@@ -40,10 +43,11 @@ def evaluate_command(
         source=moved,
         with_seen=with_seen,
         max_broken=max_broken,
+        crops=crops,
         progress=progress_on_stderr(),
     )
     if as_json:
-        print_json(_answer(opened, data, evaluation))
+        print_json({**_answer(opened, data, evaluation), "crops": crops})
     else:
         _print(evaluation)
 

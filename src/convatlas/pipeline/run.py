@@ -222,6 +222,7 @@ class Run:
         source: str | Path | None = None,
         with_seen: bool = False,
         max_broken: float = 0.05,
+        crops: int = 1,
         progress: Progress | None = None,
     ) -> Evaluation:
         """Test the run on labelled data: `data`, or the test split that was held out.
@@ -231,11 +232,16 @@ class Run:
             source: where the data that the run was made from lies now, if it moved.
             with_seen: also count what the run was trained or validated on.
             max_broken: share of unreadable files that is skipped.
+            crops: 10 asks about four corners, the middle and all five mirrored, as papers do, and
+                takes the mean; an image of a class only.
 
         Raises:
             DataError: the data cannot be used, or its answers are not those of the run.
+            UsageError: crops of what has none.
         """
-        progress = progress or Silent()
+        progress, predictor = progress or Silent(), self.predictor()
+        if crops != 1:
+            predictor = self.task.by_crops(predictor, crops)
         if data is None:
             split, found, seen = self.data(source).splits["test"], [], 0
         else:
@@ -249,7 +255,7 @@ class Run:
             split, seen = unseen_part(self.task, opened, known, found, with_seen=with_seen)
             for line in found:
                 progress.say(line)
-        judged = self.task.evaluate(self.predictor(), split, self.facts, progress)
+        judged = self.task.evaluate(predictor, split, self.facts, progress)
         judged = self.task.judged_by(judged, self.config.metric)
         return judged.with_findings(found, seen)
 

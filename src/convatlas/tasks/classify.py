@@ -23,6 +23,7 @@ from convatlas.data.images.stored_split import learnt_from
 from convatlas.data.masks.open import takes_masks
 from convatlas.data.statistics import Statistics
 from convatlas.deploy.classifier import ImageClassifier
+from convatlas.deploy.ten_crops import CROPS, TenCrops
 from convatlas.errors import UsageError
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.contact_sheet import Sample
@@ -202,6 +203,11 @@ class Classify(ClassTask[ImageData]):
             [part for _, part in answer_split(predictor, split, progress, "testing")]
         )
         return self.evaluation(answers, split.labels, split.files, facts["classes"])
+
+    def by_crops(self, predictor, crops: int) -> TenCrops:
+        if crops != CROPS:
+            raise UsageError(f"crops must be 1 or {CROPS}, got {crops}")
+        return TenCrops(predictor)
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
         size, crop = settings["size"], settings["crop"]

@@ -255,6 +255,14 @@ class Task(ABC, Generic[D, E]):
     ) -> E:
         """Answer every example of a split."""
 
+    def by_crops(self, predictor: Predictor, crops: int) -> Predictor:
+        """Return what answers an input by several parts of it.
+
+        Raises:
+            UsageError: the task has no such answers, or not from so many.
+        """
+        raise UsageError(f"crops are parts of images with one class; this is the task {self.name}")
+
     def judged_by(self, evaluation: E, metric: Metric) -> E:
         """Return answers whose words, interval and doubts are about a metric of the task."""
         return evaluation
