@@ -63,6 +63,12 @@ def test_where_everything_is_too_slow_the_least_work_is_tried(speeds):
     assert tried.candidate.options["width"] == 0.25
 
 
+def test_so_is_a_network_that_the_index_does_not_know(speeds, monkeypatch):
+    monkeypatch.setattr("convatlas.pipeline.select_trials.estimate", lambda candidate: None)
+    (tried,) = [c for c in counted_of(speeds, "resnet20_cifar", most_macs=1000) if c.fits]
+    assert tried.candidate.options["width"] == 0.25
+
+
 def test_when_the_time_for_counting_is_up_the_rest_is_named_uncounted(speeds):
     names = [n for n in ("lenet5_modern", "squeezenet", "resnet20_cifar", "mobilenet_v2")]
     names += ["mobilenet_v1", "shufflenet_v2", "squeezenext23", "linear_classifier", "nin_cifar"]

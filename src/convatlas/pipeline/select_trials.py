@@ -83,10 +83,16 @@ def count_all(
 
 
 def _quickest(counted: Sequence[CostedCandidate], budget: Budget) -> list[CostedCandidate]:
-    """Where only the time speaks against everything, the one with the least work after all."""
+    """Where only the time speaks against everything, the one with the least work after all.
+
+    A network that the index does not know stands behind those that it does, by its narrowest form.
+    """
     late = [c.candidate for c in counted if c.too_slow]
-    guesses = {c: guess.macs for c in late if (guess := estimate(c)) is not None}
-    return [count_candidate(min(guesses, key=guesses.__getitem__), budget)] if guesses else []
+    if not late:
+        return []
+    guesses = {id(c): estimate(c) for c in late}
+    least = min(late, key=lambda c: guess.macs if (guess := guesses[id(c)]) else math.inf)
+    return [count_candidate(least, budget)]
 
 
 def trainable_macs(speeds: Speeds, seconds: float, *, transfer: bool) -> float:
