@@ -21,12 +21,3 @@ def winners_are_timed_briefly():
     from convatlas.pipeline import keeping
 
     keeping.LATENCY_SECONDS = 0.2
-
-
-@pytest.fixture(scope="session")
-def onnx_operators_read_once():
-    """Torch's own exporter works as that of the package does, where a test calls it."""
-    from convatlas.deploy.lean_exporter import lean_exporter
-
-    with lean_exporter():
-        yield

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from convatlas.deploy.fold_norm import fold
+from convatlas.deploy.lean_exporter import lean_exporter
 from convatlas.deploy.onnx_operators import translations
 from convatlas.errors import UsageError
 from convatlas.models import find_entry, model_names
@@ -300,7 +301,7 @@ def test_compiled_network_agrees(cls, shallow):
 @exporting
 @every_class
 def test_exported_program_and_its_onnx_file_agree_also_at_another_batch_size(
-    cls, shallow, tmp_path, onnx_operators_read_once
+    cls, shallow, tmp_path
 ):
     """One export serves both: the file is made of the program that was just held to the network.
 
@@ -317,7 +318,10 @@ def test_exported_program_and_its_onnx_file_agree_also_at_another_batch_size(
         assert_close(answers_of(program.module(), example), answer)
     path = tmp_path / "model.onnx"
     table = dict(translations())
-    onnx = torch.onnx.export(program, dynamo=True, verbose=False, custom_translation_table=table)
+    with lean_exporter():
+        onnx = torch.onnx.export(
+            program, dynamo=True, verbose=False, custom_translation_table=table
+        )
     assert onnx is not None
     onnx.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -6,6 +6,7 @@ from PIL import Image
 
 from convatlas.data import Preprocess, make_images, open_images, resize
 from convatlas.data.images.resize import resize_weights
+from convatlas.deploy.lean_exporter import lean_exporter
 
 SIZES = [(37, 53, 32), (300, 200, 96), (28, 28, 28), (28, 28, 32), (7, 500, 16), (1, 1, 8)]
 
@@ -120,7 +121,6 @@ def test_wrong_input_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("onnx_operators_read_once")
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch.export's own use of its pytree
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # onnxscript's own
 @pytest.mark.parametrize(
@@ -139,14 +139,15 @@ def test_the_exported_file_agrees_for_any_height_and_width(channels, size, how, 
 
     module = Preprocess(channels, size, [0.45] * channels, [0.25] * channels, **how).eval()
     free = torch.export.Dim.DYNAMIC
-    program = torch.onnx.export(
-        module,
-        (noise(2, 41, 57, channels),),
-        dynamo=True,
-        dynamic_shapes=({0: free, 1: free, 2: free},),
-        input_names=["image"],
-        verbose=False,
-    )
+    with lean_exporter():
+        program = torch.onnx.export(
+            module,
+            (noise(2, 41, 57, channels),),
+            dynamo=True,
+            dynamic_shapes=({0: free, 1: free, 2: free},),
+            input_names=["image"],
+            verbose=False,
+        )
     assert program is not None
     program.save(tmp_path / "p.onnx")
     session = onnxruntime.InferenceSession(

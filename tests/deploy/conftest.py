@@ -69,7 +69,7 @@ def images():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, onnx_operators_read_once):
+def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model.onnx"
     export_onnx(build_classifier(), path, metadata={"model": "mixed ✓"})
     return path

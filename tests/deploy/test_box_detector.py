@@ -73,9 +73,7 @@ def test_what_both_must_find_decides_whether_they_agree(other, same):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_exported_file_finds_the_same_boxes_on_images_of_any_size(
-    tmp_path, onnx_operators_read_once
-):
+def test_the_exported_file_finds_the_same_boxes_on_images_of_any_size(tmp_path):
     torch.manual_seed(0)
     network = SSDLite.tiny()[0].eval()
     for head in network.class_heads:  # answers that differ from place to place

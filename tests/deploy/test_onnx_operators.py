@@ -62,7 +62,7 @@ def plain(boxes, scores):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_exported_suppression_keeps_the_same_boxes(tmp_path, onnx_operators_read_once):
+def test_an_exported_suppression_keeps_the_same_boxes(tmp_path):
     export_onnx(Suppressed(), tmp_path / "kept.onnx", metadata={})
     file = OnnxFile(tmp_path / "kept.onnx")
     seen = set()

@@ -61,7 +61,7 @@ def test_pairs_of_equal_shapes_share_a_batch_and_keep_their_order():
 
 
 @pytest.mark.slow
-def test_the_exported_file_takes_both_at_lengths_of_their_own(tmp_path, onnx_operators_read_once):
+def test_the_exported_file_takes_both_at_lengths_of_their_own(tmp_path):
     path = tmp_path / "scaled.onnx"
     predictor = Scaled().eval()
     export_onnx(predictor, path, metadata={})

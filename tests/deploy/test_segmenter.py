@@ -187,9 +187,7 @@ def test_settings_that_do_not_fit_are_refused():
     ],
     ids=["valid", "same", "bilinear", "volume"],
 )
-def test_the_exported_file_answers_images_of_any_size_as_the_network(
-    network, options, tmp_path, onnx_operators_read_once
-):
+def test_the_exported_file_answers_images_of_any_size_as_the_network(network, options, tmp_path):
     torch.manual_seed(0)
     predictor = made(network, window=[48] * network.dims, **options)
     export_onnx(predictor, tmp_path / "m.onnx", metadata={})

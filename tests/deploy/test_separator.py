@@ -53,7 +53,7 @@ def test_agreement_is_by_mixture_and_by_the_largest_difference():
     assert (agreement.share, agreement.difference) == (0.5, 0.5)
 
 
-def test_the_exported_file_takes_mixtures_of_any_length(onnx_operators_read_once):
+def test_the_exported_file_takes_mixtures_of_any_length():
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     network = ca.create_model("conv_tasnet_causal", width=1 / 16, blocks=2, repeats=1).eval()

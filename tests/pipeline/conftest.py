@@ -59,7 +59,7 @@ def hash_before_fit(digit_files):
 
 
 @pytest.fixture(scope="session")
-def run(digit_files, hash_before_fit, tmp_path_factory, onnx_operators_read_once):
+def run(digit_files, hash_before_fit, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "digits"
     return fit(digit_files, budget=ca.Budget(**BUDGET), time_limit_s=40, out=out)
 

@@ -53,7 +53,7 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def case_once(tmp_path_factory, onnx_operators_read_once):
+def case_once(tmp_path_factory):
     """Make the case of a task when a file of tests first asks for it, and keep it for the next.
 
     What a case registers is taken out again after each file, so that no other test meets it.
@@ -82,7 +82,7 @@ def frequency_task():
 
 
 @pytest.fixture(scope="module")
-def frequency(frequency_task, tmp_path_factory, onnx_operators_read_once):
+def frequency(frequency_task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("frequency")
     data = signals.make_signals(folder / "signals")
     other = signals.make_signals(folder / "others", 30, first=1000)
@@ -91,7 +91,7 @@ def frequency(frequency_task, tmp_path_factory, onnx_operators_read_once):
 
 
 @pytest.fixture(scope="module")
-def classify(tmp_path_factory, onnx_operators_read_once):
+def classify(tmp_path_factory):
     folder = tmp_path_factory.mktemp("classify")
     for name, start in (("digits", 0), ("others", 30)):
         write_digits(folder / name, start)
@@ -115,7 +115,7 @@ def write_digits(folder: Path, start: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def audio(tmp_path_factory, onnx_operators_read_once):
+def audio(tmp_path_factory):
     pytest.importorskip("soundfile")
     pytest.importorskip("soxr")
     folder = tmp_path_factory.mktemp("audio")
@@ -318,7 +318,7 @@ def write_reviews(folder: Path, count: int, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def language(tmp_path_factory, onnx_operators_read_once):
+def language(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language")
     data, other, new = folder / "lines.txt", folder / "others.txt", folder / "new.txt"
     write_lines(data, range(0, 500))

@@ -46,7 +46,7 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, onnx_operators_read_once, tiny):
+def run(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("extract")
     return ca.fit(
         write_speech(folder / "speech"),
@@ -212,9 +212,7 @@ def test_figures_table_and_doubts():
 
 
 @pytest.mark.slow
-def test_a_run_that_is_told_the_speaker_by_vectors(
-    tiny, tmp_path, capsys, onnx_operators_read_once
-):
+def test_a_run_that_is_told_the_speaker_by_vectors(tiny, tmp_path, capsys):
     from convatlas.deploy.onnx_file import OnnxFile
 
     folder, rows = write_speech(tmp_path / "speech"), ["mixture,target,vector"]

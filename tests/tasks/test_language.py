@@ -108,7 +108,7 @@ def test_a_seed_draws_the_same_texts(model):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_exported_file_reads_texts_of_any_length(model, tmp_path, onnx_operators_read_once):
+def test_the_exported_file_reads_texts_of_any_length(model, tmp_path):
     export_onnx(model, tmp_path / "model.onnx", metadata={})
     file = OnnxFile(tmp_path / "model.onnx")
     for count, length in ((1, 1), (2, 31), (3, 4)):

@@ -46,7 +46,7 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, onnx_operators_read_once, tiny):
+def run(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("separate")
     return ca.fit(
         write_speech(folder / "speech"),

@@ -103,9 +103,7 @@ def test_neither_loudness_nor_silence_changes_the_answer():
 
 
 @pytest.mark.slow
-def test_a_run_tests_predicts_and_exports_what_it_was_trained_on(
-    folder, tmp_path, capsys, onnx_operators_read_once
-):
+def test_a_run_tests_predicts_and_exports_what_it_was_trained_on(folder, tmp_path, capsys):
     onnxruntime = pytest.importorskip("onnxruntime")
     run = ca.fit(folder, model="swishnet_slim", epochs=2, out=tmp_path / "run", **HEARD)
     assert HEARD.items() <= run.config.facts.items()

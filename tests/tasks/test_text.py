@@ -77,7 +77,7 @@ def test_texts_of_other_lengths_in_a_batch_are_answered_as_alone():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["dcnn_sentence", "text_cnn_small"])
-def test_an_exported_file_takes_texts_of_any_length(name, tmp_path, onnx_operators_read_once):
+def test_an_exported_file_takes_texts_of_any_length(name, tmp_path):
     onnx = pytest.importorskip("onnx")
     facts = TextFacts(**FACTS)
     torch.manual_seed(0)
