@@ -259,7 +259,7 @@ class Task(ABC, Generic[D, E]):
         """Return what answers an input by several parts of it.
 
         Raises:
-            UsageError: the task has no such answers, or not from so many.
+            UsageError: the task has no such answers, or not from this number of parts.
         """
         raise UsageError(f"crops are parts of images with one class; this is the task {self.name}")
 
