@@ -136,6 +136,25 @@ def test_memory_that_runs_out_is_called_so(error):
         raise error
 
 
+def test_a_network_that_not_one_example_fits_with_is_called_so(monkeypatch):
+    sizes = []
+
+    def too_large(self, model, batch):
+        sizes.append(len(batch[0]))
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("convatlas.train.tasks.classify.Classify.loss", too_large)
+    recipe = Recipe(epochs=0.1, batch_size=8)
+    runner = TrialRunner(TASK, open_images("digits"), recipe, StopRequest(), Silent())
+    options = {"in_channels": 1, "num_classes": 10, "size": 21}
+    candidate = Candidate("linear_classifier", options, {"size": 21})
+    record = Trial(model=candidate.name, options={}, example={"size": 21}, input="21 px")
+    trial = LiveTrial(count_candidate(candidate, Budget()), record)
+    with pytest.raises(OutOfMemory, match="not enough memory to train linear_classifier"):
+        runner.train(trial, None, title="too large")
+    assert sizes == [8, 4, 2, 1]
+
+
 def test_other_errors_keep_their_words():
     with pytest.raises(RuntimeError, match="shape"), _named_memory("big_net"):
         raise RuntimeError("shape mismatch")

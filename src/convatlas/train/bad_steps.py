@@ -25,6 +25,11 @@ class BadSteps:
         if self.skipping:
             self._before = copied_buffers(self.run.state.network)
 
+    def put_back(self) -> None:
+        """Give the network back what `begin` kept, if anything."""
+        if self.skipping:
+            put_back(self.run.state.network, self._before)
+
     def first(self, loss: Tensor) -> tuple[int, float] | None:
         """Return the step whose loss is no finite number, and that loss; None while all are."""
         judged: Any = loss.detach()
@@ -54,7 +59,7 @@ class BadSteps:
         """Go on without a step; if there are many in a row, do not."""
         state = self.run.state
         state.optimizer.zero_grad()
-        put_back(state.network, self._before)
+        self.put_back()
         self._in_a_row += 1
         step = state.result.steps
         self.run.progress.say(f"left out, as {why}: {self._words(step, batch)}")

@@ -41,6 +41,7 @@ class RunState:
         losses: of the steps since the last row of the log.
         all_learn: parts that were frozen at first learn by now.
         judging: steps are taken whose validation is not over.
+        micro_batch: examples at once that memory was enough for; None: a whole batch.
     """
 
     network: nn.Module
@@ -59,6 +60,7 @@ class RunState:
     losses: list[Tensor] = field(default_factory=list)
     all_learn: bool = False
     judging: bool = False
+    micro_batch: int | None = None
 
     @property
     def kept(self) -> nn.Module:
@@ -96,6 +98,7 @@ class RunState:
             "validated_s": self.validated_s,
             "all_learn": self.all_learn,
             "judging": self.judging,
+            "micro_batch": self.micro_batch,
             "best": self.best.values(),
             "plateau": self.plateau.values(),
             "log": self.log.rows,
@@ -123,6 +126,7 @@ class RunState:
         self.result.seconds_before = self.result.seconds
         self.epoch, self.place, self.done = values["epoch"], values["place"], values["done"]
         self.judging = values["judging"]
+        self.micro_batch = values.get("micro_batch")  # older checkpoints have none
         self.closing_s, self.validated_s = values["closing_s"], values["validated_s"]
         losses = checkpoint.tensors.get(LOSSES)
         self.losses = [] if losses is None else list(losses.to(accelerator.device))

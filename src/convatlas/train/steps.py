@@ -9,6 +9,7 @@ from convatlas.train.loss_check import finite_gradients
 from convatlas.train.random_draws import STEP, seed_of, set_generators
 from convatlas.train.run import Run
 from convatlas.train.share_done import count_step
+from convatlas.train.small_batches import SmallBatches, free_memory
 
 
 class Steps:
@@ -16,6 +17,7 @@ class Steps:
 
     def __init__(self, run: Run, bad_steps: BadSteps):
         self.run, self.bad_steps = run, bad_steps
+        self.small_batches = SmallBatches(run)
 
     def step(self, batch: Any) -> None:
         """Train on a batch."""
@@ -25,13 +27,9 @@ class Steps:
         if run.frozen.modules and run.state.done >= run.recipe.freeze_until:
             run.let_all_learn()
         self._set_rate()
-        self._seed()
         self.bad_steps.begin()
-        with run.accelerator.autocast():
-            loss = run.task.loss(run.model, batch)
-        bad = self.bad_steps.first(loss)
+        loss, bad = self._gradients(batch)
         if bad is None:
-            run.accelerator.backward(loss)
             self._update(loss, batch)
         elif not self.bad_steps.skipping:
             self.bad_steps.diverge(*bad, batch)
@@ -39,6 +37,51 @@ class Steps:
         else:
             self.bad_steps.leave_out(f"its loss is {bad[1]}", batch)
         count_step(run, loss)
+
+    def _gradients(self, batch: Any) -> tuple[Tensor, tuple[int, float] | None]:
+        """Compute the loss and its gradients, in smaller batches if memory is short.
+
+        Returns the loss, and what `BadSteps.first` says of it.
+
+        Raises:
+            MemoryError | RuntimeError: not enough memory for a single example.
+        """
+        while True:
+            self._seed()
+            try:
+                found = self._gradients_of_parts(batch)
+            except (MemoryError, RuntimeError) as error:
+                self.small_batches.shrink(batch, error)
+            else:
+                self.small_batches.done()
+                return found
+            # Here, as the error holds what the step has computed until it is forgotten.
+            self._begin_anew()
+
+    def _gradients_of_parts(self, batch: Any) -> tuple[Tensor, tuple[int, float] | None]:
+        run, losses = self.run, []
+        for part, share in self.small_batches.of(batch):
+            with run.accelerator.autocast():
+                loss = run.task.loss(run.model, part)
+            bad = self.bad_steps.first(loss)
+            if bad is not None:
+                return loss.detach(), bad
+            if share != 1:
+                loss = share * loss
+            run.accelerator.backward(loss)
+            losses.append(loss.detach())
+        return sum(losses[1:], losses[0]), None
+
+    def _begin_anew(self) -> None:
+        """Undo what a step did that memory was not enough for.
+
+        Running statistics that it has moved stay so: they are measured anew before a validation.
+        """
+        run = self.run
+        run.state.optimizer.zero_grad()
+        self.bad_steps.put_back()
+        run.fastest_way.forget()
+        free_memory(run.accelerator.device)
 
     def _set_rate(self) -> None:
         state, recipe = self.run.state, self.run.recipe

@@ -82,6 +82,10 @@ class FastestWay(ExitStack):
         hook = model.register_forward_pre_hook(remember, with_kwargs=True)
         self.callback(hook.remove)
 
+    def forget(self) -> None:
+        """Leave the network as it is: memory is too short to compute a step several ways."""
+        self._given = None
+
     def choose(self, *models: nn.Module, steps: int, limit_s: float | None) -> None:
         """Let networks of one kind compute the way in which a step of the first is fastest.
 
