@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from convatlas.data import make_images
+from convatlas.data import make_images, open_images
 from convatlas.data.boxes.synthetic import make_boxes
+from convatlas.tasks.classify import TASK
 
 
 @pytest.fixture
@@ -64,3 +66,27 @@ def test_a_task_and_its_options_can_be_given(convatlas, tmp_path):
     assert "above the limit of 100 pixels" in done.err
     assert "nothing wrong was found" in convatlas("data", "check", folder).out
     assert convatlas("data", "show", folder).code == 2
+
+
+def test_five_channels_are_said_counted_and_shown_as_three(convatlas, tmp_path):
+    numbers = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "bands" / name).mkdir(parents=True)
+        for place in range(10):
+            values = numbers.integers(0, 4096, (8, 8, 5), np.uint16)
+            np.save(tmp_path / "bands" / name / f"{place}.npy", values)
+    done = convatlas("data", "check", tmp_path / "bands")
+    assert done.code == 0
+    assert "2 classes, 8 x 8 pixels, 5 channels" in done.out
+    assert "the images have 5 channels, all of which are used; pictures" in done.out
+    assert "files of over 8 bits hold values of 12 bits: 0 is black and 4,095" in done.out
+    stats = json.loads(convatlas("data", "stats", tmp_path / "bands", "--json").out)
+    assert "channel 5" in json.dumps(stats)
+    out = tmp_path / "seen.png"
+    assert convatlas("data", "preview", tmp_path / "bands", "--out", out, "--count", "2").code == 0
+    assert out.exists()
+    data = open_images(tmp_path / "bands")
+    assert [text for text, _ in TASK.preview(data, "train", 0).words] == [
+        "a",
+        "channels 1 to 3 of 5",
+    ]

@@ -295,8 +295,8 @@ def test_a_newline_in_a_name_stays_on_one_line(tmp_path):
 
 
 def test_other_channel_counts_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="channels must be 1 or 3, got 4"):
-        read_image(tmp_path / "x.png", 4)
+    with pytest.raises(ValueError, match="channels must be 1 or more, got 0"):
+        read_image(tmp_path / "x.png", 0)
 
 
 def test_bytes_of_an_image_are_the_only_thing_that_counts(tmp_path):

@@ -41,7 +41,7 @@ def changed(stored, place, value):
         ("format", None, "format"),
         ("classes", KeyError, "classes"),
         ("classes", ["a", "a"], "differ"),
-        ("channels", 2, "channels must be 1 or 3, got 2"),
+        ("channels", 0, "channels must lie in 1..512, got 0"),
         ("channels", None, "channels"),
         ("height", 1_000_000_000, "height"),
         ("height", float("inf"), "height"),

@@ -68,6 +68,7 @@ class FileKind:
 
 
 IMAGES = FileKind("an image", "images", "photo.jpg", SUFFIX_FORMATS)
+ARRAYS = replace(IMAGES, example="photo.npy", formats={".npy": "NPY"})  # images as well
 SOUNDS = FileKind("a sound", "sounds", "clip.wav", SOUND_FORMATS)
 TEXTS = FileKind("a text", "texts", "note.txt", {".txt": "TXT"})
 SPEECH = replace(SOUNDS, group="speaker", groups="speakers")

@@ -15,6 +15,7 @@ from convatlas.data.images.aspect import NOT_SQUARE, usual_aspect
 from convatlas.data.images.augment import LEVELS
 from convatlas.data.images.image_data import ImageFacts
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.many_channels import COLOUR
 from convatlas.data.images.open import takes_images
 from convatlas.data.images.photographs import are_photographs
 from convatlas.data.images.statistics import image_statistics
@@ -73,6 +74,7 @@ class Classify(ClassTask[ImageData]):
         "the files of MNIST (and of its kin), CIFAR-10, CIFAR-100 or SVHN as they are published",
         "shards of WebDataset, tables of images (parquet, or as `datasets` saves them), `hf:NAME`",
         "a folder with metadata.jsonl, a line an image with its file_name and label",
+        "any of these with TIFF or npy files (height, width, channels) of more than three channels",
         "`digits`, which are embedded",
     )
     next = "photo.png"
@@ -114,7 +116,12 @@ class Classify(ClassTask[ImageData]):
     def open_test(self, source, facts, *, max_broken, progress) -> ImageData:
         known = ImageFacts.model_validate(facts)
         return open_test(
-            source, known.classes, max_broken=max_broken, reading=known.reading, progress=progress
+            source,
+            known.classes,
+            max_broken=max_broken,
+            reading=known.reading,
+            progress=progress,
+            channels=known.channels,
         )
 
     def reopen(self, stored, source, facts) -> ImageData:
@@ -143,7 +150,7 @@ class Classify(ClassTask[ImageData]):
         return transfer_networks(checkpoints, _options(data), data.height * data.width)
 
     def suits_public_weights(self, data: ImageData) -> bool:
-        return are_photographs(data)
+        return data.channels in COLOUR and are_photographs(data)
 
     def input_words(self, example) -> str:
         return f"{example['size']} px"
@@ -193,7 +200,7 @@ class Classify(ClassTask[ImageData]):
         return middle(item)
 
     def predict(self, predictor, asked, facts, progress):
-        total, listed = listed_images(asked, progress)
+        total, listed = listed_images(asked, progress, arrays=True)
         known = ImageFacts.model_validate(facts)
         answers = answer_asked(predictor, listed, known.channels, known.reading)
         return total, (class_prediction(*answer, known.classes) for answer in answers)
@@ -229,7 +236,10 @@ class Classify(ClassTask[ImageData]):
 
     def preview(self, data: ImageData, split: str, place: int) -> Sample:
         part = data.splits[split]
-        return Sample(to_pil(part.read(place)), [(data.classes[part.labels[place]], None)])
+        words = [data.classes[part.labels[place]]]
+        if data.channels not in COLOUR:
+            words.append(f"channel{'s 1 to 3' if data.channels > 3 else ' 1'} of {data.channels}")
+        return Sample(to_pil(part.read(place)), [(word, None) for word in words])
 
     def runtime_code(self, path: Path, run) -> str:
         known = ImageFacts.model_validate(run.facts)
@@ -251,7 +261,7 @@ class _Settings(BaseModel):
 
 def _magnitude(options: Mapping[str, Any], data: ImageData) -> int:
     magnitude = int(options.get("randaugment", 0))
-    if magnitude and data.channels not in (1, 3):
+    if magnitude and data.channels not in COLOUR:
         raise UsageError(f"randaugment takes grey or colour images, not {data.channels} channels")
     return magnitude
 

@@ -38,12 +38,17 @@ def with_reading(facts: Mapping[str, Any], options: Mapping[str, Any]) -> dict[s
     return {**facts, "reading": reading.model_copy(update=limits).model_dump()}
 
 
-def listed_images(asked: Any, progress: Progress) -> tuple[int | None, Iterable[Asked]]:
+def listed_images(
+    asked: Any, progress: Progress, *, arrays: bool = False
+) -> tuple[int | None, Iterable[Asked]]:
     """Return how many images are asked about, None where only time will tell, and the images.
 
     A generator may make more images than memory holds: they are not counted beforehand.
+
+    Args:
+        arrays: whether npy files are images, as `find_asked` takes it.
     """
-    found = find_asked(asked, progress)
+    found = find_asked(asked, progress, arrays=arrays)
     if isinstance(asked, Iterator):
         return None, found
     listed: Sequence[Asked] = list(found)

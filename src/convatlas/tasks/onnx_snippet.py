@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from convatlas.data.images.many_channels import COLOUR
 from convatlas.data.images.stored_reading import Reading, Window
 
 RUNTIME_CODE = '''\
@@ -41,9 +42,47 @@ def read(file):
     image = image.convert("L" if grey else "RGB")
     return np.asarray(image.convert({mode!r})){axis}
 '''
+ARRAY_CODE = '''\
+import json
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession({file!r})
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+
+
+def read(file):
+    """Numbers of an npy or TIFF file of {channels} channels. uint8 (h, w, {channels})
+
+    Reads what convatlas reads in the same way, except TIFF files that state that they lie turned.
+    It refuses no value far out of range.
+    """
+    if file.lower().endswith(".npy"):
+        values = np.load(file)
+    else:
+        from tifffile import TiffFile
+
+        with TiffFile(file) as opened:
+            page = opened.pages[0]
+            values = page.asarray()
+            values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
+    if values.shape[2:] != ({channels},):
+        raise ValueError(f"{{file}}: must have {channels} channels, got {{values.shape}}")
+    if values.dtype == bool:
+        return values.astype(np.uint8) * 255
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind == "f":
+        black, white = {floats}
+    else:
+        black, white = {whole}
+    values = ((values.astype(np.float64) - black) * 255 / (white - black)).clip(0, 255)
+    return np.floor(values + 0.5).astype(np.uint8)
+'''
 CLASS_CODE = """
 
-probabilities = session.run(None, {"image": read("photo.png")[None]})[0][0]
+probabilities = session.run(None, {{"image": read({photo!r})[None]}})[0][0]
 print(classes[probabilities.argmax()], probabilities.max())
 """
 STATED = """\
@@ -57,8 +96,19 @@ COLOUR_LIMIT = """
 
 
 def runtime_code(file: Path, channels: int, reading: Reading) -> str:
-    """Return code for an exported classifier: ONNX Runtime, NumPy and Pillow are enough."""
-    return reading_code(file, channels, reading) + CLASS_CODE
+    """Return code for an exported classifier: ONNX Runtime, NumPy and Pillow are enough.
+
+    Images of other channels than grey or colour need tifffile in place of Pillow.
+    """
+    if channels in COLOUR:
+        return reading_code(file, channels, reading) + CLASS_CODE.format(photo="photo.png")
+    code = ARRAY_CODE.format(
+        file=str(file),
+        channels=channels,
+        floats=_window(reading.value_range or reading.floats, USUAL_FLOATS),
+        whole=_window(reading.value_range or reading.whole, USUAL_WHOLE),
+    )
+    return code + CLASS_CODE.format(photo="photo.tif")
 
 
 def reading_code(file: Path, channels: int, reading: Reading) -> str:

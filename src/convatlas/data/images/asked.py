@@ -17,6 +17,7 @@ from convatlas.data.images.stacks import NoSlice, count_slices, stack_member
 from convatlas.data.images.stored_reading import Reading
 from convatlas.data.slice_names import is_array, is_stack_suffix, slice_name
 from convatlas.data.sources.asked_paths import asked_paths
+from convatlas.data.sources.image_kind import asked_kind
 from convatlas.errors import DataError, UsageError
 from convatlas.progress import Progress, Silent
 
@@ -50,13 +51,16 @@ class Asked:
             raise DataError(f"{self.name}: {error}") from None
 
 
-def find_asked(asked: Any, progress: Progress | None = None) -> Iterator[Asked]:
+def find_asked(
+    asked: Any, progress: Progress | None = None, *, arrays: bool = False
+) -> Iterator[Asked]:
     """Yield each image of what a run is asked about, in order; folders are searched to the end.
 
     Args:
         asked: what `EXPECTED` says. An iterable is taken one by one, so it may be longer than
             memory.
         progress: told what a folder holds besides images.
+        arrays: whether npy files are images in a folder of such, or by a pattern of such.
 
     Raises:
         UsageError: it is none of these.
@@ -65,7 +69,8 @@ def find_asked(asked: Any, progress: Progress | None = None) -> Iterator[Asked]:
     count = 0
     for value in _flat(asked):
         if isinstance(value, str | os.PathLike):
-            for name, path, error in asked_paths(Path(value), IMAGES, tell):
+            kind = asked_kind(Path(value)) if arrays else IMAGES
+            for name, path, error in asked_paths(Path(value), kind, tell):
                 yield Asked(name, path, error)
         else:
             count += 1

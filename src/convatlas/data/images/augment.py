@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.data.images.image_data import ImageData
+from convatlas.data.images.many_channels import COLOUR as COLOUR_CHANNELS
 
 LEVELS = ("none", "digits", "tiny", "photo", "inception", "resnet")
 CROPPED = ("photo", "inception", "resnet")  # cut from a larger picture than the network takes
@@ -51,16 +52,49 @@ def augmentation(
         return v2.Compose([v2.RandomCrop(size, padding=4), v2.RandomHorizontalFlip()])
     if level == "photo":
         crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True)
-        colour = v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2 * (channels == 3))
+        colour = colour_change(0.2, channels)
         return v2.Compose([crop, v2.RandomHorizontalFlip(), colour])
     if level in EACH_ALONE:
         area, ratio = (
             ((0.08, 1.0), (3 / 4, 4 / 3)) if level == "inception" else (RESNET_AREA, (1, 1))
         )
         crop = v2.RandomResizedCrop(size, scale=area, ratio=ratio, antialias=True)
-        colour = v2.ColorJitter(COLOUR, COLOUR, COLOUR * (channels == 3))
+        colour = colour_change(COLOUR, channels)
         return v2.Compose([crop, v2.RandomHorizontalFlip(), colour])
     raise ValueError(f"augmentation: level must be one of {', '.join(LEVELS)}, got {level!r}")
+
+
+def colour_change(amount: float, channels: int) -> nn.Module:
+    """Return a random change of brightness and contrast, of colour images of saturation too.
+
+    Args:
+        amount: each is multiplied by 1 - amount to 1 + amount; of images that are neither grey
+            nor in colour each channel alone.
+    """
+    from torchvision.transforms import v2  # slow to import
+
+    if channels in COLOUR_CHANNELS:
+        return v2.ColorJitter(amount, amount, amount * (channels == 3))
+    return ChannelJitter(amount)
+
+
+class ChannelJitter(nn.Module):
+    """Change brightness and contrast of each channel alone, by factors near 1.
+
+    Channels of satellites or microscopes are measured apart, and have no saturation.
+
+    Shape: uint8 (..., c, h, w) -> uint8 (..., c, h, w); all images share the draw.
+    """
+
+    def __init__(self, amount: float):
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, images: Tensor) -> Tensor:
+        bright, contrast = 1 + self.amount * (2 * torch.rand(2, images.shape[-3], 1, 1) - 1)
+        values = images * bright
+        mean = values.mean((-2, -1), keepdim=True)
+        return (mean + (values - mean) * contrast).round().clamp(0, 255).to(images.dtype)
 
 
 def choose_augmentation(data: ImageData) -> str:

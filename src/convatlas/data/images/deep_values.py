@@ -198,3 +198,25 @@ def usual_window(low: float, high: float, *, fractions: bool) -> Window:
 
 def _several(value: object) -> tuple:
     return value if isinstance(value, tuple) else (value,)
+
+
+def array_to_uint8(array: np.ndarray, reading: Reading = PLAIN) -> np.ndarray:
+    """Return numbers of any kind as 0..255, each where it lies between black and white.
+
+    Raises:
+        UnknownRange: they have no known range.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * 255
+    fractions = array.dtype.kind == "f"
+    low, high = float(finite(array).min()), float(array.max())
+    window = reading.value_range or (reading.floats if fractions else reading.whole)
+    if window is None:
+        if array.dtype.kind == "i" and low >= 0 and high <= 255:  # what sums of 8 bits become
+            return array.astype(np.uint8)
+        window = usual_window(low, high, fractions=fractions)
+    elif reading.value_range is None:
+        check_window(low, high, window)
+    return window_to_uint8(array, window)

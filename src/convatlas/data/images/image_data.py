@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.many_channels import MAX_IMAGE_CHANNELS
 from convatlas.data.images.read import decode, quiet_pillow
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import file_path, printable
@@ -25,7 +26,7 @@ class ImageFacts(BaseModel):
 
     Args:
         classes: the class map; a label is a place in it.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for grey, 3 for colour, or as many as the files have.
         height: median of the images, in pixels; `width` too.
         reading: of files; the limits, and what deep numbers mean.
     """
@@ -33,7 +34,7 @@ class ImageFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     classes: Annotated[list[str], Field(min_length=2)]
-    channels: Literal[1, 3]
+    channels: Annotated[int, Field(ge=1, le=MAX_IMAGE_CHANNELS)]
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]
     reading: Reading = PLAIN
@@ -127,7 +128,7 @@ class ImageData:
         source: `digits`, or the absolute path of the folder or CSV file, in its stored form
             (`convatlas.text.true_name` gives the path).
         classes: the class map; a label is a place in it.
-        channels: 1 where every image is grey, else 3.
+        channels: 1 where every image is grey, else 3, or as many as the files have.
         height: median of the readable images, upright.
         width: the median of the same images.
         splits: under `train`, `val` and `test`.
@@ -153,7 +154,7 @@ class ImageData:
         """Return `ImageFacts` as JSON."""
         known = ImageFacts(
             classes=list(self.classes),
-            channels=self.channels,  # pyright: ignore[reportArgumentType]  checked by the model
+            channels=self.channels,
             height=self.height,
             width=self.width,
             reading=self.reading,

@@ -8,21 +8,19 @@ from torch import Tensor
 
 from convatlas.data.images.deep_values import (
     UnknownRange,
-    check_window,
-    finite,
-    usual_window,
-    window_to_uint8,
+    array_to_uint8,
 )
 from convatlas.data.images.image_limits import ImageTooLarge, check_size
+from convatlas.data.images.many_channels import COLOUR
 from convatlas.data.images.read import (
-    UnreadableImage,
+    array_planes,
     exif_transpose,
     planes,
     quiet_pillow,
-    reason_of,
     to_uint8,
 )
 from convatlas.data.images.stored_reading import PLAIN, Reading
+from convatlas.data.images.unreadable import UnreadableImage, reason_of
 from convatlas.errors import DataError, UsageError
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
@@ -33,9 +31,10 @@ def image_from(value: Any, channels: int, reading: Reading = PLAIN) -> Tensor:
 
     Args:
         value: a Pillow image; an array (h, w) or (h, w, c); or a tensor (h, w) or (c, h, w), with
-            c of 1, 3 or 4. The other order of axes is taken where only that fits. uint8, or
-            deeper whole numbers and floats, whose black and white are those of the run.
-        channels: 1 for grey, 3 for RGB.
+            c of 1, 3 or 4, or else just the `channels`. The other order of axes is taken where
+            only that fits. uint8, or deeper whole numbers and floats, whose black and white are
+            those of the run.
+        channels: 1 for grey, 3 for RGB, or as many as the images of the run have.
         reading: the limits, and what deep numbers mean.
 
     Shape: uint8 (channels, h, w)
@@ -46,9 +45,11 @@ def image_from(value: Any, channels: int, reading: Reading = PLAIN) -> Tensor:
     """
     with quiet_pillow():
         try:
+            if channels not in COLOUR:
+                return array_planes(_of_channels(value, channels, reading), channels, reading)
             if isinstance(value, Image.Image):
                 return planes(_upright(value, reading), channels)
-            return planes(_picture(_last_axis_channels(value), reading), channels)
+            return planes(_picture(_last_axis_channels(value, CHANNELS), reading), channels)
         except (UnreadableImage, ImageTooLarge, UnknownRange) as error:
             raise DataError(str(error)) from None
 
@@ -69,7 +70,18 @@ def _upright(image: Image.Image, reading: Reading) -> Image.Image:
     return exif_transpose(to_uint8(own, reading), own)
 
 
-def _last_axis_channels(value: Any) -> np.ndarray:
+def _of_channels(value: Any, channels: int, reading: Reading) -> np.ndarray:
+    """Numbers of an image of other channels than colour. Shape: (h, w, channels)"""
+    if isinstance(value, Image.Image):
+        raise UnreadableImage(f"must be an array of {channels} channels, got a Pillow image")
+    array = _last_axis_channels(value, (channels,))
+    if array.ndim == 2:
+        raise UsageError(f"an image must have {channels} channels, got {tuple(array.shape)}")
+    check_size(array.shape[1], array.shape[0], reading.max_pixels)
+    return array
+
+
+def _last_axis_channels(value: Any, known: tuple[int, ...]) -> np.ndarray:
     """Shape: (h, w) or (h, w, c)."""
     first = isinstance(value, Tensor)
     array = _as_array(value)
@@ -79,9 +91,10 @@ def _last_axis_channels(value: Any) -> np.ndarray:
         )
     if array.ndim == 2:
         return array
-    fits_first, fits_last = array.shape[0] in CHANNELS, array.shape[2] in CHANNELS
+    fits_first, fits_last = array.shape[0] in known, array.shape[2] in known
     if not (fits_first or fits_last):
-        raise UsageError(f"an image must have 1, 3 or 4 channels, got {tuple(array.shape)}")
+        words = f"{known[0]}" if len(known) == 1 else "1, 3 or 4"
+        raise UsageError(f"an image must have {words} channels, got {tuple(array.shape)}")
     return np.moveaxis(array, 0, 2) if fits_first and (first or not fits_last) else array
 
 
@@ -103,21 +116,5 @@ def _picture(array: np.ndarray, reading: Reading) -> Image.Image:
     check_size(array.shape[1], array.shape[0], reading.max_pixels)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * 255
-    elif array.dtype != np.uint8:
-        array = _shallow(array, reading)
+    array = array_to_uint8(array, reading)
     return to_uint8(Image.fromarray(np.ascontiguousarray(array)), reading)
-
-
-def _shallow(array: np.ndarray, reading: Reading) -> np.ndarray:
-    fractions = array.dtype.kind == "f"
-    low, high = float(finite(array).min()), float(array.max())
-    window = reading.value_range or (reading.floats if fractions else reading.whole)
-    if window is None:
-        if array.dtype.kind == "i" and low >= 0 and high <= 255:  # what sums of 8 bits become
-            return array.astype(np.uint8)
-        window = usual_window(low, high, fractions=fractions)
-    elif reading.value_range is None:
-        check_window(low, high, window)
-    return window_to_uint8(array, window)

@@ -34,7 +34,7 @@ class KeptPixels:
         return size <= self.room
 
     def keep(self, file: str, image: Tensor) -> None:
-        """Keep an image if there is room. Shape: uint8 (1 or 3, h, w)"""
+        """Keep an image if there is room. Shape: uint8 (channels, h, w)"""
         with self._lock:
             if file not in self._images and self.has_room(image.numel()):
                 self.room -= image.numel()

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convatlas.data.formats import IMAGES
+from convatlas.data.images.common_channels import (
+    channel_notes,
+    check_channels,
+    common_channels,
+)
 from convatlas.data.images.digits import SIDE, load_digits
 from convatlas.data.images.image_data import FileStore, ImageData, PixelStore, Split, Store
 from convatlas.data.images.kept_pixels import KeptPixels
@@ -22,6 +26,7 @@ from convatlas.data.sources.classes import absent_classes, check_left, class_map
 from convatlas.data.sources.duplicates import find_duplicates, pairs_across
 from convatlas.data.sources.folders import list_folder
 from convatlas.data.sources.holds_kind import holds_kind
+from convatlas.data.sources.image_kind import image_kind
 from convatlas.data.sources.listing import SPLITS, Item, Listing
 from convatlas.data.sources.metadata import list_metadata, metadata_files
 from convatlas.data.sources.split import cut, cut_items
@@ -70,7 +75,8 @@ def open_images(
     # Before minutes of reading.
     named = (LOOSE,) if loose else class_map(listing.source, listing.items, classes)
     cut_items(listing, listing.items, seed, [])
-    facts, broken = scan_listing(listing, max_broken, reading, progress, kept)
+    facts, broken = scan_listing(listing, max_broken, reading, progress, kept, many=not loose)
+    common_channels(listing.source, facts)
     items = readable(listing.items, facts)
     check_left(listing.source, items, named)
     duplicates = find_duplicates((fact.file, fact.pixels) for fact in facts)
@@ -91,11 +97,15 @@ def open_test(
     reading: Reading = PLAIN,
     progress: Progress | None = None,
     loose: bool = False,
+    channels: int | None = None,
 ) -> ImageData:
     """Open labelled images to evaluate a run on: one split, `test`, and nothing cut off.
 
     Takes what `open_images` takes; where the source states a test split, only that is used.
     The digits give their own 1,000 of seed 0.
+
+    Args:
+        channels: of the run, which the images must have.
     """
     if source == "digits":
         data = open_digits(0, classes)
@@ -111,7 +121,10 @@ def open_test(
         listing.notes.append(f"{listing.source}: no test split, so the images of {given} are used")
     listing = replace(listing, items=[replace(item, split="test") for item in listing.items])
     named = (LOOSE,) if loose else class_map(listing.source, listing.items, classes, some=True)
-    facts, broken = scan_listing(listing, max_broken, reading, progress)
+    facts, broken = scan_listing(listing, max_broken, reading, progress, many=not loose)
+    found = common_channels(listing.source, facts)
+    if channels is not None:
+        check_channels(listing.source, facts, found, channels)
     facts, broken = refuse_unexplained(listing, facts, broken, reading, max_broken)
     items = readable(listing.items, facts)
     held = {item.label for item in listing.items}
@@ -126,7 +139,7 @@ def takes_images(source: str | Path) -> bool:
     if source == "digits":
         return True
     path = real_source(source)
-    return holds_packed(path) or holds_kind(path, IMAGES)
+    return holds_packed(path) or holds_kind(path, image_kind(path))
 
 
 def real_source(source: str | Path) -> Path:
@@ -147,7 +160,7 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
         if tables:
             return list_metadata(path, tables, need_train=need_train)
         if path.is_dir():
-            return list_folder(path, need_train=need_train)
+            return list_folder(path, need_train=need_train, kind=image_kind(path))
         if not path.exists():
             raise DataError(f"{where}: no such file or folder; 'digits' is the embedded data set")
     except OSError as error:
@@ -157,7 +170,7 @@ def list_source(source: str | Path, *, need_train: bool = True) -> Listing:
             f"{where}: must be 'digits', a folder of images, a CSV file or a data set in its own "
             f"files (docs/tasks/data.md lists them), got a file {path.suffix}"
         )
-    return list_table(path, need_train=need_train)
+    return list_table(path, need_train=need_train, kind=image_kind(path))
 
 
 def scan_listing(
@@ -166,10 +179,18 @@ def scan_listing(
     reading: Reading,
     progress: Progress | None,
     kept: KeptPixels | None = None,
+    *,
+    many: bool = False,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
-    """Read every file; stop where too many are broken."""
+    """Read every file; stop where too many are broken.
+
+    Args:
+        many: whether images may have more channels than colour has.
+    """
     files = [item.file for item in listing.items]
-    facts, unreadable = scan_files(listing.root, files, progress, reading, kept, listing.contents)
+    facts, unreadable = scan_files(
+        listing.root, files, progress, reading, kept, listing.contents, many
+    )
     broken = listing.broken + [
         (file, f"{reason}, {listing.places[file]}" if file in listing.places else reason)
         for file, reason in unreadable
@@ -231,7 +252,7 @@ def build(
 ) -> ImageData:
     """Build the opened data set of items that all have their split."""
     modes, sizes = measure(facts)
-    channels = 1 if all(fact.grey for fact in facts) else 3
+    channels = common_channels(listing.source, facts)
     store = FileStore(listing.root.resolve(), channels, reading, kept, listing.contents)
     splits = gather(items, classes, store)
     report = ScanReport(
@@ -240,7 +261,7 @@ def build(
         broken=broken,
         renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
         ignored=listing.ignored,
-        notes=listing.notes + similar_classes(classes),
+        notes=listing.notes + similar_classes(classes) + channel_notes(channels),
         leaks=pairs_across(duplicates, {item.file: str(item.split) for item in items}),
         conflicts=pairs_across(duplicates, {item.file: item.label for item in items}),
         modes=modes,

@@ -5,7 +5,6 @@ is applied, and of an animated file the first frame is taken.
 """
 
 import io
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from convatlas.data.images.deep_values import (
     CONTENT,
     SIXTEEN_BITS,
     UnknownRange,
+    array_to_uint8,
     check_window,
     colour_values,
     finite,
@@ -36,10 +36,13 @@ from convatlas.data.images.image_limits import (
     megapixels,
     shrink_jpeg,
 )
+from convatlas.data.images.many_channels import COLOUR, load_numbers
 from convatlas.data.images.pillow_state import PILLOW_STATE
 from convatlas.data.images.stacks import NoSlice, open_slice, real_slice
 from convatlas.data.images.stored_reading import PLAIN, Reading
+from convatlas.data.images.unreadable import UnreadableImage, check_file, reason_of
 from convatlas.data.names import printable
+from convatlas.data.slice_names import is_array
 from convatlas.data.threads import wait_for_pixels
 from convatlas.errors import DataError
 
@@ -56,15 +59,11 @@ TURNS = {  # EXIF orientation: what makes the image upright
 }
 
 
-class UnreadableImage(Exception):
-    """An image file that cannot be used; the message is the reason, without the file."""
-
-
 def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Tensor:
     """Read one image file as 8-bit numbers.
 
     Args:
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for grey, 3 for RGB; another number for files that have just as many.
         reading: the limits, and what the numbers of deep files mean; a run stores its own.
 
     Shape: uint8 (channels, h, w), at the file's own size after the EXIF turn; a JPEG above the
@@ -72,10 +71,10 @@ def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Ten
 
     Raises:
         DataError: the file is missing, damaged, no image, or above the limits.
-        ValueError: channels is neither 1 nor 3.
+        ValueError: channels is below 1.
     """
-    if channels not in (1, 3):
-        raise ValueError(f"read_image: channels must be 1 or 3, got {channels}")
+    if channels < 1:
+        raise ValueError(f"read_image: channels must be 1 or more, got {channels}")
     with quiet_pillow():
         return decode(Path(path), channels, reading)
 
@@ -91,11 +90,23 @@ def decode(
     try:
         if isinstance(content, np.ndarray) and content.shape[2:] in ((channels,), ()):
             return pixel_planes(content, channels)
+        if channels not in COLOUR or (content is None and is_array(path.name)):
+            values = numbers_of(path if content is None else content, reading)
+            if values is None:
+                raise UnreadableImage(f"must be a TIFF or npy file of {channels} channels")
+            return array_planes(values, channels, reading)
         image = load(path, reading) if content is None else load_content(content, reading)
         upright = exif_transpose(to_uint8(image, reading), image)
-    except UnreadableImage as error:
+    except (UnreadableImage, UnknownRange) as error:
         raise DataError(f"{printable(path)}: {error}") from None
     return planes(upright, channels)
+
+
+def numbers_of(source: Path | bytes | np.ndarray, reading: Reading) -> np.ndarray | None:
+    """Return what `load_numbers` does, also of pixels. Shape: (h, w, channels)"""
+    return (
+        np.atleast_3d(source) if isinstance(source, np.ndarray) else load_numbers(source, reading)
+    )
 
 
 def planes(image: Image.Image, channels: int) -> Tensor:
@@ -113,6 +124,25 @@ def pixel_planes(pixels: np.ndarray, channels: int) -> Tensor:
     if pixels.ndim == 2:
         return torch.from_numpy(np.stack([pixels] * channels))
     return torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
+
+
+def array_planes(values: np.ndarray, channels: int, reading: Reading) -> Tensor:
+    """Return an image of any numbers in 8 bits; grey and colour are turned into each other.
+
+    Shape: (h, w, channels of its own) -> uint8 (channels, h, w)
+
+    Raises:
+        UnknownRange: its numbers have no known range.
+        UnreadableImage: it has another number of channels.
+    """
+    count = values.shape[2]
+    if count != channels and not {count, channels} <= set(COLOUR):
+        raise UnreadableImage(f"must have {channels} channels, got {count}")
+    pixels = array_to_uint8(values, reading)
+    if count == channels:
+        return pixel_planes(pixels, channels)
+    pixels = np.ascontiguousarray(pixels[..., 0] if count == 1 else pixels)
+    return planes(Image.fromarray(pixels), channels)
 
 
 @contextmanager
@@ -198,30 +228,6 @@ def prepare(image: Image.Image, reading: Reading) -> None:
     shrink_jpeg(image, reading.max_pixels)
     check_size(image.width, image.height, reading.max_pixels)
     wait_for_pixels(image.width * image.height)
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is no regular file (a pipe would block for ever) or holds nothing."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise UnreadableImage("not a regular file")
-    if found.st_size == 0:
-        raise UnreadableImage("the file is empty")
-
-
-def reason_of(error: Exception) -> str:
-    """Return a short reason for people from what Pillow or the system raised."""
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image in a format that Pillow reads"
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "no permission to read"
-    if isinstance(error, OSError) and error.strerror:
-        return printable(error.strerror.lower())
-    text = printable(error) or type(error).__name__
-    cut_off = any(word in text.lower() for word in ("truncated", "unexpected end", "ran out"))
-    return f"truncated ({text})" if cut_off else f"damaged ({text})"
 
 
 def to_uint8(image: Image.Image, reading: Reading = PLAIN) -> Image.Image:

@@ -24,19 +24,21 @@ from convatlas.data.images.deep_values import (
 )
 from convatlas.data.images.image_limits import ImageTooLarge, check_size
 from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.many_channels import COLOUR, load_numbers, measure_array
 from convatlas.data.images.png_depth import png_depth
 from convatlas.data.images.read import (
-    UnreadableImage,
     exif_transpose,
     load,
     load_content,
     orientation,
+    pixel_planes,
     planes,
     quiet_pillow,
     to_uint8,
 )
 from convatlas.data.images.stacks import real_slice
 from convatlas.data.images.stored_reading import PLAIN, Reading
+from convatlas.data.images.unreadable import UnreadableImage
 from convatlas.data.names import file_path
 from convatlas.data.sources.contents import Contents, UnreadableContent
 from convatlas.data.sources.duplicates import array_digest, file_digest, pixel_digest
@@ -60,6 +62,7 @@ class FileFacts:
     pixels: str  # the same for the same picture, in whatever format
     renamed: str | None
     values: Values | None = None  # of a file deeper than 8 bits
+    channels: int | None = None  # where they are others than those of grey or colour
 
 
 def examine(
@@ -68,18 +71,23 @@ def examine(
     reading: Reading = PLAIN,
     kept: KeptPixels | None = None,
     contents: Contents | None = None,
+    many: bool = False,
 ) -> FileFacts | str:
     """Read one file completely: its facts, or the reason why it cannot be used.
 
     Args:
         kept: takes the pixels of a file of 8 bits, as it will be read for training.
         contents: where the image lies, if not in a file of its own.
+        many: whether images may have more channels than colour has.
     """
     path = file_path(root, file)
     try:
         content = None if contents is None else contents.get(file)
         if isinstance(content, np.ndarray):
             return _facts_of_pixels(file, content, reading)
+        numbers = load_numbers(path if content is None else content, reading) if many else None
+        if numbers is not None:
+            return _facts_of_numbers(file, numbers, kept)
         if content is None:
             image = load(path, reading, verify=True)
             depth = None if real_slice(path) else png_depth(path)
@@ -125,6 +133,20 @@ def _facts_of_pixels(file: str, pixels: np.ndarray, reading: Reading) -> FileFac
     return FileFacts(file, width, height, mode, grey, array_digest(pixels), None)
 
 
+def _facts_of_numbers(file: str, numbers: np.ndarray, kept: KeptPixels | None) -> FileFacts:
+    """Facts of an image that Pillow has no mode for. Shape: (h, w, channels)"""
+    height, width, channels = numbers.shape
+    values = measure_array(numbers)
+    if kept is not None and numbers.dtype == np.uint8 and kept.has_room(numbers.size):
+        kept.keep(file, pixel_planes(numbers, channels))
+    usual = channels in COLOUR
+    mode = "L" if channels == 1 else "RGB" if usual else f"{channels} channels"
+    mode += "" if numbers.dtype == np.uint8 else f" ({numbers.dtype})"
+    digest = array_digest(numbers[..., 0] if channels == 1 else numbers)
+    many = None if usual else channels
+    return FileFacts(file, width, height, mode, channels == 1, digest, None, values, many)
+
+
 def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
     if kept.has_room(3 * image.width * image.height):
         upright = exif_transpose(to_uint8(image), image)
@@ -155,13 +177,18 @@ def scan_files(
     reading: Reading = PLAIN,
     kept: KeptPixels | None = None,
     contents: Contents | None = None,
+    many: bool = False,
 ) -> tuple[list[FileFacts], list[tuple[str, str]]]:
-    """Examine every file; the facts of the readable ones, and the others with their reasons."""
+    """Examine every file; the facts of the readable ones, and the others with their reasons.
+
+    Args:
+        many: whether images may have more channels than colour has.
+    """
     good: list[FileFacts] = []
     broken: list[tuple[str, str]] = []
 
     def look(file: str) -> FileFacts | str:
-        return examine(root, file, reading, kept, contents)
+        return examine(root, file, reading, kept, contents, many)
 
     plain = contents is not None and contents.decoded  # nothing that threads could do meanwhile
     found = (look(file) for file in files) if plain else in_threads(look, files)

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from convatlas.data.images.image_limits import MAX_SIDE
+from convatlas.data.images.many_channels import MAX_IMAGE_CHANNELS
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.sources.stored_parts import StoredPart, parts_disagree
 
 Side = Annotated[StrictInt, Field(ge=1, le=MAX_SIDE)]
-CHANNELS = (1, 3)
+CHANNELS = (1, 3)  # of images with boxes or masks
 
 
 class StoredSplit(BaseModel):
@@ -31,6 +32,6 @@ class StoredSplit(BaseModel):
 
 def disagreement(split: StoredSplit) -> str:
     """Return what the parts of a stored split say against each other; empty where they agree."""
-    if split.channels not in CHANNELS:
-        return f"channels must be 1 or 3, got {split.channels}"
+    if not 1 <= split.channels <= MAX_IMAGE_CHANNELS:
+        return f"channels must lie in 1..{MAX_IMAGE_CHANNELS}, got {split.channels}"
     return parts_disagree(split.source, split.classes, split.splits)

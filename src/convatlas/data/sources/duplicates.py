@@ -26,10 +26,16 @@ def pixel_digest(image: Image.Image) -> str:
 
 
 def array_digest(pixels: np.ndarray) -> str:
-    """Return what `pixel_digest` returns of the same image. Shape: uint8 (h, w) or (h, w, 3)"""
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+    """Return what `pixel_digest` returns of the same image, and as much of other numbers.
+
+    Shape: uint8 (h, w) or (h, w, 3); any numbers (h, w, channels)
+    """
+    plain = pixels.dtype == np.uint8
+    if pixels.ndim == 3 and pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
     mode, size = "L" if pixels.ndim == 2 else "RGB", (pixels.shape[1], pixels.shape[0])
+    if not plain or pixels.shape[2:] not in ((), (3,)):
+        mode = f"{pixels.shape[2:]} {pixels.dtype.str}"
     found = hashlib.blake2b(f"{mode} {size}".encode(), digest_size=16)
     found.update(np.ascontiguousarray(pixels).data)
     return found.hexdigest()

@@ -19,16 +19,20 @@ def holds_kind(path: Path, kind: FileKind) -> bool:
 
     A table that names no file of any kind may hold images: their names may lack a suffix.
     """
-    if path.is_dir():
-        found = [n for _, _, names in islice(os.walk(path), MAX_FOLDERS) for n in names]
-    elif path.suffix.lower() in SUFFIXES:
-        found = _fields(path)
-        if not any(each.holds(name) for each in KINDS.values() for name in found):
-            return kind == next(iter(KINDS.values()))
-    else:
+    if not path.is_dir() and path.suffix.lower() not in SUFFIXES:
         return False
-    counts = {each.many: sum(map(each.holds, found)) for each in KINDS.values()}
+    found, kinds = named_files(path), KINDS | {kind.many: kind}
+    if not path.is_dir() and not any(each.holds(name) for each in kinds.values() for name in found):
+        return kind == next(iter(KINDS.values()))
+    counts = {each.many: sum(map(each.holds, found)) for each in kinds.values()}
     return counts[kind.many] > 0 and counts[kind.many] >= MIN_KIND_SHARE * sum(counts.values())
+
+
+def named_files(path: Path) -> list[str]:
+    """Return the names of files in a folder, or the fields of a table; of much only a part."""
+    if not path.is_dir():
+        return _fields(path)
+    return [n for _, _, names in islice(os.walk(path), MAX_FOLDERS) for n in names]
 
 
 def _fields(path: Path) -> list[str]:
