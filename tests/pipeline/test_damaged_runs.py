@@ -48,7 +48,8 @@ def test_an_undamaged_run_opens(folder):
 @pytest.mark.parametrize(
     ("place", "changes", "says"),
     [
-        ("facts", {"channels": 2}, "channels"),
+        ("facts", {"channels": 0}, "channels"),
+        ("facts", {"channels": 2}, "mean and std must have 2 values"),
         ("facts", {"classes": ["a", "b"]}, "num_classes is 3, not 2"),
         ("facts", {"classes": ["a", "a", "b"]}, "classes: one is listed twice"),
         ("facts", {"height": 0}, "height"),
