@@ -74,7 +74,7 @@ class Classify(ClassTask[ImageData]):
         "the files of MNIST (and of its kin), CIFAR-10, CIFAR-100 or SVHN as they are published",
         "shards of WebDataset, tables of images (parquet, or as `datasets` saves them), `hf:NAME`",
         "a folder with metadata.jsonl, a line an image with its file_name and label",
-        "any of these with TIFF or npy files (height, width, channels) of more than three channels",
+        "folders and tables also of TIFF or npy files with more than three channels",
         "`digits`, which are embedded",
     )
     next = "photo.png"
