@@ -26,7 +26,9 @@ def test_a_run_says_what_it_is(run):
     assert "small_net at 3x28x28, 50.0% on 6 test images, 61.0 k params" in repr(run)
     text = str(run)
     assert len(text.splitlines()) == 9
-    assert "latency    480 µs" in text
+    start = len(max((name for name, _ in run._rows()), key=len)) + 2
+    assert "latency" + " " * (start - 7) + "480 µs" in text
+    assert all(line[start - 2 : start] == "  " != line[start] for line in text.splitlines())
     html = run._repr_html_()
     assert "&lt;run&gt;" in html
     assert "<run>" not in html

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from convatlas.cli.output import print_json, say, table
+from convatlas.cli.output import note, print_json, say, table
 from convatlas.cli.voice_files import check_free
 from convatlas.errors import DataError, UsageError
 from convatlas.text import printable
@@ -33,7 +33,7 @@ def forecast_command(
     NAME-forecast.csv has a line a step and a column a sensor; NAME-forecast.png shows some of them
     behind their last readings. The file may be longer than what the network reads.
     """
-    from convatlas.data.graphs.asked_series import asked_series
+    from convatlas.data.graphs.asked_series import asked_series, silent_words
     from convatlas.data.graphs.series_data import SeriesFacts
     from convatlas.deploy.forecaster import Forecaster
     from convatlas.explain.forecasts.picture import draw_forecast
@@ -56,6 +56,8 @@ def forecast_command(
     if not bool(values.isfinite().all()):
         raise DataError(f"{printable(file)}: the network's answer is not a finite number")
     answer = SensorForecast(asked.name, facts.sensors, asked.steps, values=values)
+    if asked.silent:
+        note(f"warning: {silent_words(asked)}")
     picture = out / f"{answer.stem}-forecast.png"
     if not force:
         check_free([*answer.paths(out), picture])

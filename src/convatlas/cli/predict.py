@@ -67,6 +67,11 @@ def predict_command(
     predictions = opened.predict(files, progress=progress_on_stderr())
     failed = [p for p in predictions if p.error]
     _name_failures(failed, len(predictions))
+    doubts = opened.task.prediction_doubts(predictions)
+    for doubt in doubts[:SHOWN_FAILURES]:
+        note(f"warning: {doubt}")
+    if len(doubts) > SHOWN_FAILURES:
+        note(f"warning: {len(doubts):,} such answers in all; the first are listed above")
     if out is not None and out.suffix.lower() == ".json":
         write_json_answers(out, opened.task.json_answers(predictions, opened.facts))
     elif out is not None:

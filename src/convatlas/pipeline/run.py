@@ -84,7 +84,9 @@ class Run:
         return f"Run({printable(self.path)}: {', '.join(value for _, value in self._rows()[1:5])})"
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:11}{value}" for name, value in self._rows())
+        rows = self._rows()
+        width = max(len(name) for name, _ in rows) + 2
+        return "\n".join(f"{name:{width}}{value}" for name, value in rows)
 
     def _repr_html_(self) -> str:
         board = self.leaderboard

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from convatlas.data.graphs.asked_series import AskedSeries, asked_series
+from convatlas.data.graphs.asked_series import AskedSeries, asked_series, silent_words
 from convatlas.data.graphs.open_series import (
     LAYOUTS,
     holds_series,
@@ -139,7 +139,11 @@ class ForecastSensors(Task[SeriesData, ForecastEvaluation]):
             return SensorForecast(
                 asked.name, error=f"{asked.name}: the network's answer is not a finite number"
             )
-        return SensorForecast(asked.name, facts.sensors, asked.steps, values=values)
+        doubt = silent_words(asked)
+        return SensorForecast(asked.name, facts.sensors, asked.steps, doubt=doubt, values=values)
+
+    def prediction_doubts(self, predictions: Sequence[SensorForecast]) -> list[str]:
+        return [each.doubt for each in predictions if each.doubt]
 
     def evaluate(self, predictor, split: WindowSplit, facts, progress) -> ForecastEvaluation:
         assert isinstance(predictor, Forecaster)

@@ -148,6 +148,10 @@ class Task(ABC, Generic[D, E]):
         """Return what people should know of the answers that `predict` shows, a sentence each."""
         return []
 
+    def prediction_doubts(self, predictions: Sequence[Any]) -> list[str]:
+        """Return what speaks against trusting some of the answers, a sentence each."""
+        return []
+
     @abstractmethod
     def check(self, facts: Mapping[str, Any], settings: Mapping[str, Any], run: Any) -> None:
         """Refuse what no run can have said.

@@ -23,10 +23,12 @@ from convatlas.data.text.open_labelled import (
     reopen_texts,
 )
 from convatlas.data.text.statistics import text_statistics
+from convatlas.data.text.vocabulary import Vocabulary, knows_nothing
+from convatlas.data.text.words import Words
 from convatlas.deploy.text_classifier import TextClassifier
 from convatlas.errors import DataError, UsageError
 from convatlas.explain.classes.evaluation import Evaluation
-from convatlas.explain.classes.prediction import Prediction
+from convatlas.explain.classes.prediction import TextAnswer
 from convatlas.explain.classes.text_counts import TextEvaluation, counted_classes
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
@@ -167,6 +169,9 @@ class ClassifyText(ClassTask[TextData]):
         texts = [part.text(place) for place in range(len(part))]
         return text_statistics({"texts": (texts, part.vocabulary)})
 
+    def prediction_doubts(self, predictions: Sequence[TextAnswer]) -> list[str]:
+        return [each.doubt for each in predictions if each.doubt]
+
     def runtime_code(self, path: Path, run) -> str:
         return text_runtime_code(path, TextFacts.model_validate(run.facts))
 
@@ -180,16 +185,38 @@ def _counted(split: TextSplit) -> Tensor | None:
     return counted_classes(known, train.labels, asked, len(split.vocabulary))
 
 
-def _answers(predictor: Any, asked: Iterable[AskedText], facts: TextFacts) -> Iterator[Prediction]:
+def _answers(predictor: Any, asked: Iterable[AskedText], facts: TextFacts) -> Iterator[TextAnswer]:
     """Yield the class of each text, in order; what cannot be used has an error instead."""
     vocabulary = facts.read_with()
     listed = iter(asked)
     while some := list(islice(listed, ASKED_AT_ONCE)):
+        some = [_known(each, vocabulary) for each in some]
         good = [text_symbols(each.text, vocabulary) for each in some if each.error is None]
         rows = iter(predictor().predict(good) if good else ())
         for each in some:
             row = next(rows) if each.error is None else None
-            yield class_prediction(each.place, row, each.error, facts.classes)
+            answer = class_prediction(each.place, row, each.error, facts.classes)
+            doubt = _too_long(each, vocabulary, facts) if answer.error is None else ""
+            yield TextAnswer(**vars(answer), doubt=doubt)
+
+
+def _known(asked: AskedText, vocabulary: Vocabulary) -> AskedText:
+    """Return a text, with an error where the network would read nothing but unknown symbols."""
+    if asked.error is not None or not knows_nothing(vocabulary, asked.text):
+        return asked
+    kind = "words" if isinstance(vocabulary, Words) else "characters"
+    return replace(asked, error=f"{asked.place}: the network knows none of its {kind}")
+
+
+def _too_long(asked: AskedText, vocabulary: Vocabulary, facts: TextFacts) -> str:
+    """Return a sentence where a text is longer than any that was trained on."""
+    symbols = len(vocabulary.encode(asked.text)) + 1
+    if symbols <= facts.longest:
+        return ""
+    return (
+        f"{asked.place}: has {symbols:,} symbols, more than the {facts.longest:,} of the longest "
+        "text that was trained on"
+    )
 
 
 TASK = ClassifyText()

@@ -1,6 +1,6 @@
 """The recent readings that a forecast is asked for: the last steps of files, or of arrays."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from convatlas.data.graphs.open_series import series_file, suited
 from convatlas.data.graphs.read_series import ReadSeries, read_series
 from convatlas.data.graphs.series_data import SeriesFacts, day_fraction
 from convatlas.errors import DataError
-from convatlas.text import printable
+from convatlas.text import printable, printable_few
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class AskedSeries:
         name: the file, or `readings 3` for the third array.
         item: as the predictor takes it; None where it cannot be read.
         steps: what the steps that follow are called.
+        silent: sensors without any reading in these steps.
     """
 
     name: str
     item: Tensor | tuple[Tensor, ...] | None
     steps: tuple[str, ...] = ()
     error: str | None = None
+    silent: tuple[str, ...] = ()
 
 
 def asked_series(
@@ -50,9 +52,26 @@ def asked_series(
         try:
             table = _file(Path(each), facts) if named else _array(each, facts)
             item, names = _last_steps(table, facts, Path(name), steps or facts.horizon)
-            yield AskedSeries(name, item, names)
+            past = item[0] if isinstance(item, tuple) else item
+            yield AskedSeries(name, item, names, silent=_silent(past, facts.sensors))
         except DataError as error:
             yield AskedSeries(name, None, error=str(error))
+
+
+def silent_words(asked: AskedSeries) -> str:
+    """Return a sentence where the forecast of some sensors begins at their mean; else nothing."""
+    if not asked.silent:
+        return ""
+    return (
+        f"{printable(asked.name)}: no reading in the last steps of {printable_few(asked.silent)}; "
+        "their forecasts begin at the mean of the training part"
+    )
+
+
+def _silent(past: Tensor, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sensors without any reading. Shape: past (history, sensors)"""
+    empty = past.isnan().all(0).tolist()
+    return tuple(name for name, nothing in zip(names, empty, strict=True) if nothing)
 
 
 def _file(path: Path, facts: SeriesFacts) -> ReadSeries:

@@ -114,6 +114,8 @@ def open_series(source: str | Path, *, seed: int, options: Mapping[str, Any]) ->
     missing = int((~known).sum())
     if missing:
         notes.append(f"{missing:,} of {known.size:,} training readings are missing")
+    later = {"validation": readings[bounds[0] : bounds[1]], "test": readings[bounds[1] :]}
+    notes += [words for part in later if (words := _silent(later[part], facts.sensors, part))]
     average = average_day(train, None if times is None else times[: bounds[0]], facts.step_minutes)
     edges = (facts.history, bounds[0], bounds[1], rows)
     splits = {
@@ -158,12 +160,18 @@ def open_series_test(source: str | Path, facts: SeriesFacts) -> SeriesData:
             f"{len(readings)}"
         )
     split = WindowSplit(readings, times, range(windows), facts)
+    silent = _silent(readings, facts.sensors, "test")
     return SeriesData(
         name=path.stem,
         source=stored_name(Path(source).resolve()),
         seed=0,
         splits={"test": split},
-        scan=ScanReport(total=len(facts.sensors), readable=len(facts.sensors), kind=KIND),
+        scan=ScanReport(
+            total=len(facts.sensors),
+            readable=len(facts.sensors),
+            answers=[silent] * bool(silent),
+            kind=KIND,
+        ),
         facts_=facts,
         row_digests=digests_of_rows(readings, facts.history),
     )
@@ -277,6 +285,17 @@ def _check_sensors(known: np.ndarray, names: Sequence[str], path: Path) -> None:
         )
 
 
+def _silent(readings: np.ndarray, names: Sequence[str], part: str) -> str:
+    """Name the sensors that no figure of a part knows of. Shape: readings (t, sensors)"""
+    empty = np.asarray(np.isnan(readings).all(axis=0))
+    if not empty.any():
+        return ""
+    return (
+        f"sensors without any reading in the {part} part, which its figures leave out: "
+        f"{named_few(names, empty)}"
+    )
+
+
 def _graph(
     table: ReadSeries, source: Path, options: Mapping[str, Any], names: Sequence[str], path: Path
 ) -> SensorGraph | None:
@@ -291,8 +310,7 @@ def _graph(
     key = next((k for k in GRAPH_KEYS if k in table.extra), None)
     if key is None:
         return None
-    matrix = table.extra[key].astype(np.float64)
-    return graph_of_matrix(matrix, names, place=printable(path), symmetrise=symmetrise)
+    return graph_of_matrix(table.extra[key], names, place=printable(path), symmetrise=symmetrise)
 
 
 def _places(table: ReadSeries, sensors: int) -> np.ndarray | None:

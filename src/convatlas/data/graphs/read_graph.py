@@ -16,7 +16,11 @@ from convatlas.data.graphs.sensor_graph import (
 from convatlas.errors import DataError
 from convatlas.text import printable
 
-DISTANCE_NAMES = ("distance", "distances", "cost", "meters", "metres", "km")
+DISTANCE_NAMES = (
+    *("distance", "distances", "dist", "cost", "length"),
+    *("m", "meters", "metres", "km", "miles"),
+)
+WEIGHT_NAMES = ("weight", "weights", "w", "value", "similarity", "adjacency")
 
 
 def read_graph(path: Path, names: Sequence[str], *, symmetrise: str = "no") -> SensorGraph:
@@ -39,7 +43,7 @@ def read_graph(path: Path, names: Sequence[str], *, symmetrise: str = "no") -> S
                 key = next((k for k in GRAPH_KEYS if k in file.files), None)
                 if key is None:
                     raise DataError(f"{place}: must hold the array adjacency")
-                matrix = np.asarray(file[key], dtype=np.float64)
+                matrix = file[key]
             return graph_of_matrix(matrix, names, place=place, symmetrise=symmetrise)
         if path.suffix.lower() != ".csv":
             raise DataError(f"{place}: a graph must be an npz or CSV file")
@@ -63,12 +67,25 @@ def _edge_list(
     rows: list[list[str]], names: Sequence[str], place: str, symmetrise: str
 ) -> SensorGraph:
     head, body = rows[0], rows[1:]
-    if len(head) not in (2, 3):
+    if len(head) not in (2, 3) or (len(head) == 3 and _is_number(head[2])):
         raise DataError(
-            f"{place}: must be a matrix of {len(names)} x {len(names)} numbers, or lines of two "
-            f"sensors and a weight or distance; got {len(rows)} lines of {len(head)} cells"
+            f"{place}: must be a matrix of {len(names)} x {len(names)} numbers, or a line of "
+            "names such as from,to,weight and lines of two sensors and a weight or distance; got "
+            f"{len(rows)} lines, the first of {len(head)} cells without such names"
         )
     known = {name: number for number, name in enumerate(names)}
+    if head[0] in known and head[1] in known:
+        raise DataError(
+            f"{place}: the first line must name the columns, such as from,to,weight; got an edge "
+            f"from {printable(head[0])} to {printable(head[1])}"
+        )
+    kind = head[2].lower() if len(head) == 3 else WEIGHT_NAMES[0]
+    if kind not in (*WEIGHT_NAMES, *DISTANCE_NAMES):
+        raise DataError(
+            f"{place}: the third column must be called weight or distance, got {printable(head[2])}"
+        )
+    if not body:
+        raise DataError(f"{place}: holds no edges")
     for column in (0, 1):
         for line, row in enumerate(body, start=2):
             if len(row) != len(head):
@@ -85,9 +102,10 @@ def _edge_list(
         values = np.ones(len(body))
     else:
         values = np.array([_number(row[2], place) for row in body])
-        if head[2].lower() in DISTANCE_NAMES:
-            if (values < 0).any():
-                raise DataError(f"{place}: distances must be 0 or more, got {values.min():g}")
+        if kind in DISTANCE_NAMES:
+            faulty = values[~np.isfinite(values) | (values < 0)]
+            if len(faulty):
+                raise DataError(f"{place}: distances must be 0 or more, got {faulty[0]:g}")
             values = gaussian_kernel(values)
     return graph_of_edges(rows_of, columns_of, values, names, place=place, symmetrise=symmetrise)
 

@@ -68,13 +68,7 @@ def graph_of_edges(
     Raises:
         DataError: a weight below 0 or no number, or two weights of one pair.
     """
-    faulty = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
-    if len(faulty):
-        a, b = names[int(rows[faulty[0]])], names[int(columns[faulty[0]])]
-        raise DataError(
-            f"{place}: weights must be 0 or more, got {weights[faulty[0]]:g} between sensors "
-            f"{printable(a)} and {printable(b)}"
-        )
+    _check_weights(rows, columns, weights, names, place)
     kept = (rows != columns) & (weights > 0)
     low, high = np.minimum(rows, columns)[kept], np.maximum(rows, columns)[kept]
     keys, inverse = np.unique(low * len(names) + high, return_inverse=True)
@@ -93,6 +87,19 @@ def graph_of_edges(
         )
     both = (largest + least) / 2 if symmetrise == "mean" else largest
     return from_pairs(low, high, both, len(names))
+
+
+def _check_weights(
+    rows: NDArray, columns: NDArray, weights: NDArray, names: Sequence[str], place: str
+) -> None:
+    """Refuse weights below 0 and such that are no number. Shape: (e,), (e,), (e,)"""
+    faulty = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if len(faulty):
+        a, b = names[int(rows[faulty[0]])], names[int(columns[faulty[0]])]
+        raise DataError(
+            f"{place}: weights must be 0 or more, got {weights[faulty[0]]:g} between sensors "
+            f"{printable(a)} and {printable(b)}"
+        )
 
 
 def from_pairs(low: NDArray, high: NDArray, weights: NDArray, sensors: int) -> SensorGraph:
@@ -116,15 +123,19 @@ def graph_of_matrix(
     """Return the graph of a matrix of weights. Shape: (v, v)
 
     Raises:
-        DataError: another size, a weight below 0, or an asymmetric matrix.
+        DataError: no numbers, another size, a weight below 0, or an asymmetric matrix.
     """
+    if matrix.dtype.kind not in "fiub":
+        raise DataError(f"{place}: the adjacency must be numbers, got {matrix.dtype}")
+    matrix = matrix.astype(np.float64)
     if matrix.shape != (len(names), len(names)):
         raise DataError(
             f"{place}: the adjacency must be {len(names)} x {len(names)} for as many sensors, got "
             f"{' x '.join(map(str, matrix.shape))}"
         )
-    with np.errstate(invalid="ignore"):
-        uneven = np.argwhere(np.abs(matrix - matrix.T) > 1e-6 * np.abs(matrix).max(initial=0))
+    rows, columns = np.nonzero(matrix)
+    _check_weights(rows, columns, matrix[rows, columns], names, place)
+    uneven = np.argwhere(np.abs(matrix - matrix.T) > 1e-6 * np.abs(matrix).max(initial=0))
     if len(uneven) and symmetrise == "no":
         a, b = uneven[0]
         raise DataError(

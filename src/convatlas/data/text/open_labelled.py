@@ -25,7 +25,13 @@ from convatlas.data.text.read_folders import holds_text_files, read_folders
 from convatlas.data.text.read_lines import bare_stem
 from convatlas.data.text.stored_examples import TEXTS, reopen_examples
 from convatlas.data.text.subwords import Subwords
-from convatlas.data.text.vocabulary import CHARACTERS, SUBWORDS, Characters, Vocabulary
+from convatlas.data.text.vocabulary import (
+    CHARACTERS,
+    SUBWORDS,
+    Characters,
+    Vocabulary,
+    knows_nothing,
+)
 from convatlas.data.text.words import WORDS, Words, words_of
 from convatlas.errors import DataError
 
@@ -89,7 +95,8 @@ def open_texts_test(
     parts = {"test": stated or found.examples}
     _check_classes(path, parts, facts.classes)
     splits = _splits(parts, facts)
-    return _data(path, 0, splits, found, [*in_short(found), *_unknown(splits)], facts, {})
+    answers = [*in_short(found), *_unknown(splits), *_longer(splits["test"], facts.longest)]
+    return _data(path, 0, splits, found, answers, facts, {})
 
 
 def reopen_texts(stored: Path, source: str | Path | None, facts: TextFacts) -> TextData:
@@ -203,10 +210,7 @@ def _unknown(splits: Mapping[str, TextSplit]) -> list[str]:
     lines = []
     for name, split in splits.items():
         lost = [
-            each.place
-            for each in split.examples
-            if split.vocabulary.unknown(each.fields[0])
-            and not split.vocabulary.decode(split.vocabulary.encode(each.fields[0])).strip()
+            each.place for each in split.examples if knows_nothing(split.vocabulary, each.fields[0])
         ]
         if lost:
             lines.append(
@@ -214,6 +218,21 @@ def _unknown(splits: Mapping[str, TextSplit]) -> list[str]:
                 f"{printable_few(lost)}"
             )
     return lines
+
+
+def _longer(split: TextSplit, longest: int) -> list[str]:
+    """Say how many texts are longer than any that was trained on."""
+    long = [
+        each.place
+        for each in split.examples
+        if len(split.vocabulary.encode(each.fields[0])) + 1 > longest
+    ]
+    if not long:
+        return []
+    return [
+        f"{len(long):,} texts have more than the {longest:,} symbols of the longest text that was "
+        f"trained on: {printable_few(long)}"
+    ]
 
 
 def _data(

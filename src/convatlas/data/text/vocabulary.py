@@ -71,6 +71,13 @@ class Characters:
         return {"kind": CHARACTERS, "characters": self.characters}
 
 
+def knows_nothing(vocabulary: Vocabulary, text: str) -> bool:
+    """Return whether a text has only symbols that a vocabulary lacks."""
+    if not vocabulary.unknown(text):
+        return False
+    return not vocabulary.decode(vocabulary.encode(text)).strip()
+
+
 def unknown_counts(vocabulary: Vocabulary, texts: Sequence[str]) -> Counter[str]:
     """Count how often texts have each character that a vocabulary lacks."""
     found: Counter[str] = Counter()

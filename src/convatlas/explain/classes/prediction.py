@@ -48,6 +48,17 @@ class Prediction:
         ]
 
 
+@dataclass(frozen=True)
+class TextAnswer(Prediction):
+    """The answer for one text.
+
+    Args:
+        doubt: why it is worth little; empty where there is no reason.
+    """
+
+    doubt: str = ""
+
+
 def csv_columns(top: int) -> list[str]:
     """Return the headings of `Prediction.cells`."""
     pairs = [("class", "probability")]

@@ -22,6 +22,7 @@ class SensorForecast:
         file: its path, or `readings 3` for the third ones in memory.
         sensors: their names.
         steps: times of the steps that are forecast, or `+1`, `+2` and so on.
+        doubt: why parts of it are worth little; empty where there is no reason.
         values: readings to come. Shape: float32 (horizon, sensors)
     """
 
@@ -29,6 +30,7 @@ class SensorForecast:
     sensors: Sequence[str] = ()
     steps: Sequence[str] = ()
     error: str | None = None
+    doubt: str = ""
     values: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property

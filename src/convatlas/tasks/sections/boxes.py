@@ -14,7 +14,7 @@ from convatlas.errors import DataError
 from convatlas.explain.boxes.draw import draw_judged
 from convatlas.explain.boxes.evaluation import BoxEvaluation
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import label
+from convatlas.tasks.sections.drawing import framed, label
 from convatlas.tasks.sections.page import render
 from convatlas.text import count_text, printable
 from convatlas.train.box_figures import MAP, MAP_50
@@ -68,11 +68,8 @@ def _curves(evaluation: BoxEvaluation) -> Any:
             name=label(evaluation.classes[place]),
             mode="lines",
         )
-    figure.update_layout(
-        xaxis={"title": "recall", "range": [0, 1.02]},
-        yaxis={"title": "precision at an overlap of 0.5", "range": [0, 1.02]},
-    )
-    return figure
+    framed(figure, "recall", "precision at an overlap of 0.5")
+    return figure.update_layout(xaxis_range=[0, 1.02], yaxis_range=[0, 1.02])
 
 
 def _found(evaluation: BoxEvaluation, data: AnnotatedData[Boxes]) -> Section:

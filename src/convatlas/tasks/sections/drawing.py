@@ -18,6 +18,23 @@ def label(name: str) -> str:
     return html.escape(short, quote=False)
 
 
+def framed(figure: Any, across: str = "", up: str = "", *, height: int = 340) -> Any:
+    """Give a plotly figure the frame of the report's pictures, without which it is a flat strip.
+
+    Args:
+        across: title of the axis that lies, as `up` is of the one that stands.
+        height: pixels, its legend above the picture and the axes included.
+    """
+    return figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 64, "r": 16, "t": 36, "b": 56},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},
+        xaxis={"title": {"text": across}, "zeroline": False, "automargin": True},
+        yaxis={"title": {"text": up}, "zeroline": False, "automargin": True},
+    )
+
+
 def png_address(picture: Any) -> str:
     """Return a Pillow image as an address that holds it whole."""
     packed = io.BytesIO()

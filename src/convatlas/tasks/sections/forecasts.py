@@ -1,5 +1,6 @@
 """What the report shows of forecasts: errors by horizon, curves against the truth, a map."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +10,12 @@ from convatlas.data.graphs.series_data import SeriesData
 from convatlas.explain.forecasts.evaluation import LAST, NETWORK, ForecastEvaluation
 from convatlas.explain.forecasts.horizons import step_words
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE, ORANGE, label
+from convatlas.tasks.sections.drawing import BLUE, ORANGE, framed, label
 from convatlas.tasks.sections.page import render
 from convatlas.train.tasks.forecast import mae
 
 MAX_EDGES = 5000  # of the graph that are drawn
+RANKS = (" (least error)", " (middling)", " (largest error)")  # in the order of the curves
 
 
 def show_forecasts(evaluation: ForecastEvaluation, data: SeriesData) -> ReportContent:
@@ -37,9 +39,15 @@ def _errors(evaluation: ForecastEvaluation, data: SeriesData) -> Section:
         "heads": heads,
         "rows": rows,
         "total": len(evaluation),
+        "ahead": step_words(evaluation.steps[-1], facts.step_minutes),
         "unit": facts.unit or "the data's own unit",
     }
-    figures = [(f"sensor {label(name)}", _curve(evaluation, name)) for name in evaluation.curves]
+    names = list(evaluation.curves)
+    ranks = RANKS if len(names) == len(RANKS) else ("",) * len(names)
+    figures = [
+        (f"sensor {label(name)}{rank}", _curve(evaluation, name))
+        for name, rank in zip(names, ranks, strict=True)
+    ]
     if data.places is not None:
         figures.append(("map of the errors", _map(evaluation, data)))
     return Section(
@@ -62,8 +70,7 @@ def _curve(evaluation: ForecastEvaluation, name: str) -> Any:
             go.Scatter(x=times, y=forecast, name=f"{ahead} ahead", line={"color": ORANGE}),
         ]
     )
-    figure.update_layout(yaxis_title=facts.unit or None, legend={"orientation": "h"})
-    return figure
+    return framed(figure, up=facts.unit)
 
 
 def _map(evaluation: ForecastEvaluation, data: SeriesData) -> Any:
@@ -89,15 +96,24 @@ def _map(evaluation: ForecastEvaluation, data: SeriesData) -> Any:
                 showlegend=False,
             )
         )
+    unit = f", {evaluation.facts.unit}" if evaluation.facts.unit else ""
     errors = [None if e != e else e for e in evaluation.sums[NETWORK].by_sensor().tolist()]
     parts.append(
         go.Scatter(
             x=x,
             y=y,
             mode="markers",
-            marker={"color": errors, "colorscale": "Viridis", "showscale": True, "size": 7},
+            marker={
+                "color": errors,
+                "colorscale": "Viridis",
+                "colorbar": {"title": {"text": mae().words + unit, "side": "right"}},
+                "size": 7,
+            },
             text=[label(name) for name in evaluation.facts.sensors],
             showlegend=False,
         )
     )
-    return go.Figure(parts)
+    # A degree of longitude is shorter than one of latitude, and the map no wider than that.
+    up = 1 / max(0.1, math.cos(math.radians(sum(y) / len(y)))) if max(map(abs, y)) <= 90 else 1
+    figure = framed(go.Figure(parts), height=520)
+    return figure.update_yaxes(scaleanchor="x", scaleratio=up)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from convatlas.data.text.line_data import LineData
 from convatlas.explain.language.evaluation import NETWORK, LanguageEvaluation
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE
+from convatlas.tasks.sections.drawing import BLUE, framed
 from convatlas.tasks.sections.page import render
 from convatlas.text import printable
 from convatlas.train.tasks.language import BITS_PER_CHAR
@@ -75,4 +75,4 @@ def _spread(evaluation: LanguageEvaluation) -> Any:
 
     bits = evaluation.by_text(NETWORK).tolist()
     figure = go.Figure(go.Histogram(x=bits, nbinsx=60, marker={"color": BLUE}))
-    return figure.update_layout(xaxis_title="bits per character", yaxis_title="texts")
+    return framed(figure, "bits per character", "texts")

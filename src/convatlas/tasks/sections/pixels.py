@@ -8,7 +8,7 @@ from convatlas.data.pixels.pixel_data import PixelData
 from convatlas.explain.pixels.evaluation import NETWORK, PixelEvaluation
 from convatlas.explain.pixels.sheet import image_grid
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE, png_address
+from convatlas.tasks.sections.drawing import BLUE, framed, png_address
 from convatlas.tasks.sections.page import render
 from convatlas.text import printable_few
 from convatlas.train.tasks.generate import BITS_PER_DIM
@@ -66,4 +66,4 @@ def _spread(evaluation: PixelEvaluation) -> Any:
 
     bits = evaluation.bits[NETWORK].tolist()
     figure = go.Figure(go.Histogram(x=bits, nbinsx=60, marker={"color": BLUE}))
-    return figure.update_layout(xaxis_title="bits per value", yaxis_title="images")
+    return framed(figure, "bits per value", "images")

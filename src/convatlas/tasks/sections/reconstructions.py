@@ -16,7 +16,7 @@ from convatlas.explain.reconstructions.evaluation import (
 )
 from convatlas.explain.reconstructions.principal import PrincipalComponents
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE, label, png_address
+from convatlas.tasks.sections.drawing import BLUE, framed, label, png_address
 from convatlas.tasks.sections.page import render
 from convatlas.train.tasks.reconstruct import MSE
 
@@ -93,10 +93,8 @@ def latent_picture(evaluation: ReconstructionEvaluation) -> Any:
             name="images" if number is None else label(classes[number]),
         )
     first, second = components.shares[0], components.shares[-1]
-    return figure.update_layout(
-        xaxis_title=f"first principal component of the latent numbers ({first:.0%})",
-        yaxis_title=f"second ({second:.0%})",
-    )
+    words = f"first principal component of the latent numbers ({first:.0%})"
+    return framed(figure, words, f"second ({second:.0%})", height=460)
 
 
 def _spread(evaluation: ReconstructionEvaluation) -> Any:
@@ -105,4 +103,4 @@ def _spread(evaluation: ReconstructionEvaluation) -> Any:
 
     errors = evaluation.errors[NETWORK].tolist()
     figure = go.Figure(go.Histogram(x=errors, nbinsx=60, marker={"color": BLUE}))
-    return figure.update_layout(xaxis_title="mean squared error", yaxis_title="images")
+    return framed(figure, "mean squared error", "images")

@@ -13,7 +13,7 @@ from convatlas.explain.translations.evaluation import (
     TranslationEvaluation,
 )
 from convatlas.tasks.report_content import ReportContent, Section
-from convatlas.tasks.sections.drawing import BLUE
+from convatlas.tasks.sections.drawing import BLUE, framed
 from convatlas.tasks.sections.page import render
 from convatlas.text import printable
 from convatlas.train.translation_figures import BLEU, CHRF
@@ -74,5 +74,4 @@ def _by_length(evaluation: TranslationEvaluation) -> Any:
     rows = evaluation.lengths()
     names = ["{} to {}".format(*row["characters"]) for row in rows]
     figure = go.Figure(go.Bar(x=names, y=[row[CHRF.key] for row in rows], marker_color=BLUE))
-    figure.update_layout(xaxis_title="characters of the source", yaxis_title=CHRF.words)
-    return figure
+    return framed(figure, "characters of the source", CHRF.words)
