@@ -214,6 +214,7 @@ class Classify(ClassTask[ImageData]):
     def by_crops(self, predictor, crops: int) -> TenCrops:
         if crops != CROPS:
             raise UsageError(f"crops must be 1 or {CROPS}, got {crops}")
+        assert isinstance(predictor, ImageClassifier)
         return TenCrops(predictor)
 
     def describe_settings(self, settings, facts) -> list[tuple[str, str]]:
