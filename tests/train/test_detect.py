@@ -74,5 +74,6 @@ def test_the_task_trains_and_validates_with_the_boxes_of_each_image():
     again = SSDLite(backbone="mobilenet_v3_small", width=0.25, num_classes=2, first_boxes=6)
     torch.testing.assert_close(task.loss(again.train(), batch), sum(expected.values()))
     figures = task.validate(model, validation, lambda values: values)
-    assert set(figures) == {"val_loss", "val_map_50_95", "val_map_50"}
+    assert set(figures) == {"val_loss", "val_map_50_95", "val_map_50", "val_best_score"}
+    assert 0 < figures["val_best_score"] < 1
     assert figures["val_loss"] > 0
