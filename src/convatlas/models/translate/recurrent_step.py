@@ -86,8 +86,9 @@ def read_text(
 
     Shape: text (n, l) -> (n, l, hidden)
     """
-    if not torch.jit.is_scripting() and torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
-        return _exported(text, weights, state)
+    if not torch.jit.is_scripting():
+        if torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
+            return _exported(text, weights, state)
     hidden: list[Tensor] = []
     for place in range(text.size(1)):
         state = next_state(text[:, place], weights, state, dropout)
