@@ -86,7 +86,7 @@ def read_text(
 
     Shape: text (n, l) -> (n, l, hidden)
     """
-    if not torch.jit.is_scripting():
+    if not torch.jit.is_scripting():  # noqa: SIM102  # TorchScript reads no further so
         if torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
             return _exported(text, weights, state)
     hidden: list[Tensor] = []
