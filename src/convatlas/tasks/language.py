@@ -15,13 +15,18 @@ from convatlas.data.text.open_lines import LAYOUTS, open_lines, open_lines_test,
 from convatlas.data.text.read_plain import holds_plain
 from convatlas.data.text.statistics import text_statistics
 from convatlas.deploy.language_model import LanguageModel
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.explain.language.evaluation import LanguageEvaluation, evaluate_language
 from convatlas.explain.language.prediction import COLUMNS, CSV_COLUMNS, TextPrediction
 from convatlas.models.registry import Entry
-from convatlas.search.space import width_sweeps
 from convatlas.tasks.language_options import check_language_options
 from convatlas.tasks.onnx_language_snippet import language_runtime_code
+from convatlas.tasks.reads_text import (
+    check_symbols,
+    evenly_spaced,
+    networks_for,
+    refuse_reading,
+)
 from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.language import show_language
@@ -72,28 +77,15 @@ class ForetellText(Task[LineData, LanguageEvaluation]):
         return learnt_digests(parsed(stored)["splits"])
 
     def with_options(self, facts, options) -> dict[str, Any]:
-        asked = [key for key, value in options.items() if value is not None]
-        if asked:
-            raise UsageError(f"language: a run has no option {asked[0]} for reading files")
+        refuse_reading(self.name, options)
         return dict(facts)
 
     def check(self, facts, settings, run) -> None:
         known = LineFacts.model_validate(facts)
-        try:
-            symbols = len(known.read_with())
-        except DataError as error:
-            raise ValueError(f"facts: {error}") from None
-        if run.options.get("symbols", symbols) != symbols:
-            raise ValueError(f"options: symbols is {run.options['symbols']}, not {symbols}")
+        check_symbols(known, run)
 
     def fresh(self, entries: Sequence[Entry], data: LineData, *, fixed_width: bool):
-        facts = data.facts_
-        options = {"symbols": len(facts.read_with())}
-        forms = [({"tokens": facts.usual_symbols}, {})]
-        return {
-            entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
-            for entry in entries
-        }
+        return networks_for(entries, data.facts_, fixed_width=fixed_width)
 
     def pretrained(self, checkpoints, data):
         raise UsageError("there are no public weights for the task language")
@@ -111,8 +103,7 @@ class ForetellText(Task[LineData, LanguageEvaluation]):
         return LanguageModel(network, LineFacts.model_validate(facts))
 
     def sample(self, split: LineSplit, count: int) -> list[Tensor]:
-        step = max(1, len(split) // count)
-        return [split.read(place) for place in range(0, len(split), step)][:count]
+        return evenly_spaced(split, count)
 
     def predict(self, predictor, asked, facts, progress):
         return None, _answers(predictor, asked_texts(asked))

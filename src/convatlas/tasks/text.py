@@ -26,15 +26,20 @@ from convatlas.data.text.statistics import text_statistics
 from convatlas.data.text.vocabulary import Vocabulary, knows_nothing
 from convatlas.data.text.words import Words
 from convatlas.deploy.text_classifier import TextClassifier
-from convatlas.errors import DataError, UsageError
+from convatlas.errors import UsageError
 from convatlas.explain.classes.evaluation import Evaluation
 from convatlas.explain.classes.prediction import TextAnswer
 from convatlas.explain.classes.text_counts import TextEvaluation, counted_classes
 from convatlas.models.registry import Entry
-from convatlas.search.space import width_sweeps
 from convatlas.tasks import class_options
 from convatlas.tasks.class_task import ClassTask, check_class_run, class_prediction
 from convatlas.tasks.onnx_text_snippet import text_runtime_code
+from convatlas.tasks.reads_text import (
+    check_symbols,
+    evenly_spaced,
+    networks_for,
+    refuse_reading,
+)
 from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.texts import show_texts
@@ -81,29 +86,18 @@ class ClassifyText(ClassTask[TextData]):
         return learnt_digests(parsed(stored)["splits"])
 
     def with_options(self, facts, options) -> dict[str, Any]:
-        asked = [key for key, value in options.items() if value is not None]
-        if asked:
-            raise UsageError(f"text: a run has no option {asked[0]} for reading files")
+        refuse_reading(self.name, options)
         return dict(facts)
 
     def check(self, facts, settings, run) -> None:
         known = TextFacts.model_validate(facts)
-        try:
-            symbols = len(known.read_with())
-        except DataError as error:
-            raise ValueError(f"facts: {error}") from None
-        if run.options.get("symbols", symbols) != symbols:
-            raise ValueError(f"options: symbols is {run.options['symbols']}, not {symbols}")
+        check_symbols(known, run)
         check_class_run(known.classes, None, run)
 
     def fresh(self, entries: Sequence[Entry], data: TextData, *, fixed_width: bool):
-        facts = data.facts_
-        options = {"symbols": len(facts.read_with()), "num_classes": len(facts.classes)}
-        forms = [({"tokens": facts.usual_symbols}, {})]
-        return {
-            entry.name: width_sweeps(entry, options=options, forms=forms, fixed_width=fixed_width)
-            for entry in entries
-        }
+        return networks_for(
+            entries, data.facts_, fixed_width=fixed_width, num_classes=len(data.classes)
+        )
 
     def pretrained(self, checkpoints, data):
         raise UsageError("there are no public weights for the task text")
@@ -129,8 +123,7 @@ class ClassifyText(ClassTask[TextData]):
         return TextClassifier(network, TextFacts.model_validate(facts))
 
     def sample(self, split: TextSplit, count: int) -> list[Tensor]:
-        step = max(1, len(split) // count)
-        return [split.read(place) for place in range(0, len(split), step)][:count]
+        return evenly_spaced(split, count)
 
     def predict(self, predictor, asked, facts, progress):
         known = TextFacts.model_validate(facts)

@@ -26,6 +26,7 @@ from convatlas.metric import Metric
 from convatlas.models.registry import Entry
 from convatlas.search.space import width_sweeps
 from convatlas.tasks.onnx_translate_snippet import translate_runtime_code
+from convatlas.tasks.reads_text import evenly_spaced, refuse_reading
 from convatlas.tasks.reopened import agreeing
 from convatlas.tasks.report_content import ReportContent
 from convatlas.tasks.sections.translations import show_translations
@@ -84,9 +85,7 @@ class TranslateSentences(Task[PairData, TranslationEvaluation]):
         return learnt_digests(parsed(stored)["splits"])
 
     def with_options(self, facts, options) -> dict[str, Any]:
-        asked = [key for key, value in options.items() if value is not None]
-        if asked:
-            raise UsageError(f"translate: a run has no option {asked[0]} for reading files")
+        refuse_reading(self.name, options)
         return dict(facts)
 
     def check(self, facts, settings, run) -> None:
@@ -124,8 +123,7 @@ class TranslateSentences(Task[PairData, TranslationEvaluation]):
         return Translator(network, PairFacts.model_validate(facts))
 
     def sample(self, split: PairSplit, count: int) -> list[tuple[Tensor, Tensor]]:
-        step = max(1, len(split) // count)
-        return [split.read(place) for place in range(0, len(split), step)][:count]
+        return evenly_spaced(split, count)
 
     def predict(self, predictor, asked, facts, progress):
         return None, translate_texts(predictor, asked_texts(asked))

@@ -2,18 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from convatlas.data.scan_report import ScanReport
+from convatlas.data.text.example_data import OpenedExamples
 from convatlas.data.text.read_examples import Example
-from convatlas.data.text.stored_examples import TEXTS, save_examples
+from convatlas.data.text.stored_examples import TEXTS
 from convatlas.data.text.stored_vocabulary import stored_vocabulary
 from convatlas.data.text.vocabulary import Vocabulary
 from convatlas.text.symbols import END
@@ -108,50 +107,20 @@ def text_symbols(text: str, vocabulary: Vocabulary) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class TextData:
-    """Everything the main job needs to know of texts with classes.
+class TextData(OpenedExamples[TextSplit, TextFacts]):
+    """Texts with classes."""
 
-    Args:
-        name: short, for titles.
-        source: absolute path, in its stored form.
-        seed: of the split.
-        splits: under `train`, `val` and `test`.
-        scan: what was found before training.
-        facts_: what network and predictor have to know.
-        options: that the data were opened with, for opening them again.
-        digests: what each text is known by.
-    """
-
-    name: str
-    source: str
-    seed: int
-    splits: dict[str, TextSplit]
-    scan: ScanReport
-    facts_: TextFacts
-    options: Mapping[str, Any] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
+    stored_as = TEXTS
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class map; a label is a place in it."""
         return tuple(self.facts_.classes)
 
-    def facts(self) -> dict[str, Any]:
-        """Return `TextFacts` as JSON."""
-        return self.facts_.model_dump(mode="json")
-
     def summary(self) -> str:
         """Return what is in it in a few words."""
         kind, size = self.facts_.vocabulary["kind"], len(self.facts_.read_with())
         return f"{len(self.classes)} classes, texts of {size:,} {kind}"
-
-    def save(self, path: Path) -> None:
-        """Write what opens exactly these splits again as JSON, whole or not at all.
-
-        Raises:
-            WriteError: the file cannot be written.
-        """
-        save_examples(path, TEXTS, self)
 
 
 def per_class(splits: Mapping[str, TextSplit]) -> dict[str, dict[str, int]]:

@@ -1,17 +1,16 @@
 """Texts to be foretold symbol by symbol, and the vocabulary that they are read with."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from convatlas.data.scan_report import ScanReport
+from convatlas.data.text.example_data import OpenedExamples
 from convatlas.data.text.labelled_data import text_symbols
 from convatlas.data.text.read_examples import Example
-from convatlas.data.text.stored_examples import LINES, save_examples
+from convatlas.data.text.stored_examples import LINES
 from convatlas.data.text.stored_vocabulary import stored_vocabulary
 from convatlas.data.text.vocabulary import Vocabulary
 
@@ -83,43 +82,13 @@ class LineSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class LineData:
-    """Everything the main job needs to know of texts without labels.
+class LineData(OpenedExamples[LineSplit, LineFacts]):
+    """Texts without labels."""
 
-    Args:
-        name: short, for titles.
-        source: absolute path, in its stored form.
-        seed: of the split.
-        splits: under `train`, `val` and `test`.
-        scan: what was found before training.
-        facts_: what network and predictor have to know.
-        options: that the data were opened with, for opening them again.
-        digests: what each text is known by.
-    """
-
-    name: str
-    source: str
-    seed: int
-    splits: dict[str, LineSplit]
-    scan: ScanReport
-    facts_: LineFacts
-    options: Mapping[str, Any] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
-
-    def facts(self) -> dict[str, Any]:
-        """Return `LineFacts` as JSON."""
-        return self.facts_.model_dump(mode="json")
+    stored_as = LINES
 
     def summary(self) -> str:
         """Return what is in it in a few words."""
         kind, size = self.facts_.vocabulary["kind"], len(self.facts_.read_with())
         characters = sum(len(text) for split in self.splits.values() for text in split.texts)
         return f"{characters:,} characters in lines, {size:,} {kind}"
-
-    def save(self, path: Path) -> None:
-        """Write what opens exactly these splits again as JSON, whole or not at all.
-
-        Raises:
-            WriteError: the file cannot be written.
-        """
-        save_examples(path, LINES, self)

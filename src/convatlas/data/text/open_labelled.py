@@ -7,12 +7,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from convatlas.data.names import printable, printable_few, stored_name
+from convatlas.data.names import printable, printable_few
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share
 from convatlas.data.sources.classes import similar_classes
 from convatlas.data.text.columns import LABEL, TEXT
-from convatlas.data.text.divide import digest, divide, shared_texts
+from convatlas.data.text.divide import divide, shared_texts
 from convatlas.data.text.labelled_data import TextData, TextFacts, TextSplit, per_class
 from convatlas.data.text.read_examples import (
     Example,
@@ -22,7 +22,6 @@ from convatlas.data.text.read_examples import (
     read_examples,
 )
 from convatlas.data.text.read_folders import holds_text_files, read_folders
-from convatlas.data.text.read_lines import bare_stem
 from convatlas.data.text.stored_examples import TEXTS, reopen_examples
 from convatlas.data.text.subwords import Subwords
 from convatlas.data.text.vocabulary import (
@@ -248,19 +247,11 @@ def _data(
     rare = [facts.classes[label] for label, count in small.items() if count < 10]
     if rare and "train" in splits:
         answers = [*answers, f"fewer than 10 texts each: {printable_few(sorted(rare))}"]
-    return TextData(
-        name=path.name if path.is_dir() else bare_stem(path),
-        source=stored_name(path.resolve()),
-        seed=seed,
-        splits=splits,
-        scan=ScanReport(
-            total=found.total,
-            readable=len(found.examples),
-            answers=answers,
-            per_class=per_class(splits),
-            kind="texts",
-        ),
-        facts_=facts,
-        options=dict(options),
-        digests={e.place: digest(e.fields[0]) for s in splits.values() for e in s.examples},
+    scan = ScanReport(
+        total=found.total,
+        readable=len(found.examples),
+        answers=answers,
+        per_class=per_class(splits),
+        kind="texts",
     )
+    return TextData.at(path, seed, splits, scan, facts, options)

@@ -6,13 +6,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from convatlas.data.names import printable, printable_few, stored_name
+from convatlas.data.names import printable, printable_few
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share
-from convatlas.data.text.divide import digest, divide, shared_texts
+from convatlas.data.text.divide import divide, shared_texts
 from convatlas.data.text.line_data import LineData, LineFacts, LineSplit
 from convatlas.data.text.read_examples import Example, in_short
-from convatlas.data.text.read_lines import bare_stem
 from convatlas.data.text.read_plain import PlainTexts, read_plain
 from convatlas.data.text.stored_examples import LINES, reopen_examples
 from convatlas.data.text.subwords import Subwords
@@ -171,18 +170,10 @@ def _data(
     facts: LineFacts,
     options: Mapping[str, Any],
 ) -> LineData:
-    return LineData(
-        name=path.name if path.is_dir() else bare_stem(path),
-        source=stored_name(path.resolve()),
-        seed=seed,
-        splits=splits,
-        scan=ScanReport(
-            total=texts.found.total,
-            readable=len(texts.found.examples),
-            answers=answers,
-            kind="texts",
-        ),
-        facts_=facts,
-        options=dict(options),
-        digests={e.place: digest(e.fields[0]) for s in splits.values() for e in s.examples},
+    scan = ScanReport(
+        total=texts.found.total,
+        readable=len(texts.found.examples),
+        answers=answers,
+        kind="texts",
     )
+    return LineData.at(path, seed, splits, scan, facts, options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from convatlas.data.names import printable, printable_few, stored_name
+from convatlas.data.names import printable, printable_few
 from convatlas.data.scan_report import ScanReport
 from convatlas.data.sources.broken_share import check_share
 from convatlas.data.text.columns import PAIR
@@ -20,7 +20,6 @@ from convatlas.data.text.read_examples import (
     in_short,
     read_examples,
 )
-from convatlas.data.text.read_lines import bare_stem
 from convatlas.data.text.stored_examples import PAIRS, reopen_examples
 from convatlas.data.text.subwords import Subwords
 from convatlas.data.text.vocabulary import (
@@ -188,14 +187,5 @@ def _data(
     facts: PairFacts,
     options: Mapping[str, Any],
 ) -> PairData:
-    return PairData(
-        name=path.name if path.is_dir() else bare_stem(path),
-        source=stored_name(path.resolve()),
-        seed=seed,
-        splits=splits,
-        scan=ScanReport(
-            total=found.total, readable=len(found.examples), answers=answers, kind=KIND
-        ),
-        facts_=facts,
-        options=dict(options),
-    )
+    scan = ScanReport(total=found.total, readable=len(found.examples), answers=answers, kind=KIND)
+    return PairData.at(path, seed, splits, scan, facts, options)

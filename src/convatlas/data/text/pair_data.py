@@ -1,19 +1,16 @@
 """Sentences in two languages with the vocabularies that they are read with."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from convatlas.data.scan_report import ScanReport
-from convatlas.data.text.divide import digest
+from convatlas.data.text.example_data import OpenedExamples
 from convatlas.data.text.read_examples import Example
-from convatlas.data.text.stored_examples import PAIRS, save_examples
+from convatlas.data.text.stored_examples import PAIRS
 from convatlas.data.text.stored_vocabulary import stored_vocabulary
 from convatlas.data.text.vocabulary import Vocabulary
 from convatlas.text.symbols import END
@@ -105,43 +102,10 @@ class PairSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class PairData:
-    """Everything the main job needs to know of sentence pairs.
+class PairData(OpenedExamples[PairSplit, PairFacts]):
+    """Sentence pairs; a pair is known by the sentence to translate."""
 
-    Args:
-        name: short, for titles.
-        source: absolute path, in its stored form.
-        seed: of the split.
-        splits: under `train`, `val` and `test`.
-        scan: what was found before training.
-        facts_: what network and predictor have to know.
-        options: that the data were opened with, for opening them again.
-    """
-
-    name: str
-    source: str
-    seed: int
-    splits: dict[str, PairSplit]
-    scan: ScanReport
-    facts_: PairFacts
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """What each pair is known by: the sentence to translate."""
-        return self._digests
-
-    @cached_property
-    def _digests(self) -> dict[str, str]:
-        return {
-            pair.place: digest(pair.fields[0])
-            for split in self.splits.values()
-            for pair in split.examples
-        }
-
-    def facts(self) -> dict[str, Any]:
-        """Return `PairFacts` as JSON."""
-        return self.facts_.model_dump(mode="json")
+    stored_as = PAIRS
 
     def summary(self) -> str:
         """Return what is in it in a few words."""
@@ -154,11 +118,3 @@ class PairData:
             else f"{len(source):,} and {len(target):,} {kind}"
         )
         return f"sentences from {facts.source_name} to {facts.target_name}, {sizes}"
-
-    def save(self, path: Path) -> None:
-        """Write what opens exactly these splits again as JSON, whole or not at all.
-
-        Raises:
-            WriteError: the file cannot be written.
-        """
-        save_examples(path, PAIRS, self)

@@ -86,7 +86,8 @@ def read_text(
 
     Shape: text (n, l) -> (n, l, hidden)
     """
-    if not torch.jit.is_scripting():  # noqa: SIM102  # TorchScript reads no further so
+    # TorchScript reads no further than a condition of its own.
+    if not torch.jit.is_scripting():  # noqa: SIM102  # pyright: ignore[reportPrivateImportUsage]
         if torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
             return _exported(text, weights, state)
     hidden: list[Tensor] = []
