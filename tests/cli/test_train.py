@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from convatlas.cli.lr_find import train_line
 from convatlas.data import make_images
 from convatlas.pipeline.run import open_run
 
@@ -62,6 +63,14 @@ def test_unknown_words_are_refused_before_anything_is_read(convatlas, photos, tm
         assert done.code == 2, done.err
         assert says in done.err
         assert not (tmp_path / "run").exists()
+
+
+def test_the_line_that_trains_keeps_what_was_set_and_can_be_pasted():
+    settings = ["lr=0.1", "batch_size=8", "augmentation=tiny"]
+    assert train_line("lenet5", "my photos", settings, 0.0123) == (
+        "convatlas train lenet5 'my photos' --set batch_size=8 --set augmentation=tiny "
+        "--set lr=0.012"
+    )
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The verb `lr-find`: the learning rate to train with, and the picture that shows why."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from convatlas.cli.output import note, print_json, say
 from convatlas.cli.train import RECIPE_HELP, SET_HELP, about, chosen_recipe
 from convatlas.errors import UsageError
-from convatlas.text import printable
+from convatlas.text import printable, shell_word
 
 
 def lr_find_command(
@@ -70,7 +71,14 @@ def lr_find_command(
     if found.rises == found.rates[-1]:
         say(f"no rate up to {highest:g} was too large: --highest tries larger ones")
     say(f"picture: {printable(out)}")
-    say(f"convatlas train {recipe} {data} --set lr={found.suggested:.2g}")
+    say(train_line(recipe, data, settings, found.suggested))
+
+
+def train_line(recipe: str, data: str, settings: Sequence[str], rate: float) -> str:
+    """Return the command that trains as was asked here, with another rate."""
+    kept = [part for each in settings if not each.startswith("lr=") for part in ("--set", each)]
+    words = " ".join(shell_word(word) for word in (recipe, data, *kept))
+    return f"convatlas train {words} --set lr={rate:.2g}"
 
 
 def _check(out: Path, lowest: float, highest: float, *, force: bool) -> None:
