@@ -59,13 +59,13 @@ def test_a_full_disk_takes_no_images(monkeypatch):
 
 def test_a_batch_is_decoded_by_as_many_threads_as_asked_for(photos, monkeypatch):
     split, used = open_images(photos).splits["train"], []
-    real = threads.ThreadPoolExecutor
+    real = threads.ReadingPool
 
-    def pool(count):
+    def pool(work, count):
         used.append(count)
-        return real(count)
+        return real(work, count)
 
-    monkeypatch.setattr(threads, "ThreadPoolExecutor", pool)
+    monkeypatch.setattr(threads, "ReadingPool", pool)
     fresh = CachedImages(split, 24, share=0.0)
     with threads.reading_threads(3):
         batches = list(DataLoader(Subset(fresh, range(9, 19)), batch_size=5))

@@ -237,6 +237,7 @@ class Noisy(Dataset):
         return (image.float() * (0.9 + 0.05 * noise)).to(torch.uint8), label
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")  # Python 3.12
 def test_losses_do_not_depend_on_the_workers_and_go_on_with_them(tmp_path):
     losses = {}
     for workers in (0, 2):

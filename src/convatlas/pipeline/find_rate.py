@@ -54,7 +54,7 @@ def find_rate(
     chosen.check_options(dict(recipe.data))
     with StopRequest() as stop, ExitStack() as held:
         held.enter_context(using_device(device))
-        held.enter_context(reading_threads(workers))
+        held.enter_context(reading_threads(workers, progress.say))
         stop.again = "leave at once"
         early = Stoppable(progress, stop)
         opened = open_data(

@@ -171,7 +171,7 @@ def fit(
 
     with StopRequest() as stop, ExitStack() as held:
         held.enter_context(using_device(device))
-        held.enter_context(reading_threads(workers))
+        held.enter_context(reading_threads(workers, progress.say))
         freeze = checked_recipe(recipe).freeze
         check_freeze(freeze, pretrained, model)
         early = Stoppable(progress, stop)  # until there is something to keep

@@ -134,7 +134,7 @@ def run_job(
     extent = Extent(training.epochs, 1, timed=False)
     with StopRequest() as stop, ExitStack() as held:
         held.enter_context(using_device(asked.device))
-        held.enter_context(reading_threads(asked.workers))
+        held.enter_context(reading_threads(asked.workers, progress.say))
         early = Stoppable(progress, stop)
         holding = hold()
         claim = held.enter_context(holding) if holding is not None else None

@@ -91,7 +91,7 @@ class LazyWindows(Windows):
         # Drawn before the threads, which come in any order.
         draws = torch.randint(0, 1 << 30, (len(indices),)).tolist() if self.training else []
         asked = list(zip(indices, draws or [None] * len(indices), strict=True))
-        with closing(in_threads(self._item, asked)) as items:
+        with closing(in_threads(self._item, asked, name=lambda one: f"sound {one[0]}")) as items:
             return list(items)
 
     def _item(self, asked: tuple[int, int | None]) -> tuple[Tensor, int]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
-from convatlas.train.batch_order import names_of, odd_rows
+from convatlas.train.batch_names import names_of
+from convatlas.train.batch_order import odd_rows
 from convatlas.train.loss_check import MAX_SKIPPED, LossCheck
 from convatlas.train.run import Run
 from convatlas.train.run_state import copied_buffers, put_back

@@ -4,18 +4,17 @@ So the order and what a data set draws depend neither on what was drawn before n
 workers, and an epoch can begin in its middle without reading what comes before.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Sampler, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
-from convatlas.text import printable_few
 from convatlas.train.random_draws import BATCH, ORDER, seed_of, set_generators
+from convatlas.train.sample_reading import NamedSamples, like
 
-MAX_NAMED = 8  # examples of a batch in a message
 REMEMBERED = 64  # batches whose places are kept: workers read a few ahead
 
 
@@ -73,8 +72,9 @@ class PlacedExamples(Dataset[Any]):
     Data sets whose examples differ from epoch to epoch have `begin_epoch(number)`.
     """
 
-    def __init__(self, data: Any, seed: int):
-        self._data, self._seed = data, seed
+    def __init__(self, data: Any, seed: int, workers: int = 0):
+        self._data, self._seed = NamedSamples(data, workers), seed
+        self.table = self._data.table
         self._begin = [each.begin_epoch for each in _nested(data) if hasattr(each, "begin_epoch")]
 
     def __len__(self) -> int:
@@ -89,10 +89,7 @@ class PlacedExamples(Dataset[Any]):
         for begin in self._begin:
             begin(epoch)
         set_generators(seed_of(self._seed, BATCH, epoch, batch))
-        indices = [place.row for place in places]
-        together: Callable[[list[int]], list[Any]] | None
-        together = getattr(self._data, "__getitems__", None)
-        return together(indices) if together else [self._data[index] for index in indices]
+        return self._data.__getitems__([place.row for place in places])
 
 
 def in_fixed_order(loader: DataLoader, seed: int) -> tuple[DataLoader, BatchOrder | None]:
@@ -103,27 +100,8 @@ def in_fixed_order(loader: DataLoader, seed: int) -> tuple[DataLoader, BatchOrde
     if loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset):
         return loader, None
     order = BatchOrder(loader.batch_sampler, seed)
-    placed = DataLoader(
-        PlacedExamples(loader.dataset, seed),
-        batch_sampler=order,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        pin_memory=loader.pin_memory,
-        timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
-        multiprocessing_context=loader.multiprocessing_context,
-        prefetch_factor=loader.prefetch_factor,
-        persistent_workers=loader.persistent_workers,
-    )
+    placed = like(loader, PlacedExamples(loader.dataset, seed, loader.num_workers), order)
     return placed, order
-
-
-def names_of(data: Any, indices: Sequence[int]) -> str:
-    """Return the files of examples in a few words; their numbers where they have no names."""
-    names = [_name(data, index) for index in indices]
-    if None in names or not names:
-        return "examples " + printable_few(indices, MAX_NAMED)
-    return printable_few(names, MAX_NAMED)
 
 
 def odd_rows(batch: Any, count: int) -> list[int]:
@@ -131,20 +109,6 @@ def odd_rows(batch: Any, count: int) -> list[int]:
     parts = [x for x in tree_leaves(batch) if isinstance(x, Tensor) and x.is_floating_point()]
     odd = [~torch.isfinite(x).flatten(1).all(1) for x in parts if x.ndim and len(x) == count]
     return sorted({row for each in odd for row in each.nonzero().flatten().tolist()})
-
-
-def _name(data: Any, index: int) -> str | None:
-    if isinstance(data, Subset):
-        return _name(data.dataset, data.indices[index])
-    if isinstance(data, ConcatDataset):
-        part = next(n for n, end in enumerate(data.cumulative_sizes) if index < end)
-        before = data.cumulative_sizes[part - 1] if part else 0
-        return _name(data.datasets[part], index - before)
-    for holder in (data, getattr(data, "split", None)):
-        files = getattr(holder, "files", None)
-        if isinstance(files, list) and len(files) == len(data):
-            return str(files[index])
-    return None
 
 
 def _nested(data: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from convatlas.train.log import RunLog
 from convatlas.train.recipe import Recipe
 from convatlas.train.run import Run, RunOptions
 from convatlas.train.run_state import check_recipe
+from convatlas.train.sample_reading import reading_named
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import TrainTask
 from convatlas.train.trained import Trained
@@ -77,7 +78,9 @@ def train(
         checkpoints: where they are written to, and the newest is taken from.
 
     Raises:
-        DataError: the newest checkpoint is of another network, recipe or version.
+        DataError: the newest checkpoint is of another network, recipe or version; or a sample
+            cannot be read, or no batch came within ten minutes (the loader's own `timeout`).
+        ConvatlasError: a worker process of a loader was killed.
     """
     from accelerate.utils import set_seed
 
@@ -109,4 +112,5 @@ def train(
         epochs = Epochs(run)
         if checkpoint is not None:
             epochs.take(checkpoint)
-        return epochs.train()
+        with reading_named(run.reading, options.progress):
+            return epochs.train()

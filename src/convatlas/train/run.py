@@ -18,6 +18,7 @@ from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer, parameter_groups
 from convatlas.train.recipe import Recipe
 from convatlas.train.run_state import RunState
+from convatlas.train.sample_reading import named_samples, tables_of
 from convatlas.train.schedule import Plateau
 from convatlas.train.stop import StopRequest
 from convatlas.train.task import TrainTask
@@ -73,6 +74,8 @@ class Run:
         batches, validation = task.loaders(recipe.batch_size, recipe.seed)
         self.examples = batches.dataset
         batches, self.order = in_fixed_order(batches, recipe.seed)
+        validation = named_samples(validation)
+        self.reading = tables_of(batches, validation)
         optimizer, self.batches, self.validation = accelerator.prepare(
             optimizer, batches, validation
         )

@@ -1,7 +1,8 @@
 """Training images at the network's size: decoded once and kept, where memory or disk allows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +73,7 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
             images[index] = self._decoded(index)
 
         total = len(self.split)
-        with quiet_pillow(), closing(in_threads(place, range(total))) as places:
+        with quiet_pillow(), closing(self._threads(place, range(total))) as places:
             for done, _ in enumerate(places, start=1):
                 if progress is not None and (done % MIN_REPORTED == 0 or done == total):
                     progress(done, total)
@@ -93,8 +94,13 @@ class CachedImages(Dataset[tuple[Tensor, int]]):
         """Return the images of a batch, as a DataLoader asks for them."""
         if self.images is not None:
             return [self[index] for index in indices]
-        with quiet_pillow(), closing(in_threads(self._decoded, indices)) as images:
+        with quiet_pillow(), closing(self._threads(self._decoded, indices)) as images:
             return [(x, self.split.labels[i]) for x, i in zip(images, indices, strict=True)]
+
+    def _threads(
+        self, work: Callable[[int], Any], indices: Sequence[int]
+    ) -> Generator[Any, None, None]:
+        return in_threads(work, indices, name=self.split.files.__getitem__)
 
     def _decoded(self, index: int) -> Tensor:
         image = self.split.store.read(self.split.files[index])

@@ -42,7 +42,10 @@ class KeptMasks:
             return self._decoded(index) if left > 0 else None
 
         total = len(split)
-        with quiet_pillow(), closing(in_threads(read, range(total))) as pairs:
+        with (
+            quiet_pillow(),
+            closing(in_threads(read, range(total), name=split.files.__getitem__)) as pairs,
+        ):
             for index, pair in enumerate(pairs):
                 if pair is not None and left > 0:
                     self._pairs[index] = pair
