@@ -40,7 +40,7 @@ class ReadingPool:
         return future
 
     def close(self, wait_s: float = CLOSE_S) -> None:
-        """Drop what has not begun, and wait so long for what has."""
+        """Give up what has not begun, and wait so long for what has."""
         self._closed = True
         for _ in self._threads:
             self._waiting.put(None)

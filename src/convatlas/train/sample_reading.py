@@ -44,7 +44,7 @@ class ReadingTable:
 
     @contextlib.contextmanager
     def noted(self, rows: Sequence[int]) -> Iterator[None]:
-        """Note the rows while the block reads them, if this is a worker process."""
+        """Hold the rows in the table while the block reads them, if this is a worker process."""
         worker = get_worker_info()
         if worker is None:
             yield
