@@ -15,7 +15,8 @@ from convatlas.data import make_images
 from convatlas.errors import DataError, UsageError
 from convatlas.pipeline import train_one as module
 from convatlas.pipeline.folder import BUILDING
-from convatlas.pipeline.train_job import TrainJob, job_file, read_job
+from convatlas.pipeline.job_file import job_file
+from convatlas.pipeline.train_job import TrainJob, read_job
 from convatlas.pipeline.train_one import train_one
 from convatlas.pipeline.training_plan import find_recipe
 from convatlas.train.checkpoints import BEST, complete_checkpoints

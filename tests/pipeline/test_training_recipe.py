@@ -91,7 +91,7 @@ def test_device_and_threads_hold_for_the_job_alone(monkeypatch, tmp_path):
         raise KeyboardInterrupt
 
     before = thread_count()
-    monkeypatch.setattr("convatlas.pipeline.fit.open_data", note)
+    monkeypatch.setattr("convatlas.pipeline.run_fit.open_data", note)
     with pytest.raises(KeyboardInterrupt):
         ca.fit("digits", device="cpu", workers=3, out=tmp_path / "run")
     assert seen == [("cpu", 3)]

@@ -112,7 +112,7 @@ def test_no_loads_none(weights, photos, tmp_path, monkeypatch):
         raise AssertionError("training began")
 
     monkeypatch.setattr("convatlas.pretrained.create.read_tensors", refuse)
-    monkeypatch.setattr("convatlas.pipeline.fit.compete", enough)
+    monkeypatch.setattr("convatlas.pipeline.run_fit.compete", enough)
     with pytest.raises(AssertionError, match="weights were read"):
         ca.fit(photos, time_limit_s=20, out=tmp_path / "auto")
     with pytest.raises(AssertionError, match="training began"):
@@ -249,7 +249,7 @@ def test_no_more_heads_than_trials_that_are_allowed(weights, photos, most):
 
 @pytest.mark.slow
 def test_public_weights_by_epochs_are_trained_wholly(weights, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("convatlas.pipeline.fit.finish", lambda *_: None)
+    monkeypatch.setattr("convatlas.pipeline.run_fit.finish", lambda *_: None)
     run = ca.fit(photos, epochs=1, max_trials=1, budget=ca.Budget(macs=25e6), out=tmp_path / "a")
     assert run.config.weights == weights.source
     trained = [t for t in run.leaderboard if t.figures]

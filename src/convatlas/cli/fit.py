@@ -153,7 +153,8 @@ def fit_command(
     """Find and train the best network that fits a budget."""
     from convatlas.cli.main import STARTED
     from convatlas.cli.progress import Clock, progress_on_stderr
-    from convatlas.pipeline.fit import USUAL_LIMIT_S, fit
+    from convatlas.pipeline.fit import fit
+    from convatlas.pipeline.run_fit import USUAL_LIMIT_S
     from convatlas.search.budget import Budget
 
     budget = Budget(

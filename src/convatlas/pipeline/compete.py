@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from convatlas.pipeline.config import Trial
 from convatlas.pipeline.trials import LiveTrial, OutOfMemory, TrialRunner
+from convatlas.pipeline.turns import Turns
 from convatlas.search.foresee import Forecast, Rival, clear, foresee
 from convatlas.search.halving import plan_rungs, successive_halving
 from convatlas.train.log import RunLog
@@ -20,6 +21,7 @@ def compete(
     seconds: float | None,
     log: RunLog,
     epochs: float | None = None,
+    turns: Turns | None = None,
 ) -> list[LiveTrial]:
     """Train all a little and the most promising more; the trials, best first.
 
@@ -30,6 +32,7 @@ def compete(
         seconds: for all; None where only the epochs limit it.
         log: of the winner's last round.
         epochs: that the winner trains in all, if it is not stopped by the time.
+        turns: where each is noted, and those that were over before are found; None notes none.
     """
     everyone, metric = list(trials), runner.metric
     rungs = plan_rungs(len(trials), 1.0)  # in shares of the whole
@@ -42,22 +45,44 @@ def compete(
     else:
         progress.say(f"training {len(trials)} of the networks that fit, {', '.join(limits)}")
 
+    left = 1.0  # share of the time for turns that are not over
+
     def train_round(trial: LiveTrial, share: float, last: bool) -> None:
+        nonlocal left
+        own, record = log if last else None, trial.record
+        name = f"{record.model} {record.input}"
+        title = f"final training: {name}" if last else name
+        if turns is not None and turns.was_taken(trial, title, own):
+            left -= share
+            return
+        if runner.stop.requested and record.figures:
+            return
+        ended = train_for(trial, share, title, own)
+        if turns is not None:
+            turns.over(trial, own, interrupted=ended == "interrupted")
+
+    def train_for(trial: LiveTrial, share: float, title: str, own: RunLog | None) -> str:
         slot = None if seconds is None else share * seconds
         passes = None if epochs is None else share / of_winner * epochs
         record = trial.record
-        if runner.stop.requested and record.figures:
-            return
-        name = f"{record.model} {record.input}"
-        title = f"final training: {name}" if last else name
+        checkpoints = None if turns is None else turns.checkpoints(trial)
+        stretch = 1.0 if turns is None or seconds is None else turns.stretch(left * seconds)
         try:
-            result = runner.train(trial, slot, passes, title=title, log=log if last else None)
+            result = runner.train(
+                trial,
+                slot,
+                passes,
+                title=title,
+                log=own,
+                checkpoints=checkpoints,
+                stretch=stretch,
+            )
         except OutOfMemory as error:
             progress.say(f"{title}: {error}")
             record.reason = str(error)
             if not record.figures:
                 record.status, trial.model = "failed", None
-            return
+            return "failed"
         record.status = result.ended if result.ended == "diverged" else "trained"
         if result.ended == "diverged":
             record.reason = result.reason or "its loss became infinite or not a number"
@@ -66,11 +91,14 @@ def compete(
             record.status = "not trained"
         reached = metric.text(record.value(metric)) if record.figures else result.ended
         progress.say(f"{title}: {reached} on validation after {record.epochs:.1f} epochs")
+        return result.ended
 
     def on_dropped(trial: LiveTrial, rung: int) -> None:
         if trial.record.status == "trained":
             trial.record.status = f"dropped after round {rung}"
         runner.let_go(trial)
+        if turns is not None:
+            turns.let_go(trial)
         runner.trial_data.keep(e.counted.candidate for e in everyone if e.model is not None)
 
     ends = None if seconds is None else of_winner * seconds

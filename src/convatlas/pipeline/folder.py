@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from convatlas.errors import UsageError
 from convatlas.pipeline.config import CHECKPOINTS, FILE_NAMES, FRONT, RunConfig
+from convatlas.pipeline.fit_states import has_states
 from convatlas.text import printable, printable_few, shell_word
 from convatlas.train.checkpoints import complete_checkpoints
 
@@ -94,8 +95,8 @@ def written_by_run(folder: Path) -> set[str] | None:
 
 
 def can_go_on(folder: Path) -> bool:
-    """Return whether a folder that runs are built in, or a run, has a checkpoint to go on from."""
-    return bool(complete_checkpoints(folder / CHECKPOINTS))
+    """Return whether a folder that runs are built in, or a run, has what it can go on from."""
+    return bool(complete_checkpoints(folder / CHECKPOINTS)) or has_states(folder)
 
 
 class Claim:
@@ -130,6 +131,10 @@ class Claim:
     def checkpoints(self) -> Path:
         """Where checkpoints of the run are written."""
         return self.building / CHECKPOINTS
+
+    def has_space(self, weights_bytes: float) -> bool:
+        """Return whether so much is free beside what the run itself may need."""
+        return shutil.disk_usage(self.folder).free > weights_bytes + SMALL_PARTS
 
     def drop_checkpoints(self) -> None:
         """Let go of the checkpoints: the run is over."""

@@ -1,7 +1,9 @@
 """How fast candidates are on this machine: training steps, answers, ways to compute; measured."""
 
 import copy
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +77,18 @@ class Speeds:
     def step_seconds(self, candidate: Candidate) -> float | None:
         """Return a training step's seconds for each example; None where none was measured."""
         return self._step_s.get(candidate)
+
+    def measured(self, candidate: Candidate) -> dict[str, float | None]:
+        """Return what was measured of a candidate's training, for JSON."""
+        threads = self._thread_counts.get(candidate)
+        return {"step_s": self._step_s.get(candidate), "threads": threads}
+
+    def take_measured(self, candidate: Candidate, values: Mapping[str, Any]) -> None:
+        """Take over what `measured` gave."""
+        if values["step_s"] is not None:
+            self._step_s[candidate] = values["step_s"]
+        if values["threads"] is not None:
+            self._thread_counts[candidate] = values["threads"]
 
     def most_macs(self, pass_seconds: float) -> float:
         """Return the multiply-adds with which a pass over the training examples takes so long.

@@ -11,9 +11,12 @@ from convatlas.data.dataset import Dataset
 from convatlas.errors import DataError, UsageError
 from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
 from convatlas.pipeline.finishing import rebuild
-from convatlas.pipeline.folder import BUILDING, Claim, claimed
+from convatlas.pipeline.fit_job import FIT, read_fit_job
+from convatlas.pipeline.folder import BUILDING, Claim, can_go_on, claimed
+from convatlas.pipeline.job_file import job_file, stored_job
 from convatlas.pipeline.run import Run, open_run
-from convatlas.pipeline.train_job import job_file, read_job
+from convatlas.pipeline.run_fit import run_fit
+from convatlas.pipeline.train_job import read_job
 from convatlas.pipeline.train_one import run_job
 from convatlas.progress import Progress, Silent
 from convatlas.text import printable
@@ -32,8 +35,9 @@ def resume(
     """Go on with a run that was interrupted or killed, from its newest checkpoint.
 
     It ends with the weights and figures of a run that was never interrupted, bit for bit on the
-    same machine with the same number of threads. A run whose training is over gets the steps that
-    are missing: test, export, report.
+    same machine with the same number of threads. A `fit` with a time limit cannot: it has the rest
+    of its time, and networks that were trained already are not trained anew. A run whose training
+    is over gets the steps that are missing: test, export, report.
 
     Args:
         run: the folder.
@@ -51,7 +55,6 @@ def resume(
     found = next((each for each in (building, folder) if job_file(each).is_file()), None)
     if found is None:
         return _finished(folder, data, progress)
-    asked = read_job(found)
     changed: dict[str, Any] = {}
     if data is not None:
         changed["data"] = str(data)
@@ -61,7 +64,13 @@ def resume(
     def hold() -> AbstractContextManager[Claim]:
         return claimed(folder, force=True, go_on=True)
 
-    return run_job(replace(asked, **changed), hold, progress, started, _check_same)
+    if stored_job(found)[0] != FIT:
+        asked = replace(read_job(found), **changed)
+        return run_job(asked, hold, progress, started, _check_same)
+    of_fit = replace(read_fit_job(found), **changed)
+    if not can_go_on(found):
+        progress.say("it was interrupted before any of its trials was noted, and begins anew")
+    return run_fit(of_fit, hold, progress, started, _check_same)
 
 
 def _finished(folder: Path, data: str | Path | None, progress: Progress) -> Run:
@@ -71,7 +80,7 @@ def _finished(folder: Path, data: str | Path | None, progress: Progress) -> Run:
     config = RunConfig.load(folder)
     if config.finished == "interrupted":
         raise UsageError(
-            f"{printable(folder)}: has no checkpoint; `fit` writes none, so start it again"
+            f"{printable(folder)}: kept nothing that its training could go on from; start it again"
         )
     opened = open_run(folder)
     if all(how == DONE for how in config.steps.values()):

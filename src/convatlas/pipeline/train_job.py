@@ -1,19 +1,22 @@
 """What `train` was asked for, as it lies beside the checkpoints so that the run can go on."""
 
-import json
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from convatlas.errors import DataError, UsageError
-from convatlas.pipeline.config import CHECKPOINTS
-from convatlas.replacing import replacing
-from convatlas.text import printable, stored_name, true_name
+from convatlas.pipeline.job_file import (
+    UNREADABLE,
+    job_file,
+    placed,
+    stored_job,
+    unreadable,
+    write_job,
+)
+from convatlas.text import printable, true_name
 from convatlas.train.checkpoints import EVERY_S
 from convatlas.train.recipe_file import NamedRecipe
 
-JOB = "job.json"  # in the folder of checkpoints
 TRAIN = "train"  # the verb
 
 
@@ -54,18 +57,11 @@ class TrainJob:
         Raises:
             WriteError: it cannot be written.
         """
-        (folder / CHECKPOINTS).mkdir(exist_ok=True)
         named = {each.name: getattr(self, each.name) for each in fields(self)}
-        named |= {"recipe": self.recipe.to_dict(), "data": _placed(self.data)}
+        named |= {"recipe": self.recipe.to_dict(), "data": placed(self.data)}
         if self.teacher is not None:
-            named["teacher"] = _placed(self.teacher)
-        with replacing(job_file(folder)) as fresh:
-            fresh.write_text(json.dumps({"verb": TRAIN, **named}, indent=1), encoding="utf-8")
-
-
-def job_file(folder: Path) -> Path:
-    """Return where a run, or a folder that one is built in, says what was asked for."""
-    return folder / CHECKPOINTS / JOB
+            named["teacher"] = placed(self.teacher)
+        write_job(folder, TRAIN, named)
 
 
 def read_job(folder: Path) -> TrainJob:
@@ -74,21 +70,14 @@ def read_job(folder: Path) -> TrainJob:
     Raises:
         DataError: it is not there, or says what cannot be.
     """
-    path = job_file(folder)
+    verb, stored = stored_job(folder)
+    if verb != TRAIN:
+        raise DataError(f"{printable(job_file(folder))}: a run of '{verb}' cannot go on")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        verb = stored.pop("verb")
-        if verb != TRAIN:
-            raise DataError(f"{printable(path)}: a run of '{verb}' cannot go on")
         job = TrainJob(**{**stored, "recipe": NamedRecipe.from_dict(stored["recipe"])})
         names = {"data": true_name(job.data), "teacher": job.teacher and true_name(job.teacher)}
         return replace(job, **names)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         if isinstance(error, DataError | UsageError):
             raise
-        raise DataError(f"{printable(path)}: cannot be read ({error})") from None
-
-
-def _placed(word: str) -> str:
-    """Return a path as it is found from anywhere; what is no path stays."""
-    return stored_name(os.path.abspath(word)) if os.path.exists(word) else stored_name(word)
+        raise unreadable(folder, error) from None

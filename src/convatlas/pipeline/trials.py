@@ -244,11 +244,17 @@ class TrialRunner:
         *,
         title: str,
         log: RunLog | None = None,
+        checkpoints: Checkpoints | None = None,
+        stretch: float = 1.0,
     ) -> Trained:
         """Train on for a time or a number of epochs; the record then holds what was reached.
 
         A round that ends worse than the network was before it, or whose loss is no longer a number
         before anything was validated, is undone: what was reached before it stays.
+
+        Args:
+            checkpoints: of this round; what a stop ends is judged and kept all the same.
+            stretch: of the time, which decides what the round is like, that is left for it.
         """
         start = time.perf_counter()
         record = trial.record
@@ -274,7 +280,7 @@ class TrialRunner:
                 trial.model,
                 task,
                 recipe,
-                limit_s=seconds,
+                limit_s=None if seconds is None else stretch * seconds,
                 log=log,
                 stop=self.stop,
                 progress=self.progress,
@@ -284,7 +290,8 @@ class TrialRunner:
                 pretrained_names=trial.pretrained_names,
                 way=trial.way,
                 frozen=frozen,
-                checkpoints=self.checkpoints if log is not None else None,
+                checkpoints=checkpoints or (self.checkpoints if log is not None else None),
+                judge_stopped=checkpoints is not None,
             )
         trained_before = record.epochs
         taken = time.perf_counter() - start + result.seconds_before

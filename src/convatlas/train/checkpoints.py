@@ -21,7 +21,36 @@ from convatlas.train.checkpoint import (
 EVERY_S = 300.0  # between two, within an epoch
 MAX_COST = 0.02  # of the time may go into writing them
 KEPT = 2  # of the last ones, beside that of the best validation
+# Times the weights, as `Claim.check_space` counts: four checkpoints while one is written, each with
+# network, average, best weights and two of the optimizer.
+WITH_CHECKPOINTS = 8
 BEST = "best-"  # before the name of the one at the best validation so far
+
+
+class Pace:
+    """How often something is written that takes time: as far as that is a small share of it all.
+
+    Args:
+        max_cost: of the time may go into writing.
+        expected_s: that it takes to write, before it was measured.
+    """
+
+    def __init__(self, max_cost: float = MAX_COST, expected_s: float = 0.0):
+        self.max_cost, self._cost_s, self._written = max_cost, expected_s, time.perf_counter()
+
+    def passed(self) -> float:
+        """Return the seconds since the last was written."""
+        return time.perf_counter() - self._written
+
+    def allows(self) -> bool:
+        """Return whether one may be written now."""
+        wanted = math.inf if self.max_cost <= 0 else self._cost_s / self.max_cost
+        return self.passed() >= wanted
+
+    def wrote(self, start: float) -> None:
+        """Take into account that one was written, since `start` by `time.perf_counter()`."""
+        self._written = time.perf_counter()
+        self._cost_s = self._written - start
 
 
 class Checkpoints:
@@ -32,6 +61,7 @@ class Checkpoints:
         every_s: seconds between two, at most. There is one at each epoch's end as well, as far as
             writing them takes no more than `max_cost` of the time.
         say: takes one finished sentence, where one cannot be written or read.
+        expected_s: that the first takes to write: none is written before that is little.
 
     Attributes:
         failed: whether the last one could not be written.
@@ -44,16 +74,15 @@ class Checkpoints:
         every_s: float = EVERY_S,
         max_cost: float = MAX_COST,
         say: Callable[[str], None] = lambda text: None,
+        expected_s: float = 0.0,
     ):
-        self.folder, self.every_s, self.max_cost, self._say = folder, every_s, max_cost, say
+        self.folder, self.every_s, self._say = folder, every_s, say
         self.failed = False
-        self._cost_s, self._written = 0.0, time.perf_counter()
+        self._pace = Pace(max_cost, expected_s)
 
     def due(self, *, epoch_ends: bool) -> bool:
         """Return whether one is to be written now."""
-        passed = time.perf_counter() - self._written
-        wanted = math.inf if self.max_cost <= 0 else self._cost_s / self.max_cost
-        return (epoch_ends or passed >= self.every_s) and passed >= wanted
+        return (epoch_ends or self._pace.passed() >= self.every_s) and self._pace.allows()
 
     def save(
         self, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any], *, best: bool
@@ -77,8 +106,7 @@ class Checkpoints:
             self.failed = True
         else:
             self.failed = False
-        self._written = time.perf_counter()
-        self._cost_s = self._written - start
+        self._pace.wrote(start)
         return not self.failed
 
     def newest(self) -> Checkpoint | None:

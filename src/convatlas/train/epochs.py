@@ -73,5 +73,6 @@ class Epochs:
             return
         if state.done < 1:
             state.epoch, state.place = state.epoch + 1, 0
-        if checkpoints is not None and checkpoints.due(epoch_ends=True):
+        ended = result.ended == "interrupted"  # a checkpoint holds where, if there is one
+        if not ended and checkpoints is not None and checkpoints.due(epoch_ends=True):
             run.save(best=judged and state.best.epoch == result.epochs)

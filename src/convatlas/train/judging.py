@@ -46,7 +46,8 @@ def _validated(run: Run) -> dict[str, float]:
     set_generators(seed, run.accelerator.device)
     batches: Any = run.batches_of(state.epoch + 1)
     validation: Any = run.validation
-    if options.checkpoints is not None and options.stop is not None:
+    may_go_on = options.checkpoints is not None and not options.judge_stopped
+    if may_go_on and options.stop is not None:
         batches = UntilStopped(batches, options.stop)
         validation = UntilStopped(validation, options.stop)
     update_bn(

@@ -41,6 +41,7 @@ def train(
     way: str | None = None,
     frozen: FrozenParts | None = None,
     checkpoints: Checkpoints | None = None,
+    judge_stopped: bool = False,
 ) -> Trained:
     """Train in place; the model ends with the averaged weights that were validated best.
 
@@ -76,6 +77,8 @@ def train(
         way: None finds out how the network trains fastest; "torch" leaves it as it is; others are
             in `convatlas.kernels.layers.choose`.
         checkpoints: where they are written to, and the newest is taken from.
+        judge_stopped: where a stop is asked for and a checkpoint holds it, judge and keep what was
+            reached all the same, as a run without checkpoints does.
 
     Raises:
         DataError: the newest checkpoint is of another network, recipe or version; or a sample
@@ -102,6 +105,7 @@ def train(
         validate_every_s=validate_every_s,
         pretrained_names=pretrained_names,
         checkpoints=checkpoints,
+        judge_stopped=judge_stopped,
     )
     with (
         on_training_device(model, recipe.precision) as accelerator,

@@ -41,6 +41,7 @@ class RunOptions:
     validate_every_s: float
     pretrained_names: Collection[str]
     checkpoints: Checkpoints | None
+    judge_stopped: bool
 
 
 class Run:
@@ -109,13 +110,14 @@ class Run:
     def stops(self) -> bool:
         """Return whether a stop was asked for; a checkpoint then holds this very step.
 
-        Without one, what was reached is judged and kept.
+        Without one, or where that was asked for, what was reached is judged and kept.
         """
         stop, state = self.options.stop, self.state
         if stop is None or not stop.requested:
             return False
-        self.over = state.result.steps > 0 and self.save()
-        state.result.ended, state.result.resumable = "interrupted", self.over
+        saved = state.result.steps > 0 and self.save()
+        self.over = saved and not self.options.judge_stopped
+        state.result.ended, state.result.resumable = "interrupted", saved
         state.done = 1.0
         return True
 
