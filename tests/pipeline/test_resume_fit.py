@@ -211,7 +211,11 @@ def test_a_killed_fit_goes_on_to_the_same_end(photos, whole, tmp_path, monkeypat
 def test_a_signal_keeps_what_was_reached_and_the_fit_goes_on(photos, whole, tmp_path, number):
     unbroken, turns = whole
     at = turns[0] + 1 if number == signal.SIGTERM else sum(turns) - 5
-    run = ended(photos, tmp_path / "run", at, lambda: signal.raise_signal(number))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        run = ended(photos, tmp_path / "run", at, lambda: signal.raise_signal(number))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (run.config.finished, run.stopped, run.can_go_on) == ("interrupted", number, True)
     assert run.config.validation
     assert run.files["weights"].exists()
