@@ -1,11 +1,13 @@
-"""Blood cells of BCCD: average precision of a detector that `fit` trains within a time.
+"""Blood cells of BCCD: average precision of a detector that `fit` trains.
 
 Needs CONVATLAS_DATA with the folder `bccd`, whose own split is used: 205 images to learn from, 87
 to validate, 72 to test. Each run adds a row to `results/detection.csv`, and the table of
 docs/tasks/detect.md is written anew; `core_s` are the seconds of processor time that it took
 altogether, since other work may share the machine. `--only-page` writes the table alone.
 
-`python benchmarks/detection.py --network spinenet49xs_mobile_retinanet --size 256 --seconds 2400`
+`--epochs` ends the training on a machine that is busy, where a time would cut it short.
+
+`python benchmarks/detection.py --network spinenet49xs_mobile_retinanet --size 256 --epochs 25`
 """
 
 import argparse
@@ -26,7 +28,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 HEADS = ("network", "pixels", "weights", "minutes of one core", "epochs", "mAP@0.5", "mAP@0.5:0.95")
 
 
-def main(network, size, pretrained, seed, seconds, augmentation, out):
+def main(network, size, pretrained, seed, seconds, epochs, augmentation, out):
     data = Path(os.environ["CONVATLAS_DATA"]) / "bccd"
     start = time.process_time()
     with patch("convatlas.tasks.box_networks.SIZES", (size,)):
@@ -35,7 +37,8 @@ def main(network, size, pretrained, seed, seconds, augmentation, out):
             task="detect",
             model=network,
             pretrained="yes" if pretrained else "no",
-            time_limit_s=seconds,
+            time_limit_s=None if epochs else seconds,
+            epochs=epochs,
             seed=seed,
             out=out,
             metric=MAP_50.key,
@@ -47,7 +50,7 @@ def main(network, size, pretrained, seed, seconds, augmentation, out):
     chosen = next(trial for trial in run.leaderboard if trial.status == "chosen")
     row = {"network": network, "size": size, "pretrained": pretrained, "seed": seed}
     row |= {"augmentation": augmentation, "params": run.config.params, "macs": run.config.macs}
-    row |= {"limit_s": seconds, "core_s": round(core_s), "epochs": chosen.epochs}
+    row |= {"limit_s": "" if epochs else seconds, "core_s": round(core_s), "epochs": chosen.epochs}
     row |= {
         f"{metric.key}_percent": _percent(judged.figures[metric.key]) for metric in (MAP_50, MAP)
     }
@@ -89,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("--pretrained", action="store_true", help="public weights of the backbone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=2400.0, help="of the whole job")
+    parser.add_argument("--epochs", type=int, default=None, help="instead of a time")
     parser.add_argument("--augmentation", default="cells")
     parser.add_argument("--out", default=None, help="run folder; a temporary one where not given")
     parser.add_argument("--only-page", action="store_true", help="train nothing")
