@@ -189,6 +189,30 @@ def test_a_stop_leaves_the_very_step_behind(whole, ends_at, tmp_path):
     assert after.seconds_before == pytest.approx(result.seconds)
 
 
+class LeftInAStep(Interrupted):
+    """Leaves as a stop does that a slow step keeps waiting: after the forward pass."""
+
+    def loss(self, model, batch):
+        taken, loss = self.taken, super().loss(model, batch)
+        if model.training and taken == 7:
+            assert self.stop.late()
+            raise Killed
+        return loss
+
+
+@pytest.mark.parametrize("name", ["adamw", "no average"])
+def test_a_stop_within_a_slow_step_keeps_the_step_before(whole, name, tmp_path, monkeypatch):
+    monkeypatch.setattr("convatlas.train.steps.SLOW_S", 0.0)
+    stop, checkpoints = StopRequest(), Checkpoints(tmp_path / "checkpoints", max_cost=0)
+    with pytest.raises(Killed):
+        train(network(), LeftInAStep(stop=stop), RECIPES[name], stop=stop, checkpoints=checkpoints)
+    assert checkpoints.newest().values["result"]["steps"] == 7
+    model, log = network(7), RunLog()
+    train(model, Interrupted(), RECIPES[name], log=log, checkpoints=checkpoints)
+    same(model, whole[name][0])
+    assert timeless(log.rows) == timeless(whole[name][2])
+
+
 @pytest.mark.parametrize(("name", "validations"), [("adamw", 2), ("no average", 1)])
 def test_a_stop_within_a_validation_repeats_it(whole, name, validations, tmp_path):
     stop, checkpoints = StopRequest(), Checkpoints(tmp_path / "checkpoints")

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -100,3 +102,38 @@ def test_a_closed_terminal_does_not_end_the_work():
         signal.signal(signal.SIGPIPE, before)
         os.close(kept)
         os.close(write)
+
+
+BUSY = """
+import hashlib, os, signal, sys, threading
+from convatlas.train import stop
+with stop.StopRequest() as request:
+    request.kept = "a checkpoint is kept"
+    request.limit_s = float(sys.argv[2]) or None
+    for delay in sys.argv[3:]:
+        threading.Timer(float(delay), os.kill, (os.getpid(), int(sys.argv[1]))).start()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # one call that takes an hour
+"""
+
+
+def busy(number, limit_s, *delays):
+    command = [sys.executable, "-c", BUSY, *map(str, (int(number), limit_s, *delays))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_long_call_is_acknowledged_and_the_second_leaves(number):
+    done = busy(number, 0, 0.1, 1.0)
+    assert done.returncode == 128 + number
+    assert done.stderr.strip() == "stopping after this step; Ctrl-C again to discard the run"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_call_longer_than_the_limit_is_left_after_one_signal():
+    done = busy(signal.SIGTERM, 0.5, 0.1)
+    assert done.returncode == 143
+    assert [line for line in done.stderr.splitlines() if line] == [
+        "stopping after this step; Ctrl-C again to discard the run",
+        "left in the middle of the work; a checkpoint is kept",
+    ]

@@ -38,7 +38,7 @@ from convatlas.train.checkpoints import EVERY_S, WITH_CHECKPOINTS, Checkpoints
 from convatlas.train.device import usable_precision, using_device
 from convatlas.train.log import RunLog
 from convatlas.train.recipe_file import NamedRecipe
-from convatlas.train.stop import Stoppable, StopRequest
+from convatlas.train.stop import LEAVE_S, Stoppable, StopRequest
 
 NO_LIMIT_S = 1e9
 
@@ -130,6 +130,7 @@ def run_job(
     deadline = Deadline(NO_LIMIT_S, started)
     extent = Extent(training.epochs, 1, timed=False)
     with StopRequest() as stop, ExitStack() as held:
+        stop.limit_s = LEAVE_S
         held.enter_context(using_device(asked.device))
         held.enter_context(reading_threads(asked.workers, progress.say))
         early = Stoppable(progress, stop)
@@ -165,6 +166,7 @@ def run_job(
         again = f"convatlas resume {shell_word(claim.folder)}"
         progress.say(f"checkpoints are written; if it is interrupted, `{again}` goes on")
         stop.again = "exit at once; the last checkpoint is kept"
+        stop.kept = f"`{again}` goes on from the last checkpoint, if there is one"
         log = RunLog(claim.building)
         compete(runner, [trial], None, log, extent.epochs)
         log.close()
@@ -175,8 +177,11 @@ def run_job(
         assert counted.cost is not None
         settings, facts = run.config.settings, run.config.facts
         predictor = chosen.predictor(trial.model.eval(), settings, facts).eval()
+        word = shell_word(run.path)
         with StopRequest() as later:
             later.again = "exit at once; the trained network is kept"
+            later.limit_s = LEAVE_S
+            later.kept = f"the trained network is kept; `convatlas report {word}` does the rest"
             ended = stop if stop.requested else later
             finish(run, opened, predictor, counted.cost, progress, ended, deadline)
         run.stopped = stop.number or later.number

@@ -1,12 +1,13 @@
 """The pieces of a run, which its steps, its judging and its checkpoints share."""
 
 import itertools
+import threading
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from convatlas.progress import Progress
 from convatlas.train.batch_order import in_fixed_order
@@ -17,7 +18,7 @@ from convatlas.train.frozen_parts import FrozenParts, let_learn
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer, parameter_groups
 from convatlas.train.recipe import Recipe
-from convatlas.train.run_state import RunState
+from convatlas.train.run_state import NETWORK, RunState
 from convatlas.train.sample_reading import named_samples, tables_of
 from convatlas.train.schedule import Plateau
 from convatlas.train.stop import StopRequest
@@ -26,6 +27,9 @@ from convatlas.train.way import FastestWay
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+WEIGHTS_S = 0.5  # to wait for the end of what moves the weights
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ class Run:
         self.total_steps = max(1, round(recipe.epochs * len(self.batches)))
         self.bar = self.progress.bar(options.title, total=1.0)
         self.start, self.over = time.perf_counter(), False
+        self.weights = threading.Lock()  # held while a step moves them
+        self.begun: list[Tensor] | None = None  # the buffers before the step in hand, if it is slow
+        if options.stop is not None:
+            options.stop.late = self.save_last_step
 
     def batches_of(self, epoch: int, first: int = 0) -> Iterator[Any]:
         """Yield the batches of an epoch, from one of them on."""
@@ -106,6 +114,23 @@ class Run:
         tensors = state.tensors(accelerator.device)
         values = state.values(accelerator, self.fastest_way.way)
         return checkpoints.save(state.result.steps, tensors, values, best=best)
+
+    def save_last_step(self) -> bool:
+        """Write a checkpoint of the last step while the next is computed; for another thread.
+
+        Holds the weights from then on, so that the process has to end.
+        """
+        state, accelerator, checkpoints = self.state, self.accelerator, self.options.checkpoints
+        if checkpoints is None or not self.weights.acquire(timeout=WEIGHTS_S):
+            return False
+        if self.begun is None or not accelerator.is_main_process or not state.finite():
+            return False
+        tensors = state.tensors(accelerator.device)
+        for (name, _), value in zip(state.network.named_buffers(), self.begun, strict=True):
+            if f"{NETWORK}/{name}" in tensors:
+                tensors[f"{NETWORK}/{name}"] = value
+        values = state.values(accelerator, self.fastest_way.way)
+        return checkpoints.save(state.result.steps, tensors, values, best=False)
 
     def stops(self) -> bool:
         """Return whether a stop was asked for; a checkpoint then holds this very step.

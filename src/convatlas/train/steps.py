@@ -1,5 +1,6 @@
 """A step: the loss of a batch, its gradients, and the weights moved against them."""
 
+import time
 from typing import Any
 
 from torch import Tensor
@@ -8,8 +9,11 @@ from convatlas.train.bad_steps import BadSteps
 from convatlas.train.loss_check import finite_gradients
 from convatlas.train.random_draws import STEP, seed_of, set_generators
 from convatlas.train.run import Run
+from convatlas.train.run_state import copied_buffers
 from convatlas.train.share_done import count_step
 from convatlas.train.small_batches import SmallBatches, free_memory
+
+SLOW_S = 0.5  # a step that a stop may not wait for: its running statistics are kept before it
 
 
 class Steps:
@@ -18,17 +22,27 @@ class Steps:
     def __init__(self, run: Run, bad_steps: BadSteps):
         self.run, self.bad_steps = run, bad_steps
         self.small_batches = SmallBatches(run)
+        self._last_s = 0.0
 
     def step(self, batch: Any) -> None:
         """Train on a batch."""
-        run = self.run
+        run, start = self.run, time.perf_counter()
         for tell in run.told:
             tell(run.state.done)
         if run.frozen.modules and run.state.done >= run.recipe.freeze_until:
             run.let_all_learn()
         self._set_rate()
         self.bad_steps.begin()
+        if self._last_s > SLOW_S:
+            run.begun = copied_buffers(run.state.network)
         loss, bad = self._gradients(batch)
+        with run.weights:
+            self._finish(loss, bad, batch)
+            run.begun = None
+        self._last_s = time.perf_counter() - start
+
+    def _finish(self, loss: Tensor, bad: tuple[int, float] | None, batch: Any) -> None:
+        """Move the weights, or deal with a loss that is no number, and count the step."""
         if bad is None:
             self._update(loss, batch)
         elif not self.bad_steps.skipping:
@@ -36,7 +50,7 @@ class Steps:
             return
         else:
             self.bad_steps.leave_out(f"its loss is {bad[1]}", batch)
-        count_step(run, loss)
+        count_step(self.run, loss)
 
     def _gradients(self, batch: Any) -> tuple[Tensor, tuple[int, float] | None]:
         """Compute the loss and its gradients, in smaller batches if memory is short.

@@ -4,20 +4,31 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 from convatlas.errors import Stopped
 from convatlas.progress import Bar, Progress
+from convatlas.train.signal_watch import SignalWatch
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler or container, a closed terminal
+LEAVE_S = 6.0  # after a signal a job that may end anywhere ends, however long its step takes
+HELD_S = 2.0  # that files may take to change places, after that
+SHOW_CURSOR = b"\x1b[?25h"  # which a bar has hidden
 
 
 class StopRequest:
     """While open, the first signal sets `requested` and is acknowledged; a second interrupts.
 
+    A thread does both where the main thread is in the midst of a long call.
+
     Attributes:
+        limit_s: seconds after the first signal in which the process ends even in the midst of a
+            step; None waits for the step.
+        late: is called before that, from a thread; returns whether it has saved the last step.
+        kept: what is there afterwards, as it is said to the user.
         number: of the signal that came; None before.
         again: what a second signal does, as it is said to the user.
     """
@@ -25,6 +36,12 @@ class StopRequest:
     def __init__(self) -> None:
         self.number: int | None = None
         self.again = "discard the run"
+        self.limit_s: float | None = None
+        self.late: Callable[[], bool] = lambda: False
+        self.kept = "nothing was saved"
+        self._taken, self._taken_by_watch = 0, 0
+        self._lock = threading.RLock()
+        self._watch: SignalWatch | None = None
         self._before: dict[int, Any] = {}
         self._holding = False
         self._waiting: int | None = None
@@ -62,6 +79,8 @@ class StopRequest:
             for number in numbers:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: the user asked for that
                     self._before[number] = signal.signal(number, self._note)
+            if self._before and os.name == "posix":
+                self._watch = SignalWatch(self._before, self)
         return self
 
     def __exit__(
@@ -70,10 +89,47 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._watch is not None:
+            self._watch.close()
         for number, before in self._before.items():
             signal.signal(number, before)
 
+    def missed(self, number: int, seen: int) -> None:
+        """Act for a main thread that could not take a signal yet; from the watching thread.
+
+        Args:
+            seen: signals that came so far.
+        """
+        with self._lock:
+            while self._taken + self._taken_by_watch < seen:
+                if self.requested:
+                    self._exit()
+                self._taken_by_watch += 1
+                self._acknowledge(number)
+
+    def leave(self) -> None:
+        """End the process in the midst of a step; from the watching thread."""
+        how = "the last step is saved" if self.late() else self.kept
+        with contextlib.suppress(OSError):
+            os.write(2, f"\nleft in the middle of the work; {how}\n".encode())
+        self._exit()
+
+    def _exit(self) -> None:
+        assert self.number is not None
+        end = time.monotonic() + HELD_S
+        while self._holding and time.monotonic() < end:
+            time.sleep(0.01)
+        with contextlib.suppress(OSError):
+            if os.isatty(2):
+                os.write(2, SHOW_CURSOR)
+        os._exit(128 + self.number)
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        with self._lock:
+            if self._taken_by_watch:
+                self._taken_by_watch, self._taken = self._taken_by_watch - 1, self._taken + 1
+                return
+            self._taken += 1
         if self.requested and self._holding:
             self._waiting = number
             return
@@ -81,6 +137,9 @@ class StopRequest:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             raise SystemExit(128 + number)
+        self._acknowledge(number)
+
+    def _acknowledge(self, number: int) -> None:
         self.number = number
         # Straight to the screen: a progress bar may be in the middle of a line.
         with contextlib.suppress(OSError):  # or the terminal is closed
