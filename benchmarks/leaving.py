@@ -122,6 +122,7 @@ def measure(case, folder, number):
             "case": case,
             "signal": signal.Signals(number).name,
             "acknowledged_s": "" if told is None else round(told - sent, 2),
+            "last_line_s": round(seen[-1][0] - sent, 2),
             "left_s": round(left, 2),
             "code": process.returncode,
             "checkpoint": max(steps, default=""),

@@ -21,7 +21,7 @@ class Watched(Protocol):
     limit_s: float | None
 
     def missed(self, number: int, seen: int) -> None:
-        """Act on the signals that came, of which the main thread may have taken fewer.
+        """Take care of the signals that came, of which the main thread may have taken fewer.
 
         Args:
             number: of the last one.

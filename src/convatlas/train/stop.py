@@ -95,7 +95,7 @@ class StopRequest:
             signal.signal(number, before)
 
     def missed(self, number: int, seen: int) -> None:
-        """Act for a main thread that could not take a signal yet; from the watching thread.
+        """Take the signals that the main thread could not take yet; from the watching thread.
 
         Args:
             seen: signals that came so far.
