@@ -25,7 +25,7 @@ from convatlas.pipeline.trials import LiveTrial, TrialRunner
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.progress import Progress
 from convatlas.search.budget import Budget
-from convatlas.search.costed import count_network
+from convatlas.search.costed import CostedCandidate, count_network
 from convatlas.search.space import Candidate
 from convatlas.tasks.task import AnyTask
 from convatlas.tasks.trial_data import FeatureData
@@ -72,8 +72,12 @@ def fitting_checkpoints(
 def _some_fit(
     task: AnyTask, sweeps: Sequence[Sequence[Candidate]], budget: Budget, speeds: Speeds
 ) -> bool:
+    return any(_fits(task, each, budget, speeds) for each in count_network(sweeps, budget))
+
+
+def _fits(task: AnyTask, counted: CostedCandidate, budget: Budget, speeds: Speeds) -> bool:
     try:
-        all_that_fit(task, list(count_network(sweeps, budget)), budget, speeds)
+        all_that_fit(task, [counted], budget, speeds)
     except BudgetError:
         return False
     return True
