@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from convatlas.cost.shapes import QuickShapes
 from convatlas.deploy.fold_norm import fold
 from convatlas.deploy.lean_exporter import lean_exporter
 from convatlas.deploy.onnx_operators import translations
@@ -18,7 +19,6 @@ from convatlas.errors import UsageError
 from convatlas.models import find_entry, model_names
 from convatlas.models.headless import Features, num_features, reset_classifier
 from convatlas.models.on_shapes import on_shapes
-from quick_shapes import QuickShapes
 from shallow import drop_alike, drop_repeats, layer_kinds, short_tables
 
 ENTRIES = [find_entry(name) for name in model_names()]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 Answer = Callable[[Sequence[Any]], Any]
 aten = torch.ops.aten
@@ -50,6 +51,24 @@ def _normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
 
 
+def _layer_normalised(args: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """Answer with a mean and a deviation for each of the places that are normalised together."""
+    x, normalised = args[:2]
+    if x.dtype is not torch.float32:
+        return aten.native_layer_norm.default(*args)  # statistics may be of another type
+    places = (*x.shape[: x.dim() - len(normalised)], *(1 for _ in normalised))
+    same = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return same, x.new_empty(places), x.new_empty(places)
+
+
+def _linear(args: Sequence[Any]) -> Tensor:
+    """Answer for a bias and two matrices that go together; else ask torch, which refuses them."""
+    bias, x, weight = args[:3]
+    if x.shape[1] == weight.shape[0] and bias.shape == weight.shape[1:]:
+        return x.new_empty(x.shape[0], weight.shape[1])
+    return aten.addmm.default(*args)
+
+
 IN_PLACE = (aten.add_.Tensor, aten.mul_.Tensor)
 TOGETHER = (aten.add.Tensor, aten.mul.Tensor, *IN_PLACE)
 LIKE = (
@@ -60,15 +79,34 @@ LIKE = (
     aten.leaky_relu.default,
     aten.hardsigmoid.default,
     aten.sigmoid.default,
+    aten.gelu.default,
 )
 SHAPES: Mapping[Any, Answer] = {
     **{operator: _together(operator) for operator in TOGETHER},
     **{operator: _like(operator) for operator in LIKE},
     aten.native_batch_norm.default: _normalised,
     aten._native_batch_norm_legit_no_training.default: _normalised,
+    aten.native_layer_norm.default: _layer_normalised,
+    aten.addmm.default: _linear,
     aten.relu_.default: _itself,
     aten.hardtanh_.default: _itself,
     aten.silu_.default: _itself,
     aten.hardswish_.default: _itself,
     aten.leaky_relu_.default: _itself,
 }
+
+
+class QuickShapes(TorchDispatchMode):
+    """Operators on `meta` answer from the table, where it has them; `Watch` does so as well."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        answer = SHAPES.get(func)
+        if answer is not None and args[0].is_meta:
+            return answer(args)
+        return func(*args, **(kwargs or {}))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from convatlas.blocks.shortcuts import ShortcutA
 from convatlas.errors import UsageError
+from convatlas.models.on_shapes import run_on_shapes
 
 STRIDES = (8, 16, 32)
 SIZE = 16384  # a large power of two, so that borders without padding do not move the quotient
@@ -77,19 +78,12 @@ def _places(model: nn.Module, name: str) -> list[_Place]:
         places.append(_Place(layer, inputs[0].shape[2], output.shape[2]))
 
     hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, Steps)]
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    training = model.training
-    model.eval()
     try:
         (image,) = model.example()  # pyright: ignore[reportCallIssue]
-        x = torch.empty(1, image.shape[1], SIZE, SIZE, device="meta")
-        with torch.no_grad():
-            meta = {key: value.to("meta") for key, value in tensors.items()}
-            torch.func.functional_call(model, meta, (x,))
+        run_on_shapes(model, torch.empty(1, image.shape[1], SIZE, SIZE, device="meta"))
     except (RuntimeError, ValueError, UsageError):
         raise _refusal(name) from None
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return places

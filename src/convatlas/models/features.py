@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from convatlas.errors import UsageError
+from convatlas.models.on_shapes import run_on_shapes
 
 
 def feature_maps(model: nn.Module, name: str) -> nn.Module:
@@ -57,15 +58,9 @@ def _measure(stages: nn.Sequential) -> tuple[list[int], list[int]]:
     first = next(m for m in stages.modules() if isinstance(m, nn.Conv2d))
     size = 16384  # a large power of two, so that borders without padding do not move the quotient
     x = torch.empty(1, first.in_channels, size, size, device="meta")
-    state = {k: v.to("meta") for k, v in stages.state_dict().items()}
-    training = stages.training
-    stages.eval()  # what a network draws by chance in training does not change its shapes
     channels, strides = [], []
-    for index, stage in enumerate(stages):
-        part = {k.split(".", 1)[1]: v for k, v in state.items() if k.startswith(f"{index}.")}
-        with torch.no_grad():
-            x = torch.func.functional_call(stage, part, (x,))
+    for stage in stages:
+        x = run_on_shapes(stage, x)
         channels.append(x.shape[1])
         strides.append(round(size / x.shape[2]))
-    stages.train(training)
     return channels, strides

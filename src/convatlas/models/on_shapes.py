@@ -1,4 +1,4 @@
-"""Build a network on shapes alone: its weights have no values, so none are drawn."""
+"""Build and run networks on shapes alone: weights have no values, so none are drawn."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from convatlas.cost.shapes import QuickShapes
 
 # What initialisations end in. None looks at another tensor, so none can find a misfit.
 _DRAWS = frozenset({Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_})
@@ -41,3 +43,20 @@ def on_shapes() -> Iterator[None]:
     """
     with torch.device("meta"), _NoDraws():
         yield
+
+
+def run_on_shapes(module: nn.Module, x: Tensor) -> Any:
+    """Return what a module makes of a tensor on `meta`, in evaluation mode.
+
+    Its weights may lie anywhere and are as before afterwards. What a network draws by chance in
+    training does not change its shapes.
+    """
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad(), QuickShapes():
+            meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
+            return torch.func.functional_call(module, meta, (x,))
+    finally:
+        module.train(training)

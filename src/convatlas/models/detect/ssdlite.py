@@ -13,7 +13,7 @@ Differs: padding is symmetric, where the authors' code pads as TensorFlow does. 
 """
 
 import math
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from convatlas.errors import UsageError
 from convatlas.models.detect.default_boxes import default_boxes, default_kinds, spread_kinds
 from convatlas.models.detect.detector import OneStage
 from convatlas.models.example import image_example, tiny_build
+from convatlas.models.on_shapes import run_on_shapes
 from convatlas.models.registry import create_model, find_entry, register
 
 EXTRA = (512, 256, 256, 128)  # channels of the maps behind the backbone
@@ -104,8 +105,8 @@ class SSDLite(OneStage):
         if not isinstance(stages, nn.Sequential) or len(stages) < 2:
             raise UsageError(f"SSDLite: backbone must be a network with stages, got {backbone}")
         self.with_head = hasattr(body, "head")
-        self.backbone = nn.ModuleList(split_backbone(body))
-        channels = channels_of(backbone, tuple(options.items()))
+        self.backbone = nn.ModuleList(split_backbone(stages, getattr(body, "head", None)))
+        channels = channels_of(self.backbone, in_channels)
         extra = [max(MIN_EXTRA, int(c * width)) for c in EXTRA]
         self.extra = nn.ModuleList(
             smaller_map(into, out) for into, out in pairwise([channels[-1], *extra])
@@ -181,14 +182,12 @@ class FromExpansion(nn.Module):
         return self.parts(x)
 
 
-def split_backbone(body: nn.Module) -> tuple[nn.Module, nn.Module]:
+def split_backbone(stages: nn.Sequential, head: nn.Module | None) -> tuple[nn.Module, nn.Module]:
     """Cut a classifier at the last map of stride 16, in front of the filter that halves it.
 
     Where the block that halves it is an inverted residual, the map is its widened input (C4 in
     MobileNet V3); else it is what the stage before puts out.
     """
-    head = getattr(body, "head", None)
-    stages: Any = body.stages
     *before, last = stages
     last = list(last) if isinstance(last, nn.Sequential) else [last]
     expand = getattr(last[0], "expand", None)
@@ -197,20 +196,13 @@ def split_backbone(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(*before), nn.Sequential(*last, *([head] if head is not None else []))
 
 
-@cache
-def channels_of(backbone: str, options: tuple[tuple[str, Any], ...]) -> tuple[int, ...]:
-    """Read the channels of the backbone's maps off one run on shapes alone.
-
-    Remembered, for `fit` builds the same one at many sizes, and the run takes longer than the rest.
-    """
-    found = []
-    with torch.device("meta"), torch.no_grad():
-        body = create_model(backbone, **dict(options)).eval()
-        x = torch.empty(1, dict(options)["in_channels"], 64, 64)
-        for part in split_backbone(body):
-            x = part(x)
-            found.append(x.shape[1])
-    return tuple(found)
+def channels_of(parts: nn.ModuleList, in_channels: int) -> list[int]:
+    """Read the channels of the maps off one run on shapes alone."""
+    found, x = [], torch.empty(1, in_channels, 64, 64, device="meta")
+    for part in parts:
+        x = run_on_shapes(part, x)
+        found.append(x.shape[1])
+    return found
 
 
 def smaller_map(in_channels: int, out_channels: int) -> nn.Sequential:
