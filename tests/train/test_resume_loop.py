@@ -189,6 +189,16 @@ def test_a_stop_leaves_the_very_step_behind(whole, ends_at, tmp_path):
     assert after.seconds_before == pytest.approx(result.seconds)
 
 
+class LeftInAValidation(Interrupted):
+    """Leaves as a stop does that a slow validation keeps waiting: after the running statistics."""
+
+    def validate(self, model, loader, gather):
+        if self.taken == 2 * STEPS:
+            assert self.stop.late()
+            raise Killed
+        return super().validate(model, loader, gather)
+
+
 class LeftInAStep(Interrupted):
     """Leaves as a stop does that a slow step keeps waiting: after the forward pass."""
 
@@ -201,12 +211,15 @@ class LeftInAStep(Interrupted):
 
 
 @pytest.mark.parametrize("name", ["adamw", "no average"])
-def test_a_stop_within_a_slow_step_keeps_the_step_before(whole, name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("left", "steps"), [(LeftInAStep, 7), (LeftInAValidation, 2 * STEPS)])
+def test_a_stop_within_slow_work_keeps_the_last_step(
+    whole, name, left, steps, tmp_path, monkeypatch
+):
     monkeypatch.setattr("convatlas.train.steps.SLOW_S", 0.0)
     stop, checkpoints = StopRequest(), Checkpoints(tmp_path / "checkpoints", max_cost=0)
     with pytest.raises(Killed):
-        train(network(), LeftInAStep(stop=stop), RECIPES[name], stop=stop, checkpoints=checkpoints)
-    assert checkpoints.newest().values["result"]["steps"] == 7
+        train(network(), left(stop=stop), RECIPES[name], stop=stop, checkpoints=checkpoints)
+    assert checkpoints.newest().values["result"]["steps"] == steps
     model, log = network(7), RunLog()
     train(model, Interrupted(), RECIPES[name], log=log, checkpoints=checkpoints)
     same(model, whole[name][0])

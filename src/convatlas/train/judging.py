@@ -20,13 +20,17 @@ def judge(run: Run) -> bool:
     state, result, now = run.state, run.state.result, time.perf_counter()
     before = copied_buffers(state.kept)
     state.judging = True
+    run.begun = state.buffers(average=True)
     try:
         figures = _validated(run)
     except StoppedHere:
+        run.begun = None
         put_back(state.kept, before)
         run.stops()
         run.over = True
         return False
+    with run.weights:
+        run.begun = None
     state.judging, state.closing_s = False, time.perf_counter() - now
     state.best.consider(state.kept, figures, result.epochs)
     result.figures = state.best.figures

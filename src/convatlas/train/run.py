@@ -18,7 +18,7 @@ from convatlas.train.frozen_parts import FrozenParts, let_learn
 from convatlas.train.log import RunLog
 from convatlas.train.optimizer import build_optimizer, parameter_groups
 from convatlas.train.recipe import Recipe
-from convatlas.train.run_state import NETWORK, RunState
+from convatlas.train.run_state import RunState
 from convatlas.train.sample_reading import named_samples, tables_of
 from convatlas.train.schedule import Plateau
 from convatlas.train.stop import StopRequest
@@ -95,7 +95,7 @@ class Run:
         self.bar = self.progress.bar(options.title, total=1.0)
         self.start, self.over = time.perf_counter(), False
         self.weights = threading.Lock()  # held while a step moves them
-        self.begun: list[Tensor] | None = None  # the buffers before the step in hand, if it is slow
+        self.begun: dict[str, Tensor] | None = None  # what work in hand has changed, as it was
         if options.stop is not None:
             options.stop.late = self.save_last_step
 
@@ -126,9 +126,7 @@ class Run:
         if self.begun is None or not accelerator.is_main_process or not state.finite():
             return False
         tensors = state.tensors(accelerator.device)
-        for (name, _), value in zip(state.network.named_buffers(), self.begun, strict=True):
-            if f"{NETWORK}/{name}" in tensors:
-                tensors[f"{NETWORK}/{name}"] = value
+        tensors |= {name: value for name, value in self.begun.items() if name in tensors}
         values = state.values(accelerator, self.fastest_way.way)
         return checkpoints.save(state.result.steps, tensors, values, best=False)
 

@@ -85,6 +85,17 @@ class RunState:
         }
         return {**found, LOSSES: torch.stack(self.losses)} if self.losses else found
 
+    def buffers(self, *, average: bool) -> dict[str, Tensor]:
+        """Return copies of the buffers of the network, by their names in a checkpoint.
+
+        Args:
+            average: those of the average instead, where there is one.
+        """
+        chosen, prefix = self.network, NETWORK
+        if average and self.average is not None:
+            chosen, prefix = self.average, AVERAGE
+        return {f"{prefix}/{name}": value.clone() for name, value in chosen.named_buffers()}
+
     def values(self, accelerator: "Accelerator", way: str) -> dict[str, Any]:
         """Return the rest, for JSON."""
         scaler = accelerator.scaler

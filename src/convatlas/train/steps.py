@@ -9,7 +9,6 @@ from convatlas.train.bad_steps import BadSteps
 from convatlas.train.loss_check import finite_gradients
 from convatlas.train.random_draws import STEP, seed_of, set_generators
 from convatlas.train.run import Run
-from convatlas.train.run_state import copied_buffers
 from convatlas.train.share_done import count_step
 from convatlas.train.small_batches import SmallBatches, free_memory
 
@@ -34,7 +33,7 @@ class Steps:
         self._set_rate()
         self.bad_steps.begin()
         if self._last_s > SLOW_S:
-            run.begun = copied_buffers(run.state.network)
+            run.begun = run.state.buffers(average=False)
         loss, bad = self._gradients(batch)
         with run.weights:
             self._finish(loss, bad, batch)

@@ -14,7 +14,7 @@ from convatlas.progress import Bar, Progress
 from convatlas.train.signal_watch import SignalWatch
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler or container, a closed terminal
-LEAVE_S = 6.0  # after a signal a job that may end anywhere ends, however long its step takes
+LEAVE_S = 4.0  # after a signal a job that may end anywhere ends, however long its step takes
 HELD_S = 2.0  # that files may take to change places, after that
 SHOW_CURSOR = b"\x1b[?25h"  # which a bar has hidden
 
