@@ -2,16 +2,27 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from convatlas.data import make_images
+from convatlas.data import (
+    Preprocess,
+    augment,
+    augmentation,
+    background_value,
+    make_images,
+)
 from convatlas.data.boxes.synthetic import make_boxes
+from convatlas.data.images.augment import EACH_ALONE
 from convatlas.errors import UsageError
 from convatlas.explain.boxes.draw import class_colour
 from convatlas.explain.contact_sheet import CELL, GAP, LINE, Sample, contact_sheet, fitted
 from convatlas.explain.masks.draw import class_colours
+from convatlas.explain.pictures import to_pil
 from convatlas.pipeline.data_preview import open_source, preview_samples
+from convatlas.progress import Silent
 from convatlas.tasks import find_task, recognise_task
+from convatlas.tasks.trial_images import TrialImages
 
 
 @pytest.fixture
@@ -107,3 +118,35 @@ def test_images_beside_a_list_of_their_boxes_are_those_of_detection(tmp_path):
     (tmp_path / "boxes.csv").unlink()
     with pytest.raises(UsageError, match="suits classify and generate; say which with --task"):
         recognise_task(tmp_path)
+
+
+def test_augmented_samples_are_what_training_batches_hold(tmp_path):
+    task, data = open_source(make_images(tmp_path / "photos", classes=2, per_class=12, size=64))
+    places, size = [0, 3, 7, 8], 32
+    drawn = task.augmented_previews(data, "train", places, size, seed=1)
+    again = task.augmented_previews(data, "train", places, size, seed=1)
+    other = task.augmented_previews(data, "train", places, size, seed=2)
+    assert [s.words for s in drawn] == [task.preview(data, "train", p).words for p in places]
+    assert pixels_of(drawn) == pixels_of(again) != pixels_of(other)
+    # The batch that the training loop would get with the same random numbers and background.
+    trial = TrialImages(data, "auto", Silent())
+    preprocess = Preprocess(3, size, [0.5] * 3, [0.5] * 3)
+    kept = trial.train(preprocess).images[places]
+    transform = augmentation(trial.level, 3, size, fill=background_value(kept))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        together = {"together": 1} if trial.level in EACH_ALONE else {}
+        expected = augment(kept, transform, **together)
+    assert pixels_of(drawn) == [to_pil(image).tobytes() for image in expected]
+
+
+def pixels_of(samples):
+    return [sample.picture.tobytes() for sample in samples]
+
+
+def test_tasks_without_augmented_samples_say_so(boxed):
+    task, data = open_source(boxed)
+    with pytest.raises(UsageError, match="the task detect draws no augmented samples"):
+        preview_samples(task, data, augmented=64)
+    with pytest.raises(UsageError, match=r"--augmented must be from 1 to 1024 px, got 0"):
+        preview_samples(task, data, augmented=0)

@@ -42,6 +42,11 @@ def data_command(
     task: str | None = typer.Option(
         None, help="What the data are for; found from the data if not given.", metavar="TASK"
     ),
+    augmented: int | None = typer.Option(
+        None,
+        help="`preview` draws images as a network of that input size gets them in training.",
+        metavar="PIXELS",
+    ),
     seed: int = typer.Option(0, help="Random seed for the split and the samples."),
     max_broken: float = typer.Option(0.05, help="Maximum fraction of unreadable files to skip."),
     settings: list[str] = typer.Option(
@@ -75,7 +80,8 @@ def data_command(
     if action == Action.STATS:
         tables = data_statistics(found, data, split, progress_on_stderr())
     if drawn:
-        save_picture(preview_samples(found, data, split, count, seed), out, force=force)
+        sheet = preview_samples(found, data, split, count, seed, augmented=augmented)
+        save_picture(sheet, out, force=force)
     picture = out if drawn else None
     if as_json:
         print_json(_answer(found.name, data, picture, tables))

@@ -16,6 +16,7 @@ from convatlas.tasks.task import AnyTask
 from convatlas.text import printable
 
 MAX_DRAWN = 400  # of a picture
+MAX_AUGMENTED = 1024
 
 
 def open_source(
@@ -48,12 +49,20 @@ def open_source(
 
 
 def preview_samples(
-    task: AnyTask, data: Dataset, split: str = "train", count: int = 16, seed: int = 0
+    task: AnyTask,
+    data: Dataset,
+    split: str = "train",
+    count: int = 16,
+    seed: int = 0,
+    *,
+    augmented: int | None = None,
 ) -> Image.Image:
     """Draw random samples of a split with their answers, in rows.
 
     Args:
-        seed: of the choice.
+        seed: of the choice, and of the augmentation.
+        augmented: an input size in pixels: samples are drawn as a network of that size gets them
+            in training.
 
     Raises:
         DataError: a sample cannot be read.
@@ -65,6 +74,16 @@ def preview_samples(
         raise UsageError(f"data: count must be from 1 to {MAX_DRAWN}, got {count}")
     part = data.splits[split]
     places = sorted(random.Random(seed).sample(range(len(part)), min(count, len(part))))
+    if augmented is not None:
+        if not 1 <= augmented <= MAX_AUGMENTED:
+            raise UsageError(f"--augmented must be from 1 to {MAX_AUGMENTED} px, got {augmented}")
+        drawn = task.augmented_previews(data, split, places, augmented, seed)
+        if drawn is None:
+            raise UsageError(
+                f"data preview: the task {task.name} draws no augmented samples; leave out "
+                "--augmented"
+            )
+        return contact_sheet([(part.files[p], s) for p, s in zip(places, drawn, strict=True)])
     samples = []
     for place in places:
         sample = task.preview(data, split, place)

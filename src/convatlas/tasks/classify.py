@@ -33,6 +33,7 @@ from convatlas.models.registry import Entry
 from convatlas.pretrained.checkpoint import Checkpoint
 from convatlas.search.space import Candidate
 from convatlas.tasks import class_options
+from convatlas.tasks.augmented_preview import augmented_images
 from convatlas.tasks.class_task import ClassTask, check_class_run, check_names, class_prediction
 from convatlas.tasks.image_networks import Rows, at_sizes, fresh_networks, transfer_networks
 from convatlas.tasks.images import (
@@ -236,11 +237,20 @@ class Classify(ClassTask[ImageData]):
         return image_statistics(data.splits[split], progress)
 
     def preview(self, data: ImageData, split: str, place: int) -> Sample:
+        return self._sample(data, split, place, data.splits[split].read(place))
+
+    def augmented_previews(
+        self, data: ImageData, split: str, places: Sequence[int], size: int, seed: int
+    ) -> list[Sample]:
+        images = augmented_images(data, split, places, size, seed)
+        return [self._sample(data, split, *each) for each in zip(places, images, strict=True)]
+
+    def _sample(self, data: ImageData, split: str, place: int, image: Tensor) -> Sample:
         part = data.splits[split]
         words = [data.classes[part.labels[place]]]
         if data.channels not in COLOUR:
             words.append(f"channel{'s 1 to 3' if data.channels > 3 else ' 1'} of {data.channels}")
-        return Sample(to_pil(part.read(place)), [(word, None) for word in words])
+        return Sample(to_pil(image), [(word, None) for word in words])
 
     def runtime_code(self, path: Path, run) -> str:
         known = ImageFacts.model_validate(run.facts)

@@ -295,6 +295,16 @@ class Task(ABC, Generic[D, E]):
         """
         return None
 
+    def augmented_previews(
+        self, data: D, split: str, places: Sequence[int], size: int, seed: int
+    ) -> list[Sample] | None:
+        """Return examples as a network of that input size gets them in training; None for none.
+
+        Raises:
+            DataError: an example cannot be read.
+        """
+        return None
+
     def statistics(
         self, data: D, split: str, progress: Callable[[int, int], None]
     ) -> list[Statistics]:
