@@ -59,6 +59,14 @@ class Stopped(ConvatlasError):
         self.exit_code = 128 + signal_number  # as shells report it
 
 
+class EndedByMain(ConvatlasError):
+    """The main one of several processes ended with an error, which it tells itself."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class UnknownNameError(ConvatlasError, KeyError):
     """A name that is not registered; the message offers the nearest ones."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from convatlas.cli.output import print_json, say, table
+from convatlas.launched import process_number
 from convatlas.text import format_number, shell_word
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ SHOWN = 12  # lines of the leaderboard on the screen; the report and --json have
 
 def end_with(run: "Run", *, as_json: bool) -> None:
     """Print a run, and exit by its signal, or with 1 where something of it failed."""
-    if as_json:
+    if process_number():
+        pass  # the main process prints
+    elif as_json:
         print_json(run.summary())
     else:
         print_result(run)

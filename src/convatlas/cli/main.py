@@ -17,7 +17,15 @@ from typer.main import get_command
 
 from convatlas import __version__
 from convatlas.cli.output import note, on_terminal, print_json, say, take_any_letter
-from convatlas.errors import ConvatlasError, Stopped, UsageError, nearest, short_of_memory
+from convatlas.errors import (
+    ConvatlasError,
+    EndedByMain,
+    Stopped,
+    UsageError,
+    nearest,
+    short_of_memory,
+)
+from convatlas.launched import SHARED, alone_only, process_count, process_number
 
 
 class Verb(NamedTuple):
@@ -113,9 +121,13 @@ class LazyGroup(TyperGroup):
         name = args[0]
         if name not in VERBS:
             ctx.fail(f"no command '{name}'{nearest(name, VERBS)}")
+        if name not in SHARED:
+            alone_only(name)
         shown = name in ("fit", "train", "resume") or (name in _SLOW and sys.stderr.isatty())
-        if shown and not {"-h", "--help"} & set(args) and len(args) > 1:
+        if shown and not {"-h", "--help"} & set(args) and len(args) > 1 and not process_number():
             note(f"convatlas {name}: starting")
+        if name not in SHARED:
+            alone_only(name)
         return name, load_verb(name), args[1:]
 
 
@@ -178,6 +190,10 @@ def _run(args: list[str], debug: bool, as_json: bool) -> int:
         return _report(error, debug, as_json)
     if code == _STOPPED:
         note("stopped")
+    if process_count() > 1:
+        from convatlas.train.processes import close_group
+
+        close_group()
     if not args:
         return UsageError.exit_code
     return code if isinstance(code, int) else 0
@@ -186,6 +202,10 @@ def _run(args: list[str], debug: bool, as_json: bool) -> int:
 def _report(error: Exception, debug: bool, as_json: bool) -> int:
     """Say what went wrong, in one or two lines, and give the exit code."""
     text, code = _explain(error, debug)
+    if number := process_number():  # the main process answers for all
+        if not isinstance(error, Stopped | EndedByMain):
+            note(f"process {number}: error: {text}")
+        return code
     if debug:
         traceback.print_exception(error)
     note(text if isinstance(error, Stopped) else f"error: {text}")

@@ -12,6 +12,7 @@ from convatlas.cli.options import task_options, typed
 from convatlas.cli.output import note
 from convatlas.cli.train_generator import is_generator, train_generator_command
 from convatlas.errors import UsageError
+from convatlas.launched import alone_only, process_number
 
 if TYPE_CHECKING:
     from convatlas.train.recipe_file import NamedRecipe
@@ -57,13 +58,15 @@ def train_command(
 
     named = {"epochs": epochs, "seed": seed}
     if is_generator(recipe):
+        alone_only(f"training {recipe} against its discriminator")
         rest = {"out": out, "force": force, "max_broken": max_broken, "device": device}
         refused = {"task": task, "pretrained": pretrained, "teacher": teacher}
         return train_generator_command(
             recipe, data, settings, named, refused=refused, as_json=as_json, **rest
         )
     chosen = chosen_recipe(recipe, settings, named)
-    note(about(chosen))
+    if not process_number():
+        note(about(chosen))
     run = train_one(
         chosen,
         data,

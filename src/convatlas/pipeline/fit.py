@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convatlas.launched import alone_only
 from convatlas.pipeline.call import record_call
 from convatlas.pipeline.fit_job import FitJob
 from convatlas.pipeline.folder import claimed
@@ -96,6 +97,7 @@ def fit(
         BudgetError: no network fits; the message names the nearest.
         WeightsError: public weights were asked for and cannot be had.
     """
+    alone_only("fit")
     if isinstance(time_limit_s, str):
         time_limit_s = parse_seconds(time_limit_s)
     pretrained = pretrained_word(pretrained)

@@ -9,6 +9,7 @@ from typing import Any
 
 from convatlas.data.dataset import Dataset
 from convatlas.errors import DataError, UsageError
+from convatlas.launched import alone_only
 from convatlas.pipeline.config import DONE, FILE_NAMES, RunConfig
 from convatlas.pipeline.finishing import rebuild
 from convatlas.pipeline.fit_job import FIT, read_fit_job
@@ -16,10 +17,11 @@ from convatlas.pipeline.folder import BUILDING, Claim, can_go_on, claimed
 from convatlas.pipeline.job_file import job_file, stored_job
 from convatlas.pipeline.run import Run, open_run
 from convatlas.pipeline.run_fit import run_fit
-from convatlas.pipeline.train_job import read_job
+from convatlas.pipeline.train_job import TrainJob, read_job
 from convatlas.pipeline.train_one import run_job
 from convatlas.progress import Progress, Silent
 from convatlas.text import printable
+from convatlas.train.processes import processes
 
 PLACE = ("source", "name", "scan")  # of stored data: where they lie, and what was said of them
 
@@ -35,9 +37,9 @@ def resume(
     """Go on with a run that was interrupted or killed, from its newest checkpoint.
 
     It ends with the weights and figures of a run that was never interrupted, bit for bit on the
-    same machine with the same number of threads. A `fit` with a time limit cannot: it has the rest
-    of its time, and networks that were trained already are not trained anew. A run whose training
-    is over gets the steps that are missing: test, export, report.
+    same machine with the same number of threads and processes. A `fit` with a time limit cannot:
+    it has the rest of its time, and networks that were trained already are not trained anew. A run
+    whose training is over gets the steps that are missing: test, export, report.
 
     Args:
         run: the folder.
@@ -51,8 +53,10 @@ def resume(
         UsageError: there is nothing to go on with.
     """
     folder, progress = Path(run), progress or Silent()
-    building = folder / BUILDING
-    found = next((each for each in (building, folder) if job_file(each).is_file()), None)
+    team = processes()
+    found, of_train = team.from_main(team.main_does(lambda: _found(folder))) or (None, None)
+    if of_train is None:
+        alone_only("going on with anything but `train`")
     if found is None:
         return _finished(folder, data, progress)
     changed: dict[str, Any] = {}
@@ -64,13 +68,20 @@ def resume(
     def hold() -> AbstractContextManager[Claim]:
         return claimed(folder, force=True, go_on=True)
 
-    if stored_job(found)[0] != FIT:
-        asked = replace(read_job(found), **changed)
-        return run_job(asked, hold, progress, started, _check_same)
+    if of_train is not None:
+        return run_job(replace(of_train, **changed), hold, progress, started, _check_same)
     of_fit = replace(read_fit_job(found), **changed)
     if not can_go_on(found):
         progress.say("it was interrupted before any of its trials was noted, and begins anew")
     return run_fit(of_fit, hold, progress, started, _check_same)
+
+
+def _found(folder: Path) -> tuple[Path, TrainJob | None] | None:
+    """Return where a run says what was asked for, and that, if it was `train`; None if nowhere."""
+    found = next((each for each in (folder / BUILDING, folder) if job_file(each).is_file()), None)
+    if found is None:
+        return None
+    return found, None if stored_job(found)[0] == FIT else read_job(found)
 
 
 def _finished(folder: Path, data: str | Path | None, progress: Progress) -> Run:

@@ -6,6 +6,7 @@ The parts are those of `fit` without its choice: nothing that is measured change
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 from convatlas.data.dataset import Dataset
@@ -37,6 +38,7 @@ from convatlas.text import shell_word
 from convatlas.train.checkpoints import EVERY_S, WITH_CHECKPOINTS, Checkpoints
 from convatlas.train.device import usable_precision, using_device
 from convatlas.train.log import RunLog
+from convatlas.train.processes import Processes, processes
 from convatlas.train.recipe_file import NamedRecipe
 from convatlas.train.stop import LEAVE_S, Stoppable, StopRequest
 
@@ -63,6 +65,9 @@ def train_one(
 ) -> Run:
     """Train, test and export one network as its recipe says.
 
+    Under torchrun the processes share every batch out; the main one alone tests and writes, while
+    the others wait for the run that all return.
+
     Args:
         recipe: as `find_recipe` gives it, changed by `with_options`.
         data: as for `fit`.
@@ -86,6 +91,7 @@ def train_one(
         DataError: the data cannot be used.
         UsageError: an option cannot be used, or the network does not take such inputs.
         WeightsError: public weights were asked for and cannot be had.
+        EndedByMain: in another process than the main one, where that one ended with an error.
     """
     asked = TrainJob(
         recipe,
@@ -122,6 +128,9 @@ def run_job(
         same_data: refuses data that are not those that the run began with.
     """
     recipe, training = asked.recipe, asked.recipe.training
+    team = processes()
+    if not team.main:
+        progress = Silent()
     usable_precision(training.precision)
     chosen = task_of(recipe.network) if asked.task is None else find_task(asked.task)
     options = dict(recipe.data)
@@ -134,8 +143,7 @@ def run_job(
         held.enter_context(using_device(asked.device))
         held.enter_context(reading_threads(asked.workers, progress.say))
         early = Stoppable(progress, stop)
-        holding = hold()
-        claim = held.enter_context(holding) if holding is not None else None
+        claim = team.main_does(partial(_entered, held, hold))
         opened = open_data(
             chosen,
             asked.data,
@@ -145,9 +153,9 @@ def run_job(
             progress=early,
             deadline=deadline,
         )
-        claim = claim or held.enter_context(claimed_free(opened.name))
+        claim = team.main_does(partial(_free_if_none, claim, held, opened))
         if same_data is not None:
-            same_data(opened, claim)
+            team.main_does(lambda: same_data(opened, claim) if claim else None)
         counted = counted_form(recipe, chosen, opened, asked.pretrained, early)
         job = Job(chosen, opened, Budget(), training, asked.call(), extent)
         runner = TrialRunner(chosen, opened, training, stop, early, options)
@@ -155,37 +163,83 @@ def run_job(
         if asked.teacher is not None:
             teacher_of(asked.teacher, opened, runner.trial_data, early, **asked.taught())
         trial = LiveTrial(counted, waiting_trial(chosen, counted))
-        claim.check_space(_stored_bytes(counted))
-        keep_data(chosen, opened, claim.building)
-        asked.save(claim.building)
+        log = team.main_does(partial(_begun, claim, asked, job, counted)) or RunLog()
         runner.read_data([trial])
         runner.progress = runner.trial_data.progress = progress
-        runner.checkpoints = Checkpoints(
-            claim.checkpoints, every_s=asked.checkpoint_every_s, say=progress.say
-        )
-        again = f"convatlas resume {shell_word(claim.folder)}"
+        again = ""
+        if claim is not None:
+            runner.checkpoints = Checkpoints(
+                claim.checkpoints, every_s=asked.checkpoint_every_s, say=progress.say
+            )
+            again = f"convatlas resume {shell_word(claim.folder)}"
         progress.say(f"checkpoints are written; if it is interrupted, `{again}` goes on")
         stop.again = "exit at once; the last checkpoint is kept"
         stop.kept = f"`{again}` goes on from the last checkpoint, if there is one"
-        log = RunLog(claim.building)
         compete(runner, [trial], None, log, extent.epochs)
         log.close()
         may_go_on = trial.record.status == "diverged" or stop.requested
-        judged = _trained(trial, stop, again if can_go_on(claim.building) else None)
-        run = keep_winner(job, runner, claim, judged, [trial.record], may_go_on=may_go_on)
-        assert trial.model is not None
-        assert counted.cost is not None
-        settings, facts = run.config.settings, run.config.facts
-        predictor = chosen.predictor(trial.model.eval(), settings, facts).eval()
-        word = shell_word(run.path)
-        with StopRequest() as later:
-            later.again = "exit at once; the trained network is kept"
-            later.limit_s = LEAVE_S
-            later.kept = f"the trained network is kept; `convatlas report {word}` does the rest"
-            ended = stop if stop.requested else later
-            finish(run, opened, predictor, counted.cost, progress, ended, deadline)
-        run.stopped = stop.number or later.number
-        return run
+        way_on = again if claim is not None and can_go_on(claim.building) else None
+        judged = _trained(trial, stop, team.from_main(way_on))
+        ending = partial(_kept_and_finished, job, runner, claim, judged, deadline, may_go_on)
+        run = team.main_does(ending)
+        return _run_of_all(run, team)
+
+
+def _kept_and_finished(
+    job: Job,
+    runner: TrialRunner,
+    claim: Claim | None,
+    trial: LiveTrial,
+    deadline: Deadline,
+    may_go_on: bool,
+) -> Run:
+    """Store what was trained, then test and export it."""
+    assert claim is not None
+    stop, cost = runner.stop, trial.counted.cost
+    run = keep_winner(job, runner, claim, trial, [trial.record], may_go_on=may_go_on)
+    assert trial.model is not None
+    assert cost is not None
+    settings, facts = run.config.settings, run.config.facts
+    predictor = job.task.predictor(trial.model.eval(), settings, facts).eval()
+    word = shell_word(run.path)
+    with StopRequest() as later:
+        later.again = "exit at once; the trained network is kept"
+        later.limit_s = LEAVE_S
+        later.kept = f"the trained network is kept; `convatlas report {word}` does the rest"
+        ended = stop if stop.requested else later
+        finish(run, job.data, predictor, cost, runner.progress, ended, deadline)
+    run.stopped = stop.number or later.number
+    return run
+
+
+def _run_of_all(run: Run | None, team: Processes) -> Run:
+    """Return the run of the main process, in every process."""
+    told = team.from_main((run.path, run.config, run.stopped) if run else None)
+    assert told is not None
+    path, config, stopped = told
+    found = run or Run(path, config)
+    found.stopped = stopped
+    return found
+
+
+def _entered(
+    held: ExitStack, hold: Callable[[], AbstractContextManager[Claim] | None]
+) -> Claim | None:
+    holding = hold()
+    return held.enter_context(holding) if holding is not None else None
+
+
+def _free_if_none(claim: Claim | None, held: ExitStack, data: Dataset) -> Claim:
+    return claim or held.enter_context(claimed_free(data.name))
+
+
+def _begun(claim: Claim | None, asked: TrainJob, job: Job, counted: CostedCandidate) -> RunLog:
+    """Write what a run begins with; return its log."""
+    assert claim is not None
+    claim.check_space(_stored_bytes(counted))
+    keep_data(job.task, job.data, claim.building)
+    asked.save(claim.building)
+    return RunLog(claim.building)
 
 
 def _stored_bytes(counted: CostedCandidate) -> int:

@@ -33,11 +33,7 @@ class BadSteps:
 
     def first(self, loss: Tensor) -> tuple[int, float] | None:
         """Return the step whose loss is no finite number, and that loss; None while all are."""
-        judged: Any = loss.detach()
-        accelerator = self.run.accelerator
-        if accelerator.num_processes > 1:  # all processes stop, or leave it out, together
-            judged = accelerator.reduce(judged, "mean")
-        return self._check.first_bad(self.run.state.result.steps, judged)
+        return self._check.first_bad(self.run.state.result.steps, loss.detach())
 
     def rest(self) -> bool:
         """Check the losses that were not checked yet; return whether one ended the run."""
@@ -73,6 +69,9 @@ class BadSteps:
         indices = run.order.indices(step % batches) if run.order is not None else []
         current = step == run.state.result.steps
         odd = [indices[row] for row in odd_rows(batch, len(indices))] if current else []
+        if not run.together.alone:  # the others name theirs now, too
+            of_all = run.together.processes.all_of
+            odd, indices = (list(dict.fromkeys(of_all(each))) for each in (odd, indices))
         of = f"of {names_of(run.examples, odd or indices)}" if indices else "of a stream"
         which = "inputs that are no numbers, " if odd else ""
         return f"step {step + 1:,} (epoch {step // batches + 1}), {which}{of}"

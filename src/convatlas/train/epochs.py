@@ -26,6 +26,7 @@ class Epochs:
             run.let_all_learn()
         state.take(checkpoint, run.accelerator)
         run.start = time.perf_counter() - state.result.seconds
+        run.together.seconds = state.result.seconds
         steps, epochs = state.result.steps, state.result.epochs
         total = f"{run.total_steps:,}"
         run.progress.say(f"going on after step {steps:,} of {total}, {epochs:.1f} epochs")
@@ -67,7 +68,7 @@ class Epochs:
         if not result.steps:  # stopped before the first: there is nothing to judge
             run.over = True
             return
-        since = time.perf_counter() - run.start - state.validated_s
+        since = run.seconds - state.validated_s
         judged = state.judging or state.done >= 1 or since >= run.options.validate_every_s
         if judged and not judge(run):
             return

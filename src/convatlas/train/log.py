@@ -59,6 +59,10 @@ class RunLog:
             self.write(**row)
         self._tensorboard = tensorboard
 
+    def write_nothing(self) -> None:
+        """Keep the rows in memory only: another process writes them."""
+        self._folder = self._tensorboard = None
+
     def close(self) -> None:
         """Finish the TensorBoard file."""
         if self._tensorboard is not None:

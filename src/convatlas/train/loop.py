@@ -15,6 +15,7 @@ from convatlas.train.device import on_training_device
 from convatlas.train.epochs import Epochs
 from convatlas.train.frozen_parts import FrozenParts, holding
 from convatlas.train.log import RunLog
+from convatlas.train.processes import processes
 from convatlas.train.recipe import Recipe
 from convatlas.train.run import Run, RunOptions
 from convatlas.train.run_state import check_recipe
@@ -64,6 +65,10 @@ def train(
     goes on that way. Results differ by rounding (and by dropout of maps, which torch draws in the
     order of memory); the layers are torch's again at the end.
 
+    In several processes (torchrun) each takes its part of every batch, so that a step is that of
+    one process with the same batch. All end with the same network and result; only the main one
+    judges and writes, and what is random in a step is drawn in each process for itself.
+
     Args:
         limit_s: wall-clock limit in seconds, the last validation included: it is kept time for,
             as measured, or before the first one as the steps let expect.
@@ -87,7 +92,15 @@ def train(
     """
     from accelerate.utils import set_seed
 
-    checkpoint = checkpoints.newest() if checkpoints is not None else None
+    team = processes()
+    log = log or RunLog()
+    if not team.main:
+        log.write_nothing()
+        progress = Silent()
+    read = checkpoints.newest if checkpoints is not None else lambda: None
+    checkpoint = team.from_main(team.main_does(read))
+    if not team.main:
+        checkpoints = None
     if checkpoint is not None:
         check_recipe(checkpoint, recipe)
         way = checkpoint.values["way"]
@@ -97,7 +110,7 @@ def train(
         way = TORCH
     options = RunOptions(
         limit_s=limit_s,
-        log=log or RunLog(),
+        log=log,
         stop=stop,
         progress=progress or Silent(),
         title=title,
@@ -112,7 +125,16 @@ def train(
         holding(model, frozen),
         FastestWay(model, way, options.progress.say) as fastest_way,
     ):
-        run = Run(accelerator, model, task, recipe, options, fastest_way=fastest_way, frozen=frozen)
+        run = Run(
+            accelerator,
+            model,
+            task,
+            recipe,
+            options,
+            fastest_way=fastest_way,
+            frozen=frozen,
+            processes=team,
+        )
         epochs = Epochs(run)
         if checkpoint is not None:
             epochs.take(checkpoint)

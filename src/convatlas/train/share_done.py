@@ -1,7 +1,5 @@
 """How far a run is, by steps or by time, whichever is further."""
 
-import time
-
 from torch import Tensor
 
 from convatlas.train.run import Run
@@ -19,7 +17,7 @@ def count_step(run: Run, loss: Tensor) -> None:
     result.steps += 1
     state.place += 1
     result.epochs = result.steps / len(run.batches)
-    result.seconds = time.perf_counter() - run.start
+    result.seconds = run.seconds
     state.done = result.steps / run.total_steps
     if limit_s is not None:
         state.done = max(state.done, result.seconds / _seconds_of_steps(run, limit_s))

@@ -3,10 +3,9 @@
 from typing import Any
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from convatlas.errors import short_of_memory
-from convatlas.train.run import Run
+from convatlas.train.run import Run, smallest_batch
 from convatlas.train.split_batch import CannotSplit, examples_in, split_batch
 
 
@@ -19,8 +18,7 @@ class SmallBatches:
 
     def __init__(self, run: Run):
         self.run = run
-        norms = (isinstance(module, _BatchNorm) for module in run.state.network.modules())
-        self._smallest = 2 if any(norms) else 1
+        self._smallest = smallest_batch(run.state.network)
         self._begun_with: int | None = None  # examples of the step that was begun anew
 
     def of(self, batch: Any) -> list[tuple[Any, float]]:
@@ -37,7 +35,7 @@ class SmallBatches:
             BaseException: `error`, where it is not about memory or nothing smaller is left.
         """
         run, state = self.run, self.run.state
-        if not short_of_memory(error) or run.accelerator.num_processes > 1:
+        if not short_of_memory(error):
             raise error
         try:
             count = self._count(batch)

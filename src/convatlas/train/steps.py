@@ -35,6 +35,8 @@ class Steps:
         if self._last_s > SLOW_S:
             run.begun = run.state.buffers(average=False)
         loss, bad = self._gradients(batch)
+        if not run.together.alone:
+            loss, bad = self._of_all(loss)
         with run.weights:
             self._finish(loss, bad, batch)
             run.begun = None
@@ -76,7 +78,7 @@ class Steps:
         for part, share in self.small_batches.of(batch):
             with run.accelerator.autocast():
                 loss = run.task.loss(run.model, part)
-            bad = self.bad_steps.first(loss)
+            bad = self.bad_steps.first(loss) if run.together.alone else None
             if bad is not None:
                 return loss.detach(), bad
             if share != 1:
@@ -84,6 +86,14 @@ class Steps:
             run.accelerator.backward(loss)
             losses.append(loss.detach())
         return sum(losses[1:], losses[0]), None
+
+    def _of_all(self, loss: Tensor) -> tuple[Tensor, tuple[int, float] | None]:
+        """Add up the gradients of all processes; return what `_gradients` does, of the batch."""
+        run, state = self.run, self.run.state
+        own = time.perf_counter() - run.start
+        loss = run.together.gradients(loss, own, state.micro_batch)
+        state.micro_batch = run.together.micro_batch
+        return loss, self.bad_steps.first(loss)
 
     def _begin_anew(self) -> None:
         """Undo what a step did that memory was not enough for.

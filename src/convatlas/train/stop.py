@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from convatlas.errors import Stopped
+from convatlas.launched import process_number
 from convatlas.progress import Bar, Progress
 from convatlas.train.signal_watch import SignalWatch
 
@@ -110,8 +111,9 @@ class StopRequest:
     def leave(self) -> None:
         """End the process in the midst of a step; from the watching thread."""
         how = "the last step is saved" if self.late() else self.kept
-        with contextlib.suppress(OSError):
-            os.write(2, f"\nleft in the middle of the work; {how}\n".encode())
+        if not process_number():  # of several processes the main one saves and says so
+            with contextlib.suppress(OSError):
+                os.write(2, f"\nleft in the middle of the work; {how}\n".encode())
         self._exit()
 
     def _exit(self) -> None:
@@ -141,6 +143,8 @@ class StopRequest:
 
     def _acknowledge(self, number: int) -> None:
         self.number = number
+        if process_number():  # of several processes the main one says so
+            return
         # Straight to the screen: a progress bar may be in the middle of a line.
         with contextlib.suppress(OSError):  # or the terminal is closed
             os.write(2, f"\nstopping after this step; Ctrl-C again to {self.again}\n".encode())
