@@ -17,7 +17,7 @@ def _second_of_two(monkeypatch):
 @pytest.mark.usefixtures("_second_of_two")
 def test_fit_names_the_verb_that_runs_in_several_processes(tmp_path):
     assert (process_number(), process_count()) == (1, 2)
-    with pytest.raises(UsageError, match="fit runs in one process.*`train`"):
+    with pytest.raises(UsageError, match=r"fit runs in one process.*`train`"):
         ca.fit("digits", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

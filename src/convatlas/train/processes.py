@@ -133,7 +133,7 @@ def processes() -> Processes:
 
 
 def close_group() -> None:
-    """Part from the other processes, at the end of the program."""
+    """Leave the group of processes, at the end of the program."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
 
