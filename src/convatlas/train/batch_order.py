@@ -4,7 +4,7 @@ So the order and what a data set draws depend neither on what was drawn before n
 workers, and an epoch can begin in its middle without reading what comes before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
