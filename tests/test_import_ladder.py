@@ -31,6 +31,7 @@ HEIGHT = {room: len(LADDER) - row for row, rooms in enumerate(LADDER) for room i
 # The floor: files beside the rooms, which every room may use and which use no room themselves.
 HEIGHT |= {path.stem: 0 for path in (SOURCE / "convatlas").glob("[!_]*.py")}
 HEIGHT |= dict.fromkeys(("errors", "text"), -1)  # of which other files of the floor are made
+HEIGHT["__main__"] = len(LADDER) + 1  # starts the command line
 PACKAGE = "convatlas"  # its version and lazy names; it knows every room, when asked
 LIGHT_ROOMS = ("kernels", "ops", "blocks", "models", "cost", "claims")
 ALSO_ALLOWED = {
