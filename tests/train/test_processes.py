@@ -20,10 +20,10 @@ SCRIPT = Path(two.__file__)
 PATIENCE_S = 300  # of a busy machine
 
 
-def launched(what, folder):
+def launched(what, folder, on_cpu="true"):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", str(SCRIPT), what, str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": on_cpu}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -106,6 +106,18 @@ def test_an_error_in_one_process_ends_the_other(both, folder):
     assert both[2] != 0
     assert "one process fails" in both[3]
     assert running(folder) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_are_one_process_with_the_same_batches(tmp_path):
+    output, _ = launched("equal", tmp_path, on_cpu="false").communicate(timeout=PATIENCE_S)
+    paths = [tmp_path / f"{number}.pt" for number in range(2)]
+    assert all(path.is_file() for path in paths), output
+    first, second = (torch.load(path, map_location="cpu", weights_only=False) for path in paths)
+    for name, value in two.reached("sgd")["weights"].items():
+        torch.testing.assert_close(first["sgd"]["weights"][name], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(second["sgd"]["weights"][name], first["sgd"]["weights"][name])
 
 
 def test_a_signal_to_torchrun_leaves_a_checkpoint(tmp_path):
