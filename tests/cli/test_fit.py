@@ -163,7 +163,7 @@ def test_a_signal_keeps_what_was_reached(number, shapes, tmp_path):
     finally:
         job.kill()
     assert job.returncode == 128 + number, stderr
-    assert "stopping after this step; Ctrl-C again to discard the run" in stderr
+    assert "stopping after this step; Ctrl-C again to exit at once" in stderr
     assert "interrupted" in stdout
     config = json.loads((out / "run.json").read_text())
     assert config["finished"] == "interrupted"
