@@ -30,6 +30,7 @@ T = TypeVar("T")
 TRIALS = "trials"  # in the folder of checkpoints
 EXPECTED_S = 0.05  # that a small state takes to write, before it was measured
 BYTES_PER_S = 2e8  # that are written, with their checksums
+MAX_CHECKPOINTS = 4  # of a turn: the last two, that of the best validation, one that is written
 COPIES = 5  # of the weights in a checkpoint: network, average, best, two of the optimizer
 
 

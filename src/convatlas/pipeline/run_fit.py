@@ -25,7 +25,7 @@ from convatlas.pipeline.fine_tune import fine_tune
 from convatlas.pipeline.finishing import finish
 from convatlas.pipeline.fit_job import FitJob
 from convatlas.pipeline.fit_plan import SECONDS, TRANSFER, restored_trials, stored_plan
-from convatlas.pipeline.fit_states import FitState, FitStates
+from convatlas.pipeline.fit_states import COPIES, MAX_CHECKPOINTS, FitState, FitStates
 from convatlas.pipeline.folder import Claim, can_go_on, claimed_free
 from convatlas.pipeline.folding import (
     check_folds,
@@ -57,7 +57,6 @@ from convatlas.search.space import distinct_architectures
 from convatlas.tasks import TASKS, find_task, recognise_task, task_of_network
 from convatlas.tasks.task import AnyTask
 from convatlas.text import shell_word
-from convatlas.train.checkpoints import WITH_CHECKPOINTS
 from convatlas.train.device import using_device
 from convatlas.train.log import RunLog
 from convatlas.train.stop import Stoppable, StopRequest
@@ -228,7 +227,7 @@ def _turns(
     None where the disk has no room for that.
     """
     needed = KEPT_STATES * _weight_bytes(trials, every=True)
-    needed += WITH_CHECKPOINTS * _weight_bytes(trials, every=False)
+    needed += MAX_CHECKPOINTS * COPIES * _weight_bytes(trials, every=False)
     if found is None and not claim.has_space(needed):
         runner.progress.say(
             f"if it is interrupted, it cannot go on: its states may take {needed >> 20:,} MiB"

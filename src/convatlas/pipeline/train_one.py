@@ -35,7 +35,7 @@ from convatlas.search.space import Candidate
 from convatlas.tasks import find_task
 from convatlas.tasks.task import AnyTask
 from convatlas.text import shell_word
-from convatlas.train.checkpoints import EVERY_S, WITH_CHECKPOINTS, Checkpoints
+from convatlas.train.checkpoints import EVERY_S, Checkpoints
 from convatlas.train.device import usable_precision, using_device
 from convatlas.train.log import RunLog
 from convatlas.train.processes import Processes, processes
@@ -43,6 +43,9 @@ from convatlas.train.recipe_file import NamedRecipe
 from convatlas.train.stop import LEAVE_S, Stoppable, StopRequest
 
 NO_LIMIT_S = 1e9
+# Times the weights, as `Claim.check_space` counts: four checkpoints while one is written, each with
+# network, average, best weights and two of the optimizer.
+WITH_CHECKPOINTS = 8
 
 
 def train_one(

@@ -21,9 +21,6 @@ from convatlas.train.checkpoint import (
 EVERY_S = 300.0  # between two, within an epoch
 MAX_COST = 0.02  # of the time may go into writing them
 KEPT = 2  # of the last ones, beside that of the best validation
-# Times the weights, as `Claim.check_space` counts: four checkpoints while one is written, each with
-# network, average, best weights and two of the optimizer.
-WITH_CHECKPOINTS = 8
 BEST = "best-"  # before the name of the one at the best validation so far
 
 
