@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -89,11 +90,14 @@ def keep_winner(
         _store(claim, network, config, stop, may_go_on)
     except (ConvatlasError, OSError) as error:
         # The folder is gone, or its disk is full: hours of training must not go with it.
+        checkpoints = claim.checkpoints
         claim.move_to(Path(tempfile.mkdtemp(prefix="convatlas-run-")))
         progress.say(f"warning: {error}; the run is kept in {claim.folder} instead")
         with suppress(ConvatlasError, OSError):  # the data may be gone with the disk
             keep_data(job.task, job.data, claim.building)
         _store(claim, network, config, stop, may_go_on)
+        if not may_go_on:
+            shutil.rmtree(checkpoints, ignore_errors=True)  # they only lead to the same run
     return Run(claim.folder, config)
 
 
