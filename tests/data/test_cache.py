@@ -1,9 +1,37 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
 from convatlas.data import CachedImages, Preprocess, free_memory, open_images, threads
-from convatlas.data.images import disk_room
+from convatlas.data.images import disk_room, read
+from convatlas.data.images.cache import square
+from convatlas.data.images.image_data import Split
+from convatlas.data.images.kept_pixels import KeptPixels
+from convatlas.data.images.resize import Resize
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    """A file of a class of one image beside others; waves of all lengths, as photographs have."""
+    y, x = np.mgrid[:900, :1400]
+    rng = np.random.default_rng(0)
+    waves = sum(
+        np.sin((x * np.cos(a) + y * np.sin(a)) * 2 * np.pi / length)[..., None]
+        * length**0.5
+        * rng.random(3)
+        for length, a in zip(2.0 ** rng.uniform(2, 9, 40), rng.uniform(0, 3, 40), strict=True)
+    )
+    pixels = np.uint8(255 * (waves - waves.min()) / np.ptp(waves))
+    for name in ("a", "b"):
+        for number in range(3):
+            path = tmp_path / "train" / name / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.roll(pixels, 40 * number, 1) if name == "a" else 255 - pixels).save(
+                path, quality=90
+            )
+    return tmp_path / "train" / "a" / "0.jpg"
 
 
 def test_images_of_the_right_size_are_kept_as_they_are():
@@ -24,6 +52,39 @@ def test_resizing_is_the_preprocessing_rounded_to_eight_bits(photos):
         exact = module.stack([split.read(i)])[0] * 255
         assert cached.read(i).dtype == torch.uint8
         assert (cached.read(i) - exact).abs().max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("crop", [None, 0.875])
+def test_a_large_jpeg_is_decoded_small_and_comes_out_alike(photograph, crop):
+    """Beside the whole decoded, by the same filter: differences are those of compression."""
+    split = open_images(photograph.parents[1]).splits["train"]
+    how = Resize(crop)
+    whole = split.read(0)
+    asked, real = [], split.store.read
+    cached = CachedImages(split, 64, how=how, share=0.0)
+    store = type("Noted", (), {"read": lambda _, *given: asked.append(real(*given)) or asked[-1]})()
+    cached.split = Split(split.files, split.labels, store)
+    small = cached.read(0)
+    assert whole.shape == (3, 900, 1400)
+    # An eighth has 113 rows, which is less than twice 64.
+    assert asked[0].shape == (3, 225, 350)
+    difference = (small.int() - square(whole, 64, how).int()).abs().float()
+    assert difference.mean() < 0.7
+    assert difference.quantile(0.999) <= 5
+
+
+def test_what_is_trained_on_does_not_depend_on_what_memory_has_kept(photograph):
+    folder = photograph.parents[1]
+    held = open_images(folder, kept=KeptPixels(1 << 30)).splits["train"]
+    assert len(held.store.kept) > 0
+    for size in (64, 300):  # decoded small, and whole
+        free = CachedImages(open_images(folder).splits["train"], size)
+        assert torch.equal(CachedImages(held, size).images, free.images)
+
+
+def test_a_jpeg_is_never_decoded_below_what_is_asked_for(photograph):
+    for enough, rows in ((None, 900), (900, 900), (451, 900), (450, 450), (225, 225), (1, 113)):
+        assert read.decode(photograph, 3, enough=enough).shape[1] == rows
 
 
 def test_what_does_not_fit_is_decoded_when_asked_for(photos):

@@ -50,8 +50,12 @@ class ImageFacts(BaseModel):
 class Store(Protocol):
     """Where the pixels of a data set come from, by the name of the image."""
 
-    def read(self, file: str) -> Tensor:
-        """Read an image; safe in threads inside one `quiet_pillow`. Shape: uint8 (c, h, w)"""
+    def read(self, file: str, enough: int | None = None) -> Tensor:
+        """Read an image; safe in threads inside one `quiet_pillow`. Shape: uint8 (c, h, w)
+
+        Args:
+            enough: pixels of the shorter side that will do, where less takes less time.
+        """
         ...
 
 
@@ -69,8 +73,8 @@ class FileStore:
     kept: KeptPixels | None = field(default=None, compare=False)
     contents: Contents | None = None
 
-    def read(self, file: str) -> Tensor:
-        image = None if self.kept is None else self.kept.get(file, self.channels)
+    def read(self, file: str, enough: int | None = None) -> Tensor:
+        image = None if self.kept is None else self.kept.get(file, self.channels, enough)
         if image is not None:
             return image
         path = file_path(self.root, file)
@@ -78,7 +82,7 @@ class FileStore:
             content = None if self.contents is None else self.contents.get(file)
         except UnreadableContent as error:
             raise DataError(f"{printable(path)}: {error}") from None
-        return decode(path, self.channels, self.reading, content)
+        return decode(path, self.channels, self.reading, content, enough)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,7 @@ class PixelStore:
 
     pixels: Tensor
 
-    def read(self, file: str) -> Tensor:
+    def read(self, file: str, enough: int | None = None) -> Tensor:
         return self.pixels[int(file.rpartition("/")[2])]
 
 

@@ -6,7 +6,8 @@ MAX_SIDE = 65_535  # pixels; JPEG ends there too
 MAX_PIXELS = 64_000_000  # of one image, unless the user allows another number
 MAX_PIXELS_OPTION = 1_000_000_000  # that the user can allow
 MAX_JPEG_PIXELS = 300_000_000  # that are decoded at a reduced size; phones reach 200 million
-JPEG_SCALES = (2, 4, 8)  # that the decoder itself can shrink by
+JPEGS = ("JPEG", "MPO")  # as Pillow calls them
+JPEG_SCALES = (1, 2, 4, 8)  # that the decoder itself can shrink by
 FEW_PIXELS = 10_000
 
 
@@ -29,19 +30,25 @@ def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
         )
 
 
-def shrink_jpeg(image: Image.Image, max_pixels: int) -> None:
-    """Have a JPEG above the limit decoded at a fraction of its size; leave any other image.
+def shrink_jpeg(image: Image.Image, max_pixels: int, enough: int | None = None) -> None:
+    """Have a JPEG decoded at a fraction of its size where that will do; leave any other image.
 
-    The decoder then never holds the full picture, so memory stays within the limit.
+    One above the limit of pixels is never held in full, so memory stays within it.
+
+    Args:
+        enough: pixels of the shorter side that will do; None: of an image within the limit all.
     """
     width, height = image.size
-    pixels = width * height
-    if image.format not in ("JPEG", "MPO") or not max_pixels < pixels <= MAX_JPEG_PIXELS:
+    if image.format not in JPEGS or width * height > MAX_JPEG_PIXELS:
         return
-    for scale in JPEG_SCALES:
-        if -(-width // scale) * -(-height // scale) <= max_pixels:
-            image.draft(None, (width // scale, height // scale))
-            return
+    sides = {scale: (-(-width // scale), -(-height // scale)) for scale in JPEG_SCALES}
+    within = [scale for scale, (w, h) in sides.items() if w * h <= max_pixels]
+    if not within:
+        return
+    will_do = [scale for scale in within if enough is not None and min(sides[scale]) >= enough]
+    scale = max(will_do, default=within[0])
+    if scale > 1:
+        image.draft(None, (width // scale, height // scale))
 
 
 def megapixels(pixels: int) -> str:

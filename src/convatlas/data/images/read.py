@@ -80,12 +80,18 @@ def read_image(path: str | Path, channels: int, reading: Reading = PLAIN) -> Ten
 
 
 def decode(
-    path: Path, channels: int, reading: Reading = PLAIN, content: bytes | np.ndarray | None = None
+    path: Path,
+    channels: int,
+    reading: Reading = PLAIN,
+    content: bytes | np.ndarray | None = None,
+    enough: int | None = None,
 ) -> Tensor:
     """Read as `read_image`, for many calls inside one `quiet_pillow`.
 
     Args:
         content: of the image, if it lies in no file of its own.
+        enough: pixels of the shorter side: a JPEG comes at the smallest fraction of its size that
+            has them.
     """
     try:
         if isinstance(content, np.ndarray) and content.shape[2:] in ((channels,), ()):
@@ -95,7 +101,10 @@ def decode(
             if values is None:
                 raise UnreadableImage(f"must be a TIFF or npy file of {channels} channels")
             return array_planes(values, channels, reading)
-        image = load(path, reading) if content is None else load_content(content, reading)
+        if content is None:
+            image = load(path, reading, enough=enough)
+        else:
+            image = load_content(content, reading, enough=enough)
         upright = exif_transpose(to_uint8(image, reading), image)
     except (UnreadableImage, UnknownRange) as error:
         raise DataError(f"{printable(path)}: {error}") from None
@@ -155,8 +164,13 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image.Image:
+def load(
+    path: Path, reading: Reading = PLAIN, *, verify: bool = False, enough: int | None = None
+) -> Image.Image:
     """Open and decode a file, or a slice of one; `verify` also checks its format's checksums.
+
+    Args:
+        enough: as in `decode`.
 
     Raises:
         UnreadableImage: with the reason.
@@ -169,7 +183,7 @@ def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image
                 prepare(image, reading)
                 image.verify()
         with Image.open(path) if part is None else open_slice(*part) as image:
-            prepare(image, reading)
+            prepare(image, reading, enough)
             raw = raw_mode(image)
             if raw is not None and part is not None:
                 raise UnreadableImage("a colour slice must hold numbers of 8 bits")
@@ -182,12 +196,17 @@ def load(path: Path, reading: Reading = PLAIN, *, verify: bool = False) -> Image
 
 
 def load_content(
-    content: bytes | np.ndarray, reading: Reading = PLAIN, *, verify: bool = False
+    content: bytes | np.ndarray,
+    reading: Reading = PLAIN,
+    *,
+    verify: bool = False,
+    enough: int | None = None,
 ) -> Image.Image:
     """Decode an image that lies in no file of its own, as `load` does those that do.
 
     Args:
         content: an encoded image, or pixels. Shape: uint8 (h, w) or (h, w, 3)
+        enough: as in `decode`.
 
     Raises:
         UnreadableImage: with the reason.
@@ -203,7 +222,7 @@ def load_content(
                 prepare(image, reading)
                 image.verify()
         with Image.open(io.BytesIO(content)) as image:
-            prepare(image, reading)
+            prepare(image, reading, enough)
             raw = raw_mode(image)
             image.load()
             if raw is not None:
@@ -223,9 +242,9 @@ def unreadable(error: Exception, reading: Reading, path: Path | None = None) -> 
     return UnreadableImage(package or reason_of(error))
 
 
-def prepare(image: Image.Image, reading: Reading) -> None:
-    """Shrink a huge JPEG, refuse what is too large, wait for memory: from the header alone."""
-    shrink_jpeg(image, reading.max_pixels)
+def prepare(image: Image.Image, reading: Reading, enough: int | None = None) -> None:
+    """Shrink a JPEG, refuse what is too large, wait for memory: from the header alone."""
+    shrink_jpeg(image, reading.max_pixels, enough)
     check_size(image.width, image.height, reading.max_pixels)
     wait_for_pixels(image.width * image.height)
 

@@ -22,7 +22,7 @@ from convatlas.data.images.deep_values import (
     is_deep,
     measure_values,
 )
-from convatlas.data.images.image_limits import ImageTooLarge, check_size
+from convatlas.data.images.image_limits import JPEGS, ImageTooLarge, check_size
 from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.many_channels import COLOUR, load_numbers, measure_array
 from convatlas.data.images.png_depth import png_depth
@@ -150,7 +150,8 @@ def _facts_of_numbers(file: str, numbers: np.ndarray, kept: KeptPixels | None) -
 def _keep(kept: KeptPixels, file: str, image: Image.Image) -> None:
     if kept.has_room(3 * image.width * image.height):
         upright = exif_transpose(to_uint8(image), image)
-        kept.keep(file, planes(upright, 1 if upright.mode == "L" else 3))
+        shrinks = image.format in JPEGS
+        kept.keep(file, planes(upright, 1 if upright.mode == "L" else 3), shrinks=shrinks)
 
 
 def is_grey(image: Image.Image) -> bool:
