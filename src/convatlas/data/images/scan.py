@@ -50,7 +50,7 @@ Progress = Callable[[int, int], None]
 SAME_CONTENT = {"MPO": "JPEG", "DIB": "BMP"}  # MPO: what phones write under .jpg
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a million of them may be held
 class FileFacts:
     """What the scan found out about one readable file."""
 

@@ -9,7 +9,7 @@ from convatlas.data.sources.split_names import SPLITS
 __all__ = ["SPLITS", "Item", "Listing"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a million of them may be held
 class Item:
     """One labelled file, by its path from the source's root; `split` where the source gives it.
 
