@@ -179,3 +179,16 @@ def test_brightness_changes_channel_by_channel():
     assert torch.equal(changed, changed[:1, :, :1, :1].expand_as(changed))
     for level in ("none", "digits", "tiny", "photo", "inception", "resnet"):
         assert augmentation(level, 5, 8)(given).shape == given.shape
+
+
+def test_pages_that_are_not_read_are_told(tmp_path):
+    page = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            tifffile.imwrite(tmp_path / name / f"{number}.tif", np.stack([page + number, page]))
+    notes = open_images(tmp_path).scan.notes
+    assert sum("has 2 pages: the first page of each file is taken" in note for note in notes) == 1
+    for path in tmp_path.rglob("*.tif"):
+        tifffile.imwrite(path, page + int(path.stem))
+    assert not any("pages" in note for note in open_images(tmp_path).scan.notes)

@@ -16,6 +16,7 @@ from convatlas.data.images.kept_pixels import KeptPixels
 from convatlas.data.images.loose import LOOSE, list_loose
 from convatlas.data.images.scan import FileFacts, Progress, measure, scan_files
 from convatlas.data.images.settle_reading import settle_reading, unexplained
+from convatlas.data.images.stacks import unused_pages
 from convatlas.data.images.stored_reading import PLAIN, Reading
 from convatlas.data.names import printable, stored_name, true_name
 from convatlas.data.packed.hub import is_hub_name
@@ -255,13 +256,16 @@ def build(
     channels = common_channels(listing.source, facts)
     store = FileStore(listing.root.resolve(), channels, reading, kept, listing.contents)
     splits = gather(items, classes, store)
+    notes = listing.notes + similar_classes(classes) + channel_notes(channels)
+    if listing.contents is None:
+        notes += unused_pages(listing.root, (fact.file for fact in facts))
     report = ScanReport(
         total=len(facts) + len(broken),
         readable=len(facts),
         broken=broken,
         renamed=[(fact.file, fact.renamed) for fact in facts if fact.renamed],
         ignored=listing.ignored,
-        notes=listing.notes + similar_classes(classes) + channel_notes(channels),
+        notes=notes,
         leaks=pairs_across(duplicates, {item.file: str(item.split) for item in items}),
         conflicts=pairs_across(duplicates, {item.file: item.label for item in items}),
         modes=modes,

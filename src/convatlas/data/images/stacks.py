@@ -3,15 +3,19 @@
 import re
 import threading
 import zipfile
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from convatlas.data.free_memory import free_memory_bytes
-from convatlas.data.slice_names import Slice, is_array, parse_slice
+from convatlas.data.names import file_path
+from convatlas.data.slice_names import TIFF_SUFFIXES, Slice, is_array, parse_slice
 
 IMAGE_MEMBER = re.compile(r"(images?|imgs?|volumes?|vol|raw|data|x|stack)", re.I)
+LOOKED_AT = 20  # TIFF files, to see whether files have several pages
 COLOURS = (3, 4)  # channels that the last axis of an array may have
 
 
@@ -39,6 +43,28 @@ def count_slices(path: Path, member: str = "") -> int:
             return getattr(image, "n_frames", 1)
     except Exception as error:  # Pillow raises almost anything on damaged bytes
         raise NoSlice(str(error)) from None
+
+
+def unused_pages(root: Path, files: Iterable[str]) -> list[str]:
+    """Return a note where TIFF files have several pages, of which the image is the first.
+
+    Only a few files are looked at: a set of such files has them everywhere.
+
+    Args:
+        files: that are images of their own, below `root`.
+    """
+    tiffs = (file for file in files if Path(file).suffix.lower() in TIFF_SUFFIXES)
+    for file in islice(tiffs, LOOKED_AT):
+        try:
+            pages = count_slices(file_path(root, file))
+        except NoSlice:
+            continue
+        if pages > 1:
+            return [
+                f"{file} has {pages} pages: the first page of each file is taken, the others are "
+                "not; where they are channels, store them in one page"
+            ]
+    return []
 
 
 def open_slice(path: Path, found: Slice) -> Image.Image:
