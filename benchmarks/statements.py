@@ -20,14 +20,12 @@ import torch
 import convatlas as ca
 from convatlas.cli.progress import progress_on_stderr
 from convatlas.cost.count import count
-from convatlas.data import CachedImages, Preprocess, augment, augmentation, open_images
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
-from convatlas.train.tasks.classify import Classify
 from machine import read_results, write_results
-from small_sets import prepare
+from small_cifar import SIDE, SmallCifar
 
-IMAGES, SIDE, EPOCHS, BATCH = 5000, 32, 12, 64
+IMAGES, EPOCHS, BATCH = 5000, 12, 64
 DOCS = Path(__file__).parents[1] / "docs"
 
 # What the paper says, and its networks by what they are called in the table.
@@ -82,26 +80,16 @@ STATEMENTS = {
 }
 
 
-def measured(name, options, seed, data):
+def measured(name, options, seed, images):
     """Train one network. Columns of its row."""
-    learn, judge, prepared = data
-    change = augmentation("tiny", 3, SIDE)
     torch.manual_seed(seed)
     model = ca.create_model(name, num_classes=10, **options)
     counted = count(model, torch.zeros(1, 3, SIDE, SIDE))
-    task = Classify(
-        learn,
-        judge,
-        num_classes=10,
-        augment=lambda batch: augment(batch, change),
-        normalise=prepared.normalise,
-        label_smoothing=0.1,
-    )
     recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, seed=seed)
     start = time.process_time()
     # Validated once, at the end: the test images choose no weights.
     shown = progress_on_stderr()
-    result = train(model, task, recipe, validate_every_s=1e9, progress=shown, title=name)
+    result = train(model, images.task(), recipe, validate_every_s=1e9, progress=shown, title=name)
     return {
         "params": counted.params,
         "macs": counted.macs,
@@ -113,26 +101,22 @@ def measured(name, options, seed, data):
     }
 
 
-def opened(scratch):
-    """Images to learn from, images to judge by, and how they are prepared."""
-    data = open_images(prepare("cifar10", scratch))
-    whole = data.splits["train"]
-    learn = whole.subset(range(0, len(whole), len(whole) // IMAGES))
-    prepared = Preprocess.fit(learn, 3, SIDE)
-    return CachedImages(learn, SIDE), CachedImages(data.splits["test"], SIDE), prepared
+def named(name, options):
+    """A network as its row has it."""
+    return ":".join([name, *(f"{key}={value}" for key, value in options.items())])
 
 
 def main(scratch, statements, seeds):
     torch.set_num_threads(1)
-    data = opened(scratch)
+    images = SmallCifar(scratch, IMAGES)
     for seed in seeds:  # all networks with one seed first: what is there can be compared
         for statement in statements:
             for called, (name, options) in STATEMENTS[statement][1].items():
-                said = ":".join([name, *(f"{key}={value}" for key, value in options.items())])
+                said = named(name, options)
                 known = {(row["network"], row["seed"]) for row in read_results("statements")}
                 if (said, str(seed)) in known:
                     continue
-                row = {"network": said, "seed": seed} | measured(name, options, seed, data)
+                row = {"network": said, "seed": seed} | measured(name, options, seed, images)
                 print(statement, called, flush=True)
                 write_results("statements", [row], append=True)
 
@@ -152,7 +136,7 @@ def part(statement, rows):
     says, networks = STATEMENTS[statement]
     lines = []
     for called, (name, options) in networks.items():
-        said = ":".join([name, *(f"{key}={value}" for key, value in options.items())])
+        said = named(name, options)
         mine = [row for row in rows if row["network"] == said]
         if mine:
             lines.append(line(called, said, mine))

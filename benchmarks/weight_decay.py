@@ -12,43 +12,27 @@ import sys
 import torch
 
 import convatlas as ca
-from convatlas.data import CachedImages, Preprocess, augment, augmentation, open_images
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
-from convatlas.train.tasks.classify import Classify
 from machine import write_results
-from small_sets import prepare
+from small_cifar import SIDE, SmallCifar
 
-IMAGES, SIDE, WIDTH, SEEDS = 2000, 32, 0.25, (0, 1, 2)
+IMAGES, WIDTH, SEEDS = 2000, 0.25, (0, 1, 2)
 
 
 def main(scratch, epochs=20, shares=(1.0, 0.0), options=()):
-    data = open_images(prepare("cifar10", scratch))
-    whole = data.splits["train"]
-    step = len(whole) // IMAGES
-    learn = whole.subset(range(0, step * IMAGES, step))
-    prepared = Preprocess.fit(learn, 3, SIDE)
-    images, judge = CachedImages(learn, SIDE), CachedImages(data.splits["test"], SIDE)
-    change = augmentation("tiny", 3, SIDE)
+    images = SmallCifar(scratch, IMAGES)
     rows = []
     for seed in SEEDS:
         for share in shares:
             torch.manual_seed(seed)
             model = ca.create_model("mobilenet_v2", num_classes=10, width=WIDTH, stem_stride=1)
-            task = Classify(
-                images,
-                judge,
-                num_classes=10,
-                augment=lambda batch: augment(batch, change),
-                normalise=prepared.normalise,
-                label_smoothing=0.1,
-            )
             recipe = Recipe(epochs=epochs, seed=seed, depthwise_decay=share, **dict(options))
             # Validated once, at the end: the test images choose no weights.
-            result = train(model, task, recipe, validate_every_s=1e9)
+            result = train(model, images.task(), recipe, validate_every_s=1e9)
             row = {
                 "network": f"mobilenet_v2:{WIDTH}:{SIDE}",
-                "images": len(learn),
+                "images": IMAGES,
                 "epochs": epochs,
                 "options": " ".join(f"{key}={value}" for key, value in options),
                 "seed": seed,

@@ -18,6 +18,7 @@ from convatlas.pipeline.training_plan import find_recipe
 from convatlas.train.checkpoint import read_checkpoint
 from convatlas.train.checkpoints import Checkpoints, complete_checkpoints
 from convatlas.train.tasks.classify import Classify
+from heard import Heard
 
 RECIPE = """
 source: by hand
@@ -57,23 +58,6 @@ def small_disk(tmp_path):
         pytest.skip("there is no mount")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-class Said:
-    def __init__(self):
-        self.texts = []
-
-    def say(self, text):
-        self.texts.append(text)
-
-    def bar(self, title, total=None, unit=""):
-        return self
-
-    def update(self, done, total=None, note=""):
-        pass
-
-    def close(self):
-        pass
 
 
 def fill(place):
@@ -116,12 +100,12 @@ def killed():
 def test_a_disk_that_fills_up_keeps_the_checkpoint_before_and_resume_goes_on(
     photos, small_disk, monkeypatch
 ):
-    whole = trained(photos, small_disk.parent / "whole", Said())
-    said, out = Said(), small_disk / "run"
+    whole = trained(photos, small_disk.parent / "whole", Heard())
+    said, out = Heard(), small_disk / "run"
     before_step(monkeypatch, {2 * STEPS: lambda: fill(small_disk), 3 * STEPS: killed})
     with pytest.raises(Killed):
         trained(photos, out, said)
-    (warning,) = (text for text in said.texts if "no checkpoint" in text)
+    (warning,) = (text for text in said.lines if "no checkpoint" in text)
     assert re.fullmatch(rf"warning: no checkpoint at step {2 * STEPS}: .*No space left.*", warning)
     kept = complete_checkpoints(next(small_disk.rglob("checkpoints")))
     steps = [read_checkpoint(path).values["result"]["steps"] for path in kept]
@@ -136,27 +120,27 @@ def test_a_run_whose_disk_is_full_at_its_end_is_kept_elsewhere(photos, small_dis
     elsewhere = small_disk.parent / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    said, out = Said(), small_disk / "run"
+    said, out = Heard(), small_disk / "run"
     before_step(monkeypatch, {2: lambda: fill(small_disk)})
     run = trained(photos, out, said)
     assert run.path.is_relative_to(elsewhere)
     assert (run.path / "weights.safetensors").exists()
-    assert sum("No space left" in text and "is kept in" in text for text in said.texts) == 1
+    assert sum("No space left" in text and "is kept in" in text for text in said.lines) == 1
 
 
 def test_a_read_only_disk_is_refused_before_anything_is_read(photos, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(UsageError, match=r"disk/run: no permission to write"):
-        trained(photos, small_disk / "run", said := Said())
-    assert not said.texts
+        trained(photos, small_disk / "run", said := Heard())
+    assert not said.lines
 
 
 def test_a_run_whose_folder_is_deleted_is_kept_elsewhere(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    said, out = Said(), tmp_path / "run"
+    said, out = Heard(), tmp_path / "run"
     before_step(monkeypatch, {STEPS: lambda: shutil.rmtree(out)})
     run = trained(photos, out, said)
     assert run.path != out
     assert (run.path / "weights.safetensors").exists()
-    assert sum("no checkpoint" in text for text in said.texts) == 1
-    assert sum("is kept in" in text for text in said.texts) == 1
+    assert sum("no checkpoint" in text for text in said.lines) == 1
+    assert sum("is kept in" in text for text in said.lines) == 1

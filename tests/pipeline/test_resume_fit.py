@@ -24,6 +24,7 @@ from convatlas.search.budget import Budget
 from convatlas.train.checkpoints import Checkpoints
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify
+from heard import Heard
 
 NETWORKS = ["linear_classifier", "lenet5", "lenet5_modern"]
 LIMITS = {"epochs": 5, "max_trials": 3, "recipe": {"batch_size": 8}}
@@ -52,21 +53,6 @@ main(sys.argv[3:])
 
 class Killed(BaseException):
     """Ends a process as a kill does: nothing of it is tidied up."""
-
-
-class Heard:
-    """A progress that remembers what was said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def bar(self, title, total=None, unit=""):
-        from convatlas.progress import SilentBar
-
-        return SilentBar()
-
-    def say(self, text):
-        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from convatlas.pipeline.run import open_run
 from convatlas.pipeline.sample import load_sample, save_sample
 from convatlas.tasks.classify import TASK
 from convatlas.tasks.images import MAX_KEPT_SIDE
+from heard import Heard
 
 pytestmark = pytest.mark.slow
 
@@ -20,21 +21,6 @@ pytestmark = pytest.mark.slow
 def copied(run, tmp_path):
     """The session's run, in a folder of its own."""
     return open_run(shutil.copytree(run.path, tmp_path / "run"))
-
-
-class Heard:
-    """A progress that remembers what was said."""
-
-    def __init__(self):
-        self.lines = []
-
-    def bar(self, title, total=None, unit=""):
-        from convatlas.progress import SilentBar
-
-        return SilentBar()
-
-    def say(self, text):
-        self.lines.append(text)
 
 
 def stored(run):

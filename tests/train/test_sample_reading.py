@@ -17,6 +17,7 @@ from convatlas.train import sample_reading
 from convatlas.train.loop import train
 from convatlas.train.recipe import Recipe
 from convatlas.train.tasks.classify import Classify
+from heard import Heard
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")  # Python 3.12
 BAD = 17
@@ -111,26 +112,9 @@ def test_a_worker_that_hangs_ends_the_run_at_the_limit(monkeypatch):
     monkeypatch.setattr(sample_reading, "READ_LIMIT_S", 2)
     monkeypatch.setattr(sample_reading, "SAY_AFTER_S", 0.2)
     monkeypatch.setattr(sample_reading, "LOOK_EVERY_S", 0.2)
-    said = Said()
+    said = Heard()
     with pytest.raises(DataError) as caught:
         run(Task(Pictures(partial(time.sleep, 1000))), progress=said)
     assert str(caught.value).startswith("class/17.png: no batch came within 2 s")
-    assert any("have been reading class/17.png for over" in text for text in said.texts)
+    assert any("have been reading class/17.png for over" in text for text in said.lines)
     assert no_workers_left()
-
-
-class Said:
-    def __init__(self):
-        self.texts = []
-
-    def say(self, text):
-        self.texts.append(text)
-
-    def bar(self, title, total=None, unit=""):
-        return self
-
-    def update(self, done, total=None, note=""):
-        pass
-
-    def close(self):
-        pass

@@ -126,8 +126,6 @@ class LazyGroup(TyperGroup):
         shown = name in ("fit", "train", "resume") or (name in _SLOW and sys.stderr.isatty())
         if shown and not {"-h", "--help"} & set(args) and len(args) > 1 and not process_number():
             note(f"convatlas {name}: starting")
-        if name not in SHARED:
-            alone_only(name)
         return name, load_verb(name), args[1:]
 
 
